@@ -1,0 +1,196 @@
+"""The command line."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import pandas as pd
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from scalingbayes import datasets
+from scalingbayes.errors import InputError, InputWarning
+from scalingbayes.estimates import check_interval
+from scalingbayes.fitting import fit
+from scalingbayes.posterior import Posterior
+from scalingbayes.runs import Runs, read_runs
+from scalingbayes.storage import written_whole
+
+UNUSABLE_INPUT = 2
+FAILED_CHECKS = 3
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Bayesian neural scaling laws: posteriors, exponents and their credible intervals.",
+)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="Its name in the table.")]
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep ``fit`` a subcommand."""
+
+
+@app.command("fit")
+def fit_command(
+    source: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
+    ],
+    law: Annotated[str, typer.Option(help="The scaling law.")] = "chinchilla",
+    noise: Annotated[str, typer.Option(help="How losses scatter about it.")] = "student_t",
+    params: Column = None,
+    tokens: Column = None,
+    compute: Column = None,
+    loss: Column = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for posterior.nc, summary.csv and exponents.csv."),
+    ] = None,
+    prob: Annotated[float, typer.Option(help="Probability of the credible intervals.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    chains: Annotated[int, typer.Option(help="Chains.")] = 4,
+    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
+    warmup: Annotated[int, typer.Option(help="Draws of each chain for adaptation.")] = 300,
+    target_accept: Annotated[float, typer.Option(help="Acceptance rate to adapt to.")] = 0.9,
+) -> None:
+    """Fit a scaling law and print its parameters and exponents with credible intervals.
+
+    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    """
+    check_interval(prob, "eti")
+    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    runs = _read(source, {column: name for column, name in columns.items() if name is not None})
+    if out is not None:
+        _make_folder(out)
+    with ProgressBar(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("Sampling", total=None)
+        post = fit(
+            runs,
+            law,
+            noise=noise,
+            seed=seed,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            target_accept=target_accept,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    summary = post.summary(prob)
+    exponents = post.exponents().to_dataframe(prob) if post.law.optimum else None
+    _print(post, summary, exponents, prob)
+    if out is not None:
+        _write(out, post, summary, exponents)
+    if not post.verdict.passed:
+        raise typer.Exit(FAILED_CHECKS)
+
+
+@app.command("datasets")
+def datasets_command() -> None:
+    """List the bundled data sets, each with its source and licence."""
+    for name in datasets.names():
+        typer.echo(f"{datasets.info(name)}\n")
+
+
+def main() -> None:
+    """Run the command line; input that cannot be used ends in one message and status 2."""
+    _use_compilation_cache()
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except InputError as error:
+        errors.print(Text.assemble(("error", "red"), f": {error}"))
+        sys.exit(UNUSABLE_INPUT)
+    except OSError as error:
+        errors.print(Text.assemble(("error", "red"), f": {error}"))
+        sys.exit(1)
+
+
+def _read(source: str, columns: dict[str, str]) -> Runs:
+    if not Path(source).exists() and source in datasets.names():
+        runs = datasets.load(source)
+        return Runs(runs.frame, name=runs.name, **columns) if columns else runs
+    if not Path(source).exists():
+        raise InputError(
+            f"There is no file {source!r}, and no bundled data set of that name. "
+            f"Bundled are: {', '.join(datasets.names())}."
+        )
+    return read_runs(source, **columns)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be made a folder: {error}") from error
+
+
+def _write(
+    out: Path, post: Posterior, summary: pd.DataFrame, exponents: pd.DataFrame | None
+) -> None:
+    post.save(out / "posterior.nc")
+    tables = {"summary.csv": summary}
+    if exponents is not None:
+        tables["exponents.csv"] = exponents
+    for name, table in tables.items():
+        with written_whole(out / name) as path:
+            table.assign(verdict=post.verdict.word).to_csv(path)
+    console.print(f"Written to {out}: {', '.join(['posterior.nc', *tables])}.")
+
+
+def _print(
+    post: Posterior, summary: pd.DataFrame, exponents: pd.DataFrame | None, prob: float
+) -> None:
+    console.print(post.headline())
+    reference = ", ".join(f"{name} {at:.4g}" for name, at in post.record["reference"].items())
+    console.print(f"\nPriors, at the reference point of the data ({reference}):")
+    for statement in post.record["priors"].values():
+        console.print(f"  {statement}")
+    diagnostics = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".4f"}
+    _print_table("parameter", summary, prob, {"mean": ".4g", "sd": ".2g"}, diagnostics)
+    if exponents is not None:
+        title = "N_opt ∝ C^a, D_opt ∝ C^b"
+        _print_table(title, exponents, prob, {"median": ".4g", "sd": ".2g"}, {})
+    console.print(f"{100 * prob:g}% CI: equal-tailed credible interval.\n")
+    console.print(str(post.verdict), style=None if post.verdict.passed else "bold red")
+
+
+def _print_table(
+    title: str, frame: pd.DataFrame, prob: float, before: dict[str, str], after: dict[str, str]
+) -> None:
+    """Print columns, each with its number format, before and after the credible interval."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column(title, no_wrap=True)
+    for heading in (*before, f"{100 * prob:g}% CI", *after):
+        table.add_column(heading, justify="right", no_wrap=True)
+    lower, upper = (f"eti{100 * prob:g}_{end}" for end in ("lb", "ub"))
+    for name, row in frame.iterrows():
+        interval = f"{row[lower]:.4g} to {row[upper]:.4g}"
+        cells = [format(row[column], how) for column, how in before.items()]
+        cells += [interval, *(format(row[column], how) for column, how in after.items())]
+        table.add_row(str(name), *cells)
+    console.print(table)
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs between processes, where the caller has not said otherwise."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "scalingbayes"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    style = "yellow" if issubclass(category, InputWarning) else "dim"
+    errors.print(Text.assemble(("warning", style), f": {message}"))

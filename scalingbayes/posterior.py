@@ -1,0 +1,359 @@
+"""The posterior: draws of a law's parameters, and what they say of themselves."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, ArrayLike, Float
+
+from scalingbayes.allocation import exponents, optimum
+from scalingbayes.density import LogDensity
+from scalingbayes.errors import InputError
+from scalingbayes.estimates import (
+    SAMPLE_DIMS,
+    Estimate,
+    IntervalKind,
+    check_interval,
+    format_number,
+    format_table,
+)
+from scalingbayes.inference import Draws
+from scalingbayes.laws import Law, get_law
+from scalingbayes.model import Model
+from scalingbayes.noise import Noise, get_noise
+from scalingbayes.precision import precision, to_device
+from scalingbayes.prediction import predict
+from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.storage import written_whole
+from scalingbayes.verdict import Verdict, judge
+
+_ATTRIBUTE = "scalingbayes"
+_LARGEST_LOG_LIKELIHOOD = 30_000_000  # values, 240 MB; a larger one is left out of the tree
+
+
+class Posterior:
+    """Draws from the posterior of a law, whichever engine made them.
+
+    Parameters
+    ----------
+    tree
+        ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the table's units, with
+        dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
+        run's loss; left out where it would not fit memory), ``observed_data`` and
+        ``constant_data``. Its attribute ``scalingbayes`` says, as JSON, what was run.
+    """
+
+    def __init__(self, tree: xr.DataTree) -> None:
+        self.tree = tree
+
+    @classmethod
+    def from_draws(cls, model: Model, draws: Draws, settings: Mapping[str, Any]) -> "Posterior":
+        """Make a posterior of an engine's draws.
+
+        Parameters
+        ----------
+        model
+            What was fitted.
+        draws
+            What the engine returned.
+        settings
+            What the engine ran with, for the record.
+        """
+        pointwise = draws.points[..., 0].size * len(model.runs) <= _LARGEST_LOG_LIKELIHOOD
+        with precision("float64"):
+            density = model.density("float64")
+            values, log_likelihood, shares = jax.tree.map(
+                np.asarray, _describe(density, jnp.asarray(draws.points), pointwise)
+            )
+        values = {name: values[name] for name in model.parameters}  # jit returns them sorted
+        coords = {
+            name: np.arange(size)
+            for name, size in zip(SAMPLE_DIMS, draws.points.shape[:2], strict=True)
+        }
+        rows = {"run": np.arange(len(model.runs))}
+        loss = model.runs.column("loss")
+        groups = {
+            "posterior": _dataset(values, SAMPLE_DIMS, coords),
+            "sample_stats": _dataset(draws.stats, SAMPLE_DIMS, coords),
+            "observed_data": _dataset({"loss": loss}, ("run",), rows),
+            "constant_data": _dataset({**model.inputs, "weights": model.weights}, ("run",), rows),
+        }
+        if pointwise:
+            # The density of the loss in the table's unit, not over the reference loss.
+            in_units = log_likelihood[..., : len(loss)] - np.log(model.reference["loss"])
+            groups["log_likelihood"] = _dataset(
+                {"loss": in_units}, (*SAMPLE_DIMS, "run"), {**coords, **rows}
+            )
+        tree = xr.DataTree.from_dict(groups)
+        record = _record(model, settings, dict(zip(values, shares.tolist(), strict=True)))
+        tree.attrs[_ATTRIBUTE] = json.dumps(record)
+        return cls(tree)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What was run: law, noise, priors, data, engine and its settings, seed, versions."""
+        return json.loads(self.tree.attrs[_ATTRIBUTE])
+
+    @property
+    def law(self) -> Law:
+        """The law that was fitted."""
+        return get_law(self.record["law"])
+
+    @property
+    def noise(self) -> Noise:
+        """The noise model that was fitted."""
+        return get_noise(self.record["noise"])
+
+    @property
+    def values(self) -> dict[str, Float[np.ndarray, "chains draws"]]:
+        """Draws of each parameter, in the table's units."""
+        posterior = self.tree["posterior"].to_dataset()
+        return {str(name): array.to_numpy() for name, array in posterior.items()}
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether to believe the fit, why, and what to do if not."""
+        return judge(self.tree, self.record["prior_shares"])
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Summarise each parameter under ArviZ's column names.
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of the credible intervals.
+        kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a parameter: mean, sd, interval, effective sample sizes, R-hat and Monte Carlo
+            errors, in the table's units. ``attrs["verdict"]`` says whether the fit passed.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` or ``kind`` cannot be used.
+        """
+        import arviz_stats
+
+        check_interval(prob, kind)
+        frame = arviz_stats.summary(
+            self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
+        )
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def exponents(self, compute: ArrayLike | Sequence[float] | None = None) -> Estimate:
+        """Estimate a and b of N_opt ∝ C^a and D_opt ∝ C^b.
+
+        Parameters
+        ----------
+        compute
+            Budgets in FLOPs at which to take the local exponents. Without it, they are taken amid
+            the runs; Chinchilla's are the same everywhere.
+
+        Raises
+        ------
+        InputError
+            If the law has no compute-optimal allocation or a budget is not a positive number.
+        """
+        reference = self.record["reference"]
+        inside = FLOPS_PER_PARAM_TOKEN * math.prod(
+            reference.get(n, 1) for n in ("params", "tokens")
+        )
+        budgets = _positive("compute", inside if compute is None else compute)
+        draws = self._per_budget(exponents, budgets)
+        if compute is None:
+            draws = draws.squeeze("compute", drop=True)
+        return Estimate("Exponents of N_opt ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
+
+    def allocate(self, compute: ArrayLike | Sequence[float]) -> Estimate:
+        """Estimate the model and tokens of least loss for training budgets.
+
+        Parameters
+        ----------
+        compute
+            Budgets in FLOPs; training costs 6 * params * tokens.
+
+        Returns
+        -------
+        Estimate
+            For each budget ``params``, ``tokens``, ``tokens_per_param`` and the law's ``loss``.
+
+        Raises
+        ------
+        InputError
+            If the law has no compute-optimal allocation or a budget is not a positive number.
+        """
+        budgets = _positive("compute", compute)
+        draws = self._per_budget(optimum, budgets)
+        return Estimate("Compute-optimal allocation, C = 6 N D", draws, self.verdict)
+
+    def predict(self, *, seed: int = 0, **inputs: ArrayLike) -> Estimate:
+        """Predict the loss of runs.
+
+        Parameters
+        ----------
+        seed
+            Seed of the noise of the new runs.
+        **inputs
+            The law's inputs, such as ``params=70e9, tokens=1.4e12``; arrays are runs side by side.
+
+        Returns
+        -------
+        Estimate
+            For each run ``expected``, the loss by the law, and ``observed``, the loss that one
+            such run would reach, noise included.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, not one of the law's, or not a positive number.
+        """
+        law = self.law
+        if set(inputs) != set(law.inputs):
+            raise InputError(
+                f"Law {law.name!r} predicts from {' and '.join(law.inputs)}; "
+                f"got {', '.join(inputs) or 'nothing'}."
+            )
+        arrays = {name: _positive(name, values) for name, values in inputs.items()}
+        try:
+            points = dict(zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True))
+        except ValueError as error:
+            shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
+            raise InputError(f"Inputs must have shapes that broadcast; got {shapes}.") from error
+        with precision("float64"):
+            values = to_device(self.values, "float64")
+            found = predict(law, self.noise, values, to_device(points, "float64"), seed)
+        index = pd.MultiIndex.from_arrays(list(points.values()), names=list(points))
+        coords = xr.Coordinates.from_pandas_multiindex(index, "run")
+        draws = self._dataset(found, "run").assign_coords(coords)
+        title = f"Predicted loss, after the runs of {self.record['data']['name']!r}"
+        return Estimate(title, draws, self.verdict, has_sd=False)
+
+    def save(self, path: str | Path) -> None:
+        """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        with written_whole(path) as temporary:
+            self.tree.to_netcdf(temporary, engine="h5netcdf")
+
+    def _per_budget(self, function: Any, budgets: Float[np.ndarray, " budgets"]) -> xr.Dataset:
+        with precision("float64"):
+            values = to_device(self.values, "float64")
+            found = function(self.law, values, jnp.asarray(budgets))
+        return self._dataset(found, "compute").assign_coords(compute=budgets)
+
+    def _dataset(self, arrays: Mapping[str, Array], dim: str) -> xr.Dataset:
+        coords = {name: self.tree["posterior"][name].values for name in SAMPLE_DIMS}
+        return _dataset(arrays, (*SAMPLE_DIMS, dim), coords)
+
+    def headline(self) -> str:
+        """Say in two lines what was fitted to what."""
+        data = self.record["data"]
+        return (
+            f"Posterior of {self.law.equation} ({self.law.source})\n"
+            f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; "
+            f"{self.record['engine']}, seed {self.record['seed']}"
+        )
+
+    def _table(self) -> pd.DataFrame:
+        return self.summary().drop(columns=["mcse_mean", "mcse_sd"])
+
+    def __repr__(self) -> str:
+        return f"{self.headline()}\n\n{format_table(self._table())}\n\n{self.verdict}"
+
+    def _repr_html_(self) -> str:
+        headline = self.headline().replace("\n", "<br>")
+        verdict = str(self.verdict).replace("\n", "<br>")
+        table = self._table().to_html(float_format=format_number)
+        return f"<p>{headline}</p>{table}<p>{verdict}</p>"
+
+
+def load(path: str | Path) -> Posterior:
+    """Read a posterior that :meth:`Posterior.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or it is not a saved posterior.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: give one that Posterior.save wrote.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a netCDF file: {error}") from error
+    if _ATTRIBUTE not in tree.attrs:
+        raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
+    return Posterior(tree)
+
+
+@partial(jax.jit, static_argnames=("pointwise",))
+def _describe(
+    density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
+) -> tuple[dict[str, Array], Array, Float[Array, " dim"]]:
+    """Values in the table's units, log likelihoods, and the prior's share of the precision."""
+    each_draw = jax.vmap(jax.vmap(density.in_units))(points)
+    log_likelihood = (
+        jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())
+    )
+    center = points.mean((0, 1))
+    # The prior is a product over coordinates, so its Hessian times ones is its diagonal.
+    _, curvature = jax.jvp(jax.grad(density.log_prior), (center,), (jnp.ones_like(center),))
+    shares = jnp.clip(-curvature * points.var((0, 1)), 0.0, 1.0)
+    return each_draw, log_likelihood, shares
+
+
+def _dataset(
+    arrays: Mapping[str, Any], dims: Sequence[str], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    variables = {name: (tuple(dims), np.asarray(values)) for name, values in arrays.items()}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _record(
+    model: Model, settings: Mapping[str, Any], prior_shares: Mapping[str, float]
+) -> dict[str, Any]:
+    packages = ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")
+    return {
+        "law": model.law.name,
+        "noise": model.noise.name,
+        "priors": model.describe_priors(),
+        "prior_shares": prior_shares,
+        "reference": model.reference,
+        "data": {
+            "name": model.runs.name,
+            "rows": len(model.runs),
+            "digest": model.runs.digest,
+        },
+        **settings,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def _positive(name: str, values: ArrayLike | Sequence[float]) -> Float[np.ndarray, " points"]:
+    try:
+        numbers = np.atleast_1d(np.asarray(values, float)).ravel()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be positive numbers; got {values!r}.") from error
+    if numbers.size == 0 or not np.all(np.isfinite(numbers)) or np.any(numbers <= 0):
+        raise InputError(f"{name} must be positive, finite numbers; got {values!r}.")
+    return numbers

@@ -1,0 +1,42 @@
+"""Which floating-point precision a computation runs in, without touching the caller's settings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from scalingbayes.errors import InputError
+
+Dtype = Literal["float32", "float64"]
+
+
+def default_dtype() -> Dtype:
+    """Choose float64 on a CPU, float32 on an accelerator."""
+    return "float64" if jax.default_backend() == "cpu" else "float32"
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Run what is inside in float32 or float64; afterwards JAX is set as it was.
+
+    Raises
+    ------
+    InputError
+        For any other precision.
+    """
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"dtype must be 'float32' or 'float64'; got {dtype!r}.")
+    with jax.enable_x64(dtype == "float64"):
+        yield
+
+
+def to_device(tree: Any, dtype: str) -> Any:
+    """Turn every leaf into a device array of the precision; call it inside :func:`precision`."""
+
+    def convert(leaf: Any) -> jax.Array:
+        return jnp.asarray(np.asarray(leaf, dtype))
+
+    return jax.tree.map(convert, tree)

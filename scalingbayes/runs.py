@@ -1,0 +1,272 @@
+"""The table of training runs: read, checked, and completed."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from scalingbayes.errors import InputError, InputWarning, unknown
+
+FLOPS_PER_PARAM_TOKEN = 6.0
+"""Training compute over params times tokens: C = 6 N D (Kaplan et al. 2020, section 2.1)."""
+
+COLUMNS = {
+    "params": ("n", "n_params", "num_params", "parameters", "model_size", "size", "model_params"),
+    "tokens": ("d", "n_tokens", "num_tokens", "training_tokens", "train_tokens", "data"),
+    "compute": ("c", "flops", "flop", "training_flops", "total_flops"),
+    "loss": ("l", "val_loss", "eval_loss", "test_loss", "final_loss", "validation_loss"),
+}
+"""The columns that every table is checked for, and other names that they often have."""
+
+_LOOKS_SMALL = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
+_CONTRADICTION = 2.5  # conventions for counting params and FLOPs differ by less
+_DEVIATION = 1.1
+
+
+class Runs:
+    """A checked table of training runs, one a row.
+
+    Parameters
+    ----------
+    table
+        A DataFrame, or a mapping from column names to arrays of one length. ``params``
+        (parameters), ``tokens`` (training tokens) and ``compute`` (training FLOPs) are counts;
+        ``loss`` is in any unit, and answers come in the same. Of the first three, two give the
+        third through compute = 6 * params * tokens. Other columns are kept.
+    name
+        What the table is called in output.
+    **columns
+        Where a column has another name in the table: ``params="n_params"``.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a value cannot be used; the message names the column, the first
+        offending row (the first row is row 1) and the remedy.
+
+    Warns
+    -----
+    InputWarning
+        If there are exact duplicates, values that look like millions or billions, or compute that
+        differs from 6 * params * tokens.
+    """
+
+    def __init__(
+        self, table: pd.DataFrame | Mapping[str, Any], *, name: str = "runs", **columns: str
+    ) -> None:
+        frame = _rename(_to_frame(table), columns)
+        if "loss" not in frame:
+            raise missing_column("loss", frame.columns)
+        if frame.empty:
+            raise InputError("The table has no rows: give one row for each training run.")
+        for column in COLUMNS:
+            if column in frame:
+                frame[column] = _positive_numbers(frame[column])
+        _check_magnitudes(frame)
+        _complete(frame)
+        _warn_duplicates(frame)
+        self.frame = frame
+        self.name = name
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def column(self, name: str) -> Float[np.ndarray, " runs"]:
+        """Return a column of positive numbers.
+
+        Raises
+        ------
+        InputError
+            If the column is missing or not of positive, finite numbers.
+        """
+        if name not in self.frame:
+            raise missing_column(name, self.frame.columns)
+        return _positive_numbers(self.frame[name]).to_numpy()
+
+    def filter(self, keep: Iterable[bool]) -> "Runs":
+        """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``."""
+        return Runs(self.frame[np.asarray(keep, bool)], name=self.name)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the table's names and values (SHA-256)."""
+        hashed = hashlib.sha256("\0".join(self.frame.columns).encode())
+        hashed.update(pd.util.hash_pandas_object(self.frame, index=False).to_numpy().tobytes())
+        return hashed.hexdigest()
+
+    def __repr__(self) -> str:
+        ranges = "".join(
+            f"\n  {column:8} {self.frame[column].min():.4g} to {self.frame[column].max():.4g}"
+            for column in COLUMNS
+            if column in self.frame
+        )
+        others = [column for column in self.frame if column not in COLUMNS]
+        return f"Runs({self.name!r}: {len(self)} rows){ranges}" + (
+            f"\n  and {', '.join(map(str, others))}" if others else ""
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.name}: {len(self)} training runs</p>{self.frame.to_html(max_rows=10)}"
+
+
+def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> Runs:
+    """Read a table of training runs from a CSV or Parquet file.
+
+    Parameters
+    ----------
+    path
+        A ``.parquet`` file, or text in UTF-8 separated by commas, semicolons or tabs.
+    name
+        What the table is called in output; the file's name by default.
+    **columns
+        Where a column has another name in the file: ``params="n_params"``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or for the reasons given at :class:`Runs`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give a CSV or Parquet file.")
+    if not path.exists():
+        raise InputError(f"There is no file {path}: check its name and the working directory.")
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}): save it as a CSV in UTF-8."
+        ) from error
+    except pd.errors.EmptyDataError as error:
+        raise InputError(f"{path} is empty: give a header and one row for each run.") from error
+    except ImportError as error:
+        raise InputError(f"Reading {path} needs pyarrow: pip install pyarrow.") from error
+    except (pd.errors.ParserError, ValueError, OSError) as error:
+        kind = "Parquet" if path.suffix == ".parquet" else "CSV"
+        raise InputError(f"{path} cannot be read as {kind}: {error}") from error
+    return Runs(table, name=name or path.name, **columns)
+
+
+def missing_column(column: str, present: Iterable[str]) -> InputError:
+    """Build the error for a column that a table lacks, with the column that is likely meant."""
+    present = [str(name) for name in present]
+    aliases = (column, *COLUMNS.get(column, ()))
+    likely = next((name for name in present if name.lower().strip() in aliases), None)
+    if likely is None:
+        return unknown("column", column, present, f'Say which it is: {column}="NAME".')
+    return InputError(
+        f"There is no column {column!r}. There are: {', '.join(map(repr, present))}. "
+        f'If it is {likely!r}, say so: {column}="{likely}".'
+    )
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True)
+    for separator in ";\t":
+        if len(table.columns) == 1 and separator in table.columns[0]:
+            table = pd.read_csv(path, encoding="utf-8-sig", sep=separator)
+    return table
+
+
+def _to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame):
+        try:
+            table = pd.DataFrame({name: np.atleast_1d(values) for name, values in table.items()})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"Expected a DataFrame or a mapping from column names to arrays of one length; "
+                f"got {type(table).__name__} ({error})."
+            ) from error
+    frame = table.reset_index(drop=True)
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"The column {twice!r} is there twice: rename or drop one.")
+    return frame
+
+
+def _rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    for column, source in columns.items():
+        if source not in frame:
+            raise unknown("column", source, frame.columns, f"It was given as {column}={source!r}.")
+        if column in frame and column != source:
+            frame = frame.rename(columns={column: f"{column} (unused)"})
+    return frame.rename(columns={source: column for column, source in columns.items()})
+
+
+def _positive_numbers(values: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    column = values.name
+    text = numbers.isna() & values.notna()
+    problems = (
+        (text, "is not a number", "write plain numbers, such as 7e10"),
+        (numbers.isna(), "is empty", "fill it in or drop the row"),
+        (np.isinf(numbers), "is infinite", "drop the row or mend the value"),
+        (numbers <= 0, "is not positive", "drop the row or mend the value"),
+    )
+    for bad, problem, remedy in problems:
+        if bad.any():
+            row = int(np.argmax(bad))
+            more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+            raise InputError(
+                f"Column {column!r}, row {row + 1}: {values.iloc[row]!r} {problem}{more}; {remedy}."
+            )
+    return numbers
+
+
+def _check_magnitudes(frame: pd.DataFrame) -> None:
+    for column, smallest in _LOOKS_SMALL.items():
+        if column in frame and frame[column].median() < smallest:
+            _warn(
+                f"Column {column!r} has a median of {frame[column].median():.4g}: it looks like "
+                f"thousands, millions or billions. Exponents are right all the same, but answers "
+                f"will be in the same unit, and compute = 6 * params * tokens mixes units unless "
+                f"these are counts. Multiply it to get counts, for instance by 1e6 or 1e9."
+            )
+
+
+def _complete(frame: pd.DataFrame) -> None:
+    """Fill in the one of params, tokens and compute that is missing, or compare all three."""
+    there = {"params", "tokens", "compute"} & set(frame.columns)
+    if there == {"params", "tokens"}:
+        frame["compute"] = FLOPS_PER_PARAM_TOKEN * frame["params"] * frame["tokens"]
+    elif len(there) == 2:
+        (known,) = there - {"compute"}
+        (absent,) = {"params", "tokens"} - there
+        frame[absent] = frame["compute"] / (FLOPS_PER_PARAM_TOKEN * frame[known])
+    elif len(there) == 3:
+        ratio = frame["compute"] / (FLOPS_PER_PARAM_TOKEN * frame["params"] * frame["tokens"])
+        factor = np.exp(np.abs(np.log(ratio)))
+        if factor.max() > _CONTRADICTION:
+            row = int(np.argmax(factor > _CONTRADICTION))
+            raise InputError(
+                f"Column 'compute', row {row + 1}: params, tokens and compute contradict each "
+                f"other: {frame['compute'].iloc[row]:.4g} is {ratio.iloc[row]:.3g} times "
+                f"6 * params * tokens ({int((factor > _CONTRADICTION).sum())} such rows). Mend the "
+                f"one that is wrong, or drop one of the three columns and it is derived."
+            )
+        if factor.max() > _DEVIATION:
+            _warn(
+                f"Column 'compute' is {ratio.min():.3g} to {ratio.max():.3g} times "
+                f"6 * params * tokens. It is kept as given; budgets that you ask about are taken "
+                f"as 6 * params * tokens."
+            )
+
+
+def _warn_duplicates(frame: pd.DataFrame) -> None:
+    duplicated = frame.duplicated()
+    if duplicated.any():
+        _warn(
+            f"{int(duplicated.sum())} rows repeat an earlier row exactly (the first is row "
+            f"{int(np.argmax(duplicated)) + 1}). They are kept and count as further runs: drop "
+            f"them if they are copies."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, InputWarning, stacklevel=4)
