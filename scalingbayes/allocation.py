@@ -72,19 +72,19 @@ def _require_optimum(law: Law) -> None:
         )
 
 
-def _parameters(law: Law, values: Values) -> Values:
+def _parameters(law: Law, values: Values) -> dict[str, Float[Array, "*draws 1"]]:
     return {name: jnp.asarray(values[name])[..., None] for name in law.parameters}
 
 
 @partial(jax.jit, static_argnums=0)
-def _optimum(law: Law, values: Values, compute: Array) -> tuple[Array, Array, Array]:
+def _optimum(law: Law, values: dict[str, Array], compute: Array) -> tuple[Array, Array, Array]:
     assert law.optimum is not None
     params, tokens = law.optimum(compute, **values)
     return params, tokens, law({"params": params, "tokens": tokens}, values)
 
 
 @partial(jax.jit, static_argnums=0)
-def _exponents(law: Law, values: Values, compute: Array) -> tuple[Array, Array]:
+def _exponents(law: Law, values: dict[str, Array], compute: Array) -> tuple[Array, Array]:
     assert law.optimum is not None
     find = law.optimum
 

@@ -73,8 +73,9 @@ class LogDensity:
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k."""
         total = jnp.zeros((), point.dtype)
-        for coordinate, (name, value) in zip(point, self._values(point).items(), strict=True):
+        for name, coordinate in self._coordinates(point).items():
             prior = self.priors[name]
+            value = prior.bijector(coordinate)
             total += prior.distribution.log_prob(value)
             total += prior.bijector.log_abs_det_jacobian(coordinate, value)
         return total
@@ -90,20 +91,63 @@ class LogDensity:
 
     def center(self, dtype: Any) -> Point:
         """Find the priors' means in R^k (0 where there is none): where a search may start."""
-        means = [
-            self.priors[name].bijector.inv(jnp.asarray(self.priors[name].distribution.mean, dtype))
-            for name in self.parameters
-        ]
-        return jnp.stack([jnp.where(jnp.isfinite(mean), mean, 0.0) for mean in means])
+        coordinates = {}
+        for name in self.parameters:
+            prior = self.priors[name]
+            mean = prior.bijector.inv(jnp.asarray(prior.distribution.mean, dtype))
+            coordinates[name] = jnp.where(jnp.isfinite(mean), mean, 0.0)
+        if self._works_on_shares:
+            names = self.law.terms
+            shares = _to_shares([coordinates[name] for name in names])
+            coordinates |= zip(names, shares, strict=True)
+        return jnp.stack(list(coordinates.values()))
+
+    @property
+    def _works_on_shares(self) -> bool:
+        """Whether the law's terms are sampled as their sum and their shares in it."""
+        return bool(self.law.terms) and all(
+            self.priors[name].at_reference and self.priors[name].over_positive
+            for name in self.law.terms
+        )
+
+    def _coordinates(self, point: Point) -> Values:
+        """Each parameter's own coordinate, in which its prior is stated."""
+        coordinates = dict(zip(self.parameters, point, strict=True))
+        if self._works_on_shares:
+            names = self.law.terms
+            logs = _from_shares([coordinates[name] for name in names])
+            coordinates |= zip(names, logs, strict=True)
+        return coordinates
 
     def _values(self, point: Point) -> Values:
         """Each parameter in the units in which its prior is stated."""
-        return {
-            name: self.priors[name].bijector(coordinate)
-            for name, coordinate in zip(self.parameters, point, strict=True)
-        }
+        coordinates = self._coordinates(point)
+        return {name: self.priors[name].bijector(z) for name, z in coordinates.items()}
 
     def _scales(self, values: Mapping[str, Array]) -> Values:
         # Units are made of dimensionless parameters, which are the same at the reference point.
         names = {**self.reference, **values}
         return {name: parameter.scale(names) for name, parameter in self.parameters.items()}
+
+
+def _from_shares(shares: list[Array]) -> list[Array]:
+    """Break a sum into positive terms, stick by stick.
+
+    Takes the log of the sum, and of each term but the last the logit of its share in what the
+    terms before it leave. Returns the logs of the terms. The map's determinant is 1 or -1.
+    """
+    rest, *logits = shares
+    logs = []
+    for logit in logits:
+        logs.append(rest + jax.nn.log_sigmoid(logit))
+        rest += jax.nn.log_sigmoid(-logit)
+    return [*logs, rest]
+
+
+def _to_shares(logs: list[Array]) -> list[Array]:
+    """Invert :func:`_from_shares`."""
+    rest, logits = logs[-1], []
+    for log in reversed(logs[:-1]):
+        logits.append(log - rest)
+        rest = jnp.logaddexp(log, rest)
+    return [rest, *reversed(logits)]

@@ -80,11 +80,12 @@ class Model:
         of ``post.tree["posterior"]`` go into ``numpyro.infer.Predictive`` and
         ``numpyro.infer.log_likelihood`` as they are. The priors of A and B are stated given alpha
         and beta; ``numpyro.infer.reparam.TransformReparam`` moves a sampler that works on these
-        sites to the reference point.
+        sites to the reference point. Runs of weight 0 are left out.
         """
-        inputs = {name: jnp.asarray(x) for name, x in self.inputs.items()}
-        loss = jnp.asarray(self.runs.column("loss"))
-        weights = jnp.asarray(self.weights)
+        counted = self.weights > 0
+        inputs = {name: jnp.asarray(x[counted]) for name, x in self.inputs.items()}
+        loss = jnp.asarray(self.runs.column("loss")[counted])
+        weights = jnp.asarray(self.weights[counted])
         reference = self.reference
 
         def model() -> None:

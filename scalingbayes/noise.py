@@ -54,7 +54,7 @@ student_t = Noise(
     equation="log loss = log L + sigma * t_nu",
     parameters={
         "sigma": Parameter("scale of the log loss about the law", dist.LogNormal(-4.6, 1.5)),
-        "nu": Parameter("degrees of freedom; small is heavy-tailed", dist.Gamma(2.0, 0.1)),
+        "nu": Parameter("degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0)),
     },
 )
 

@@ -90,6 +90,11 @@ class Prior:
         """The map from the real line onto the prior's support."""
         return biject_to(self.distribution.support)
 
+    @property
+    def over_positive(self) -> bool:
+        """Whether the prior is over all positive numbers, so that its coordinate is a logarithm."""
+        return self.positive or self.family.support is constraints.positive
+
     def describe(self, name: str, parameter: Parameter) -> str:
         """Say it as a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
         arguments = ", ".join(f"{key}={value:.4g}" for key, value in self.hyperparameters.items())

@@ -1,7 +1,6 @@
 """The posterior: draws of a law's parameters, and what they say of themselves."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -50,10 +49,14 @@ class Posterior:
         dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
         run's loss; left out where it would not fit memory), ``observed_data`` and
         ``constant_data``. Its attribute ``scalingbayes`` says, as JSON, what was run.
+    law, noise
+        What was fitted.
     """
 
-    def __init__(self, tree: xr.DataTree) -> None:
+    def __init__(self, tree: xr.DataTree, law: Law, noise: Noise) -> None:
         self.tree = tree
+        self.law = law
+        self.noise = noise
 
     @classmethod
     def from_draws(cls, model: Model, draws: Draws, settings: Mapping[str, Any]) -> "Posterior":
@@ -96,22 +99,12 @@ class Posterior:
         tree = xr.DataTree.from_dict(groups)
         record = _record(model, settings, dict(zip(values, shares.tolist(), strict=True)))
         tree.attrs[_ATTRIBUTE] = json.dumps(record)
-        return cls(tree)
+        return cls(tree, model.law, model.noise)
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """What was run: law, noise, priors, data, engine and its settings, seed, versions."""
         return json.loads(self.tree.attrs[_ATTRIBUTE])
-
-    @property
-    def law(self) -> Law:
-        """The law that was fitted."""
-        return get_law(self.record["law"])
-
-    @property
-    def noise(self) -> Noise:
-        """The noise model that was fitted."""
-        return get_noise(self.record["noise"])
 
     @property
     def values(self) -> dict[str, Float[np.ndarray, "chains draws"]]:
@@ -169,10 +162,8 @@ class Posterior:
             If the law has no compute-optimal allocation or a budget is not a positive number.
         """
         reference = self.record["reference"]
-        inside = FLOPS_PER_PARAM_TOKEN * math.prod(
-            reference.get(n, 1) for n in ("params", "tokens")
-        )
-        budgets = _positive("compute", inside if compute is None else compute)
+        amid = FLOPS_PER_PARAM_TOKEN * reference.get("params", 1) * reference.get("tokens", 1)
+        budgets = _positive("compute", amid if compute is None else compute)
         draws = self._per_budget(exponents, budgets)
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
@@ -291,7 +282,7 @@ def load(path: str | Path) -> Posterior:
     Raises
     ------
     InputError
-        If there is no such file or it is not a saved posterior.
+        If there is no such file, it is not a saved posterior, or its law is not registered.
     """
     path = Path(path)
     if not path.is_file():
@@ -303,7 +294,8 @@ def load(path: str | Path) -> Posterior:
         raise InputError(f"{path} is not a netCDF file: {error}") from error
     if _ATTRIBUTE not in tree.attrs:
         raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
-    return Posterior(tree)
+    record = json.loads(tree.attrs[_ATTRIBUTE])
+    return Posterior(tree, get_law(record["law"]), get_noise(record["noise"]))
 
 
 @partial(jax.jit, static_argnames=("pointwise",))

@@ -3,7 +3,7 @@
 from functools import partial
 
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.laws import Law
 from scalingbayes.noise import Noise
@@ -15,7 +15,7 @@ def predict(
     noise: Noise,
     values: dict[str, Float[Array, "*draws"]],
     inputs: dict[str, Float[Array, " points"]],
-    seed: int,
+    seed: Int[ArrayLike, ""],
 ) -> dict[str, Float[Array, "*draws points"]]:
     """Draw from the posterior predictive distribution.
 

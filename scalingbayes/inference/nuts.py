@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
 from numpyro.infer.hmc_util import (
     IntegratorState,
     build_tree,
@@ -27,7 +27,7 @@ from scalingbayes.precision import precision, to_device
 
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
-_WARMUP_STAGES = (0.2, 0.3, 0.5)  # shares of the warm-up; the whitening is refined between them
+_WARMUP_STAGES = (0.2, 0.5, 1.0)  # parts of the warm-up after which a stage ends
 _COMPARABLE_MODES = 10.0  # nats; chains start in every mode that is this near the best
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
 _SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
@@ -134,10 +134,11 @@ class _Sampler:
     def run(self) -> Draws:
         settings = self.settings
         positions, whitening = self.start()
-        for stage, share in enumerate(_WARMUP_STAGES):
+        for end in _WARMUP_STAGES:
             chains = _Chains(positions, _new_adaptation(settings.chains))
-            chains, x, stats = self.advance(chains, whitening, int(share * settings.warmup), True)
-            if stage + 1 < len(_WARMUP_STAGES):
+            draws = round(end * settings.warmup) - self.done
+            chains, x, stats = self.advance(chains, whitening, draws, True)
+            if end < 1:
                 positions, whitening = _refine(whitening, x)
         _, x, stats = self.advance(chains, whitening, settings.draws, False)
         return Draws(np.asarray(whitening.center + x @ whitening.root.T), stats, self.gradients)
@@ -212,17 +213,17 @@ def _advance(
     whitening: _Whitening,
     chains: _Chains,
     seeds: Shaped[Array, " chains"],
-    first: int,
-    count: int,
-    adapt: bool,
-    target_accept: float,
+    first: Int[ArrayLike, ""],
+    count: Int[ArrayLike, ""],
+    adapt: Bool[ArrayLike, ""],
+    target_accept: Float[ArrayLike, ""],
     max_tree_depth: int,
     vectorized: bool,
 ) -> tuple[_Chains, tuple[Float[Array, "chains block dim"], dict[str, Array]]]:
     """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
 
     def potential(x: Array) -> Array:
-        return -density(whitening.center + whitening.root @ x)
+        return -density(jnp.asarray(whitening.center + whitening.root @ x))
 
     _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
 

@@ -34,6 +34,7 @@ chinchilla = Law(
     name="chinchilla",
     function=loss,
     optimum=optimum,
+    terms=("A", "B", "E"),
     equation="L = E + A/N^alpha + B/D^beta",
     source="Hoffmann et al. 2022 (arXiv:2203.15556), eq. 2",
     parameters={

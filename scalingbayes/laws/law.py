@@ -43,6 +43,9 @@ class Law:
     optimum
         ``optimum(compute, **parameters) -> (params, tokens)``: the model size and the number of
         tokens of least loss at ``compute = 6 * params * tokens``, where there is a closed form.
+    terms
+        Parameters that add up to the loss at the reference point, where every input is 1. Their
+        sum is known far better than each, so samplers work on the sum and the shares.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Law:
     equation: str
     source: str
     optimum: Callable[..., tuple[Array, Array]] | None = None
+    terms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         keywords = self._arguments(inspect.Parameter.KEYWORD_ONLY)

@@ -1,0 +1,77 @@
+"""Fixtures, and run-time checks of the annotated shapes and types."""
+
+from jaxtyping import install_import_hook
+
+# The rooms behind the public face; what reaches that is checked by the package itself.
+CHECKED = ("laws", "noise", "density", "precision", "inference", "allocation", "prediction")
+
+with install_import_hook([f"scalingbayes.{room}" for room in CHECKED], "beartype.beartype"):
+    import scalingbayes as sb
+
+import jax
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("agg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the checks that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs --slow"))
+
+
+@pytest.fixture(scope="session")
+def all_runs() -> sb.Runs:
+    """The 245 Chinchilla rows."""
+    return sb.datasets.load("chinchilla")
+
+
+@pytest.fixture(scope="session")
+def runs(all_runs) -> sb.Runs:
+    """The 240 rows below the five highest losses."""
+    loss = all_runs.frame["loss"]
+    return all_runs.filter(loss < loss.nlargest(5).min())
+
+
+@pytest.fixture(scope="session")
+def post(runs) -> sb.Posterior:
+    return sb.fit(runs, seed=1)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20220329)
+
+
+@pytest.fixture
+def small_table() -> dict[str, np.ndarray]:
+    """Twelve noise-free runs on Hoffmann's published surface."""
+    params = np.array([1e8, 3e8, 1e9, 3e9] * 3)
+    tokens = np.repeat([3e9, 1e10, 3e10], 4)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    return {"params": params, "tokens": tokens, "loss": loss}
+
+
+class CompilationCounter:
+    """Counts programs that XLA compiles."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, event: str, duration: float, **_: object) -> None:
+        self.count += event == "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compilations():
+    counter = CompilationCounter()
+    jax.monitoring.register_event_duration_secs_listener(counter)
+    yield counter
+    jax.monitoring.unregister_event_duration_listener(counter)

@@ -1,0 +1,140 @@
+"""The log density against numpyro's own, and what must not change it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from numpyro.infer.util import log_density
+
+import scalingbayes as sb
+from scalingbayes.density import _from_shares, _to_shares
+from scalingbayes.model import padded_length
+from scalingbayes.precision import precision
+
+PRIORS = {
+    "defaults": {},
+    "in units": {"E": dist.Normal(1.8, 0.1), "A": dist.LogNormal(6, 1), "beta": dist.Uniform(0, 1)},
+}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with precision("float64"):
+        yield
+
+
+def points(density, rng, count=20):
+    return density.center("float64") + jnp.asarray(
+        rng.normal(0, 0.7, (count, len(density.parameters)))
+    )
+
+
+def log_volume(density, point):
+    """Log determinant of the map from R^k to the parameters in the table's units."""
+    jacobian = jax.jacfwd(lambda p: jnp.stack(list(density.in_units(p).values())))(point)
+    return jnp.linalg.slogdet(jacobian)[1]
+
+
+@pytest.mark.parametrize("priors", PRIORS.values(), ids=PRIORS.keys())
+def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
+    model = sb.build_model(runs, priors=priors, weights=rng.integers(0, 3, len(runs)))
+    density = model.density("float64")
+    differences = []
+    for point in points(density, rng):
+        theirs, _ = log_density(model.numpyro_model(), (), {}, density.in_units(point))
+        differences.append(float(density(point) - theirs - log_volume(density, point)))
+    # The reference loss is another unit of the data: a constant.
+    np.testing.assert_allclose(differences, differences[0], rtol=1e-9)
+
+
+def test_padding_changes_nothing(small_table, rng):
+    model = sb.build_model(sb.Runs(small_table))
+    density = model.density("float64")
+    assert len(density.loss) == 64
+    for point in points(density, rng, 5):
+        bare = density.log_likelihood(point)[:12].sum() + density.log_prior(point)
+        np.testing.assert_allclose(density(point), bare, rtol=1e-12)
+        assert jnp.all(jnp.isfinite(jax.grad(density)(point)))
+
+
+def test_weights_are_copies_and_hold_outs(small_table, rng):
+    runs = sb.Runs(small_table)
+    weights = np.array([0, 2, *[1] * 10])
+    copied = runs.frame.iloc[[1, *range(1, 12)]]
+    with pytest.warns(sb.InputWarning):
+        expected = sb.build_model(sb.Runs(copied)).density("float64")
+    found = sb.build_model(runs, weights=weights).density("float64")
+    for point in points(found, rng, 5):
+        # Both are measured at a reference point of their own: compare in the table's units.
+        values = {name: float(value) for name, value in found.in_units(point).items()}
+        same = solve(expected, values, point)
+        np.testing.assert_allclose(
+            found(point) - found.log_prior(point) - 12 * jnp.log(found.reference["loss"]),
+            expected(same) - expected.log_prior(same) - 12 * jnp.log(expected.reference["loss"]),
+            rtol=1e-8,
+        )
+
+
+def solve(density, values, start):
+    """Find the point of R^k that has the given values, by Newton's method."""
+    target = jnp.log(jnp.array(list(values.values())))
+
+    def residual(point):
+        return jnp.log(jnp.stack(list(density.in_units(point).values()))) - target
+
+    for _ in range(30):
+        start = start - jnp.linalg.solve(jax.jacfwd(residual)(start), residual(start))
+    return start
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3, 5])
+def test_shares_are_a_map_of_determinant_one(rng, terms):
+    logs = jnp.asarray(rng.normal(0, 2, terms))
+    shares = jnp.stack(_to_shares(list(logs)))
+    np.testing.assert_allclose(jnp.stack(_from_shares(list(shares))), logs, rtol=1e-10)
+    np.testing.assert_allclose(shares[0], jnp.log(jnp.exp(logs).sum()), rtol=1e-10)
+    jacobian = jax.jacfwd(lambda s: jnp.stack(_from_shares(list(s))))(shares)
+    np.testing.assert_allclose(abs(jnp.linalg.det(jacobian)), 1, rtol=1e-9)
+
+
+def test_padded_lengths_are_few_and_never_waste_half():
+    lengths = [padded_length(rows) for rows in range(1, 100_000)]
+    assert len(set(lengths)) < 25
+    assert all(rows <= n <= max(64, 1.51 * rows) for rows, n in enumerate(lengths, start=1))
+
+
+def test_other_hyperparameters_have_the_same_structure(runs):
+    first, second = (
+        sb.build_model(runs, priors={"alpha": dist.LogNormal(0, scale)}).density("float64")
+        for scale in (1, 2)
+    )
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+
+
+@pytest.mark.parametrize(
+    ("priors", "message"),
+    [
+        ({"gamma": dist.Normal(0, 1)}, "no parameter 'gamma'"),
+        ({"alpha": 0.3}, "must be a numpyro distribution"),
+        ({"alpha": dist.Poisson(3)}, "scalar continuous"),
+        ({"alpha": dist.Normal(jnp.zeros(2), 1)}, "scalar continuous"),
+        ({"alpha": dist.Gumbel(0, 1)}, "mass below 0"),
+        ({"alpha": dist.FoldedDistribution(dist.Normal(0, 1))}, "a family with"),
+    ],
+)
+def test_priors_that_cannot_be_used_are_refused(runs, priors, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.build_model(runs, priors=priors)
+
+
+def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
+    model = sb.build_model(runs, priors={"E": dist.Normal(1.8, 0.1)})
+    assert model.describe_priors()["E"] == "E ~ Normal(loc=1.8, scale=0.1), above 0"
+    assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in repr(model)
+
+
+@pytest.mark.parametrize("weights", [[1, 2], [-1] * 240, [np.nan] * 240])
+def test_weights_that_cannot_be_used_are_refused(runs, weights):
+    with pytest.raises(sb.InputError, match="240 finite numbers of 0 or more"):
+        sb.build_model(runs, weights=weights)

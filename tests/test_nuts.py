@@ -1,0 +1,213 @@
+"""The sampler against a published posterior, another way of computing one, and simulation."""
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+
+import scalingbayes as sb
+from scalingbayes.inference import NUTS
+from scalingbayes.model import build_model
+
+# Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
+REFERENCE = {
+    "240 rows": {
+        "E": (1.808, 0.015),
+        "alpha": (0.3455, 0.0093),
+        "beta": (0.3610, 0.0101),
+        "a": (0.5109, 0.0102),
+    },
+    "245 rows": {
+        "E": (1.805, 0.016),
+        "alpha": (0.3422, 0.0100),
+        "beta": (0.3625, 0.0103),
+        "a": (0.5144, 0.0111),
+    },
+}
+
+
+@pytest.mark.parametrize("table", REFERENCE)
+def test_the_chinchilla_posterior(table, runs, all_runs):
+    post = sb.fit(runs if table == "240 rows" else all_runs, seed=2)
+    draws = {**post.values, "a": post.exponents().draws["a"].values}
+    for name, (mean, sd) in REFERENCE[table].items():
+        assert abs(draws[name].mean() - mean) < 0.3 * sd, name
+        assert abs(draws[name].std() / sd - 1) < 0.15, name
+    summary = post.summary()
+    assert summary["r_hat"].max() < 1.01
+    assert summary["ess_bulk"].min() > 1500
+    assert not post.tree["sample_stats"]["diverging"].any()
+    assert post.verdict.passed
+    if table == "240 rows":
+        assert abs(np.median(draws["A"]) - 463) < 0.3 * draws["A"].std()
+        assert abs(np.median(draws["B"]) - 1885) < 0.3 * draws["B"].std()
+        assert abs(draws["nu"].mean() - 2.9) < 0.3 * draws["nu"].std()
+        assert abs(draws["sigma"].mean() - 0.0041) < 0.3 * draws["sigma"].std()
+
+
+def simulate(rng, rows, nu=4.0, sigma=0.005):
+    """Runs on Hoffmann's surface, over a factor of 1,000 in both inputs."""
+    params = 10 ** rng.uniform(7, 10, rows)
+    tokens = 10 ** rng.uniform(9, 12, rows)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    return {
+        "params": params,
+        "tokens": tokens,
+        "loss": loss * np.exp(sigma * rng.standard_t(nu, rows)),
+    }
+
+
+def test_a_posterior_known_by_importance_sampling(rng):
+    # The model written again in NumPy and SciPy, with priors in plain units so that nothing of
+    # the package's reference point is shared, integrated by importance sampling.
+    table = simulate(rng, 60)
+    priors = {
+        "E": (dist.LogNormal(0.5, 0.3), stats.lognorm(0.3, scale=np.exp(0.5))),
+        "A": (dist.LogNormal(6.0, 1.0), stats.lognorm(1.0, scale=np.exp(6.0))),
+        "B": (dist.LogNormal(6.0, 1.0), stats.lognorm(1.0, scale=np.exp(6.0))),
+        "alpha": (dist.Gamma(4.0, 10.0), stats.gamma(4.0, scale=0.1)),
+        "beta": (dist.Gamma(4.0, 10.0), stats.gamma(4.0, scale=0.1)),
+        "sigma": (dist.HalfNormal(0.05), stats.halfnorm(scale=0.05)),
+        "nu": (dist.Gamma(2.0, 0.1), stats.gamma(2.0, scale=10.0)),
+    }
+    post = sb.fit(table, priors={name: ours for name, (ours, _) in priors.items()}, draws=2000)
+    assert post.verdict.passed, str(post.verdict)
+
+    def log_density(logs):
+        E, A, B, alpha, beta, sigma, nu = np.exp(logs.T)[:, :, None]
+        loss = E + A * table["params"] ** -alpha + B * table["tokens"] ** -beta
+        residual = np.log(table["loss"]) - np.log(loss)
+        rows = stats.t.logpdf(residual, nu, scale=sigma)
+        prior = sum(
+            theirs.logpdf(np.exp(column)) + column
+            for (_, theirs), column in zip(priors.values(), logs.T, strict=True)
+        )
+        return rows.sum(1) + prior
+
+    names = list(priors)
+    center = np.log(np.stack([post.values[name].ravel() for name in names], 1))
+    proposal = stats.multivariate_t(center.mean(0), np.cov(center.T), df=5, seed=7)
+    logs = proposal.rvs(200_000)
+    log_weights = log_density(logs) - proposal.logpdf(logs)
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    effective = 1 / (weights**2).sum()
+    assert effective > 20_000
+    mean = weights @ logs
+    sd = np.sqrt(weights @ (logs - mean) ** 2)
+    ess = post.summary().loc[names, "ess_bulk"].to_numpy()
+    error = sd * np.sqrt(1 / ess + 1 / effective)
+    # 14 comparisons at 4 standard errors fail by chance once in 1,100.
+    np.testing.assert_array_less(abs(center.mean(0) - mean), 4 * error)
+    np.testing.assert_array_less(abs(center.std(0) / sd - 1), 4 * np.sqrt(2 / ess))
+
+
+def test_intervals_cover_the_truth_of_simulated_tables():
+    truth = {"E": 1.69, "alpha": 0.34, "beta": 0.28, "a": 0.28 / 0.62}
+    tables = 40
+    covered = dict.fromkeys(truth, 0)
+    for seed in range(tables):
+        post = sb.fit(simulate(np.random.default_rng(seed), 60), seed=seed, draws=500)
+        draws = {**post.values, "a": post.exponents().draws["a"].values}
+        for name, value in truth.items():
+            low, high = np.quantile(draws[name], [0.05, 0.95])
+            covered[name] += low < value < high
+    # Each count is binomial(40, 0.9): outside of these bounds once in 2,000.
+    low, high = stats.binom(tables, 0.9).interval(1 - 1 / 2000)
+    assert all(low <= count <= high for count in covered.values()), covered
+
+
+def compare(first, second, names=("alpha", "beta", "a")):
+    """Differences of means over their Monte Carlo standard errors."""
+    for name in names:
+        means, errors = [], []
+        for post in (first, second):
+            a = post.exponents().draws["a"].values
+            values = a if name == "a" else post.values[name]
+            ess = post.summary()["ess_bulk"].min()
+            means.append(values.mean())
+            errors.append(values.std() / np.sqrt(ess))
+        assert abs(means[0] - means[1]) < 4 * np.hypot(*errors), name
+
+
+def test_float32_agrees_with_float64(runs, post):
+    single = sb.fit(runs, seed=1, dtype="float32")
+    assert single.record["dtype"] == "float32"
+    assert single.verdict.passed, str(single.verdict)
+    compare(single, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
+
+
+@pytest.mark.parametrize(
+    ("column", "factor"), [("params", 1e-6), ("tokens", 1e-9), ("loss", 1 / np.log(2))]
+)
+@pytest.mark.filterwarnings("ignore::scalingbayes.InputWarning")
+def test_units_cannot_change_the_answer(runs, post, column, factor):
+    frame = runs.frame.drop(columns="compute")
+    other = sb.fit(frame.assign(**{column: frame[column] * factor}), seed=1)
+    compare(other, post)
+    ratio = other.values["E"].mean() / post.values["E"].mean()
+    assert abs(ratio / (factor if column == "loss" else 1) - 1) < 0.01
+
+
+def test_the_same_seed_gives_the_same_draws(runs, post):
+    again, other = sb.fit(runs, seed=1), sb.fit(runs, seed=3)
+    assert again.tree.identical(post.tree)
+    assert not np.array_equal(other.values["E"], post.values["E"])
+
+
+def test_a_second_fit_compiles_nothing(runs, post, compilations):
+    sb.fit(runs, seed=5, draws=400)
+    before = compilations.count
+    fewer = runs.filter(np.arange(240) < 200)  # padded to the same length
+    priors = {"alpha": dist.LogNormal(-1.0, 0.7)}
+    for table, options in ((runs, {}), (fewer, {}), (runs, {"target_accept": 0.8})):
+        sb.fit(table, seed=6, draws=400, **options)
+    assert compilations.count == before
+    sb.fit(runs, seed=6, draws=400, priors=priors)  # in units, not at the reference point
+    assert compilations.count > before
+    before = compilations.count
+    sb.fit(runs, seed=6, draws=400, priors={"alpha": dist.LogNormal(-1.1, 0.5)})
+    assert compilations.count == before
+
+
+def test_blocks_do_not_change_the_draws(small_table, monkeypatch):
+    model = build_model(sb.Runs(small_table))
+    settings = NUTS(draws=30, warmup=50)
+    whole = settings.run(model, 0, "float64")
+    monkeypatch.setattr("scalingbayes.inference.nuts._ROWS_PER_BLOCK", 12 * 7)
+    split = settings.run(model, 0, "float64")
+    # The gradient at a block's start is computed afresh, to rounding.
+    np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
+
+
+def test_progress_is_reported(small_table):
+    seen = []
+    sb.fit(small_table, draws=250, warmup=60, progress=lambda *where: seen.append(where))
+    done = [first for first, _ in seen]
+    assert done == sorted(done)
+    assert {total for _, total in seen} == {4 * 310}
+    assert done[-1] == 4 * 310
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"chains": 1}, "chains must be 2 or more; got 1"),
+        ({"target_accept": 1.2}, "target_accept must be between 0 and 1"),
+        ({"draw": 10}, r"no option of engine 'nuts' 'draw'. Did you mean 'draws'\?"),
+        ({"engine": "nutz"}, r"no engine 'nutz'. Did you mean 'nuts'\?"),
+        ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'; got 'float16'"),
+        ({"noise": "student"}, r"no noise model 'student'. Did you mean 'student_t'\?"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(small_table, options, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.fit(small_table, **options)
+
+
+def test_nothing_of_the_callers_configuration_is_touched(small_table):
+    before = dict(jax.config.values)
+    sb.fit(small_table, draws=10, warmup=50)
+    assert dict(jax.config.values) == before
+    assert jax.numpy.ones(()).dtype == np.float32

@@ -1,0 +1,215 @@
+"""The table of runs: what is accepted, derived, warned about and refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scalingbayes as sb
+
+
+def test_compute_is_derived(small_table):
+    runs = sb.Runs(small_table)
+    expected = 6 * small_table["params"] * small_table["tokens"]
+    np.testing.assert_allclose(runs.column("compute"), expected)
+
+
+@given(
+    params=st.lists(st.floats(1e6, 1e12), min_size=2, max_size=9),
+    ratio=st.floats(1, 1000),
+    absent=st.sampled_from(["params", "tokens", "compute"]),
+)
+def test_any_two_of_params_tokens_compute_give_the_third(params, ratio, absent):
+    params = np.array(params)
+    whole = {"params": params, "tokens": ratio * params, "compute": 6 * ratio * params**2}
+    whole["loss"] = np.linspace(2, 3, len(params))  # no two rows alike
+    runs = sb.Runs({name: values for name, values in whole.items() if name != absent})
+    np.testing.assert_allclose(runs.column(absent), whole[absent], rtol=1e-12)
+
+
+def test_columns_are_mapped_and_others_kept(small_table):
+    frame = pd.DataFrame(small_table).rename(columns={"params": "n_params", "loss": "val_loss"})
+    frame["sweep"] = "a"
+    runs = sb.Runs(frame, params="n_params", loss="val_loss")
+    np.testing.assert_array_equal(runs.column("params"), small_table["params"])
+    assert list(runs.frame["sweep"]) == ["a"] * 12
+
+
+def test_a_mapped_column_replaces_one_of_the_same_name(small_table):
+    runs = sb.Runs({**small_table, "val_loss": small_table["loss"] + 1}, loss="val_loss")
+    np.testing.assert_array_equal(runs.column("loss"), small_table["loss"] + 1)
+
+
+def test_the_callers_table_is_not_changed(small_table):
+    frame = pd.DataFrame(small_table)
+    before = frame.copy()
+    sb.Runs(frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [
+        (".csv", lambda frame, path: frame.to_csv(path, index=False)),
+        (".csv", lambda frame, path: frame.to_csv(path, index=False, encoding="utf-8-sig")),
+        (".csv", lambda frame, path: frame.to_csv(path, index=False, sep=";")),
+        (".tsv", lambda frame, path: frame.to_csv(path, index=False, sep="\t")),
+        (".parquet", lambda frame, path: frame.to_parquet(path)),
+    ],
+    ids=["csv", "csv with a byte-order mark", "semicolons", "tabs", "parquet"],
+)
+def test_files_are_read(tmp_path, small_table, suffix, write):
+    path = tmp_path / f"sweep{suffix}"
+    write(pd.DataFrame(small_table), path)
+    runs = sb.read_runs(path)
+    assert runs.name == path.name
+    np.testing.assert_array_equal(runs.column("loss"), small_table["loss"])
+
+
+def changed(table, column, row, value):
+    values = list(table[column])
+    values[row] = value
+    return {**table, column: values}
+
+
+@pytest.mark.parametrize("column", ["params", "tokens", "compute", "loss"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("70B", "'70B' is not a number"),
+        (np.nan, "is empty"),
+        (None, "is empty"),
+        (np.inf, "is infinite"),
+        (0.0, "is not positive"),
+        (-1.0, "is not positive"),
+    ],
+)
+def test_a_bad_value_names_column_row_and_remedy(small_table, column, value, problem):
+    table = {**small_table, "compute": 6 * small_table["params"] * small_table["tokens"]}
+    table = changed(changed(table, column, 4, value), column, 7, value)
+    with pytest.raises(sb.InputError, match=rf"(?s)'{column}', row 5: .*{problem}.*2 such rows"):
+        sb.Runs(table)
+
+
+def test_numbers_written_as_text_are_numbers(small_table):
+    runs = sb.Runs({**small_table, "params": [f"{n:.3e}" for n in small_table["params"]]})
+    np.testing.assert_allclose(runs.column("params"), small_table["params"])
+
+
+def test_a_misspelt_column_suggests_the_near_one(small_table):
+    table = {**small_table, "los": small_table["loss"]}
+    del table["loss"]
+    with pytest.raises(sb.InputError, match=r"no column 'loss'. Did you mean 'los'\?.*loss=\"NAME\""):
+        sb.Runs(table)
+    with pytest.raises(sb.InputError, match=r"no column 'val_los'. Did you mean 'loss'\?"):
+        sb.Runs(small_table, loss="val_los")
+
+
+def test_a_column_of_another_name_is_recognised(small_table):
+    table = {**small_table, "val_loss": small_table["loss"]}
+    del table["loss"]
+    with pytest.raises(sb.InputError, match=r"say so: loss=\"val_loss\""):
+        sb.Runs(table)
+
+
+def test_a_law_asks_for_the_columns_that_it_reads(small_table):
+    table = {"n_params": small_table["params"], "loss": small_table["loss"]}
+    with pytest.raises(sb.InputError, match=r"no column 'params'.*say so: params=\"n_params\""):
+        sb.fit(table)
+
+
+@pytest.mark.parametrize(
+    "table", [[1, 2], {"params": [1, 2], "loss": [1, 2, 3]}, 3.0], ids=["list", "ragged", "number"]
+)
+def test_what_is_no_table_is_refused(table):
+    with pytest.raises(sb.InputError, match="Expected a DataFrame or a mapping"):
+        sb.Runs(table)
+
+
+def test_a_column_twice_is_refused():
+    with pytest.raises(sb.InputError, match="'loss' is there twice"):
+        sb.Runs(pd.DataFrame([[1, 2]], columns=["loss", "loss"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"params,tokens,loss\n", "no rows"),
+        ("params,tokens,löss\n1,2,3\n".encode("latin-1"), "not UTF-8"),
+        (b"params,tokens,loss\n1,2,3\n1,2,3,4,5\n", "cannot be read as CSV.*line 3"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
+    ],
+    ids=["empty", "header only", "latin-1", "ragged", "binary"],
+)
+def test_unreadable_text_is_refused(tmp_path, content, message):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(content)
+    with pytest.raises(sb.InputError, match=message):
+        sb.read_runs(path)
+
+
+def test_unreadable_paths_are_refused(tmp_path):
+    with pytest.raises(sb.InputError, match="is a directory"):
+        sb.read_runs(tmp_path)
+    with pytest.raises(sb.InputError, match="There is no file"):
+        sb.read_runs(tmp_path / "missing.csv")
+    broken = tmp_path / "runs.parquet"
+    broken.write_text("no parquet")
+    with pytest.raises(sb.InputError, match="cannot be read as Parquet"):
+        sb.read_runs(broken)
+
+
+def test_params_tokens_and_compute_that_contradict_each_other_are_refused(small_table):
+    compute = 6 * small_table["params"] * small_table["tokens"]
+    compute[8] *= 1000
+    with pytest.raises(sb.InputError, match=r"'compute', row 9: .*contradict.*1e\+03 times"):
+        sb.Runs({**small_table, "compute": compute})
+
+
+def test_compute_counted_another_way_is_kept_with_a_warning(small_table):
+    compute = 7 * small_table["params"] * small_table["tokens"]
+    with pytest.warns(sb.InputWarning, match=r"1\.17 to 1\.17 times"):
+        runs = sb.Runs({**small_table, "compute": compute})
+    np.testing.assert_array_equal(runs.column("compute"), compute)
+
+
+def test_exact_duplicates_are_kept_with_a_warning(small_table):
+    twice = {name: np.append(values, values[2]) for name, values in small_table.items()}
+    with pytest.warns(sb.InputWarning, match=r"1 rows repeat .*row 13"):
+        assert len(sb.Runs(twice)) == 13
+
+
+@pytest.mark.parametrize(("column", "unit"), [("params", 1e6), ("params", 1e9), ("tokens", 1e9)])
+def test_values_in_millions_or_billions_are_warned_about(small_table, column, unit):
+    with pytest.warns(sb.InputWarning, match=f"'{column}' has a median.*millions or billions"):
+        sb.Runs({**small_table, column: small_table[column] / unit})
+
+
+def test_fewer_runs_than_unknowns_are_refused(small_table):
+    with pytest.raises(sb.InputError, match="6 runs that count, fewer than the 7 unknowns"):
+        sb.fit({name: values[:6] for name, values in small_table.items()})
+
+
+@pytest.mark.parametrize("column", ["params", "tokens"])
+def test_a_single_model_size_or_token_count_is_refused(small_table, column):
+    with pytest.raises(sb.InputError, match=rf"'{column}' has the single value 1e\+09"):
+        sb.fit({**small_table, column: np.full(12, 1e9), "row": np.arange(12)})
+
+
+def test_filter_keeps_the_rows_asked_for(all_runs):
+    assert len(all_runs.filter(all_runs.frame["loss"] < 3)) == (all_runs.frame["loss"] < 3).sum()
+
+
+def test_the_digest_tells_tables_apart(small_table):
+    runs = sb.Runs(small_table)
+    assert runs.digest == sb.Runs(dict(small_table)).digest
+    assert runs.digest != sb.Runs(changed(small_table, "loss", 3, 2.5)).digest
+
+
+def test_reprs_say_what_is_there(small_table):
+    runs = sb.Runs({**small_table, "sweep": list("aabbaabbaabb")}, name="mine")
+    assert "'mine': 12 rows" in repr(runs)
+    assert "sweep" in repr(runs)
+    assert "<table" in runs._repr_html_()
