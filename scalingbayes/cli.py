@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scalingbayes import datasets
-from scalingbayes.errors import InputError, InputWarning
+from scalingbayes.errors import InputError, InputWarning, unknown
 from scalingbayes.estimates import check_interval
 from scalingbayes.fitting import fit
 from scalingbayes.posterior import Posterior
@@ -122,10 +122,7 @@ def _read(source: str, columns: dict[str, str]) -> Runs:
         runs = datasets.load(source)
         return Runs(runs.frame, name=runs.name, **columns) if columns else runs
     if not Path(source).exists():
-        raise InputError(
-            f"There is no file {source!r}, and no bundled data set of that name. "
-            f"Bundled are: {', '.join(datasets.names())}."
-        )
+        raise unknown("file or bundled data set", source, datasets.names())
     return read_runs(source, **columns)
 
 

@@ -43,7 +43,10 @@ class Noise:
 
 
 def _student_t(
-    expected: Float[Array, "*shape"], *, sigma: Float[Array, ""], nu: Float[Array, ""]
+    expected: Float[Array, "*#shape"],
+    *,
+    sigma: Float[Array, "*#shape"],
+    nu: Float[Array, "*#shape"],
 ) -> Distribution:
     return TransformedDistribution(dist.StudentT(nu, jnp.log(expected), sigma), ExpTransform())
 

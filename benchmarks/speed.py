@@ -1,0 +1,225 @@
+"""How fast a fit is: warm, cold, and as the table grows.
+
+    python benchmarks/speed.py                # minutes
+    python benchmarks/speed.py --json speed.json
+
+Times are of this machine and this moment: read the ratios, which are of runs side by side in one
+process. Each table also says what was found, since a fast wrong answer is worth nothing.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import typer
+from jax import lax
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC
+from numpyro.infer import NUTS as NumpyroNUTS
+from rich.console import Console
+from rich.table import Table
+
+import scalingbayes as sb
+from scalingbayes.precision import precision
+
+console = Console(width=110)
+
+GROWTH = {240: 1000, 24_000: 1000, 2_400_000: 50}
+"""Rows, and the draws of each of 4 chains that are timed for them (warm-up is 300 or 50)."""
+
+
+def seconds(function: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
+    """Time a call, results ready; the median of several."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = jax.block_until_ready(function())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)), result
+
+
+def chinchilla_240() -> sb.Runs:
+    runs = sb.datasets.load("chinchilla")
+    loss = runs.frame["loss"]
+    return runs.filter(loss < loss.nlargest(5).min())
+
+
+def gradient_seconds(model: sb.Model, points: np.ndarray) -> float:
+    """Time one gradient of the log density in a bare compiled loop, one chain after another."""
+    steps = 2500
+
+    @jax.jit
+    def loop(density: Any, points: jax.Array) -> jax.Array:
+        def step(point: jax.Array, _: None) -> tuple[jax.Array, None]:
+            # The next point depends on the gradient, so that none can be left out.
+            return point + 1e-12 * jax.value_and_grad(density)(point)[1], None
+
+        return lax.map(lambda point: lax.scan(step, point, None, length=steps)[0], points)
+
+    with precision("float64"):
+        density, start = model.density("float64"), jnp.asarray(points)
+        seconds(lambda: loop(density, start))
+        elapsed, _ = seconds(lambda: loop(density, start), repeats=5)
+    return elapsed / (steps * len(points))
+
+
+def warm() -> list[dict[str, Any]]:
+    """Fit 240 rows with everything compiled, beside numpyro's own sampler on the same model."""
+    runs = chinchilla_240()
+    model = sb.build_model(runs)
+    sb.fit(runs)
+    ours, post = seconds(lambda: sb.fit(runs, seed=1), repeats=7)
+    with precision("float64"):
+        start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
+    gradients = post.record["gradients"]
+    bare = gradients * gradient_seconds(model, start)
+
+    def numpyro_run() -> dict[str, jax.Array]:
+        sampler = MCMC(
+            NumpyroNUTS(model.numpyro_model()),
+            num_warmup=1000,
+            num_samples=1000,
+            num_chains=4,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
+        sampler.run(jax.random.key(1))
+        return sampler.get_samples(group_by_chain=True)
+
+    with precision("float64"):
+        numpyro_run()
+        theirs, samples = seconds(numpyro_run)
+        samples = {name: np.asarray(values) for name, values in samples.items()}
+
+    def row(job: str, elapsed: float, values: dict[str, np.ndarray] | None) -> dict[str, Any]:
+        found = {"job": job, "seconds": elapsed, "over ours": elapsed / ours}
+        if values is not None:
+            a = values["beta"] / (values["alpha"] + values["beta"])
+            ess = min(effective_sample_size(values[n]) for n in post.values)
+            found |= {"a": a.mean(), "sd of a": a.std(), "least ESS": ess}
+            found["ESS per s"] = ess / elapsed
+        return found
+
+    return [
+        row("sb.fit, 4 x 1,000 draws", ours, post.values),
+        row(f"its {gradients:,} gradients, bare", bare, None),
+        row("numpyro MCMC.run, second call", theirs, samples),
+    ]
+
+
+def cold() -> list[dict[str, Any]]:
+    """Time whole processes from start to the printed table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}
+        command = [sys.executable, "-m", "scalingbayes", "fit", "chinchilla"]
+
+        def run() -> None:
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+
+        once, _ = seconds(run)
+        rows.append({"process": "empty compilation cache", "seconds": once})
+        again, _ = seconds(run, repeats=3)
+        rows.append({"process": "warm compilation cache", "seconds": again})
+    imports, _ = seconds(
+        lambda: subprocess.run([sys.executable, "-c", "import scalingbayes.cli"], check=True), 3
+    )
+    rows.append({"process": "imports alone", "seconds": imports})
+    return rows
+
+
+def growth(rows: int, draws: int) -> dict[str, Any]:
+    """Fit simulated rows; run in a process of its own, for its peak memory."""
+    import resource
+
+    random = np.random.default_rng(0)
+    params, tokens = 10 ** random.uniform(7, 10, rows), 10 ** random.uniform(9, 12, rows)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    loss *= np.exp(0.005 * random.standard_t(4, rows))
+    runs = sb.Runs({"params": params, "tokens": tokens, "loss": loss})
+    options = {"draws": draws, "warmup": 300 if draws >= 300 else 50}
+    if rows < 1_000_000:
+        sb.fit(runs, **options)
+    elapsed, post = seconds(lambda: sb.fit(runs, seed=1, **options))
+    a = post.exponents().draws["a"]
+    return {
+        "rows": rows,
+        "draws": 4 * draws,
+        "seconds": elapsed,
+        "gradients": post.record["gradients"],
+        "ns per row and gradient": 1e9 * elapsed / post.record["gradients"] / rows,
+        "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "a (truth 0.4516)": float(a.mean()),
+        "sd of a": float(a.std()),
+    }
+
+
+def grow() -> list[dict[str, Any]]:
+    return [
+        json.loads(
+            subprocess.run(
+                [sys.executable, __file__, "--growth", str(rows), str(draws)],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.splitlines()[-1]
+        )
+        for rows, draws in GROWTH.items()
+    ]
+
+
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if isinstance(rows[0][heading], str) else "right")
+    for row in rows:
+        cells = (row.get(heading, "") for heading in rows[0])
+        table.add_row(*(c if isinstance(c, str) else f"{c:,.4g}" for c in cells))
+    console.print(table)
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": jax.devices()[0].device_kind,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+    }
+
+
+def main(
+    growth_of: Annotated[tuple[int, int], typer.Option("--growth", hidden=True)] = (0, 0),
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
+) -> None:
+    """Print three tables: warm, cold, growth."""
+    if growth_of[0]:
+        print(json.dumps(growth(*growth_of)))
+        return
+    about = machine()
+    console.print(", ".join(f"{name} {value}" for name, value in about.items()))
+    results = {"machine": about}
+    jobs = {
+        "warm": ("240 Chinchilla rows, everything compiled", warm),
+        "cold": ("One process, start to printed table", cold),
+        "growth": ("Rows of a simulated table, second fit", grow),
+    }
+    for name, (title, job) in jobs.items():
+        results[name] = job()
+        show(title, results[name])
+    if json_path is not None:
+        json_path.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    typer.run(main)

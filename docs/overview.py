@@ -1,0 +1,12 @@
+"""Draw the README's figure."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+import scalingbayes as sb
+from scalingbayes import plots
+
+mpl.use("agg")
+post = sb.fit(sb.datasets.load("chinchilla"), seed=0, draws=4000)
+plots.overview(post).savefig(Path(__file__).with_name("overview.png"), dpi=150)

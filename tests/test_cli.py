@@ -1,0 +1,149 @@
+"""The command line, as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalingbayes as sb
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """An empty home folder, so that nothing comes from an earlier run's compilation cache."""
+    home = tmp_path_factory.mktemp("home")
+    return {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+
+
+@pytest.fixture
+def shell(environment, tmp_path):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "scalingbayes", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+
+    return run
+
+
+@pytest.fixture
+def table(tmp_path, small_table, rng):
+    """A table with foreign names and a little noise."""
+    noise = np.exp(0.003 * rng.standard_normal(12))
+    frame = pd.DataFrame({**small_table, "loss": small_table["loss"] * noise})
+    path = tmp_path / "sweep.csv"
+    frame.rename(columns={"params": "n_params", "loss": "val_loss"}).to_csv(path, index=False)
+    return path
+
+
+def test_a_bundled_table_is_fitted_and_written(shell, tmp_path, all_runs):
+    done = shell("fit", "chinchilla", "--out", "results")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no progress bar where there is no terminal
+    for word in ("alpha", "90% CI", "N_opt ∝ C^a", "passed its checks", "LogNormal", "R-hat"):
+        assert word in done.stdout
+    written = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert written == ["exponents.csv", "posterior.nc", "summary.csv"]
+    post = sb.load(tmp_path / "results" / "posterior.nc")
+    assert post.record["data"]["digest"] == all_runs.digest
+    exponents = pd.read_csv(tmp_path / "results" / "exponents.csv", index_col="quantity")
+    assert exponents.loc["a", "median"] == pytest.approx(0.514, abs=0.003)
+    assert set(exponents["verdict"]) == {"passed"}
+    summary = pd.read_csv(tmp_path / "results" / "summary.csv", index_col=0)
+    assert summary.loc["E", "mean"] == pytest.approx(post.values["E"].mean())
+
+
+def test_foreign_names_and_settings(shell, table):
+    done = shell(
+        *("fit", table, "--params", "n_params", "--loss", "val_loss"),
+        *("--prob", "0.5", "--seed", "3", "--draws", "1500", "--target-accept", "0.95"),
+    )
+    assert done.returncode in (0, 3), done.stderr
+    assert "50% CI" in done.stdout
+    assert "seed 3" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fit", "sweep.csv"), 'loss="val_loss"'),
+        (("fit", "missing.csv"), "no file or bundled data set 'missing.csv'"),
+        (("fit", "chinchila"), "Did you mean 'chinchilla'?"),
+        (("fit", "."), "is a directory"),
+        (("fit", "chinchilla", "--law", "kaplun"), "no law 'kaplun'"),
+        (("fit", "chinchilla", "--prob", "90"), "prob must be between 0 and 1"),
+        (("fit", "chinchilla", "--chains", "1"), "chains must be 2 or more"),
+        (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
+        (("fit", "chinchilla", "--chains", "many"), "Invalid value for '--chains'"),
+    ],
+)
+def test_input_that_cannot_be_used_ends_in_one_message(shell, table, arguments, message):
+    done = shell(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_warning_is_one_line(shell, tmp_path, all_runs):
+    frame = all_runs.frame.drop(columns="compute").assign(params=lambda f: f["params"] / 1e9)
+    frame.to_csv(tmp_path / "billions.csv", index=False)
+    done = shell("fit", "billions.csv", "--draws", "400")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: Column 'params' has a median of")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_fit_that_fails_its_checks_still_writes(shell, tmp_path):
+    done = shell("fit", "chinchilla", "--draws", "20", "--warmup", "50", "--out", "results")
+    assert done.returncode == 3, done.stderr
+    assert "THE FIT FAILED ITS CHECKS" in done.stdout
+    assert set(pd.read_csv(tmp_path / "results" / "summary.csv")["verdict"]) == {"failed"}
+    assert not sb.load(tmp_path / "results" / "posterior.nc").verdict.passed
+
+
+def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "scalingbayes", "fit", "chinchilla"),
+            *("--draws", "10000000", "--out", "results"),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "results").exists():  # made just before sampling begins
+        time.sleep(0.1)
+        assert process.poll() is None
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "results").iterdir())
+
+
+def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
+    arguments = ("fit", "chinchilla", "--draws", "100")
+    shell(*arguments)
+    cached = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
+    shell(*arguments)
+    again = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
+    assert cached
+    assert again == cached
+
+
+def test_datasets_are_listed(shell):
+    done = shell("datasets")
+    assert done.returncode == 0
+    assert "licence  MIT" in done.stdout
