@@ -24,8 +24,7 @@ import numpy as np
 import typer
 from jax import lax
 from numpyro.diagnostics import effective_sample_size
-from numpyro.infer import MCMC
-from numpyro.infer import NUTS as NumpyroNUTS
+from numpyro import infer
 from rich.console import Console
 from rich.table import Table
 
@@ -85,8 +84,8 @@ def warm() -> list[dict[str, Any]]:
     bare = gradients * gradient_seconds(model, start)
 
     def numpyro_run() -> dict[str, jax.Array]:
-        sampler = MCMC(
-            NumpyroNUTS(model.numpyro_model()),
+        sampler = infer.MCMC(
+            infer.NUTS(model.numpyro_model()),
             num_warmup=1000,
             num_samples=1000,
             num_chains=4,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from scalingbayes.precision import to_device
 from scalingbayes.runs import Runs
 
 _SMALLEST_PADDING = 64
+_LARGE_TABLE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +42,12 @@ class Model:
         """Parameters of the law, then of the noise."""
         return {**self.law.parameters, **self.noise.parameters}
 
-    @property
+    @cached_property
     def inputs(self) -> dict[str, Float[np.ndarray, " runs"]]:
         """The columns that the law reads."""
         return {name: self.runs.column(name) for name in self.law.inputs}
 
-    @property
+    @cached_property
     def reference(self) -> dict[str, float]:
         """The data's own point: the geometric mean of each input and the smallest loss."""
         counted = self.weights > 0
@@ -170,11 +172,13 @@ def build_model(
 
 
 def padded_length(rows: int) -> int:
-    """Round a number of rows up to 64, 96, 128, 192, 256, 384, ... so that few are compiled."""
-    length = _SMALLEST_PADDING
-    while length < rows:
-        length = length * 3 // 2 if length & (length - 1) == 0 else length // 3 * 4
-    return length
+    """Round a number of rows up to 64, 96, 128, 192, 256, 384, ... so that few are compiled.
+
+    Large tables, where padding costs more than compiling, are rounded to eight lengths an octave.
+    """
+    octave = 1 << (rows - 1).bit_length() >> 1
+    step = octave // (2 if rows <= _LARGE_TABLE else 8)
+    return max(_SMALLEST_PADDING, -(-rows // max(step, 1)) * max(step, 1))
 
 
 def _pad(values: Float[np.ndarray, " runs"], length: int, filler: float) -> np.ndarray:

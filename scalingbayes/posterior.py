@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -324,7 +324,6 @@ def _dataset(
 def _record(
     model: Model, settings: Mapping[str, Any], prior_shares: Mapping[str, float]
 ) -> dict[str, Any]:
-    packages = ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")
     return {
         "law": model.law.name,
         "noise": model.noise.name,
@@ -337,8 +336,13 @@ def _record(
             "digest": model.runs.digest,
         },
         **settings,
-        "versions": {name: version(name) for name in packages},
+        "versions": _versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")}
 
 
 def _positive(name: str, values: ArrayLike | Sequence[float]) -> Float[np.ndarray, " points"]:

@@ -86,7 +86,8 @@ class Runs:
         """
         if name not in self.frame:
             raise missing_column(name, self.frame.columns)
-        return _positive_numbers(self.frame[name]).to_numpy()
+        values = self.frame[name]
+        return (values if name in COLUMNS else _positive_numbers(values)).to_numpy()
 
     def filter(self, keep: Iterable[bool]) -> "Runs":
         """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``."""

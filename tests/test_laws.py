@@ -121,9 +121,7 @@ positive = st.floats(0.05, 2)
 
 
 @settings(deadline=None)
-@given(
-    alpha=positive, beta=positive, A=positive, B=positive, log_compute=st.floats(np.log(6), 60)
-)
+@given(alpha=positive, beta=positive, A=positive, B=positive, log_compute=st.floats(np.log(6), 60))
 def test_the_optimum_is_the_minimum_and_exponents_its_slopes(alpha, beta, A, B, log_compute):
     values = {"E": 1.0, "A": A, "B": B, "alpha": alpha, "beta": beta}
     with jax.enable_x64(True):
@@ -166,7 +164,7 @@ def test_a_law_is_checked_when_it_is_defined(parameters, message):
 
 
 def test_an_unknown_law_lists_what_there_is(small_table):
-    with pytest.raises(sb.InputError, match="no law 'chinchila'. Did you mean 'chinchilla'"):
+    with pytest.raises(sb.InputError, match=r"no law 'chinchila'\. Did you mean 'chinchilla'"):
         sb.fit(small_table, law="chinchila")
 
 
