@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import typer
 from jax import lax
-from numpyro.diagnostics import effective_sample_size
 from numpyro import infer
+from numpyro.diagnostics import effective_sample_size
 from rich.console import Console
 from rich.table import Table
 
