@@ -17,7 +17,7 @@ from rich.text import Text
 
 from scalingbayes import datasets
 from scalingbayes.errors import InputError, InputWarning, unknown
-from scalingbayes.estimates import check_interval
+from scalingbayes.estimates import check_interval, interval_columns
 from scalingbayes.fitting import fit
 from scalingbayes.posterior import Posterior
 from scalingbayes.runs import Runs, read_runs
@@ -32,8 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Bayesian neural scaling laws: posteriors, exponents and their credible intervals.",
 )
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+console = Console(
+    markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100
+)
+errors = Console(markup=False, stderr=True, soft_wrap=True, highlight=False)
 
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="Its name in the table.")]
 
@@ -118,7 +120,7 @@ def main() -> None:
 
 
 def _read(source: str, columns: dict[str, str]) -> Runs:
-    if not Path(source).exists() and source in datasets.names():
+    if not Path(source).is_file() and source in datasets.names():
         runs = datasets.load(source)
         return Runs(runs.frame, name=runs.name, **columns) if columns else runs
     if not Path(source).exists():
@@ -150,10 +152,7 @@ def _print(
     post: Posterior, summary: pd.DataFrame, exponents: pd.DataFrame | None, prob: float
 ) -> None:
     console.print(post.headline())
-    reference = ", ".join(f"{name} {at:.4g}" for name, at in post.record["reference"].items())
-    console.print(f"\nPriors, at the reference point of the data ({reference}):")
-    for statement in post.record["priors"].values():
-        console.print(f"  {statement}")
+    console.print(f"\n{post.describe_priors()}")
     diagnostics = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".4f"}
     _print_table("parameter", summary, prob, {"mean": ".4g", "sd": ".2g"}, diagnostics)
     if exponents is not None:
@@ -171,7 +170,7 @@ def _print_table(
     table.add_column(title, no_wrap=True)
     for heading in (*before, f"{100 * prob:g}% CI", *after):
         table.add_column(heading, justify="right", no_wrap=True)
-    lower, upper = (f"eti{100 * prob:g}_{end}" for end in ("lb", "ub"))
+    lower, upper = interval_columns(prob)
     for name, row in frame.iterrows():
         interval = f"{row[lower]:.4g} to {row[upper]:.4g}"
         cells = [format(row[column], how) for column, how in before.items()]

@@ -72,13 +72,22 @@ class LogDensity:
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k."""
-        total = jnp.zeros((), point.dtype)
-        for name, coordinate in self._coordinates(point).items():
-            prior = self.priors[name]
-            value = prior.bijector(coordinate)
-            total += prior.distribution.log_prob(value)
-            total += prior.bijector.log_abs_det_jacobian(coordinate, value)
-        return total
+        coordinates = self._coordinates(point).items()
+        terms = [self.priors[name].log_density(coordinate) for name, coordinate in coordinates]
+        return jnp.stack(terms).sum()
+
+    def prior_shares(self, points: Float[Array, "draws dim"]) -> Values:
+        """How much of the precision of each parameter is its prior's, from 0 to 1.
+
+        The prior's curvature times the posterior's variance, on the coordinate in which the prior
+        is stated: 1 where the posterior is the prior.
+        """
+        draws = jax.vmap(self._coordinates)(points)
+        shares = {}
+        for name, z in draws.items():
+            curvature = jax.grad(jax.grad(self.priors[name].log_density))(z.mean())
+            shares[name] = jnp.clip(-curvature * z.var(), 0.0, 1.0)
+        return shares
 
     def in_units(self, point: Point) -> Values:
         """Parameters in the units of the table."""
@@ -90,33 +99,45 @@ class LogDensity:
         }
 
     def center(self, dtype: Any) -> Point:
-        """Find the priors' means in R^k (0 where there is none): where a search may start."""
+        """Take the priors' means to R^k (0 where there is none): where a search may start."""
         coordinates = {}
         for name in self.parameters:
             prior = self.priors[name]
-            mean = prior.bijector.inv(jnp.asarray(prior.distribution.mean, dtype))
+            mean = prior.bijector.inv(jnp.asarray(prior.whole.mean, dtype))
             coordinates[name] = jnp.where(jnp.isfinite(mean), mean, 0.0)
         if self._works_on_shares:
-            names = self.law.terms
-            shares = _to_shares([coordinates[name] for name in names])
-            coordinates |= zip(names, shares, strict=True)
+            units = self._log_units(coordinates)
+            shares = _to_shares([coordinates[name] - log for name, log in units.items()])
+            coordinates |= zip(units, shares, strict=True)
         return jnp.stack(list(coordinates.values()))
 
     @property
     def _works_on_shares(self) -> bool:
         """Whether the law's terms are sampled as their sum and their shares in it."""
         return bool(self.law.terms) and all(
-            self.priors[name].at_reference and self.priors[name].over_positive
-            for name in self.law.terms
+            self.priors[name].over_positive for name in self.law.terms
         )
+
+    def _log_units(self, coordinates: Values) -> dict[str, Any]:
+        """Logs of the units in which the priors of the law's terms are stated."""
+        plain = (name for name, parameter in self.parameters.items() if parameter.unit == "1")
+        scales = self._scales(
+            {name: self.priors[name].bijector(coordinates[name]) for name in plain}
+        )
+        return {
+            name: 0.0 if self.priors[name].at_reference else jnp.log(scales[name])
+            for name in self.law.terms
+        }
 
     def _coordinates(self, point: Point) -> Values:
         """Each parameter's own coordinate, in which its prior is stated."""
         coordinates = dict(zip(self.parameters, point, strict=True))
         if self._works_on_shares:
-            names = self.law.terms
-            logs = _from_shares([coordinates[name] for name in names])
-            coordinates |= zip(names, logs, strict=True)
+            units = self._log_units(coordinates)
+            logs = _from_shares([coordinates[name] for name in units])
+            coordinates |= {
+                n: log + unit for (n, unit), log in zip(units.items(), logs, strict=True)
+            }
         return coordinates
 
     def _values(self, point: Point) -> Values:

@@ -12,7 +12,7 @@ class InputWarning(UserWarning):
     """Input that was used as it is but looks like a mistake."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> InputError:
+def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> InputError:
     """Build the error for a name that is not among those known.
 
     Parameters
@@ -27,7 +27,7 @@ def unknown(kind: str, name: str, known: Iterable[str], remedy: str = "") -> Inp
         What to do, appended to the message.
     """
     known = list(known)
-    near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+    near = get_close_matches(str(name).lower(), [k.lower() for k in known], n=1, cutoff=0.5)
     hint = next((f" Did you mean {k!r}?" for k in known if near and k.lower() == near[0]), "")
     listing = ", ".join(map(repr, known)) or "none"
     return InputError(f"There is no {kind} {name!r}.{hint} There are: {listing}. {remedy}".strip())

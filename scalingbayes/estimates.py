@@ -1,6 +1,7 @@
 """Draws of derived quantities, and the tables made of them."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import pandas as pd
@@ -76,12 +77,12 @@ class Estimate:
             As :meth:`interval`.
         """
         bounds = self.interval(prob, kind)
-        label = f"{kind}{100 * prob:g}"
+        lower, upper = interval_columns(prob, kind)
         columns = {"median": self.median()}
         if self.has_sd:
             columns["sd"] = self.draws.std(SAMPLE_DIMS)
-        columns[f"{label}_lb"] = bounds.sel(bound="lower", drop=True)
-        columns[f"{label}_ub"] = bounds.sel(bound="upper", drop=True)
+        columns[lower] = bounds.sel(bound="lower", drop=True)
+        columns[upper] = bounds.sel(bound="upper", drop=True)
         frame = pd.DataFrame({name: _stack(values) for name, values in columns.items()})
         frame.attrs["verdict"] = self.verdict.word
         return frame
@@ -105,10 +106,15 @@ def check_interval(prob: float, kind: str) -> None:
     InputError
         If ``prob`` is not between 0 and 1 or ``kind`` is neither ``"eti"`` nor ``"hdi"``.
     """
-    if not 0 < prob < 1:
-        raise InputError(f"prob must be between 0 and 1, such as 0.9; got {prob}.")
+    if not isinstance(prob, Real) or not 0 < prob < 1:
+        raise InputError(f"prob must be between 0 and 1, such as 0.9; got {prob!r}.")
     if kind not in ("eti", "hdi"):
         raise InputError(f"kind must be 'eti' (equal tails) or 'hdi' (shortest); got {kind!r}.")
+
+
+def interval_columns(prob: float, kind: IntervalKind = "eti") -> tuple[str, str]:
+    """Name the columns of an interval's ends as ArviZ does: ``eti90_lb`` and ``eti90_ub``."""
+    return f"{kind}{100 * prob:g}_lb", f"{kind}{100 * prob:g}_ub"
 
 
 def format_number(value: float) -> str:

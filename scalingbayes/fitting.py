@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
-from scalingbayes.errors import unknown
+from scalingbayes.errors import InputError, unknown
 from scalingbayes.inference import ENGINES, Progress
 from scalingbayes.laws import Law
 from scalingbayes.model import build_model
@@ -80,14 +80,16 @@ def fit(
     for option in options:
         if option not in settings:
             raise unknown(f"option of engine {engine!r}", option, settings)
-    dtype = dtype or default_dtype()
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
+    dtype = dtype or default_dtype(len(runs))
     model = build_model(runs, law, noise, priors, weights)
     runner = ENGINES[engine](**options)
     draws = runner.run(model, seed, dtype, progress)
     record = {
         "engine": engine,
         "options": asdict(runner),
-        "seed": seed,
+        "seed": int(seed),
         "dtype": dtype,
         "device": jax.devices()[0].device_kind,
         "gradients": draws.gradients,

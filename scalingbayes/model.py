@@ -1,5 +1,6 @@
 """A model: a law, a noise model and priors, joined with a table of runs."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpyro.distributions import Distribution, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform
 
 from scalingbayes.density import LogDensity
-from scalingbayes.errors import InputError
+from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.laws import Law, get_law
 from scalingbayes.noise import Noise, get_noise
 from scalingbayes.parameters import Parameter, Prior, resolve_priors
@@ -22,6 +23,7 @@ from scalingbayes.runs import Runs
 
 _SMALLEST_PADDING = 64
 _LARGE_TABLE = 1 << 16
+_COLLINEAR = 0.01  # smallest over largest span of the standardised log inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Model:
         )
         return LogDensity(self.law, self.noise, **arrays)
 
-    def numpyro_model(self) -> Callable[[], None]:
+    def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model in numpyro's language.
 
         Its sites are the parameters in the table's units, under their own names, so that the draws
@@ -83,6 +85,11 @@ class Model:
         ``numpyro.infer.log_likelihood`` as they are. The priors of A and B are stated given alpha
         and beta; ``numpyro.infer.reparam.TransformReparam`` moves a sampler that works on these
         sites to the reference point. Runs of weight 0 are left out.
+
+        Parameters
+        ----------
+        observed
+            Whether the losses are given; if not, ``Predictive`` draws new ones.
         """
         counted = self.weights > 0
         inputs = {name: jnp.asarray(x[counted]) for name, x in self.inputs.items()}
@@ -97,7 +104,7 @@ class Model:
                 values[name] = numpyro.sample(name, _in_units(self.priors[name], scale))
             expected = numpyro.deterministic("expected_loss", self.law(inputs, values))
             with numpyro.plate("run", len(loss)), numpyro.handlers.scale(scale=weights):
-                numpyro.sample("loss", self.noise(expected, values), obs=loss)
+                numpyro.sample("loss", self.noise(expected, values), obs=loss if observed else None)
 
         return model
 
@@ -147,9 +154,15 @@ def build_model(
         If there is no such law or noise model, the law cannot be identified from the table, or
         priors or weights cannot be used.
     """
+    law, noise = get_law(law), get_noise(noise)
+    if shared := set(law.parameters) & set(noise.parameters):
+        raise InputError(
+            f"Law {law.name!r} and noise model {noise.name!r} both have parameters called "
+            f"{', '.join(sorted(shared))}: rename those of the law."
+        )
     model = Model(
-        law := get_law(law),
-        noise := get_noise(noise),
+        law,
+        noise,
         resolve_priors({**law.parameters, **noise.parameters}, priors or {}),
         runs,
         _checked_weights(weights, len(runs)),
@@ -168,6 +181,7 @@ def build_model(
                 f"Column {name!r} has the single value {values[counted][0]:.6g}: law "
                 f"{law.name!r} cannot be identified. Add runs with other {name}."
             )
+    _warn_of_collinear({name: values[counted] for name, values in model.inputs.items()})
     return model
 
 
@@ -179,6 +193,20 @@ def padded_length(rows: int) -> int:
     octave = 1 << (rows - 1).bit_length() >> 1
     step = octave // (2 if rows <= _LARGE_TABLE else 8)
     return max(_SMALLEST_PADDING, -(-rows // max(step, 1)) * max(step, 1))
+
+
+def _warn_of_collinear(inputs: Mapping[str, Float[np.ndarray, " runs"]]) -> None:
+    logs = np.log(np.stack(list(inputs.values())))
+    deviations = logs - logs.mean(axis=1, keepdims=True)
+    spans = np.linalg.svd(deviations / deviations.std(axis=1, keepdims=True), compute_uv=False)
+    if len(inputs) > 1 and spans[-1] < _COLLINEAR * spans[0]:
+        warnings.warn(
+            f"{' and '.join(inputs)} move together in all runs (as in a single IsoFLOP budget, or "
+            f"at a fixed ratio): their effects cannot be told apart, and the priors decide what "
+            f"goes to which. Add runs that change one and not the other.",
+            InputWarning,
+            stacklevel=4,
+        )
 
 
 def _pad(values: Float[np.ndarray, " runs"], length: int, filler: float) -> np.ndarray:
@@ -201,7 +229,10 @@ def _checked_weights(
 ) -> Float[np.ndarray, " runs"]:
     if weights is None:
         return np.ones(rows)
-    checked = np.asarray(weights, float)
+    try:
+        checked = np.asarray(weights, float)
+    except (TypeError, ValueError):
+        checked = np.array(np.nan)
     if checked.shape != (rows,) or not np.all(np.isfinite(checked)) or np.any(checked < 0):
         raise InputError(
             f"weights must be {rows} finite numbers of 0 or more, one for each run; got an array "

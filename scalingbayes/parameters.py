@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+from jaxtyping import Array
 from numpyro.distributions import (
     Cauchy,
+    Delta,
     Distribution,
     Laplace,
     LeftTruncatedDistribution,
@@ -82,18 +84,38 @@ class Prior:
     @property
     def distribution(self) -> Distribution:
         """The prior as a numpyro distribution."""
-        whole = self.family(**self.hyperparameters)
-        return LeftTruncatedDistribution(whole, low=0.0) if self.positive else whole
+        return LeftTruncatedDistribution(self.whole, low=0.0) if self.positive else self.whole
+
+    @property
+    def whole(self) -> Distribution:
+        """The prior before it is cut off below 0."""
+        return self.family(**self.hyperparameters)
 
     @property
     def bijector(self) -> Any:
         """The map from the real line onto the prior's support."""
         return biject_to(self.distribution.support)
 
+    def log_density(self, coordinate: Array) -> Array:
+        """Log density of the coordinate on the real line that stands for the parameter."""
+        value = self.bijector(coordinate)
+        volume = self.bijector.log_abs_det_jacobian(coordinate, value)
+        return self.distribution.log_prob(value) + volume
+
     @property
     def over_positive(self) -> bool:
         """Whether the prior is over all positive numbers, so that its coordinate is a logarithm."""
         return self.positive or self.family.support is constraints.positive
+
+    def as_record(self, name: str, parameter: Parameter) -> dict[str, Any]:
+        """Write it down with its exact numbers."""
+        return {
+            "statement": self.describe(name, parameter),
+            "family": self.family.__name__,
+            "hyperparameters": self.hyperparameters,
+            "at_reference": self.at_reference,
+            "positive": self.positive,
+        }
 
     def describe(self, name: str, parameter: Parameter) -> str:
         """Say it as a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
@@ -113,8 +135,13 @@ def resolve_priors(
     ------
     InputError
         If a prior is for a parameter that there is not, is not a scalar continuous numpyro
-        distribution, or reaches outside of the values that the parameter may have.
+        distribution, or reaches below 0 for a positive parameter and cannot be cut off there.
     """
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"priors must map names of parameters to distributions, such as "
+            f"{{'alpha': dist.LogNormal(-1, 0.2)}}; got {type(given).__name__}."
+        )
     for name in given:
         if name not in parameters:
             raise unknown("parameter", name, parameters, "Give priors for these only.")
@@ -138,7 +165,7 @@ def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
             f"dist.LogNormal(0, 1); got {type(prior).__name__}."
         )
     family = type(prior).__name__
-    if prior.shape() != () or prior.is_discrete:
+    if prior.shape() != () or prior.is_discrete or isinstance(prior, Delta):
         raise InputError(
             f"The prior of {name!r} must be a scalar continuous distribution; "
             f"got {family} of shape {prior.shape()}."
@@ -150,11 +177,20 @@ def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
             f"The prior of {name!r} must be of a family with parameters of its own, such as "
             f"dist.LogNormal or dist.Gamma; {family} is made of other distributions."
         ) from error
-    over_reals = prior.support is constraints.real
-    positive = over_reals and parameter.prior.support is not constraints.real
-    if positive and not isinstance(prior, (Normal, StudentT, Cauchy, Laplace, Logistic)):
-        raise InputError(
-            f"{name!r} is positive but {family} has mass below 0: give a distribution over "
-            f"positive numbers, such as dist.LogNormal."
-        )
-    return _prior(prior, at_reference=False, positive=positive)
+    reals = (Normal, StudentT, Cauchy, Laplace, Logistic)
+    if parameter.prior.support is constraints.real or _above_zero(prior.support):
+        return _prior(prior, at_reference=False)
+    if prior.support is constraints.real and isinstance(prior, reals):
+        return _prior(prior, at_reference=False, positive=True)
+    raise InputError(
+        f"{name!r} is positive but {family} has mass below 0: give a distribution over positive "
+        f"numbers, such as dist.LogNormal."
+    )
+
+
+def _above_zero(support: Any) -> bool:
+    return support in (
+        constraints.positive,
+        constraints.nonnegative,
+        constraints.unit_interval,
+    ) or bool(getattr(support, "lower_bound", -1) >= 0)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from scalingbayes.estimates import Estimate
 from scalingbayes.posterior import Posterior
+from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
 
 _INK = "#1f4e79"
 _BAND = "#7fa8d1"
@@ -60,7 +61,7 @@ def plot_exponent(post: Posterior, prob: float = 0.9, ax: Axes | None = None) ->
         ylabel="posterior density",
         yticks=[],
         ylim=(0, None),
-        title=f"a = {np.median(values):.3f}, {prob:.0%} interval [{lower:.3f}, {upper:.3f}]",
+        title=f"a = {np.median(values):.3f}, {100 * prob:g}% interval [{lower:.3f}, {upper:.3f}]",
     )
     return _finish(ax, estimate)
 
@@ -87,15 +88,15 @@ def plot_frontier(
     """
     ax = ax if ax is not None else plt.subplots(layout="constrained")[1]
     data = post.tree["constant_data"].to_dataset()
-    spent = (6 * data["params"] * data["tokens"]).to_numpy()
+    spent = (FLOPS_PER_PARAM_TOKEN * data["params"] * data["tokens"]).to_numpy()
     low, high = compute or (spent.min(), 100 * spent.max())
-    estimate = post.allocate(np.geomspace(low, high, 60))
+    estimate = post.allocate(low * (high / low) ** np.linspace(0, 1, 60))
     budgets = estimate.draws["compute"].values
     lower, upper = estimate.interval(prob)["params"].transpose("bound", "compute").values
     ax.scatter(spent, data["params"], s=8, color=_RUNS, label="training runs", linewidths=0)
     ax.plot(budgets, estimate.median()["params"], color=_INK, label=r"$N_\mathrm{opt}$, median")
     ax.fill_between(
-        budgets, lower, upper, color=_BAND, alpha=0.5, linewidth=0, label=f"{prob:.0%} band"
+        budgets, lower, upper, color=_BAND, alpha=0.5, linewidth=0, label=f"{100 * prob:g}% band"
     )
     if spent.max() < high:
         ax.axvline(spent.max(), color=_RUNS, linewidth=1, linestyle=":")

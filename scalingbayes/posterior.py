@@ -24,6 +24,7 @@ from scalingbayes.estimates import (
     check_interval,
     format_number,
     format_table,
+    interval_columns,
 )
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
@@ -48,7 +49,8 @@ class Posterior:
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the table's units, with
         dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
         run's loss; left out where it would not fit memory), ``observed_data`` and
-        ``constant_data``. Its attribute ``scalingbayes`` says, as JSON, what was run.
+        ``constant_data``; runs of weight 0 are in none of these. Its attribute ``scalingbayes``
+        says, as JSON, what was run.
     law, noise
         What was fitted.
     """
@@ -71,7 +73,8 @@ class Posterior:
         settings
             What the engine ran with, for the record.
         """
-        pointwise = draws.points[..., 0].size * len(model.runs) <= _LARGEST_LOG_LIKELIHOOD
+        counted = model.weights > 0  # the others are hold-outs
+        pointwise = draws.points[..., 0].size * int(counted.sum()) <= _LARGEST_LOG_LIKELIHOOD
         with precision("float64"):
             density = model.density("float64")
             values, log_likelihood, shares = jax.tree.map(
@@ -82,22 +85,25 @@ class Posterior:
             name: np.arange(size)
             for name, size in zip(SAMPLE_DIMS, draws.points.shape[:2], strict=True)
         }
-        rows = {"run": np.arange(len(model.runs))}
-        loss = model.runs.column("loss")
+        rows = {"run": np.flatnonzero(counted)}
+        loss = {"loss": model.runs.column("loss")[counted]}
+        constant = {name: x[counted] for name, x in model.inputs.items()}
+        constant["weights"] = model.weights[counted]
         groups = {
             "posterior": _dataset(values, SAMPLE_DIMS, coords),
             "sample_stats": _dataset(draws.stats, SAMPLE_DIMS, coords),
-            "observed_data": _dataset({"loss": loss}, ("run",), rows),
-            "constant_data": _dataset({**model.inputs, "weights": model.weights}, ("run",), rows),
+            "observed_data": _dataset(loss, ("run",), rows),
+            "constant_data": _dataset(constant, ("run",), rows),
         }
         if pointwise:
             # The density of the loss in the table's unit, not over the reference loss.
-            in_units = log_likelihood[..., : len(loss)] - np.log(model.reference["loss"])
+            in_units = log_likelihood[..., rows["run"]] - np.log(model.reference["loss"])
             groups["log_likelihood"] = _dataset(
                 {"loss": in_units}, (*SAMPLE_DIMS, "run"), {**coords, **rows}
             )
         tree = xr.DataTree.from_dict(groups)
-        record = _record(model, settings, dict(zip(values, shares.tolist(), strict=True)))
+        shares = {name: float(shares[name]) for name in model.parameters}
+        record = _record(model, settings, shares)
         tree.attrs[_ATTRIBUTE] = json.dumps(record)
         return cls(tree, model.law, model.noise)
 
@@ -144,6 +150,9 @@ class Posterior:
         frame = arviz_stats.summary(
             self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
         )
+        # ArviZ cuts the probability to whole per cents: eti95 for 0.955.
+        bounds = [column for column in frame if column.startswith(kind)]
+        frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
@@ -163,7 +172,7 @@ class Posterior:
         """
         reference = self.record["reference"]
         amid = FLOPS_PER_PARAM_TOKEN * reference.get("params", 1) * reference.get("tokens", 1)
-        budgets = _positive("compute", amid if compute is None else compute)
+        budgets = _positive("compute", amid if compute is None else compute).ravel()
         draws = self._per_budget(exponents, budgets)
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
@@ -187,7 +196,7 @@ class Posterior:
         InputError
             If the law has no compute-optimal allocation or a budget is not a positive number.
         """
-        budgets = _positive("compute", compute)
+        budgets = _positive("compute", compute).ravel()
         draws = self._per_budget(optimum, budgets)
         return Estimate("Compute-optimal allocation, C = 6 N D", draws, self.verdict)
 
@@ -218,9 +227,12 @@ class Posterior:
                 f"Law {law.name!r} predicts from {' and '.join(law.inputs)}; "
                 f"got {', '.join(inputs) or 'nothing'}."
             )
-        arrays = {name: _positive(name, values) for name, values in inputs.items()}
+        arrays = {name: _positive(name, inputs[name]) for name in law.inputs}
         try:
-            points = dict(zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True))
+            points = {
+                name: array.ravel()
+                for name, array in zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True)
+            }
         except ValueError as error:
             shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
             raise InputError(f"Inputs must have shapes that broadcast; got {shapes}.") from error
@@ -263,26 +275,44 @@ class Posterior:
             f"{self.record['engine']}, seed {self.record['seed']}"
         )
 
+    def describe_priors(self) -> str:
+        """Say each parameter's prior, and the reference point at which it is stated."""
+        reference = ", ".join(f"{name} {at:.4g}" for name, at in self.record["reference"].items())
+        statements = "\n".join(f"  {p['statement']}" for p in self.record["priors"].values())
+        return f"Priors, at the reference point of the data ({reference}):\n{statements}"
+
     def _table(self) -> pd.DataFrame:
         return self.summary().drop(columns=["mcse_mean", "mcse_sd"])
 
     def __repr__(self) -> str:
-        return f"{self.headline()}\n\n{format_table(self._table())}\n\n{self.verdict}"
+        table = format_table(self._table())
+        return f"{self.headline()}\n\n{table}\n\n{self.describe_priors()}\n\n{self.verdict}"
 
     def _repr_html_(self) -> str:
         headline = self.headline().replace("\n", "<br>")
         verdict = str(self.verdict).replace("\n", "<br>")
+        priors = self.describe_priors().replace("\n", "<br>")
         table = self._table().to_html(float_format=format_number)
-        return f"<p>{headline}</p>{table}<p>{verdict}</p>"
+        return f"<p>{headline}</p>{table}<p>{verdict}</p><details><summary>{priors}</details>"
 
 
-def load(path: str | Path) -> Posterior:
+def load(
+    path: str | Path, *, law: str | Law | None = None, noise: str | Noise | None = None
+) -> Posterior:
     """Read a posterior that :meth:`Posterior.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    law, noise
+        What was fitted; found by the names in the file if not given.
 
     Raises
     ------
     InputError
-        If there is no such file, it is not a saved posterior, or its law is not registered.
+        If there is no such file, it is not a saved posterior, or its law or noise model is not
+        known by its name or is another one.
     """
     path = Path(path)
     if not path.is_file():
@@ -295,22 +325,27 @@ def load(path: str | Path) -> Posterior:
     if _ATTRIBUTE not in tree.attrs:
         raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
     record = json.loads(tree.attrs[_ATTRIBUTE])
-    return Posterior(tree, get_law(record["law"]), get_noise(record["noise"]))
+    found = get_law(law or record["law"]), get_noise(noise or record["noise"])
+    names = [*found[0].parameters, *found[1].parameters]
+    if found[0].equation != record["equation"] or set(names) != set(record["priors"]):
+        raise InputError(
+            f"{path} holds a fit of {record['equation']} with the parameters "
+            f"{', '.join(record['priors'])}; the law and noise model of these names here are "
+            f"{found[0].equation} with {', '.join(names)}. Give load the ones that were fitted."
+        )
+    return Posterior(tree, *found)
 
 
 @partial(jax.jit, static_argnames=("pointwise",))
 def _describe(
     density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
-) -> tuple[dict[str, Array], Array, Float[Array, " dim"]]:
+) -> tuple[dict[str, Array], Array, dict[str, Array]]:
     """Values in the table's units, log likelihoods, and the prior's share of the precision."""
     each_draw = jax.vmap(jax.vmap(density.in_units))(points)
     log_likelihood = (
         jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())
     )
-    center = points.mean((0, 1))
-    # The prior is a product over coordinates, so its Hessian times ones is its diagonal.
-    _, curvature = jax.jvp(jax.grad(density.log_prior), (center,), (jnp.ones_like(center),))
-    shares = jnp.clip(-curvature * points.var((0, 1)), 0.0, 1.0)
+    shares = density.prior_shares(points.reshape(-1, points.shape[-1]))
     return each_draw, log_likelihood, shares
 
 
@@ -326,13 +361,17 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "law": model.law.name,
+        "equation": model.law.equation,
         "noise": model.noise.name,
-        "priors": model.describe_priors(),
+        "priors": {
+            name: model.priors[name].as_record(name, parameter)
+            for name, parameter in model.parameters.items()
+        },
         "prior_shares": prior_shares,
         "reference": model.reference,
         "data": {
             "name": model.runs.name,
-            "rows": len(model.runs),
+            "rows": int((model.weights > 0).sum()),
             "digest": model.runs.digest,
         },
         **settings,
@@ -345,9 +384,9 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")}
 
 
-def _positive(name: str, values: ArrayLike | Sequence[float]) -> Float[np.ndarray, " points"]:
+def _positive(name: str, values: ArrayLike | Sequence[float]) -> Float[np.ndarray, "..."]:
     try:
-        numbers = np.atleast_1d(np.asarray(values, float)).ravel()
+        numbers = np.atleast_1d(np.asarray(values, float))
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must be positive numbers; got {values!r}.") from error
     if numbers.size == 0 or not np.all(np.isfinite(numbers)) or np.any(numbers <= 0):

@@ -86,18 +86,30 @@ class Runs:
         """
         if name not in self.frame:
             raise missing_column(name, self.frame.columns)
-        values = self.frame[name]
-        return (values if name in COLUMNS else _positive_numbers(values)).to_numpy()
+        return _positive_numbers(self.frame[name]).to_numpy()
 
     def filter(self, keep: Iterable[bool]) -> "Runs":
-        """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``."""
-        return Runs(self.frame[np.asarray(keep, bool)], name=self.name)
+        """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``.
+
+        Raises
+        ------
+        InputError
+            If ``keep`` is not one boolean for each run.
+        """
+        mask = np.asarray(keep)
+        if mask.dtype != bool or mask.shape != (len(self),):
+            raise InputError(
+                f"filter needs {len(self)} booleans, one for each run; got {mask.dtype} of shape "
+                f"{mask.shape}."
+            )
+        return Runs(self.frame[mask], name=self.name)
 
     @property
     def digest(self) -> str:
         """A fingerprint of the table's names and values (SHA-256)."""
         hashed = hashlib.sha256("\0".join(self.frame.columns).encode())
-        hashed.update(pd.util.hash_pandas_object(self.frame, index=False).to_numpy().tobytes())
+        rows = pd.util.hash_pandas_object(_hashable(self.frame), index=False)
+        hashed.update(rows.to_numpy().tobytes())
         return hashed.hexdigest()
 
     def __repr__(self) -> str:
@@ -147,6 +159,10 @@ def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> R
         raise InputError(f"{path} is empty: give a header and one row for each run.") from error
     except ImportError as error:
         raise InputError(f"Reading {path} needs pyarrow: pip install pyarrow.") from error
+    except pd.errors.ParserWarning as error:
+        raise InputError(
+            f"{path} has rows of more fields than its header names: give every column a name."
+        ) from error
     except (pd.errors.ParserError, ValueError, OSError) as error:
         kind = "Parquet" if path.suffix == ".parquet" else "CSV"
         raise InputError(f"{path} cannot be read as {kind}: {error}") from error
@@ -167,17 +183,25 @@ def missing_column(column: str, present: Iterable[str]) -> InputError:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True)
-    for separator in ";\t":
-        if len(table.columns) == 1 and separator in table.columns[0]:
-            table = pd.read_csv(path, encoding="utf-8-sig", sep=separator)
+    options: Any = {"encoding": "utf-8-sig", "skipinitialspace": True, "index_col": False}
+    with warnings.catch_warnings():
+        # pandas cuts rows that are longer than the header, with no more than a warning.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        table = pd.read_csv(path, **options)
+        for separator in ";\t":
+            if len(table.columns) == 1 and separator in table.columns[0]:
+                table = pd.read_csv(path, sep=separator, **options)
     return table
 
 
 def _to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         try:
-            table = pd.DataFrame({name: np.atleast_1d(values) for name, values in table.items()})
+            columns = {
+                name: values if isinstance(values, list) else np.atleast_1d(values)
+                for name, values in table.items()
+            }
+            table = pd.DataFrame(columns)
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(
                 f"Expected a DataFrame or a mapping from column names to arrays of one length; "
@@ -192,17 +216,22 @@ def _to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    for column, source in columns.items():
+    sources = {str(source): column for column, source in columns.items()}
+    for source, column in sources.items():
         if source not in frame:
             raise unknown("column", source, frame.columns, f"It was given as {column}={source!r}.")
-        if column in frame and column != source:
-            frame = frame.rename(columns={column: f"{column} (unused)"})
-    return frame.rename(columns={source: column for column, source in columns.items()})
+    replaced = {name: f"{name} (unused)" for name in columns if name not in sources}
+    return frame.rename(columns={**replaced, **sources})
 
 
 def _positive_numbers(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
     column = values.name
+    if values.dtype.kind in "bcmM":
+        raise InputError(
+            f"Column {column!r}, row 1: {values.iloc[0]!r} is not a number; write plain numbers, "
+            f"such as 7e10."
+        )
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
     text = numbers.isna() & values.notna()
     problems = (
         (text, "is not a number", "write plain numbers, such as 7e10"),
@@ -260,13 +289,19 @@ def _complete(frame: pd.DataFrame) -> None:
 
 
 def _warn_duplicates(frame: pd.DataFrame) -> None:
-    duplicated = frame.duplicated()
+    duplicated = _hashable(frame).duplicated()
     if duplicated.any():
         _warn(
             f"{int(duplicated.sum())} rows repeat an earlier row exactly (the first is row "
             f"{int(np.argmax(duplicated)) + 1}). They are kept and count as further runs: drop "
             f"them if they are copies."
         )
+
+
+def _hashable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write as text what pandas cannot compare, such as lists."""
+    others = [column for column in frame if frame[column].dtype == object]
+    return frame.astype(dict.fromkeys(others, str))
 
 
 def _warn(message: str) -> None:

@@ -80,7 +80,7 @@ def test_foreign_names_and_settings(shell, table):
         (("fit", "."), "is a directory"),
         (("fit", "chinchilla", "--law", "kaplun"), "no law 'kaplun'"),
         (("fit", "chinchilla", "--prob", "90"), "prob must be between 0 and 1"),
-        (("fit", "chinchilla", "--chains", "1"), "chains must be 2 or more"),
+        (("fit", "chinchilla", "--chains", "1"), "chains must be a whole number of 2 or more"),
         (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
         (("fit", "chinchilla", "--chains", "many"), "Invalid value for '--chains'"),
     ],
@@ -91,6 +91,21 @@ def test_input_that_cannot_be_used_ends_in_one_message(shell, table, arguments, 
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_brackets_in_names_and_odd_probabilities_are_printed(shell, tmp_path, all_runs):
+    all_runs.frame.to_csv(tmp_path / "runs[v2].csv", index=False)
+    done = shell("fit", "runs[v2].csv", "--prob", "0.955", "--draws", "400", "--out", "o[b]")
+    assert done.returncode == 0, done.stderr
+    assert "'runs[v2].csv'" in done.stdout
+    assert "95.5% CI" in done.stdout
+    assert "Written to o[b]" in done.stdout
+
+
+def test_a_bundled_name_may_be_a_folder_too(shell):
+    for _ in range(2):
+        done = shell("fit", "chinchilla", "--draws", "400", "--out", "chinchilla")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_warning_is_one_line(shell, tmp_path, all_runs):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 
 import scalingbayes as sb
@@ -46,6 +47,17 @@ def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
         differences.append(float(density(point) - theirs - log_volume(density, point)))
     # The reference loss is another unit of the data: a constant.
     np.testing.assert_allclose(differences, differences[0], rtol=1e-9)
+
+
+def test_numpyro_predicts_from_the_models_draws(small_table):
+    model = sb.build_model(sb.Runs(small_table))
+    values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+    draws = {name: jnp.full(400, x) for name, x in {**values, "sigma": 0.01, "nu": 5.0}.items()}
+    predict = Predictive(model.numpyro_model(observed=False), posterior_samples=draws)
+    found = predict(jax.random.key(0))
+    np.testing.assert_allclose(found["expected_loss"][0], small_table["loss"], rtol=1e-9)
+    np.testing.assert_allclose(jnp.median(found["loss"], 0), small_table["loss"], rtol=0.003)
+    assert found["loss"].std() > 0.001
 
 
 def test_padding_changes_nothing(small_table, rng):
@@ -122,6 +134,10 @@ def test_other_hyperparameters_have_the_same_structure(runs):
         ({"alpha": dist.Poisson(3)}, "scalar continuous"),
         ({"alpha": dist.Normal(jnp.zeros(2), 1)}, "scalar continuous"),
         ({"alpha": dist.Gumbel(0, 1)}, "mass below 0"),
+        ({"alpha": dist.Uniform(-1, 1)}, "mass below 0"),
+        ({"A": dist.Uniform(-300, -100)}, "mass below 0"),
+        ({"alpha": dist.Delta(0.3)}, "scalar continuous"),
+        ([dist.Normal(0, 1)], "must map names"),
         ({"alpha": dist.FoldedDistribution(dist.Normal(0, 1))}, "a family with"),
     ],
 )
@@ -130,13 +146,49 @@ def test_priors_that_cannot_be_used_are_refused(runs, priors, message):
         sb.build_model(runs, priors=priors)
 
 
+@pytest.mark.parametrize(
+    "prior",
+    [
+        dist.Normal(1.8, 0.1),
+        dist.StudentT(3.0, 1.8, 0.1),
+        dist.Cauchy(1.8, 0.1),
+        dist.Laplace(1.8, 0.1),
+        dist.Logistic(1.8, 0.1),
+        dist.Uniform(0.5, 2.0),
+        dist.Exponential(1.0),
+        dist.InverseGamma(3.0, 3.0),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_many_families_serve_as_priors(small_table, prior, rng):
+    density = sb.build_model(sb.Runs(small_table), priors={"E": prior}).density("float64")
+    for point in points(density, rng, 5):
+        assert jnp.isfinite(density(point))
+        assert density.in_units(point)["E"] > 0
+
+
+def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
+    density = sb.build_model(runs).density("float64")
+    names = list(density.parameters)
+    # Draws from the priors themselves, taken to R^k where every prior is a normal.
+    priors = {"A": (-1.2, 1.5), "B": (-1.2, 1.5), "alpha": (-1.0, 0.8), "sigma": (-4.6, 1.5)}
+    logs = {name: rng.normal(*priors.get(name, (0, 1)), 20_000) for name in names}
+    shares = jnp.stack(_to_shares([jnp.asarray(logs[name]) for name in density.law.terms]))
+    coordinates = {**logs, **dict(zip(density.law.terms, shares, strict=True))}
+    found = density.prior_shares(jnp.stack([coordinates[name] for name in names], axis=1))
+    for name in priors:
+        assert found[name] == pytest.approx(1, abs=0.03)
+    narrow = density.prior_shares(density.center("float64") + 1e-3 * rng.normal(size=(100, 7)))
+    assert all(share < 1e-4 for share in narrow.values())
+
+
 def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
     model = sb.build_model(runs, priors={"E": dist.Normal(1.8, 0.1)})
     assert model.describe_priors()["E"] == "E ~ Normal(loc=1.8, scale=0.1), above 0"
     assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in repr(model)
 
 
-@pytest.mark.parametrize("weights", [[1, 2], [-1] * 240, [np.nan] * 240])
+@pytest.mark.parametrize("weights", [[1, 2], [-1] * 240, [np.nan] * 240, ["a"] * 240])
 def test_weights_that_cannot_be_used_are_refused(runs, weights):
     with pytest.raises(sb.InputError, match="240 finite numbers of 0 or more"):
         sb.build_model(runs, weights=weights)

@@ -163,12 +163,29 @@ def test_a_law_is_checked_when_it_is_defined(parameters, message):
         sb.Law("mine", loss, parameters, equation="", source="")
 
 
+def test_terms_must_be_parameters():
+    def loss(tokens, *, E):
+        return E + 1 / tokens
+
+    with pytest.raises(TypeError, match=r"terms name .'B'., no parameters"):
+        sb.Law("mine", loss, {"E": parameter()}, equation="", source="", terms=("E", "B"))
+
+
+def test_a_law_must_not_share_a_name_with_the_noise(small_table):
+    def loss(tokens, *, nu):
+        return nu / tokens
+
+    law = sb.Law("mine", loss, {"nu": parameter()}, equation="", source="")
+    with pytest.raises(sb.InputError, match="both have parameters called nu"):
+        sb.build_model(sb.Runs(small_table), law)
+
+
 def test_an_unknown_law_lists_what_there_is(small_table):
     with pytest.raises(sb.InputError, match=r"no law 'chinchila'\. Did you mean 'chinchilla'"):
         sb.fit(small_table, law="chinchila")
 
 
-def test_a_law_of_ones_own_is_fitted(rng):
+def test_a_law_of_ones_own_is_fitted(rng, tmp_path):
     def loss(tokens, *, E, B, beta):
         return E + B * power(tokens, -beta)
 
@@ -193,3 +210,9 @@ def test_a_law_of_ones_own_is_fitted(rng):
         assert abs(row["mean"] - truth) < 4 * row["sd"]
     with pytest.raises(sb.InputError, match="no compute-optimal"):
         post.exponents()
+    post.save(tmp_path / "post.nc")
+    with pytest.raises(sb.InputError, match=r"no law 'tokens only'.*register"):
+        sb.load(tmp_path / "post.nc")
+    with pytest.raises(sb.InputError, match=r"holds a fit of L = E .* B/D.beta"):
+        sb.load(tmp_path / "post.nc", law="chinchilla")
+    assert sb.load(tmp_path / "post.nc", law=law).law is law

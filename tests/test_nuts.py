@@ -118,6 +118,38 @@ def test_intervals_cover_the_truth_of_simulated_tables():
     assert all(low <= count <= high for count in covered.values()), covered
 
 
+@pytest.mark.slow
+def test_simulation_based_calibration():
+    # Truths drawn from priors in plain units; ranks among the draws must then be uniform
+    # (Talts et al. 2018).
+    priors = {
+        "E": dist.LogNormal(0.5, 0.2),
+        "A": dist.LogNormal(6.0, 0.5),
+        "B": dist.LogNormal(6.0, 0.5),
+        "alpha": dist.LogNormal(-1.1, 0.1),
+        "beta": dist.LogNormal(-1.2, 0.1),
+        "sigma": dist.LogNormal(-5.0, 0.5),
+        "nu": dist.LogNormal(2.0, 0.7),
+    }
+    rng = np.random.default_rng(7)
+    ranks = {name: [] for name in priors}
+    for seed in range(300):
+        truth = {
+            name: float(np.exp(rng.normal(float(prior.loc), float(prior.scale))))
+            for name, prior in priors.items()
+        }
+        params, tokens = 10 ** rng.uniform(7, 10, 60), 10 ** rng.uniform(9, 12, 60)
+        loss = truth["E"] + truth["A"] * params ** -truth["alpha"]
+        loss += truth["B"] * tokens ** -truth["beta"]
+        loss *= np.exp(truth["sigma"] * rng.standard_t(truth["nu"], 60))
+        table = {"params": params, "tokens": tokens, "loss": loss}
+        post = sb.fit(table, priors=priors, seed=seed, draws=500)
+        for name, value in truth.items():
+            ranks[name].append((post.values[name] < value).mean())
+    for name, found in ranks.items():
+        assert stats.kstest(found, "uniform").pvalue > 0.01 / len(priors), name
+
+
 def compare(first, second, names=("alpha", "beta", "a")):
     """Differences of means over their Monte Carlo standard errors."""
     for name in names:
@@ -171,11 +203,11 @@ def test_a_second_fit_compiles_nothing(runs, post, compilations):
     assert compilations.count == before
 
 
-def test_blocks_do_not_change_the_draws(small_table, monkeypatch):
-    model = build_model(sb.Runs(small_table))
+def test_blocks_do_not_change_the_draws(runs, monkeypatch):
+    model = build_model(runs)
     settings = NUTS(draws=30, warmup=50)
     whole = settings.run(model, 0, "float64")
-    monkeypatch.setattr("scalingbayes.inference.nuts._ROWS_PER_BLOCK", 12 * 7)
+    monkeypatch.setattr("scalingbayes.inference.nuts._ROWS_PER_BLOCK", 240 * 7)
     split = settings.run(model, 0, "float64")
     # The gradient at a block's start is computed afresh, to rounding.
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
@@ -193,7 +225,9 @@ def test_progress_is_reported(small_table):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"chains": 1}, "chains must be 2 or more; got 1"),
+        ({"chains": 1}, "chains must be a whole number of 2 or more; got 1"),
+        ({"seed": -1}, "seed must be a whole number of 0 or more; got -1"),
+        ({"seed": 1.5}, "seed must be a whole number of 0 or more; got 1.5"),
         ({"target_accept": 1.2}, "target_accept must be between 0 and 1"),
         ({"draw": 10}, r"no option of engine 'nuts' 'draw'. Did you mean 'draws'\?"),
         ({"engine": "nutz"}, r"no engine 'nutz'. Did you mean 'nuts'\?"),

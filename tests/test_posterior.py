@@ -59,6 +59,13 @@ def test_summary_has_arvizs_columns(post):
     assert summary.attrs["verdict"] == "passed"
 
 
+@pytest.mark.parametrize("prob", [0.955, 0.29, 0.57, 0.58, 0.995])
+def test_intervals_are_named_for_what_they_hold(post, prob):
+    names = {f"eti{100 * prob:g}_lb", f"eti{100 * prob:g}_ub"}
+    assert names <= set(post.summary(prob))
+    assert names <= set(post.exponents().to_dataframe(prob))
+
+
 def test_exponents_are_beta_over_alpha_plus_beta(post):
     draws = post.exponents().draws
     alpha, beta = post.values["alpha"], post.values["beta"]
@@ -113,6 +120,8 @@ def test_prediction_tells_the_law_from_a_run(post):
     table = estimate.to_dataframe()
     assert table.index.names == ["params", "tokens", "quantity"]
     assert "sd" not in table  # heavy tails may have none
+    grid = post.predict(params=[[1e9], [2e9]], tokens=[[1e10, 2e10]])
+    assert grid.draws.sizes["run"] == 4
     same = post.predict(params=[70e9, 1e9], tokens=1.4e12)
     assert estimate.draws.identical(same.draws)
 
@@ -128,6 +137,7 @@ def test_prediction_tells_the_law_from_a_run(post):
         (lambda post: post.predict(params=1e9, tokens=1e9, compute=1), "got params, tokens, comp"),
         (lambda post: post.predict(params=-1, tokens=1e9), "params must be positive"),
         (lambda post: post.predict(params=[1, 2], tokens=[1, 2, 3]), "shapes that broadcast"),
+        (lambda post: post.summary(prob="0.9"), "prob must be between 0 and 1.*got '0.9'"),
         (lambda post: post.summary(prob=90), "prob must be between 0 and 1, such as 0.9; got 90"),
         (lambda post: post.exponents().to_dataframe(kind="map"), "kind must be 'eti'"),
     ],
@@ -169,14 +179,17 @@ def test_the_record_says_what_was_run(post, runs):
     assert record["seed"] == 1
     assert record["options"]["draws"] == 1000
     assert record["data"] == {"name": "chinchilla", "rows": 240, "digest": runs.digest}
-    assert record["priors"]["alpha"] == "alpha ~ LogNormal(loc=-1, scale=0.8)"
+    alpha = record["priors"]["alpha"]
+    assert alpha["statement"] == "alpha ~ LogNormal(loc=-1, scale=0.8)"
+    assert alpha["hyperparameters"] == {"loc": -1.0, "scale": 0.8}
     assert record["versions"]["jax"] == jax.__version__
     assert record["dtype"] == "float64"
 
 
 def test_reprs_show_table_and_verdict(post):
     for text in (repr(post), post._repr_html_()):
-        assert all(word in text for word in ("alpha", "240 runs", "passed its checks", "Hoffmann"))
+        for word in ("alpha ~", "240 runs", "passed its checks", "Hoffmann"):
+            assert word in text
     for text in (repr(post.exponents()), post.exponents()._repr_html_()):
         assert "eti90_lb" in text
         assert "FAILED" not in text
@@ -202,6 +215,14 @@ def test_priors_that_decide_are_named(rng):
     notes = " ".join(post.verdict.notes)
     assert "of what is known of beta comes from its prior" in notes
     assert "of alpha" not in notes
+
+
+def test_runs_held_out_are_not_in_the_tree(small_table):
+    weights = np.array([0, *[1] * 11])
+    post = sb.fit(small_table, weights=weights, draws=10, warmup=50)
+    assert list(post.tree["log_likelihood"]["run"]) == list(range(1, 12))
+    np.testing.assert_array_equal(post.tree["observed_data"]["loss"], small_table["loss"][1:])
+    assert post.record["data"]["rows"] == 11
 
 
 def test_large_log_likelihoods_are_left_out(small_table, monkeypatch):

@@ -48,6 +48,11 @@ def test_the_callers_table_is_not_changed(small_table):
     pd.testing.assert_frame_equal(frame, before)
 
 
+def with_trailing_commas(frame):
+    header, *rows = frame.to_csv(index=False).splitlines()
+    return "\n".join([header, *(f"{row}," for row in rows)])
+
+
 @pytest.mark.parametrize(
     ("suffix", "write"),
     [
@@ -55,9 +60,10 @@ def test_the_callers_table_is_not_changed(small_table):
         (".csv", lambda frame, path: frame.to_csv(path, index=False, encoding="utf-8-sig")),
         (".csv", lambda frame, path: frame.to_csv(path, index=False, sep=";")),
         (".tsv", lambda frame, path: frame.to_csv(path, index=False, sep="\t")),
+        (".csv", lambda frame, path: path.write_text(with_trailing_commas(frame))),
         (".parquet", lambda frame, path: frame.to_parquet(path)),
     ],
-    ids=["csv", "csv with a byte-order mark", "semicolons", "tabs", "parquet"],
+    ids=["csv", "csv with a byte-order mark", "semicolons", "tabs", "trailing commas", "parquet"],
 )
 def test_files_are_read(tmp_path, small_table, suffix, write):
     path = tmp_path / f"sweep{suffix}"
@@ -139,9 +145,10 @@ def test_a_column_twice_is_refused():
         (b"params,tokens,loss\n", "no rows"),
         ("params,tokens,löss\n1,2,3\n".encode("latin-1"), "not UTF-8"),
         (b"params,tokens,loss\n1,2,3\n1,2,3,4,5\n", "cannot be read as CSV.*line 3"),
+        (b"params,tokens,loss\n1e8,1e9,3.2,6e17\n", "more fields than its header"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ],
-    ids=["empty", "header only", "latin-1", "ragged", "binary"],
+    ids=["empty", "header only", "latin-1", "ragged", "unnamed column", "binary"],
 )
 def test_unreadable_text_is_refused(tmp_path, content, message):
     path = tmp_path / "runs.csv"
@@ -200,6 +207,49 @@ def test_a_single_model_size_or_token_count_is_refused(small_table, column):
 
 def test_filter_keeps_the_rows_asked_for(all_runs):
     assert len(all_runs.filter(all_runs.frame["loss"] < 3)) == (all_runs.frame["loss"] < 3).sum()
+
+
+def test_columns_may_change_places_and_be_numbers(small_table):
+    table = {**small_table, "params": small_table["tokens"], "tokens": small_table["params"]}
+    runs = sb.Runs(table, params="tokens", tokens="params")
+    np.testing.assert_array_equal(runs.column("params"), small_table["params"])
+    headless = pd.DataFrame(np.column_stack(list(small_table.values())))
+    runs = sb.Runs(headless, params="0", tokens="1", loss="2")
+    np.testing.assert_array_equal(runs.column("loss"), small_table["loss"])
+
+
+def test_columns_of_anything_are_kept(small_table):
+    runs = sb.Runs({**small_table, "layers": [[1, 2]] * 12})
+    assert runs.frame["layers"][3] == [1, 2]
+    assert len(runs.digest) == 64
+
+
+@pytest.mark.parametrize(
+    "values", [pd.date_range("2026-01-01", periods=12), [True] * 12, [1j] * 12]
+)
+def test_dates_and_the_like_are_no_numbers(small_table, values):
+    with pytest.raises(sb.InputError, match=r"'loss', row 1: .* is not a number"):
+        sb.Runs({**small_table, "loss": values})
+
+
+def test_a_table_spoilt_after_it_was_checked_is_refused(small_table):
+    runs = sb.Runs(small_table)
+    runs.frame.loc[3, "loss"] = np.nan
+    with pytest.raises(sb.InputError, match=r"'loss', row 4: .* is empty"):
+        sb.fit(runs)
+
+
+@pytest.mark.parametrize("keep", [[0, 1, 2], [True], np.ones(12)])
+def test_filter_takes_booleans_only(small_table, keep):
+    with pytest.raises(sb.InputError, match="filter needs 12 booleans"):
+        sb.Runs(small_table).filter(keep)
+
+
+def test_inputs_that_move_together_are_warned_about(small_table):
+    table = {**small_table, "tokens": 20 * small_table["params"]}
+    table["loss"] = table["loss"] + 0.001 * np.arange(12)
+    with pytest.warns(sb.InputWarning, match="params and tokens move together"):
+        sb.build_model(sb.Runs(table))
 
 
 def test_the_digest_tells_tables_apart(small_table):

@@ -21,7 +21,8 @@ class Draws:
     stats
         Sampler statistics of each draw under ArviZ's names; shape (chains, draws).
     gradients
-        Gradients that the engine evaluated for each chain, warm-up included.
+        Gradients that the engine evaluated over all chains, warm-up included, search for a start
+        not.
     """
 
     points: Float[np.ndarray, "chains draws dim"]

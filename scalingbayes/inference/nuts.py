@@ -70,8 +70,11 @@ class NUTS:
 
     def __post_init__(self) -> None:
         for name, smallest in {"chains": 2, "draws": 4, "warmup": 50, "max_tree_depth": 1}.items():
-            if getattr(self, name) < smallest:
-                raise InputError(f"{name} must be {smallest} or more; got {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < smallest:
+                raise InputError(
+                    f"{name} must be a whole number of {smallest} or more; got {value!r}."
+                )
         if not 0 < self.target_accept < 1:
             raise InputError(f"target_accept must be between 0 and 1; got {self.target_accept}.")
 

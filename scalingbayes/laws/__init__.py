@@ -29,7 +29,7 @@ def get_law(law: str | Law) -> Law:
     if isinstance(law, Law):
         return law
     if law not in LAWS:
-        raise unknown("law", law, LAWS)
+        raise unknown("law", law, LAWS, "Give a Law of your own, or register it.")
     return LAWS[law]
 
 

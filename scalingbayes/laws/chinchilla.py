@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes.laws.law import Law, power
 from scalingbayes.parameters import Parameter
+from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
 
 Values = Float[Array, "*#shape"]
 
@@ -24,7 +25,7 @@ def optimum(
 
     G = (alpha A / (beta B))^(1 / (alpha + beta)), a = beta / (alpha + beta) and b = 1 - a.
     """
-    log_product = jnp.log(compute) - jnp.log(6.0)  # of params and tokens
+    log_product = jnp.log(compute / FLOPS_PER_PARAM_TOKEN)  # of params and tokens
     log_G = (jnp.log(alpha) + jnp.log(A) - jnp.log(beta) - jnp.log(B)) / (alpha + beta)
     log_params = log_G + beta / (alpha + beta) * log_product
     return jnp.exp(log_params), jnp.exp(log_product - log_params)

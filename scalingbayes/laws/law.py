@@ -69,6 +69,8 @@ class Law:
                 f"{sorted(self.parameters)} are declared. Declare each with its prior, and make "
                 f"them keyword-only."
             )
+        if others := set(self.terms) - set(self.parameters):
+            raise TypeError(f"law {self.name!r}: terms name {sorted(others)}, no parameters of it.")
         plain = {name for name, p in self.parameters.items() if p.unit == "1"}
         for name, parameter in self.parameters.items():
             if stray := parameter.depends_on - {"loss", *self.inputs} - plain:
