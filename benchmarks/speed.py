@@ -1,6 +1,7 @@
 """How fast a fit is: warm, cold, and as the table grows.
 
-    python benchmarks/speed.py                # minutes
+    python benchmarks/speed.py                 # a quarter of an hour
+    python benchmarks/speed.py --only warm     # or cold, or growth
     python benchmarks/speed.py --json speed.json
 
 Times are of this machine and this moment: read the ratios, which are of runs side by side in one
@@ -95,8 +96,7 @@ def warm() -> list[dict[str, Any]]:
         sampler.run(jax.random.key(1))
         return sampler.get_samples(group_by_chain=True)
 
-    with precision("float64"):
-        numpyro_run()
+    with precision("float64"):  # each call compiles anew, so there is nothing to warm up
         theirs, samples = seconds(numpyro_run)
         samples = {name: np.asarray(values) for name, values in samples.items()}
 
@@ -112,7 +112,7 @@ def warm() -> list[dict[str, Any]]:
     return [
         row("sb.fit, 4 x 1,000 draws", ours, post.values),
         row(f"its {gradients:,} gradients, bare", bare, None),
-        row("numpyro MCMC.run, second call", theirs, samples),
+        row("numpyro MCMC.run, 4 x 1,000 draws", theirs, samples),
     ]
 
 
@@ -199,6 +199,7 @@ def machine() -> dict[str, Any]:
 
 def main(
     growth_of: Annotated[tuple[int, int], typer.Option("--growth", hidden=True)] = (0, 0),
+    only: Annotated[str | None, typer.Option(help="warm, cold or growth; all by default.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
 ) -> None:
     """Print three tables: warm, cold, growth."""
@@ -214,6 +215,8 @@ def main(
         "growth": ("Rows of a simulated table, second fit", grow),
     }
     for name, (title, job) in jobs.items():
+        if only not in (None, name):
+            continue
         results[name] = job()
         show(title, results[name])
     if json_path is not None:

@@ -119,10 +119,13 @@ class LogDensity:
         )
 
     def _log_units(self, coordinates: Values) -> dict[str, Any]:
-        """Logs of the units in which the priors of the law's terms are stated."""
-        plain = (name for name, parameter in self.parameters.items() if parameter.unit == "1")
+        """Take logs of the units in which the priors of the law's terms are stated."""
         scales = self._scales(
-            {name: self.priors[name].bijector(coordinates[name]) for name in plain}
+            {
+                name: self.priors[name].bijector(coordinates[name])
+                for name, parameter in self.parameters.items()
+                if parameter.unit == "1"
+            }
         )
         return {
             name: 0.0 if self.priors[name].at_reference else jnp.log(scales[name])
@@ -135,9 +138,8 @@ class LogDensity:
         if self._works_on_shares:
             units = self._log_units(coordinates)
             logs = _from_shares([coordinates[name] for name in units])
-            coordinates |= {
-                n: log + unit for (n, unit), log in zip(units.items(), logs, strict=True)
-            }
+            for (name, unit), log in zip(units.items(), logs, strict=True):
+                coordinates[name] = log + unit
         return coordinates
 
     def _values(self, point: Point) -> Values:

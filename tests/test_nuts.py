@@ -121,7 +121,7 @@ def test_intervals_cover_the_truth_of_simulated_tables():
 @pytest.mark.slow
 def test_simulation_based_calibration():
     # Truths drawn from priors in plain units; ranks among the draws must then be uniform
-    # (Talts et al. 2018).
+    # (Talts et al. 2018). 1,000 tables; Bonferroni at 0.01.
     priors = {
         "E": dist.LogNormal(0.5, 0.2),
         "A": dist.LogNormal(6.0, 0.5),
@@ -131,9 +131,9 @@ def test_simulation_based_calibration():
         "sigma": dist.LogNormal(-5.0, 0.5),
         "nu": dist.LogNormal(2.0, 0.7),
     }
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(2018)
     ranks = {name: [] for name in priors}
-    for seed in range(300):
+    for seed in range(1000):
         truth = {
             name: float(np.exp(rng.normal(float(prior.loc), float(prior.scale))))
             for name, prior in priors.items()
