@@ -19,6 +19,8 @@ from scalingbayes import datasets
 from scalingbayes.errors import InputError, InputWarning, unknown
 from scalingbayes.estimates import check_interval, interval_columns
 from scalingbayes.fitting import fit
+from scalingbayes.laws import LAWS
+from scalingbayes.noise import NOISES
 from scalingbayes.posterior import Posterior
 from scalingbayes.runs import Runs, read_runs
 from scalingbayes.storage import written_whole
@@ -50,8 +52,8 @@ def fit_command(
     source: Annotated[
         str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
     ],
-    law: Annotated[str, typer.Option(help="The scaling law.")] = "chinchilla",
-    noise: Annotated[str, typer.Option(help="How losses scatter about it.")] = "student_t",
+    law: Annotated[str, typer.Option(help=f"The scaling law: {', '.join(LAWS)}.")] = "chinchilla",
+    noise: Annotated[str, typer.Option(help=f"Their scatter: {', '.join(NOISES)}.")] = "student_t",
     params: Column = None,
     tokens: Column = None,
     compute: Column = None,

@@ -123,6 +123,8 @@ class Prior:
         unit = parameter.unit if parameter.unit.isidentifier() else f"({parameter.unit})"
         over = f" / {unit}" if self.at_reference and parameter.unit != "1" else ""
         above = ", above 0" if self.positive else ""
+        if not self.at_reference and parameter.unit != "1":
+            above += ", in the table's units"
         return f"{name}{over} ~ {self.family.__name__}({arguments}){above}"
 
 

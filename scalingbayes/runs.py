@@ -244,19 +244,28 @@ def _positive_numbers(values: pd.Series) -> pd.Series:
             row = int(np.argmax(bad))
             more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
             raise InputError(
-                f"Column {column!r}, row {row + 1}: {values.iloc[row]!r} {problem}{more}; {remedy}."
+                f"Column {column!r}, row {row + 1}: {values.iloc[row]} {problem}{more}; {remedy}."
             )
     return numbers
 
 
 def _check_magnitudes(frame: pd.DataFrame) -> None:
     for column, smallest in _LOOKS_SMALL.items():
-        if column in frame and frame[column].median() < smallest:
+        small = frame[column] < smallest if column in frame else np.zeros(1, bool)
+        if frame.get(column, pd.Series([np.inf])).median() < smallest:
             _warn(
                 f"Column {column!r} has a median of {frame[column].median():.4g}: it looks like "
                 f"thousands, millions or billions. Exponents are right all the same, but answers "
                 f"will be in the same unit, and compute = 6 * params * tokens mixes units unless "
                 f"these are counts. Multiply it to get counts, for instance by 1e6 or 1e9."
+            )
+            return  # compute that was derived from it is small for the same reason
+        if small.any():
+            row = int(np.argmax(small))
+            _warn(
+                f"Column {column!r}, row {row + 1}: {frame[column].iloc[row]:.4g} looks like "
+                f"millions or billions among counts ({int(small.sum())} such rows). Mend them: "
+                f"they pull on every answer."
             )
 
 

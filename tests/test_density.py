@@ -184,7 +184,10 @@ def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
 
 def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
     model = sb.build_model(runs, priors={"E": dist.Normal(1.8, 0.1)})
-    assert model.describe_priors()["E"] == "E ~ Normal(loc=1.8, scale=0.1), above 0"
+    assert (
+        model.describe_priors()["E"]
+        == "E ~ Normal(loc=1.8, scale=0.1), above 0, in the table's units"
+    )
     assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in repr(model)
 
 

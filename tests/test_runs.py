@@ -83,7 +83,7 @@ def changed(table, column, row, value):
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("70B", "'70B' is not a number"),
+        ("70B", "70B is not a number"),
         (np.nan, "is empty"),
         (None, "is empty"),
         (np.inf, "is infinite"),
@@ -192,6 +192,13 @@ def test_exact_duplicates_are_kept_with_a_warning(small_table):
 def test_values_in_millions_or_billions_are_warned_about(small_table, column, unit):
     with pytest.warns(sb.InputWarning, match=f"'{column}' has a median.*millions or billions"):
         sb.Runs({**small_table, column: small_table[column] / unit})
+
+
+def test_single_rows_in_billions_are_named(small_table):
+    params = small_table["params"].copy()
+    params[[4, 7]] /= 1e9
+    with pytest.warns(sb.InputWarning, match=r"'params', row 5: 0\.1 looks like .*2 such rows"):
+        sb.Runs({**small_table, "params": params})
 
 
 def test_fewer_runs_than_unknowns_are_refused(small_table):

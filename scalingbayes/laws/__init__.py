@@ -29,7 +29,12 @@ def get_law(law: str | Law) -> Law:
     if isinstance(law, Law):
         return law
     if law not in LAWS:
-        raise unknown("law", law, LAWS, "Give a Law of your own, or register it.")
+        raise unknown(
+            "law",
+            law,
+            LAWS,
+            "Give your own as an object, law=..., or register it with sb.register.",
+        )
     return LAWS[law]
 
 
