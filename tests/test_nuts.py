@@ -245,3 +245,11 @@ def test_nothing_of_the_callers_configuration_is_touched(small_table):
     sb.fit(small_table, draws=10, warmup=50)
     assert dict(jax.config.values) == before
     assert jax.numpy.ones(()).dtype == np.float32
+
+
+def test_chains_may_run_side_by_side(runs, post, monkeypatch):
+    # As they do on an accelerator.
+    monkeypatch.setattr("scalingbayes.inference.nuts._vectorized", lambda: True)
+    together = sb.fit(runs, seed=1)
+    assert together.verdict.passed, str(together.verdict)
+    compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
