@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpyro.distributions import Distribution, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform
 
@@ -44,6 +44,11 @@ class Model:
         """Parameters of the law, then of the noise."""
         return {**self.law.parameters, **self.noise.parameters}
 
+    @property
+    def counted(self) -> Bool[np.ndarray, " runs"]:
+        """Which runs count; the others are hold-outs."""
+        return self.weights > 0
+
     @cached_property
     def inputs(self) -> dict[str, Float[np.ndarray, " runs"]]:
         """The columns that the law reads."""
@@ -52,7 +57,7 @@ class Model:
     @cached_property
     def reference(self) -> dict[str, float]:
         """The data's own point: the geometric mean of each input and the smallest loss."""
-        counted = self.weights > 0
+        counted = self.counted
         means = {name: _geometric_mean(x[counted]) for name, x in self.inputs.items()}
         return {**means, "loss": float(self.runs.column("loss")[counted].min())}
 
@@ -91,7 +96,7 @@ class Model:
         observed
             Whether the losses are given; if not, ``Predictive`` draws new ones.
         """
-        counted = self.weights > 0
+        counted = self.counted
         inputs = {name: jnp.asarray(x[counted]) for name, x in self.inputs.items()}
         loss = jnp.asarray(self.runs.column("loss")[counted])
         weights = jnp.asarray(self.weights[counted])
@@ -167,7 +172,7 @@ def build_model(
         runs,
         _checked_weights(weights, len(runs)),
     )
-    counted = model.weights > 0
+    counted = model.counted
     unknowns = len(model.parameters)
     if counted.sum() < unknowns:
         raise InputError(

@@ -121,11 +121,13 @@ class Prior:
         """Say it as a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
         arguments = ", ".join(f"{key}={value:.4g}" for key, value in self.hyperparameters.items())
         unit = parameter.unit if parameter.unit.isidentifier() else f"({parameter.unit})"
-        over = f" / {unit}" if self.at_reference and parameter.unit != "1" else ""
         above = ", above 0" if self.positive else ""
-        if not self.at_reference and parameter.unit != "1":
-            above += ", in the table's units"
-        return f"{name}{over} ~ {self.family.__name__}({arguments}){above}"
+        over = where = ""
+        if parameter.unit != "1":
+            over, where = (
+                (f" / {unit}", "") if self.at_reference else ("", ", in the table's units")
+            )
+        return f"{name}{over} ~ {self.family.__name__}({arguments}){above}{where}"
 
 
 def resolve_priors(

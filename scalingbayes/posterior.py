@@ -73,7 +73,7 @@ class Posterior:
         settings
             What the engine ran with, for the record.
         """
-        counted = model.weights > 0  # the others are hold-outs
+        counted = model.counted
         pointwise = draws.points[..., 0].size * int(counted.sum()) <= _LARGEST_LOG_LIKELIHOOD
         with precision("float64"):
             density = model.density("float64")
@@ -291,9 +291,10 @@ class Posterior:
     def _repr_html_(self) -> str:
         headline = self.headline().replace("\n", "<br>")
         verdict = str(self.verdict).replace("\n", "<br>")
-        priors = self.describe_priors().replace("\n", "<br>")
+        title, *statements = self.describe_priors().splitlines()
+        priors = f"<summary>{title}</summary>{'<br>'.join(statements)}"
         table = self._table().to_html(float_format=format_number)
-        return f"<p>{headline}</p>{table}<p>{verdict}</p><details><summary>{priors}</details>"
+        return f"<p>{headline}</p>{table}<p>{verdict}</p><details>{priors}</details>"
 
 
 def load(
@@ -371,7 +372,7 @@ def _record(
         "reference": model.reference,
         "data": {
             "name": model.runs.name,
-            "rows": int((model.weights > 0).sum()),
+            "rows": int(model.counted.sum()),
             "digest": model.runs.digest,
         },
         **settings,

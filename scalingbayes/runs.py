@@ -251,10 +251,13 @@ def _positive_numbers(values: pd.Series) -> pd.Series:
 
 def _check_magnitudes(frame: pd.DataFrame) -> None:
     for column, smallest in _LOOKS_SMALL.items():
-        small = frame[column] < smallest if column in frame else np.zeros(1, bool)
-        if frame.get(column, pd.Series([np.inf])).median() < smallest:
+        if column not in frame:
+            continue
+        values = frame[column]
+        small = values < smallest
+        if values.median() < smallest:
             _warn(
-                f"Column {column!r} has a median of {frame[column].median():.4g}: it looks like "
+                f"Column {column!r} has a median of {values.median():.4g}: it looks like "
                 f"thousands, millions or billions. Exponents are right all the same, but answers "
                 f"will be in the same unit, and compute = 6 * params * tokens mixes units unless "
                 f"these are counts. Multiply it to get counts, for instance by 1e6 or 1e9."
@@ -263,7 +266,7 @@ def _check_magnitudes(frame: pd.DataFrame) -> None:
         if small.any():
             row = int(np.argmax(small))
             _warn(
-                f"Column {column!r}, row {row + 1}: {frame[column].iloc[row]:.4g} looks like "
+                f"Column {column!r}, row {row + 1}: {values.iloc[row]:.4g} looks like "
                 f"millions or billions among counts ({int(small.sum())} such rows). Mend them: "
                 f"they pull on every answer."
             )
