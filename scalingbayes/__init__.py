@@ -7,6 +7,7 @@
 """
 
 from scalingbayes import datasets
+from scalingbayes.batch import fit_many
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -17,8 +18,12 @@ from scalingbayes.laws import get_law as law
 from scalingbayes.model import Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.parameters import Parameter
+from scalingbayes.point import PointEstimate
 from scalingbayes.posterior import Posterior, load
+from scalingbayes.posteriors import Posteriors
+from scalingbayes.progress import progress_bar
 from scalingbayes.runs import Runs, read_runs
+from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
@@ -31,17 +36,23 @@ __all__ = [
     "Model",
     "Noise",
     "Parameter",
+    "PointEstimate",
     "Posterior",
+    "Posteriors",
     "Runs",
     "Sum",
     "Target",
     "build_model",
     "datasets",
+    "evaluate_grid",
     "family",
     "fit",
+    "fit_many",
     "law",
     "laws",
     "load",
+    "profile_grid",
+    "progress_bar",
     "read_runs",
     "register",
 ]

@@ -1,6 +1,6 @@
 """The compute-optimal model size and tokens of a law, and how they grow with compute."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -74,6 +74,18 @@ def exponents(
     require_allocation(law)
     a = _exponent(law, _parameters(law, values), compute, fixed)
     return {"a": a, "b": 1 - a}
+
+
+def budget_amid(law: Law, reference: Mapping[str, float]) -> float:
+    """Compute the budget of a run at the reference point, amid the table's own.
+
+    Raises
+    ------
+    InputError
+        If the law does not divide compute between size and tokens.
+    """
+    require_allocation(law)
+    return law.budget.flops * reference[law.budget.size] * reference["tokens"]
 
 
 def require_allocation(law: Law) -> None:

@@ -11,7 +11,6 @@ import pandas as pd
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from scalingbayes.fitting import fit
 from scalingbayes.laws import catalogue, get_law
 from scalingbayes.noise import NOISES
 from scalingbayes.posterior import Posterior
+from scalingbayes.progress import progress_bar
 from scalingbayes.runs import Runs, read_runs
 from scalingbayes.storage import written_whole
 
@@ -55,6 +55,9 @@ def fit_command(
     law: Annotated[
         str, typer.Option(help="The scaling law, by name: `scalingbayes laws` lists them.")
     ] = "chinchilla",
+    engine: Annotated[
+        str, typer.Option(help="nuts, laplace, grid or bootstrap (confidence intervals).")
+    ] = "nuts",
     noise: Annotated[
         str, typer.Option(help=f"How runs scatter about it: {', '.join(NOISES)}.")
     ] = "student_t",
@@ -75,10 +78,21 @@ def fit_command(
     ] = None,
     prob: Annotated[float, typer.Option(help="Probability of the credible intervals.")] = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
-    chains: Annotated[int, typer.Option(help="Chains.")] = 4,
-    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
-    warmup: Annotated[int, typer.Option(help="Draws of each chain for adaptation.")] = 300,
-    target_accept: Annotated[float, typer.Option(help="Acceptance rate to adapt to.")] = 0.9,
+    chains: Annotated[int | None, typer.Option(help="Chains of nuts; 4.")] = None,
+    draws: Annotated[
+        int | None, typer.Option(help="Draws kept: 1000 of each chain; 4000 of laplace and grid.")
+    ] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="Draws of each chain of nuts for adaptation; 300.")
+    ] = None,
+    target_accept: Annotated[
+        float | None, typer.Option(help="Acceptance rate that nuts adapts to; 0.9.")
+    ] = None,
+    resamples: Annotated[int | None, typer.Option(help="Tables of the bootstrap; 1000.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column whose values the bootstrap resamples, in place of rows."),
+    ] = None,
 ) -> None:
     """Fit a scaling law and print its parameters and exponents with credible intervals.
 
@@ -90,19 +104,19 @@ def fit_command(
     runs = _read(source, {name: given for name, given in columns.items() if given is not None})
     if out is not None:
         _make_folder(out)
-    with ProgressBar(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("Sampling", total=None)
-        post = fit(
-            runs,
-            law,
-            noise=noise,
-            seed=seed,
-            chains=chains,
-            draws=draws,
-            warmup=warmup,
-            target_accept=target_accept,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    given = {
+        "chains": chains,
+        "draws": draws,
+        "warmup": warmup,
+        "target_accept": target_accept,
+        "resamples": resamples,
+        "by": by,
+    }
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if engine == "optimize":
+        raise InputError("A point has no interval: engine 'optimize' is for Python only.")
+    with progress_bar() as bar:
+        post = fit(runs, law, noise=noise, engine=engine, seed=seed, progress=bar, **options)
     summary = post.summary(prob)
     exponents = _exponents(post, prob)
     _print(post, summary, exponents, prob)
@@ -140,6 +154,7 @@ def datasets_command() -> None:
 def main() -> None:
     """Run the command line; input that cannot be used ends in one message and status 2."""
     _use_compilation_cache()
+    _use_every_core()
     warnings.showwarning = _show_warning
     try:
         app()
@@ -204,11 +219,13 @@ def _print(
     console.print(post.headline())
     console.print(f"\n{post.describe_priors()}")
     diagnostics = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".4f"}
+    diagnostics = {name: how for name, how in diagnostics.items() if name in summary}
     _print_table("parameter", summary, prob, {"mean": ".4g", "sd": ".2g"}, diagnostics)
     if exponents is not None:
         title = "N_opt ∝ C^a, D_opt ∝ C^b"
         _print_table(title, exponents, prob, {"median": ".4g", "sd": ".2g"}, {})
-    console.print(f"{100 * prob:g}% CI: equal-tailed credible interval.\n")
+    kind = "confidence interval" if post.record["of"] == "bootstrap" else "credible interval"
+    console.print(f"{100 * prob:g}% CI: equal-tailed {kind}.\n")
     console.print(str(post.verdict), style=None if post.verdict.passed else "bold red")
 
 
@@ -235,6 +252,12 @@ def _use_compilation_cache() -> None:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "scalingbayes"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _use_every_core() -> None:
+    """Make a device of each core, if JAX runs on the CPU and the caller has not said otherwise."""
+    if "XLA_FLAGS" not in os.environ and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

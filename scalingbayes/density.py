@@ -51,15 +51,18 @@ class LogDensity:
         How much each row counts; 0 for padding; shape (rows,).
     reference
         The reference value of each input and of the target, in the table's units.
+
+    Densities of several tables may be stacked: then each array has one more axis in front, and what
+    is below is for ``jax.vmap`` over it.
     """
 
     law: Law = field(metadata={"static": True})
     noise: Noise = field(metadata={"static": True})
     priors: dict[str, Prior]
-    inputs: dict[str, Float[Array, " rows"]]
-    observed: Float[Array, " rows"]
-    weights: Float[Array, " rows"]
-    reference: dict[str, Float[Array, ""]]
+    inputs: dict[str, Float[Any, "*fits rows"]]
+    observed: Float[Any, "*fits rows"]
+    weights: Float[Any, "*fits rows"]
+    reference: dict[str, Float[Any, "*fits"]]
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -76,14 +79,38 @@ class LogDensity:
         expected = self.law(self.inputs, values)
         return self.noise(expected, values).log_prob(self.observed)
 
+    @property
+    def observed_on_scale(self) -> Float[Array, " rows"]:
+        """The observed target on the scale on which it scatters."""
+        return self.noise.scale.link(self.observed)
+
+    def location(self, point: Point) -> Float[Array, " rows"]:
+        """Say what the law expects of each row, on the scale on which it scatters."""
+        values = self._values(point, at_reference=True)
+        return self.noise.scale.link(self.law(self.inputs, values))
+
+    def log_likelihood_about(
+        self, location: Float[Array, " rows"], point: Point
+    ) -> Float[Array, " rows"]:
+        """Log density of each row's target on its scale, given the location there."""
+        values = self._values(point, at_reference=True)
+        return self.noise.about(location, values).log_prob(self.observed_on_scale)
+
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""
-        coordinates = self._coordinates(point).items()
-        terms = [self.priors[name].log_density(coordinate) for name, coordinate in coordinates]
-        total = jnp.stack(terms).sum()
+        total = self.log_priors(self.coordinates(point)).sum()
         if not any(self.priors[name].may_leave(each) for name, each in self.parameters.items()):
             return total
         return jnp.where(self._places(point)[2], total, -jnp.inf)
+
+    def coordinates(self, point: Point) -> Point:
+        """Coordinates in which the priors are stated, one a parameter."""
+        return jnp.stack(list(self._coordinates(point).values()))
+
+    def log_priors(self, coordinates: Point) -> Point:
+        """Log density of each parameter's coordinate."""
+        pairs = zip(self.parameters, coordinates, strict=True)
+        return jnp.stack([self.priors[name].log_density(z) for name, z in pairs])
 
     def prior_shares(self, points: Float[Array, "draws dim"]) -> Values:
         """How much of the precision of each parameter is its prior's, from 0 to 1.
@@ -102,6 +129,41 @@ class LogDensity:
         """Parameters in the units of the table."""
         return self._values(point, at_reference=False)
 
+    def from_units(self, values: Values) -> Point:
+        """Invert :meth:`in_units`."""
+        names = {**self.reference, **values}
+        coordinates = {}
+        for name, parameter in self.parameters.items():
+            prior, value = self.priors[name], values[name]
+            number = parameter.number(value, names) if prior.at_reference else value
+            coordinates[name] = prior.bijector.inv(number)
+        return self._as_point(coordinates)
+
+    def at_reference(self, point: Point) -> Values:
+        """Parameters at the reference point, where every input is 1."""
+        return self._values(point, at_reference=True)
+
+    def to_reference(self, values: Values) -> Values:
+        """Take parameters from the table's units to the reference point; they broadcast."""
+        here: dict[str, Any] = dict.fromkeys(self.reference, _One())
+        there: dict[str, Any] = {**self.reference, **values}
+        for name, parameter in in_order(self.parameters).items():
+            here[name] = parameter.place(parameter.displace(values[name], there), here)
+        return {name: here[name] for name in self.parameters}
+
+    def from_reference(self, values: Values) -> Point:
+        """Invert :meth:`at_reference`."""
+        here: dict[str, Any] = {**dict.fromkeys(self.reference, _One()), **values}
+        there: dict[str, Any] = dict(self.reference)
+        coordinates = {}
+        for name, parameter in in_order(self.parameters).items():
+            prior = self.priors[name]
+            number = parameter.number(values[name], here)
+            there[name] = parameter.place(parameter.raised(number, there), there)
+            own = number if prior.at_reference or parameter.plain else there[name]
+            coordinates[name] = prior.bijector.inv(own)
+        return self._as_point({name: coordinates[name] for name in self.parameters})
+
     def center(self, dtype: Any) -> Point:
         """Take the priors' means to R^k (0 where there is none): where a search may start."""
         coordinates = {}
@@ -109,10 +171,13 @@ class LogDensity:
             prior = self.priors[name]
             mean = prior.bijector.inv(jnp.asarray(prior.whole.mean, dtype))
             coordinates[name] = jnp.where(jnp.isfinite(mean), mean, 0.0)
+        return self._as_point(coordinates)
+
+    def _as_point(self, coordinates: Values) -> Point:
         if self._works_on_shares:
             units = self._log_units(coordinates)
             logs = {name: coordinates[name] - unit for name, unit in units.items()}
-            coordinates |= to_shares(self.law.terms, logs, self._power(coordinates))
+            coordinates = coordinates | to_shares(self.law.terms, logs, self._power(coordinates))
         return jnp.stack(list(coordinates.values()))
 
     @property

@@ -3,26 +3,39 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, overload
 
-import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
+from scalingbayes.devices import describe_devices
 from scalingbayes.errors import InputError, unknown
-from scalingbayes.inference import ENGINES, Progress
+from scalingbayes.inference import ENGINES, Optimize, Progress
 from scalingbayes.laws import Law
 from scalingbayes.model import build_model
 from scalingbayes.noise import Noise
+from scalingbayes.point import PointEstimate
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import default_dtype
 from scalingbayes.runs import Runs
 
+Table = Runs | pd.DataFrame | Mapping[str, Any]
+
+
+@overload
+def fit(
+    runs: Table, law: str | Law = ..., *, engine: Literal["optimize"], **how: Any
+) -> PointEstimate: ...
+
+
+@overload
+def fit(runs: Table, law: str | Law = ..., *, engine: str = ..., **how: Any) -> Posterior: ...
+
 
 def fit(
-    runs: Runs | pd.DataFrame | Mapping[str, Any],
+    runs: Table,
     law: str | Law = "chinchilla",
     *,
     noise: str | Noise = "student_t",
@@ -33,7 +46,7 @@ def fit(
     dtype: str | None = None,
     progress: Progress | None = None,
     **options: Any,
-) -> Posterior:
+) -> Posterior | PointEstimate:
     """Fit a scaling law to a table of training runs.
 
     Parameters
@@ -50,22 +63,25 @@ def fit(
     weights
         How much each run counts: 0 holds it out, a fraction discounts it.
     engine
-        ``"nuts"``.
+        ``"nuts"``, the posterior; ``"laplace"`` and ``"grid"``, the same by independent ways, each
+        with a check of itself; ``"bootstrap"``, how the best fit scatters when the table is drawn
+        again; ``"optimize"``, the best fit alone.
     seed
         Seed of all that is random: the same seed gives the same draws on the same device and
         versions.
     dtype
         ``"float64"`` or ``"float32"``; by default float64 on a CPU and float32 elsewhere.
     progress
-        Called with the draws done and their total after each block of draws.
+        Called now and then with the part that is done, up to 1.
     **options
-        Settings of the engine; for NUTS ``chains``, ``draws``, ``warmup``, ``target_accept`` and
-        ``max_tree_depth`` (see :class:`scalingbayes.inference.NUTS`).
+        Settings of the engine, such as ``chains`` and ``draws`` of NUTS: see
+        :mod:`scalingbayes.inference`.
 
     Returns
     -------
     Posterior
-        It is returned also where the fit fails its checks: see ``Posterior.verdict``.
+        It is returned also where the fit fails its checks: see ``Posterior.verdict``. The engine
+        ``"optimize"`` returns a :class:`~scalingbayes.PointEstimate`.
 
     Raises
     ------
@@ -74,24 +90,53 @@ def fit(
     """
     if not isinstance(runs, Runs):
         runs = Runs(runs)
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
-    settings = inspect.signature(ENGINES[engine]).parameters
-    for option in options:
-        if option not in settings:
-            raise unknown(f"option of engine {engine!r}", option, settings)
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
+    runner = build_engine(engine, options)
+    check_seed(seed)
     dtype = dtype or default_dtype(len(runs))
     model = build_model(runs, law, noise, priors, weights)
-    runner = ENGINES[engine](**options)
-    draws = runner.run(model, seed, dtype, progress)
-    record = {
+    report = progress or (lambda part: None)
+    if isinstance(runner, Optimize):
+        optimum = runner.run_point(model, int(seed), dtype, report)
+        return PointEstimate.from_optimum(model, optimum, runner.objective)
+    (draws,) = runner.run([model], [int(seed)], dtype, report)
+    return Posterior.from_draws(model, draws, describe_run(engine, runner, seed, dtype))
+
+
+def build_engine(name: str, options: Mapping[str, Any]) -> Any:
+    """Set up an engine.
+
+    Raises
+    ------
+    InputError
+        If there is no such engine, or it has no such option.
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    settings = inspect.signature(ENGINES[name]).parameters
+    for option in options:
+        if option not in settings:
+            raise unknown(f"option of engine {name!r}", option, settings)
+    return ENGINES[name](**options)
+
+
+def check_seed(seed: Any) -> None:
+    """Check that a seed is one.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
+
+
+def describe_run(engine: str, runner: Any, seed: int, dtype: str) -> dict[str, Any]:
+    """Say what was run, for the record."""
+    return {
         "engine": engine,
         "options": asdict(runner),
         "seed": int(seed),
         "dtype": dtype,
-        "device": jax.devices()[0].device_kind,
-        "gradients": draws.gradients,
+        "device": describe_devices(),
     }
-    return Posterior.from_draws(model, draws, record)

@@ -1,11 +1,12 @@
 """A model: a law, a noise model and priors, joined with a table of runs."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -75,12 +76,19 @@ class Model:
                 reference[name] = _geometric_mean(self.inputs[each.unit or name][self.counted])
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
-    def density(self, dtype: str) -> LogDensity:
-        """Return the log density on R^k, with rows padded so that few lengths are ever compiled.
+    def density(self, dtype: str, length: int | None = None) -> LogDensity:
+        """Return the log density on R^k.
 
-        Call it inside :func:`~scalingbayes.precision.precision` of the same dtype.
+        Parameters
+        ----------
+        dtype
+            ``"float64"`` or ``"float32"``; call this inside
+            :func:`~scalingbayes.precision.precision` of the same.
+        length
+            How many rows it has: as many as :func:`padded_length` says, so that few lengths are
+            ever compiled, or more.
         """
-        length = padded_length(len(self.runs))
+        length = length or padded_length(len(self.runs))
         reference = self.reference
 
         def at_reference(name: str, values: Float[np.ndarray, " runs"]) -> np.ndarray:
@@ -219,6 +227,17 @@ def build_model(
             )
     _warn_of_collinear(varied)
     return model
+
+
+def stack_densities(models: Sequence[Model], dtype: str) -> LogDensity:
+    """Stack the log densities of models of one law, noise model and families of priors.
+
+    Returns a density whose arrays have one more axis, the models', in front; rows are padded to the
+    longest table. They are NumPy's, which devices of any number and host take.
+    """
+    length = max(padded_length(len(model.runs)) for model in models)
+    densities = [model.density(dtype, length) for model in models]
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *densities)
 
 
 def padded_length(rows: int) -> int:

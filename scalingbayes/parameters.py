@@ -97,6 +97,11 @@ class Parameter:
         """Invert :meth:`place`."""
         return (value - evaluate(self.shift, names)) / evaluate(self.unit, names)
 
+    def number(self, value: Any, names: Mapping[str, Any]) -> Any:
+        """Find the number that the prior speaks of: invert :meth:`raised` and :meth:`place`."""
+        displaced = self.displace(value, names)
+        return displaced if self.power == "1" else displaced ** (1 / evaluate(self.power, names))
+
     def keep(self, value: Any, names: Mapping[str, Any]) -> tuple[Any, Any]:
         """Keep a value in its range, and say if it was: where its displaced number is positive."""
         inside = self.displace(value, names) > 0

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes.allocation import exponents, optimum, require_allocation
+from scalingbayes.allocation import budget_amid, exponents, optimum, require_allocation
 from scalingbayes.density import LogDensity
 from scalingbayes.domains import POSITIVE, Domain
 from scalingbayes.errors import InputError
@@ -38,6 +38,7 @@ from scalingbayes.storage import written_whole
 from scalingbayes.verdict import Verdict, judge
 
 _ATTRIBUTE = "scalingbayes"
+_OF_CHAINS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
 _LARGEST_LOG_LIKELIHOOD = 30_000_000  # values, 240 MB; a larger one is left out of the tree
 
 
@@ -104,7 +105,8 @@ class Posterior:
             )
         tree = xr.DataTree.from_dict(groups)
         shares = {name: float(shares[name]) for name in model.parameters}
-        record = _record(model, settings, shares)
+        settings = {**settings, **draws.facts, "of": draws.of}
+        record = _record(model, settings, shares if draws.of == "posterior" else {})
         tree.attrs[_ATTRIBUTE] = json.dumps(record)
         return cls(tree, model.law, model.noise)
 
@@ -122,7 +124,8 @@ class Posterior:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether to believe the fit, why, and what to do if not."""
-        return judge(self.tree, self.record["prior_shares"])
+        posterior, stats = (self.tree[name].to_dataset() for name in ("posterior", "sample_stats"))
+        return judge(posterior, stats, self.record)
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Summarise each parameter under ArviZ's column names.
@@ -137,8 +140,9 @@ class Posterior:
         Returns
         -------
         pandas.DataFrame
-            A row a parameter: mean, sd, interval, effective sample sizes, R-hat and Monte Carlo
-            errors, in the table's units. ``attrs["verdict"]`` says whether the fit passed.
+            A row a parameter: mean, sd, interval and, of chains, effective sample sizes, R-hat and
+            Monte Carlo errors, in the table's units. ``attrs["verdict"]`` says whether the fit
+            passed.
 
         Raises
         ------
@@ -154,6 +158,8 @@ class Posterior:
         # ArviZ cuts the probability to whole per cents: eti95 for 0.955.
         bounds = [column for column in frame if column.startswith(kind)]
         frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
+        if self.tree["posterior"].sizes["chain"] == 1:  # no chains, no diagnostics of chains
+            frame = frame.drop(columns=list(_OF_CHAINS))
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
@@ -177,13 +183,12 @@ class Posterior:
             positive number.
         """
         require_allocation(self.law)
-        reference, budget = self.record["reference"], self.law.budget
-        amid = budget.flops * reference[budget.size] * reference["tokens"]
+        amid = budget_amid(self.law, self.record["reference"])
         budgets = _numbers("compute", amid if compute is None else compute).ravel()
         draws = self._per_budget(exponents, budgets, inputs)
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
-        size = "N_opt" if budget.size == "params" else budget.size
+        size = "N_opt" if self.law.budget.size == "params" else self.law.budget.size
         return Estimate(f"Exponents of {size} ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
 
     def allocate(self, compute: ArrayLike | Sequence[float], **inputs: float) -> Estimate:
@@ -352,20 +357,23 @@ class Posterior:
     def headline(self) -> str:
         """Say in two lines what was fitted to what."""
         data = self.record["data"]
+        of = "Bootstrapped best fits" if self.record["of"] == "bootstrap" else "Posterior"
         return (
-            f"Posterior of {self.law.equation} ({self.law.source})\n"
+            f"{of} of {self.law.equation} ({self.law.source})\n"
             f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; "
             f"{self.record['engine']}, seed {self.record['seed']}"
         )
 
     def describe_priors(self) -> str:
         """Say each parameter's prior, and the reference point at which it is stated."""
+        if self.record["options"].get("objective") == "likelihood":
+            return "Priors were not used."
         reference = ", ".join(f"{name} {at:.4g}" for name, at in self.record["reference"].items())
         statements = "\n".join(f"  {p['statement']}" for p in self.record["priors"].values())
         return f"Priors, at the reference point of the data ({reference}):\n{statements}"
 
     def _table(self) -> pd.DataFrame:
-        return self.summary().drop(columns=["mcse_mean", "mcse_sd"])
+        return self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
 
     def __repr__(self) -> str:
         table = format_table(self._table())

@@ -42,8 +42,12 @@ def precision(dtype: str) -> Iterator[None]:
 
 def to_device(tree: Any, dtype: str) -> Any:
     """Turn every leaf into a device array of the precision; call it inside :func:`precision`."""
+    return jax.tree.map(jnp.asarray, to_dtype(tree, dtype))
 
-    def convert(leaf: Any) -> jax.Array:
-        return jnp.asarray(np.asarray(leaf, dtype))
 
-    return jax.tree.map(convert, tree)
+def to_dtype(tree: Any, dtype: str) -> Any:
+    """Turn every leaf into a NumPy array of the precision.
+
+    Compiled programs take such arrays too, wherever their devices are.
+    """
+    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype), tree)

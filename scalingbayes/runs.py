@@ -97,6 +97,36 @@ class Runs:
             raise missing_column(name, self.frame.columns)
         return _numbers(self.frame[name], domain).to_numpy()
 
+    def labels(self, name: str) -> np.ndarray:
+        """Return a column of labels, such as a run's id or its IsoFLOP budget.
+
+        Raises
+        ------
+        InputError
+            If the column is missing or has empty cells.
+        """
+        if name not in self.frame:
+            raise missing_column(name, self.frame.columns)
+        values = self.frame[name]
+        if values.isna().any():
+            row = int(np.argmax(values.isna()))
+            raise InputError(f"Column {name!r}, row {row + 1}: is empty; fill it in.")
+        return values.to_numpy()
+
+    def split(self, by: str) -> dict[Any, "Runs"]:
+        """Cut the table by a column's labels, for :func:`scalingbayes.fit_many`.
+
+        Raises
+        ------
+        InputError
+            If the column is missing or has empty cells.
+        """
+        labels = self.labels(by)
+        return {
+            label: Runs(self.frame[labels == label], name=f"{self.name}, {by} {label}")
+            for label in pd.unique(labels)
+        }
+
     def filter(self, keep: Iterable[bool]) -> "Runs":
         """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``.
 

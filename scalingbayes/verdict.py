@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100
 """Thresholds of Vehtari et al. 2021 (Bayesian Analysis 16, section 4)."""
+
+MAX_PARETO_K = 0.7
+MIN_EFFECTIVE_DRAWS = 400
+"""The like for weighted draws (Vehtari et al. 2024, JMLR 25, section 3)."""
+
+_ENOUGH_CONVERGED = 0.99
 
 _MOSTLY_PRIOR = 0.5
 
@@ -57,22 +65,58 @@ class Verdict:
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
 
-def judge(tree: xr.DataTree, prior_shares: Mapping[str, float]) -> Verdict:
+def diagnose(posterior: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Compare chains: R-hat, bulk and tail effective sample sizes of each parameter.
+
+    Parameters
+    ----------
+    posterior
+        Draws with dims ``chain``, ``draw`` and any others, such as fits.
+    """
+    import arviz_stats  # 1 s to import, and not every fit is looked at
+
+    return {
+        "r_hat": arviz_stats.rhat(posterior),
+        "ess_bulk": arviz_stats.ess(posterior, method="bulk"),
+        "ess_tail": arviz_stats.ess(posterior, method="tail"),
+    }
+
+
+def judge(
+    posterior: xr.Dataset,
+    stats: xr.Dataset,
+    record: Mapping[str, Any],
+    diagnostics: Mapping[str, xr.Dataset] | None = None,
+) -> Verdict:
     """Check the draws of a fit.
 
     Parameters
     ----------
-    tree
-        With the groups ``posterior`` and ``sample_stats``.
-    prior_shares
-        How much of the precision of each parameter comes from its prior, 0 to 1.
+    posterior, stats
+        The draws, and what the engine says of each.
+    record
+        What was run: the engine's facts, and how much of the precision of each parameter comes from
+        its prior.
+    diagnostics
+        What :func:`diagnose` found, if it is known.
     """
-    import arviz_stats  # 1 s to import, and not every fit is looked at
+    if posterior.sizes["chain"] > 1:
+        checks = _chain_checks(posterior, stats, diagnostics or diagnose(posterior))
+    else:
+        checks = _independent_checks(posterior, stats, record)
+    notes = [
+        f"{share:.0%} of what is known of {name} comes from its prior, not from the runs."
+        for name, share in record["prior_shares"].items()
+        if share > _MOSTLY_PRIOR
+    ]
+    return Verdict(tuple(checks), tuple(notes))
 
-    posterior = tree["posterior"].to_dataset()
-    chains = posterior.sizes["chain"]
-    needed = MIN_ESS_PER_CHAIN * chains
-    name, r_hat = _extreme(arviz_stats.rhat(posterior), largest=True)
+
+def _chain_checks(
+    posterior: xr.Dataset, stats: xr.Dataset, diagnostics: Mapping[str, xr.Dataset]
+) -> list[Check]:
+    needed = MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
+    name, r_hat = _extreme(diagnostics["r_hat"], largest=True)
     checks = [
         Check(
             r_hat <= MAX_R_HAT,
@@ -81,7 +125,7 @@ def judge(tree: xr.DataTree, prior_shares: Mapping[str, float]) -> Verdict:
         )
     ]
     for method in ("bulk", "tail"):
-        name, ess = _extreme(arviz_stats.ess(posterior, method=method), largest=False)
+        name, ess = _extreme(diagnostics[f"ess_{method}"], largest=False)
         checks.append(
             Check(
                 ess >= needed,
@@ -91,21 +135,48 @@ def judge(tree: xr.DataTree, prior_shares: Mapping[str, float]) -> Verdict:
                 "give more draws",
             )
         )
-    if "diverging" in tree["sample_stats"]:
-        count = int(tree["sample_stats"]["diverging"].sum())
+    count = int(stats["diverging"].sum())
+    checks.append(
+        Check(
+            count == 0,
+            f"{count or 'no'} divergences",
+            "the sampler cut corners; raise target_accept, for instance to 0.99",
+        )
+    )
+    return checks
+
+
+def _independent_checks(
+    posterior: xr.Dataset, stats: xr.Dataset, record: Mapping[str, Any]
+) -> list[Check]:
+    checks = []
+    if "pareto_k" in record:
+        k, effective = record["pareto_k"], record["effective_draws"]
+        remedy = "the draws come from too far off the posterior; use engine 'nuts'"
+        checks += [
+            Check(k <= MAX_PARETO_K, f"Pareto k of the weights {k:.2f}", remedy),
+            Check(
+                effective >= MIN_EFFECTIVE_DRAWS, f"worth {effective:.0f} effective draws", remedy
+            ),
+        ]
+    if "converged" in stats:
+        total, converged = stats["converged"].size, int(stats["converged"].sum())
         checks.append(
             Check(
-                count == 0,
-                f"{count or 'no'} divergences",
-                "the sampler cut corners; raise target_accept, for instance to 0.99",
+                converged >= _ENOUGH_CONVERGED * total,
+                f"{converged} of {total} refits converged",
+                "the best fits of some resamples lie at infinity; give objective='posterior'",
             )
         )
-    notes = [
-        f"{share:.0%} of what is known of {name} comes from its prior, not from the runs."
-        for name, share in prior_shares.items()
-        if share > _MOSTLY_PRIOR
-    ]
-    return Verdict(tuple(checks), tuple(notes))
+    finite = all(bool(np.isfinite(values).all()) for values in posterior.values())
+    checks.append(
+        Check(
+            finite,
+            f"{posterior.sizes['draw']} independent draws",
+            "some draws are not finite; use engine 'nuts'",
+        )
+    )
+    return checks
 
 
 def _extreme(values: xr.Dataset, largest: bool) -> tuple[str, float]:

@@ -8,6 +8,7 @@ CHECKED = (
     "noise",
     "shares",
     "density",
+    "devices",
     "precision",
     "inference",
     "allocation",
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 
 mpl.use("agg")
+jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

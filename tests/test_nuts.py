@@ -106,13 +106,15 @@ def test_a_posterior_known_by_importance_sampling(rng):
 def test_intervals_cover_the_truth_of_simulated_tables():
     truth = {"E": 1.69, "alpha": 0.34, "beta": 0.28, "a": 0.28 / 0.62}
     tables = 40
-    covered = dict.fromkeys(truth, 0)
-    for seed in range(tables):
-        post = sb.fit(simulate(np.random.default_rng(seed), 60), seed=seed, draws=500)
-        draws = {**post.values, "a": post.exponents().draws["a"].values}
-        for name, value in truth.items():
-            low, high = np.quantile(draws[name], [0.05, 0.95])
-            covered[name] += low < value < high
+    posts = sb.fit_many(
+        [simulate(np.random.default_rng(seed), 60) for seed in range(tables)], draws=500
+    )
+    draws = posts.draws.assign(a=posts.exponents().draws["a"])
+    ends = draws.quantile([0.05, 0.95], ("chain", "draw"))
+    covered = {
+        name: int(((ends[name][0] < value) & (value < ends[name][1])).sum())
+        for name, value in truth.items()
+    }
     # Each count is binomial(40, 0.9): outside of these bounds once in 2,000.
     low, high = stats.binom(tables, 0.9).interval(1 - 1 / 2000)
     assert all(low <= count <= high for count in covered.values()), covered
@@ -206,20 +208,19 @@ def test_a_second_fit_compiles_nothing(runs, post, compilations):
 def test_blocks_do_not_change_the_draws(runs, monkeypatch):
     model = build_model(runs)
     settings = NUTS(draws=30, warmup=50)
-    whole = settings.run(model, 0, "float64")
+    (whole,) = settings.run([model], [0], "float64", lambda part: None)
     monkeypatch.setattr("scalingbayes.inference.nuts._ROWS_PER_BLOCK", 240 * 7)
-    split = settings.run(model, 0, "float64")
+    (split,) = settings.run([model], [0], "float64", lambda part: None)
     # The gradient at a block's start is computed afresh, to rounding.
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
 
 
 def test_progress_is_reported(small_table):
     seen = []
-    sb.fit(small_table, draws=250, warmup=60, progress=lambda *where: seen.append(where))
-    done = [first for first, _ in seen]
-    assert done == sorted(done)
-    assert {total for _, total in seen} == {4 * 310}
-    assert done[-1] == 4 * 310
+    sb.fit(small_table, draws=250, warmup=60, progress=seen.append)
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_progress_is_reported(small_table):
         ({"chains": 1}, "chains must be a whole number of 2 or more; got 1"),
         ({"seed": -1}, "seed must be a whole number of 0 or more; got -1"),
         ({"seed": 1.5}, "seed must be a whole number of 0 or more; got 1.5"),
-        ({"target_accept": 1.2}, "target_accept must be between 0 and 1"),
+        ({"target_accept": 1.2}, "target_accept must be between 0.0 and 1.0"),
         ({"draw": 10}, r"no option of engine 'nuts' 'draw'. Did you mean 'draws'\?"),
         ({"engine": "nutz"}, r"no engine 'nutz'. Did you mean 'nuts'\?"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'; got 'float16'"),
@@ -249,7 +250,9 @@ def test_nothing_of_the_callers_configuration_is_touched(small_table):
 
 def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     # As they do on an accelerator.
-    monkeypatch.setattr("scalingbayes.inference.nuts._vectorized", lambda: True)
+    monkeypatch.setattr("scalingbayes.devices.side_by_side", lambda: True)
+    jax.clear_caches()
     together = sb.fit(runs, seed=1)
+    jax.clear_caches()
     assert together.verdict.passed, str(together.verdict)
     compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))

@@ -7,14 +7,14 @@ import xarray as xr
 from scalingbayes.verdict import judge
 
 
-def tree(draws, diverging=0):
+def fit(draws, diverging=0):
     flags = np.zeros(draws.shape, bool)
     flags.ravel()[:diverging] = True
     posterior, stats = (
         xr.Dataset({name: (("chain", "draw"), values)})
         for name, values in (("alpha", draws), ("diverging", flags))
     )
-    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats})
+    return posterior, stats
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def good(rng):
 
 
 def test_independent_draws_pass(good):
-    verdict = judge(tree(good), {"alpha": 0.2})
+    verdict = judge(*fit(good), {"prior_shares": {"alpha": 0.2}})
     assert verdict.passed
     assert verdict.word == "passed"
     assert not verdict.notes
@@ -31,7 +31,7 @@ def test_independent_draws_pass(good):
 
 def test_a_chain_elsewhere_fails(good):
     good[2] += 1
-    verdict = judge(tree(good), {})
+    verdict = judge(*fit(good), {"prior_shares": {}})
     assert not verdict.passed
     assert "R-hat" in str(verdict)
     assert "chains disagree" in str(verdict)
@@ -39,23 +39,23 @@ def test_a_chain_elsewhere_fails(good):
 
 def test_slow_mixing_fails(rng):
     walk = np.cumsum(rng.standard_normal((4, 500)), axis=1)
-    assert "below 400" in str(judge(tree(walk), {}))
+    assert "below 400" in str(judge(*fit(walk), {"prior_shares": {}}))
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan])
 def test_draws_that_do_not_move_fail(value):
     with np.errstate(invalid="ignore", divide="ignore"):
-        assert not judge(tree(np.full((4, 500), value)), {}).passed
+        assert not judge(*fit(np.full((4, 500), value)), {"prior_shares": {}}).passed
 
 
 def test_divergences_fail_with_their_remedy(good):
-    verdict = judge(tree(good, diverging=3), {})
+    verdict = judge(*fit(good, diverging=3), {"prior_shares": {}})
     assert not verdict.passed
     assert "3 divergences" in str(verdict)
     assert "target_accept" in str(verdict)
 
 
 def test_a_prior_that_decides_is_a_note(good):
-    verdict = judge(tree(good), {"alpha": 0.93})
+    verdict = judge(*fit(good), {"prior_shares": {"alpha": 0.93}})
     assert verdict.passed
     assert "93% of what is known of alpha comes from its prior" in str(verdict)

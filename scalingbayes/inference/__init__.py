@@ -1,9 +1,29 @@
-"""Engines, one a file: each takes a model and returns draws from its posterior."""
+"""Engines, one a file: each takes models and returns draws from their posteriors."""
 
+from scalingbayes.inference.bootstrap import Bootstrap
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.grid import Grid
+from scalingbayes.inference.laplace import Laplace
 from scalingbayes.inference.nuts import NUTS
+from scalingbayes.inference.optimize import Optimize, Optimum
 
-__all__ = ["ENGINES", "NUTS", "Draws", "Progress"]
+__all__ = [
+    "ENGINES",
+    "NUTS",
+    "Bootstrap",
+    "Draws",
+    "Grid",
+    "Laplace",
+    "Optimize",
+    "Optimum",
+    "Progress",
+]
 
-ENGINES = {"nuts": NUTS}
+ENGINES: dict[str, type[NUTS | Laplace | Grid | Bootstrap | Optimize]] = {
+    "nuts": NUTS,
+    "laplace": Laplace,
+    "grid": Grid,
+    "bootstrap": Bootstrap,
+    "optimize": Optimize,
+}
 """The engines there are, by name."""

@@ -1,30 +1,34 @@
 """What an engine hands on: draws in R^k and what the engine says of each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-Progress = Callable[[int, int], None]
-"""Called with the draws done and the draws there will be, warm-up included, over all chains."""
+Progress = Callable[[float], None]
+"""Called with the part of the work that is done, up to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """Draws from a posterior over unconstrained coordinates.
+    """Draws over unconstrained coordinates.
 
     Parameters
     ----------
     points
         Shape (chains, draws, dim), in the coordinates of :class:`~scalingbayes.density.LogDensity`.
+        Draws that are independent are one chain.
     stats
-        Sampler statistics of each draw under ArviZ's names; shape (chains, draws).
-    gradients
-        Gradients that the engine evaluated over all chains, warm-up included, search for a start
-        not.
+        Statistics of each draw under ArviZ's names; shape (chains, draws).
+    facts
+        Numbers of the run as a whole, such as ``gradients`` or ``pareto_k``, for the record.
+    of
+        What they are draws from: the posterior, or best fits to resampled tables.
     """
 
     points: Float[np.ndarray, "chains draws dim"]
-    stats: dict[str, Shaped[np.ndarray, "chains draws"]]
-    gradients: int
+    stats: Mapping[str, Shaped[np.ndarray, "chains draws"]]
+    facts: Mapping[str, int | float] = field(default_factory=dict)
+    of: Literal["posterior", "bootstrap"] = "posterior"

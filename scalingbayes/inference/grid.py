@@ -1,0 +1,233 @@
+"""The posterior from a grid of a law's exponents: no chains, no gradients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from scalingbayes.density import LogDensity
+from scalingbayes.errors import InputError
+from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.importance import (
+    OVERSAMPLING,
+    Proposals,
+    log_densities,
+    reweigh,
+    student_t_proposals,
+)
+from scalingbayes.inference.linear import depends_on, fit_cells, linear_parameters
+from scalingbayes.inference.settings import check_whole
+from scalingbayes.inference.whitening import Whitening, sharpen, whiten
+from scalingbayes.model import Model, stack_densities
+from scalingbayes.precision import precision, to_dtype
+
+_REACH = 8.0  # standard deviations of each exponent on either side of the mode
+_CELLS = {1: 4000, 2: 500, 3: 60}  # along each axis, by the number of exponents
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Integrate over a grid of exponents; a law's other parameters have closed forms.
+
+    At the mode the noise is replaced by a normal of the same pull on each row. Then a law that is
+    linear in its terms has, at each cell of the exponents' grid, a normal posterior of the terms
+    and a marginal likelihood in closed form. Draws from the cells are weighed by the posterior
+    itself (PSIS): they owe nothing to NUTS, and check it. The verdict fails where the noise is too
+    far from that normal.
+
+    Parameters
+    ----------
+    draws
+        Draws to keep.
+    starts
+        Searches for the mode, about which the grid is laid.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
+    """
+
+    draws: int = 4000
+    starts: int = 4
+
+    def __post_init__(self) -> None:
+        check_whole(self, draws=100, starts=1)
+
+    def run(
+        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+    ) -> list[Draws]:
+        """Draw from the posteriors of models.
+
+        Parameters
+        ----------
+        models
+            What to fit.
+        seeds
+            For each model the seed of all that is random.
+        dtype
+            ``"float64"`` or ``"float32"``; the least squares are in float64.
+        progress
+            Called after each model.
+
+        Raises
+        ------
+        InputError
+            If the law is not linear in its terms, or has more than three exponents.
+        """
+        found = []
+        for done, (model, seed) in enumerate(zip(models, seeds, strict=True), start=1):
+            with precision("float64"):
+                found.append(self._run(model, seed))
+            progress(done / len(models))
+        return found
+
+    def _run(self, model: Model, seed: int) -> Draws:
+        linear = linear_parameters(model.law)
+        exponents = tuple(name for name in model.law.parameters if name not in linear)
+        if len(exponents) not in _CELLS:
+            raise InputError(
+                f"Law {model.law.name!r} has {len(exponents)} exponents, {', '.join(exponents)}: "
+                f"a grid of more than {max(_CELLS)} is too large. Use engine 'nuts' or 'laplace'."
+            )
+        random = np.random.default_rng(seed)
+        densities = stack_densities([model], "float64")
+        _, whitening = whiten(densities, [random], self.starts, "float64")
+        whitening = sharpen(densities, whitening, "float64")
+        density = jax.tree.map(lambda values: jnp.asarray(values[0]), densities)
+        proposals = _propose(
+            density, whitening, linear, exponents, OVERSAMPLING * self.draws, random
+        )
+        log_density = log_densities(densities, proposals.points[None], "float64")[0]
+        return reweigh(proposals, log_density, self.draws, random)
+
+
+def _propose(
+    density: LogDensity,
+    whitening: Whitening,
+    linear: tuple[str, ...],
+    exponents: tuple[str, ...],
+    count: int,
+    random: np.random.Generator,
+) -> Proposals:
+    """Draw exponents from the cells, terms given these, and the noise about its mode."""
+    law = density.law
+    mode = jnp.asarray(whitening.center[0])
+    covariance = whitening.root[0] @ whitening.root[0].T
+    sd = dict(zip(density.parameters, np.sqrt(np.diag(covariance)), strict=True))
+    at_mode = density.at_reference(mode)
+    response, weights = _working_rows(density, mode)
+
+    # The axes are even in the logarithm, or whatever coordinate an exponent's prior lives on.
+    bijectors = {name: density.priors[name].bijector for name in exponents}
+    centers = {name: float(bijectors[name].inv(at_mode[name])) for name in exponents}
+    steps = np.linspace(-_REACH, _REACH, _CELLS[len(exponents)])
+    axes = {name: centers[name] + sd[name] * steps for name in exponents}
+    needs = depends_on(law, linear, exponents)
+    fit = partial(fit_cells, law, linear, tuple(needs[name] for name in linear))
+    cells = fit(density.inputs, response, weights, {n: bijectors[n](z) for n, z in axes.items()})
+    prior = sum(
+        np.reshape(
+            jax.vmap(density.priors[name].log_density)(jnp.asarray(axes[name])),
+            [-1 if other == name else 1 for other in exponents],
+        )
+        for name in exponents
+    )
+    log_cells = np.nan_to_num(
+        np.asarray(prior - (cells.sse + cells.log_det) / 2), nan=-np.inf, neginf=-np.inf
+    )
+    share = np.exp(log_cells - log_cells.max())
+    share /= share.sum()
+    chosen = random.choice(share.size, count, p=share.ravel())
+    width = np.array([sd[name] for name in exponents]) * (steps[1] - steps[0])
+    places = np.unravel_index(chosen, share.shape)
+    places = np.unravel_index(chosen, share.shape)
+    corners = np.stack([axes[name][i] for name, i in zip(exponents, places, strict=True)], axis=1)
+    z = corners + width * random.uniform(-0.5, 0.5, corners.shape)
+    log_q = np.log(share.ravel()[chosen]) - np.log(width).sum()
+
+    noise = list(density.noise.parameters)
+    first = len(law.parameters)
+    noise_root = np.linalg.cholesky(covariance[first:, first:])
+    t = student_t_proposals(random, count, len(noise))
+    noise_coordinates = np.asarray(mode)[first:] + t.points @ noise_root.T
+    log_q += t.log_density - np.linalg.slogdet(noise_root)[1]
+
+    normal = random.standard_normal((count, len(linear)))
+    points, log_terms = _complete(
+        density,
+        linear,
+        exponents,
+        response,
+        weights,
+        *to_dtype((z, noise_coordinates, normal), "float64"),
+    )
+    return Proposals(np.asarray(points), log_q + np.asarray(log_terms))
+
+
+def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Array, Array]:
+    """Rows of the least squares with the likelihood's mode, and about its width."""
+    location = density.location(mode)
+
+    def log_likelihood(location: Array) -> Array:
+        return density.log_likelihood_about(location, mode)
+
+    score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
+    deviation = density.observed_on_scale - location
+    pull = density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
+    expected = density.law(density.inputs, density.at_reference(mode))
+    slope = jax.jvp(density.noise.scale.link, (expected,), (jnp.ones_like(expected),))[1]
+    # Under heavy tails the pulls add up to more than the information, which is that of the scores.
+    information = (density.weights @ score**2) / pull.sum()
+    return expected + deviation / slope, information * pull * slope**2
+
+
+@partial(jax.jit, static_argnames=("linear", "exponents"))
+def _complete(
+    density: LogDensity,
+    linear: tuple[str, ...],
+    exponents: tuple[str, ...],
+    response: Float[Array, " rows"],
+    weights: Float[Array, " rows"],
+    z: Float[Array, "draws exponents"],
+    noise_coordinates: Float[Array, "draws noise"],
+    normal: Float[Array, "draws terms"],
+) -> tuple[Float[Array, "draws dim"], Float[Array, " draws"]]:
+    """Draw each one's terms given its exponents; find the point and the log density of the terms.
+
+    The density of the terms is that over the point, whose other coordinates are given.
+    """
+    law = density.law
+
+    def one(draw: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        z, noise_z, normal = draw
+        values = {
+            name: density.priors[name].bijector(at) for name, at in zip(exponents, z, strict=True)
+        }
+        noise = dict(zip(density.noise.parameters, noise_z, strict=True))
+        none = {name: jnp.zeros(()) for name in linear}
+        columns = jax.jacfwd(lambda terms: law(density.inputs, {**values, **terms}))(none)
+        design = jnp.stack([columns[name] for name in linear], axis=1)
+        precision_root = jnp.linalg.cholesky((design.T * weights) @ design)
+        best = jax.scipy.linalg.cho_solve((precision_root, True), design.T @ (weights * response))
+        terms = best + jax.scipy.linalg.solve_triangular(precision_root.T, normal, lower=False)
+        log_normal = -(normal @ normal) / 2 - len(linear) / 2 * jnp.log(2 * jnp.pi)
+        log_normal += jnp.log(jnp.diag(precision_root)).sum()
+
+        def coordinates(terms: Array) -> Array:
+            given = dict(zip(linear, terms, strict=True))
+            spread = {n: density.priors[n].bijector(at) for n, at in noise.items()}
+            point = density.from_reference({**values, **given, **spread})
+            return point
+
+        # Of all coordinates only those of the terms move with the terms.
+        moves = jax.jacfwd(coordinates)(terms)
+        own = jnp.array([list(density.parameters).index(name) for name in linear])
+        log_volume = jnp.linalg.slogdet(moves[own])[1]
+        return coordinates(terms), log_normal - log_volume
+
+    return jax.lax.map(one, (z, noise_coordinates, normal), batch_size=64)

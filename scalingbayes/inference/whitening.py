@@ -1,0 +1,105 @@
+"""Coordinates in which a posterior is close to a standard normal.
+
+Every engine that samples begins here.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from scalingbayes.density import LogDensity
+from scalingbayes.devices import fetch, map_lanes
+from scalingbayes.inference.mode import Mode, find_mode
+from scalingbayes.precision import to_dtype
+
+_SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
+
+
+class Whitening(NamedTuple):
+    """Coordinates x: z = center + root x."""
+
+    center: Float[Array | np.ndarray, "*fits dim"]
+    root: Float[Array | np.ndarray, "*fits dim dim"]
+
+    def place(
+        self, x: Float[np.ndarray, "fits *draws dim"]
+    ) -> Float[np.ndarray, "fits *draws dim"]:
+        """Take whitened coordinates to the density's."""
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        return (self.center[:, None] + flat @ np.swapaxes(self.root, 1, 2)).reshape(x.shape)
+
+    def displace(
+        self, points: Float[np.ndarray, "fits points dim"]
+    ) -> Float[np.ndarray, "fits points dim"]:
+        """Invert :meth:`place`."""
+        offsets = (points - self.center[:, None])[..., None]
+        return np.linalg.solve(self.root[:, None], offsets)[..., 0]
+
+
+def whiten(
+    densities: LogDensity, random: Sequence[np.random.Generator], starts: int, dtype: str
+) -> tuple[Mode, Whitening]:
+    """Look for modes, and whiten each fit by the curvature at its best.
+
+    Parameters
+    ----------
+    densities
+        Log densities of several fits, stacked.
+    random
+        A generator for each fit.
+    starts
+        How many searches of each fit begin, about the priors' centre.
+    dtype
+        ``"float64"`` or ``"float32"``.
+
+    Returns
+    -------
+    tuple
+        The modes that were found, with the axes fits and starts in front, and the coordinates.
+    """
+    shape = (len(random), starts, len(densities.parameters))
+    owner = np.repeat(np.arange(len(random)), starts)
+    offsets = np.concatenate([each.standard_normal(shape[1:]) for each in random])
+    modes = fetch(_find_modes(densities, owner, to_dtype(offsets, dtype)))
+    modes = jax.tree.map(lambda values: values.reshape(*shape[:2], *values.shape[1:]), modes)
+    best = np.nanargmax(modes.log_density, axis=1)
+    each = np.arange(len(random))
+    return modes, _whitening(modes.point[each, best], modes.curvature[each, best])
+
+
+def sharpen(densities: LogDensity, whitening: Whitening, dtype: str) -> Whitening:
+    """Whiten by the Hessian itself: the Laplace approximation."""
+    hessians = fetch(_hessians(densities, to_dtype(whitening.center, dtype)))
+    return _whitening(whitening.center, -hessians)
+
+
+def _whitening(
+    center: Float[Any, "fits dim"], curvature: Float[np.ndarray, "fits dim dim"]
+) -> Whitening:
+    curvatures, directions = np.linalg.eigh(curvature.astype(float))
+    scales = np.maximum(np.abs(curvatures), _SMALLEST_CURVATURE) ** -0.5
+    return Whitening(center.astype(float), directions * scales[:, None])
+
+
+@jax.jit
+def _find_modes(
+    densities: LogDensity, owner: Int[ArrayLike, " lanes"], offsets: Float[ArrayLike, "lanes dim"]
+) -> Mode:
+    def climb(density: LogDensity, offset: Array) -> Mode:
+        return find_mode(density, density.center(offset.dtype) + offset)
+
+    return map_lanes(climb, densities, owner, offsets)
+
+
+@jax.jit
+def _hessians(
+    densities: LogDensity, points: Float[ArrayLike, "fits dim"]
+) -> Float[Array, "fits dim dim"]:
+    def hessian(density: LogDensity, point: Array) -> Array:
+        return jax.hessian(density)(point)
+
+    return map_lanes(hessian, densities, jnp.arange(densities.observed.shape[0]), points)
