@@ -20,8 +20,9 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import typer
+from common import seconds
 from rich.console import Console
-from speed import gradient_seconds, seconds
+from speed import gradient_seconds
 
 import scalingbayes as sb
 from scalingbayes.noise import get_noise

@@ -10,12 +10,9 @@ process. Each table also says what was found, since a fast wrong answer is worth
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,35 +20,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
+from common import chinchilla_240, console, machine, seconds, show, simulated
 from jax import lax
 from numpyro import infer
 from numpyro.diagnostics import effective_sample_size
-from rich.console import Console
-from rich.table import Table
 
 import scalingbayes as sb
 from scalingbayes.precision import precision
 
-console = Console(width=110)
-
 GROWTH = {240: 1000, 24_000: 1000, 2_400_000: 50}
 """Rows, and the draws of each of 4 chains that are timed for them (warm-up is 300 or 50)."""
-
-
-def seconds(function: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
-    """Time a call, results ready; the median of several."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = jax.block_until_ready(function())
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)), result
-
-
-def chinchilla_240() -> sb.Runs:
-    runs = sb.datasets.load("chinchilla")
-    loss = runs.frame["loss"]
-    return runs.filter(loss < loss.nlargest(5).min())
 
 
 def gradient_seconds(model: sb.Model, points: np.ndarray) -> float:
@@ -141,11 +119,7 @@ def growth(rows: int, draws: int) -> dict[str, Any]:
     """Fit simulated rows; run in a process of its own, for its peak memory."""
     import resource
 
-    random = np.random.default_rng(0)
-    params, tokens = 10 ** random.uniform(7, 10, rows), 10 ** random.uniform(9, 12, rows)
-    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
-    loss *= np.exp(0.005 * random.standard_t(4, rows))
-    runs = sb.Runs({"params": params, "tokens": tokens, "loss": loss})
+    runs = simulated(rows)
     options = {"draws": draws, "warmup": 300 if draws >= 300 else 50}
     if rows < 1_000_000:
         sb.fit(runs, **options)
@@ -175,26 +149,6 @@ def grow() -> list[dict[str, Any]]:
         )
         for rows, draws in GROWTH.items()
     ]
-
-
-def show(title: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if isinstance(rows[0][heading], str) else "right")
-    for row in rows:
-        cells = (row.get(heading, "") for heading in rows[0])
-        table.add_row(*(c if isinstance(c, str) else f"{c:,.4g}" for c in cells))
-    console.print(table)
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "device": jax.devices()[0].device_kind,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-    }
 
 
 def main(

@@ -1,0 +1,155 @@
+"""CPU against GPU and TPU: what each platform does as the batch grows.
+
+    python benchmarks/platforms.py
+    python benchmarks/platforms.py --json platforms.json --figure platforms.png
+    python benchmarks/platforms.py --quick
+
+Gradient evaluations, grid cells and posteriors per second, in float32 and float64, on every
+platform that JAX finds here. Each runs in a process of its own; those that are absent are named.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import typer
+from common import chinchilla_240, console, machine, seconds, show, simulated
+
+import scalingbayes as sb
+from scalingbayes.devices import describe_devices, map_lanes
+from scalingbayes.model import stack_densities
+from scalingbayes.precision import precision
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+BATCHES = {"gradients": (1, 16, 256, 4096, 65_536), "posteriors": (1, 16, 256), "grid": (8, 16, 28)}
+QUICK = {"gradients": (16,), "posteriors": (2,), "grid": (4,)}
+STEPS = 200
+
+
+def gradients(batch: int, dtype: str) -> float:
+    """Gradients per second: that many points of the 240 rows' log density, stepped in a loop."""
+    model = sb.build_model(chinchilla_240())
+    with precision(dtype):
+        densities = stack_densities([model], dtype)
+        center = np.asarray(model.density(dtype).center(jnp.dtype(dtype)))
+
+        @jax.jit
+        def run(densities: Any, points: jax.Array) -> jax.Array:
+            def walk(density: Any, point: jax.Array) -> jax.Array:
+                def step(_: Any, point: jax.Array) -> jax.Array:
+                    return point + 1e-7 * jax.grad(density)(point)
+
+                return jax.lax.fori_loop(0, STEPS, step, point)
+
+            return map_lanes(walk, densities, jnp.zeros(batch, int), points)
+
+        points = np.tile(center, (batch, 1))
+        seconds(lambda: run(densities, points))
+        took, _ = seconds(lambda: run(densities, points), 3)
+    return batch * STEPS / took
+
+
+def grid(points: int, dtype: str) -> float:
+    """Cells per second of a dense grid with that many points on each of five axes."""
+    ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
+    ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
+    axes = {name: np.linspace(*ends, points) for name, ends in ranges.items()}
+    how = {"fixed": {"sigma": 0.004, "nu": 2.7}, "dtype": dtype}
+    seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how))
+    took, _ = seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how), 3)
+    return points**5 / took
+
+
+def posteriors(batch: int, dtype: str) -> float:
+    """Posteriors per second, 4 chains of 500 draws: tables of 100 rows, that many at once."""
+    tables = [simulated(100, seed) for seed in range(batch)]
+    seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype))
+    took, _ = seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, seed=1))
+    return batch / took
+
+
+JOBS = {"gradients": gradients, "grid": grid, "posteriors": posteriors}
+
+
+def measure(quick: bool) -> list[dict[str, Any]]:
+    """Measure the platform that this process runs on."""
+    return [
+        {
+            "job": name,
+            "device": describe_devices(),
+            "dtype": dtype,
+            "batch": batch,
+            "per second": job(batch, dtype),
+        }
+        for name, job in JOBS.items()
+        for dtype in (("float32",) if quick else ("float32", "float64"))
+        if not (dtype == "float64" and jax.default_backend() == "tpu")  # a TPU has none
+        for batch in (QUICK if quick else BATCHES)[name]
+    ]
+
+
+def found_on(platform: str, quick: bool) -> list[dict[str, Any]] | None:
+    """Measure a platform in a process of its own; None if it is not here."""
+    environment = {**os.environ, "JAX_PLATFORMS": platform}
+    if platform == "cpu":
+        environment["JAX_NUM_CPU_DEVICES"] = str(os.cpu_count())
+    probe = [sys.executable, "-c", "import jax; jax.devices()"]
+    if subprocess.run(probe, env=environment, capture_output=True, check=False).returncode:
+        return None
+    command = [sys.executable, __file__, "--here", *(["--quick"] if quick else [])]
+    ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(JOBS), figsize=(12, 3.8), layout="constrained")
+    titles = ("gradients per second", "grid cells per second", "posteriors per second")
+    batches = ("points at once", "points on each of 5 axes", "tables at once")
+    for axes, job, title, batch in zip(panels, JOBS, titles, batches, strict=True):
+        kinds = dict.fromkeys((r["device"], r["dtype"]) for r in rows if r["job"] == job)
+        for device, dtype in kinds:
+            own = [r for r in rows if (r["job"], r["device"], r["dtype"]) == (job, device, dtype)]
+            x, y = zip(*((r["batch"], r["per second"]) for r in own), strict=True)
+            axes.plot(x, y, "o-" if dtype == "float32" else "s--", label=f"{device}, {dtype}")
+        axes.set(xscale="log", yscale="log", title=title, xlabel=batch)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def main(
+    here: Annotated[bool, typer.Option("--here", hidden=True)] = False,
+    quick: Annotated[bool, typer.Option(help="Tiny jobs: does it run?")] = False,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw the curves here.")] = None,
+) -> None:
+    """Print a table for each job, a row a platform, precision and batch."""
+    if here:
+        print(json.dumps(measure(quick)))
+        return
+    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
+    rows: list[dict[str, Any]] = []
+    absent = []
+    for platform in PLATFORMS:
+        found = found_on(platform, quick)
+        rows += found or []
+        absent += [platform] if found is None else []
+    for name, job in JOBS.items():
+        show(str(job.__doc__), [row for row in rows if row["job"] == name])
+    console.print(f"Not measured, since JAX finds none here: {', '.join(absent) or 'none'}.")
+    if json_path is not None:
+        json_path.write_text(json.dumps({"machine": machine(), "rows": rows, "absent": absent}))
+    if figure is not None:
+        draw(rows, figure)
+
+
+if __name__ == "__main__":
+    typer.run(main)
