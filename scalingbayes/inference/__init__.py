@@ -2,6 +2,7 @@
 
 from scalingbayes.inference.bootstrap import Bootstrap
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.grid import Grid
 from scalingbayes.inference.laplace import Laplace
 from scalingbayes.inference.nuts import NUTS
@@ -12,6 +13,7 @@ __all__ = [
     "NUTS",
     "Bootstrap",
     "Draws",
+    "Engine",
     "Grid",
     "Laplace",
     "Optimize",
@@ -19,7 +21,7 @@ __all__ = [
     "Progress",
 ]
 
-ENGINES: dict[str, type[NUTS | Laplace | Grid | Bootstrap | Optimize]] = {
+ENGINES: dict[str, type[Engine] | type[Optimize]] = {
     "nuts": NUTS,
     "laplace": Laplace,
     "grid": Grid,

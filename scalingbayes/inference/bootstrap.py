@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, override
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from scalingbayes.errors import InputError
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.optimize import OBJECTIVES, TIGHT, Objective, Optimize, search
 from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model import Model, padded_length
@@ -18,7 +19,7 @@ _WEIGHTS_AT_ONCE = 1 << 25  # numbers: 256 MB of weights
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Engine):
     """Refit the law to resampled tables, all in one compiled program.
 
     The draws are best fits to tables drawn anew from the table, not draws from a posterior: their
@@ -55,22 +56,10 @@ class Bootstrap:
         check_whole(self, resamples=4, starts=1)
         check_choice(self, kind=("multinomial", "bayesian"), objective=OBJECTIVES)
 
+    @override
     def run(
         self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
-        """Refit resamples of the tables of models.
-
-        Parameters
-        ----------
-        models
-            What to fit.
-        seeds
-            For each model the seed of all that is random.
-        dtype
-            ``"float64"`` or ``"float32"``.
-        progress
-            Called now and then with the part that is done.
-        """
 
         def one(fit: int) -> Draws:
             def report(part: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import override
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 from scalingbayes.density import LogDensity
 from scalingbayes.errors import InputError
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
     Proposals,
@@ -30,7 +32,7 @@ _CELLS = {1: 4000, 2: 500, 3: 60}  # along each axis, by the number of exponents
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Engine):
     """Integrate over a grid of exponents; a law's other parameters have closed forms.
 
     At the mode the noise is replaced by a normal of the same pull on each row. Then a law that is
@@ -58,27 +60,10 @@ class Grid:
     def __post_init__(self) -> None:
         check_whole(self, draws=100, starts=1)
 
+    @override
     def run(
         self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
-        """Draw from the posteriors of models.
-
-        Parameters
-        ----------
-        models
-            What to fit.
-        seeds
-            For each model the seed of all that is random.
-        dtype
-            ``"float64"`` or ``"float32"``; the least squares are in float64.
-        progress
-            Called after each model.
-
-        Raises
-        ------
-        InputError
-            If the law is not linear in its terms, or has more than three exponents.
-        """
         found = []
         for done, (model, seed) in enumerate(zip(models, seeds, strict=True), start=1):
             with precision("float64"):

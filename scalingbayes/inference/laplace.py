@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import override
 
 import numpy as np
 
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
     log_densities,
@@ -19,7 +21,7 @@ from scalingbayes.precision import precision
 
 
 @dataclass(frozen=True)
-class Laplace:
+class Laplace(Engine):
     """Draw about the mode, and weigh the draws by the posterior.
 
     Draws from a multivariate t with the mode and curvature of the posterior are smoothed importance
@@ -48,22 +50,10 @@ class Laplace:
     def __post_init__(self) -> None:
         check_whole(self, draws=100, starts=1)
 
+    @override
     def run(
         self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
-        """Draw from the posteriors of models that differ in their numbers only.
-
-        Parameters
-        ----------
-        models
-            What to fit.
-        seeds
-            For each model the seed of all that is random.
-        dtype
-            ``"float64"`` or ``"float32"``.
-        progress
-            Called when it is done.
-        """
         random = [np.random.default_rng(seed) for seed in seeds]
         with precision(dtype):
             densities = stack_densities(models, dtype)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, override
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from numpyro.infer.hmc_util import (
 from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.inference.whitening import Whitening, whiten
 from scalingbayes.model import Model, stack_densities
@@ -36,7 +37,7 @@ _, _update_adaptation = dual_averaging()
 
 
 @dataclass(frozen=True)
-class NUTS:
+class NUTS(Engine):
     """Sample with NUTS.
 
     Each chain starts near a mode of the posterior. The curvature there whitens the
@@ -72,22 +73,10 @@ class NUTS:
         check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1)
         check_between(self, 0.0, 1.0, "target_accept")
 
+    @override
     def run(
         self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
-        """Sample the posteriors of models that differ in their numbers only, side by side.
-
-        Parameters
-        ----------
-        models
-            What to fit.
-        seeds
-            For each model the seed of all that is random.
-        dtype
-            ``"float64"`` or ``"float32"``.
-        progress
-            Called after each block of draws.
-        """
         with precision(dtype):
             return _Sampler(self, models, seeds, dtype, progress).run()
 

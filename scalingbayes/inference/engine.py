@@ -1,0 +1,34 @@
+"""What an engine is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.model import Model
+
+
+class Engine(ABC):
+    """A way from models to draws; its fields are its settings."""
+
+    @abstractmethod
+    def run(
+        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+    ) -> list[Draws]:
+        """Fit models that differ in their numbers only, side by side where that is faster.
+
+        Parameters
+        ----------
+        models
+            What to fit.
+        seeds
+            For each model the seed of all that is random.
+        dtype
+            ``"float64"`` or ``"float32"``.
+        progress
+            Called now and then with the part that is done.
+
+        Raises
+        ------
+        InputError
+            If the engine cannot fit such a law.
+        """
