@@ -180,7 +180,7 @@ class _Sampler:
             ),
             *blocks,
         )
-        return chains, x.astype(float), stats
+        return fetch(chains), x.astype(float), stats
 
 
 @partial(jax.jit, static_argnames=("max_tree_depth",))

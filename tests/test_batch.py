@@ -1,0 +1,449 @@
+"""Many fits at once: against fits one by one, on other devices and hosts, and when it is killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+
+import scalingbayes as sb
+from scalingbayes.devices import describe_devices, map_lanes, run_queue
+from scalingbayes.inference import NUTS, Draws
+
+FEW = {"chains": 2, "draws": 60, "warmup": 60}  # fast, and far from enough
+ROUNDING = 1e-6  # a program for other devices may round otherwise, and chains amplify it
+
+# What a process of its own does: a batch, whose draws and summary it writes.
+CHILD = """
+import json, sys
+import jax
+import numpy as np
+
+task = json.loads(sys.argv[1])
+jax.config.update("jax_num_cpu_devices", task["devices"])
+if "host" in task:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(task["coordinator"], 2, task["host"])
+
+import scalingbayes as sb
+import scalingbayes.batch
+
+scalingbayes.batch._FITS_AT_ONCE = task["at_once"]
+tables = json.load(open(task["tables"]))
+posts = sb.fit_many(tables, **task["options"])
+np.savez(task["found"], **{name: x.to_numpy() for name, x in posts.draws.items()})
+posts.summary().to_csv(task["found"] + ".csv")
+print(len(jax.devices()), jax.process_count())
+"""
+
+
+def simulate(seed, rows):
+    """Runs on Hoffmann's surface, with noise."""
+    rng = np.random.default_rng(seed)
+    params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    noise = np.exp(0.005 * rng.standard_t(4, rows))
+    return {"params": params, "tokens": tokens, "loss": loss * noise}
+
+
+@pytest.fixture(scope="module")
+def tables(runs):
+    """Five tables of two lengths, as they are padded."""
+    return {
+        "chinchilla": runs,
+        "simulated": simulate(1, 200),
+        "small": simulate(2, 60),
+        "tiny": simulate(3, 50),
+        "large": simulate(4, 250),
+    }
+
+
+@pytest.fixture(scope="module")
+def posts(tables):
+    return sb.fit_many(tables, engine="laplace", seed=1)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Four small tables."""
+    return {f"table {seed}": simulate(seed, 50 + seed) for seed in range(4)}
+
+
+@pytest.fixture(scope="module")
+def sampled(small):
+    return sb.fit_many(small, seed=7, **FEW)
+
+
+def logs(post):
+    """Draws in which a posterior is near a normal: logarithms, and the exponent a."""
+    draws = {name: np.log(x).ravel() for name, x in post.values.items()}
+    return {**draws, "a": post.exponents().draws["a"].to_numpy().ravel()}
+
+
+def test_each_fit_is_the_posterior_that_nuts_finds_alone(tables, posts, post):
+    for name, table in tables.items():
+        chains = post if name == "chinchilla" else sb.fit(table, seed=2, draws=500)
+        theirs, ours = logs(chains), logs(posts[name])
+        ess = 1 / (1 / chains.summary()["ess_bulk"].min() + 2 / 4000)
+        for quantity in ("E", "A", "B", "alpha", "beta", "sigma", "a"):
+            mean, sd = theirs[quantity].mean(), theirs[quantity].std()
+            # 35 means and sds at 4 standard errors fail by chance once in 200; sds of tails that
+            # are somewhat heavier than a normal's are less certain.
+            assert abs(ours[quantity].mean() - mean) < 4 * sd / np.sqrt(ess), (name, quantity)
+            assert abs(ours[quantity].std() / sd - 1) < 4 / np.sqrt(ess), (name, quantity)
+
+
+def test_a_fit_alone_with_the_recorded_seed_is_the_same(runs, posts):
+    record = posts["chinchilla"].record
+    again = sb.fit(runs, engine="laplace", seed=record["seed"])
+    assert again.record["log_evidence"] == pytest.approx(record["log_evidence"], abs=1e-6)
+    for name, draws in again.values.items():
+        # Rounding may swap a draw for its neighbour in the comb.
+        same = np.isclose(draws, posts["chinchilla"].values[name], rtol=1e-6)
+        assert same.mean() > 0.99
+
+
+def test_posteriors_are_a_mapping(tables, posts):
+    assert len(posts) == 5
+    assert list(posts) == list(tables)
+    assert "tiny" in posts
+    assert "huge" not in posts
+    with pytest.raises(KeyError):
+        posts["huge"]
+    for name, each in posts.items():
+        rows = 240 if name == "chinchilla" else len(tables[name]["loss"])
+        assert each.record["data"]["rows"] == rows
+        assert each.record["data"]["name"] == name
+    seeds = [each.record["seed"] for each in posts.values()]
+    assert len(set(seeds)) == 5
+    assert repr(posts).startswith("5 posteriors of L = E + A/N^alpha + B/D^beta\n")
+    assert "all 5 fits passed theirs" in repr(posts)
+
+
+def test_tables_of_all_fits_are_those_of_each(posts):
+    summary, exponents = posts.summary(prob=0.8), posts.exponents().to_dataframe()
+    assert list(summary.columns) == ["median", "sd", "eti80_lb", "eti80_ub", "verdict"]
+    assert list(summary.index.names) == ["fit", "quantity"]
+    assert summary.attrs["verdict"] == "passed"
+    assert set(summary["verdict"]) == {"passed"}
+    assert len(summary) == 5 * 7
+    fits = summary.index.get_level_values("fit")
+    quantities = summary.index.get_level_values("quantity")
+    for name, each in posts.items():
+        mine = np.array([fit == name for fit in fits])
+        own = each.summary(prob=0.8)
+        rows = summary[mine].set_axis(quantities[mine])
+        np.testing.assert_allclose(rows["sd"], own["sd"].loc[rows.index], rtol=1e-2)
+        columns = ["eti80_lb", "eti80_ub"]
+        np.testing.assert_allclose(
+            rows[columns].astype(float), own.loc[rows.index, columns], rtol=1e-6
+        )
+        expected = each.exponents().to_dataframe().loc["a", "median"]
+        found = [row["median"] for at, row in exponents.iterrows() if at == (name, "a")]
+        np.testing.assert_allclose(found, [expected], rtol=1e-9)
+        assert posts.verdicts[name] == each.verdict
+
+
+def test_summaries_take_the_probability_and_kind_that_are_asked(posts):
+    assert "hdi50_lb" in posts.summary(0.5, "hdi")
+    with pytest.raises(sb.InputError, match="prob must be between 0 and 1"):
+        posts.summary(prob=2)
+
+
+def made_up(posts, facts, names=None):
+    """Posteriors of the same models from draws about the priors' centres."""
+    models = dict(zip(names or posts.models, posts.models.values(), strict=True))
+    rng = np.random.default_rng(0)
+    draws = []
+    for model, each in zip(models.values(), facts, strict=True):
+        with sb.precision.precision("float64"):
+            center = np.asarray(model.density("float64").center("float64"))
+        points = center + 0.1 * rng.standard_normal((1, 4000, len(center)))
+        draws.append(Draws(points, {"lp": points.sum(-1)}, each))
+    return sb.Posteriors(models, draws, [{"engine": "made up"}] * len(draws))
+
+
+def test_a_fit_that_failed_is_named(posts):
+    good, bad = ({"pareto_k": k, "effective_draws": 500.0} for k in (0.1, 0.9))
+    mixed = made_up(posts, [good, good, bad, good, bad])
+    assert not mixed.verdict.passed
+    assert "2 of 5 fits failed theirs: small, large" in str(mixed.verdict)
+    assert "2 of 5 fits failed theirs" in repr(mixed)
+    assert [each.passed for each in mixed.verdicts.values()] == [True, True, False, True, False]
+    summary = mixed.summary()
+    assert summary.attrs["verdict"] == "failed"
+    assert list(summary["verdict"][::7]) == ["passed", "passed", "failed", "passed", "failed"]
+    assert "failed" in repr(mixed.exponents())
+
+
+def test_names_may_be_tuples(posts):
+    names = [("c4", "small"), ("c4", "large"), ("pile", "small"), ("pile", "large"), ("pile", 3)]
+    facts = [{"pareto_k": 0.1, "effective_draws": 500.0}] * 5
+    named = made_up(posts, facts, names)
+    assert list(named.summary()["sd"].index.get_level_values("fit")[::7]) == names
+    assert list(named.verdicts) == names
+    assert named[("pile", 3)].verdict == named.verdicts[("pile", 3)]
+
+
+def test_weights_go_with_the_names(runs):
+    counted = np.arange(240) % 6 > 0
+    tables = {"held out": runs, "filtered": runs.filter(counted), "all": runs}
+    weights = {"all": np.ones(240), "filtered": np.ones(200), "held out": 1.0 * counted}
+    found = sb.fit_many(tables, weights=weights, engine="laplace", seed=3)
+    evidence = {name: each.record["log_evidence"] for name, each in found.items()}
+    # Of 16,000 proposals; the other forty runs are worth a hundred nats.
+    assert abs(evidence["held out"] - evidence["filtered"]) < 0.05
+    assert abs(evidence["all"] - evidence["filtered"]) > 50
+    ours, theirs = logs(found["held out"]), logs(found["filtered"])
+    for name, values in ours.items():
+        error = values.std() * np.sqrt(4 / 4000)
+        assert abs(values.mean() - theirs[name].mean()) < 4 * error, name
+    listed = sb.fit_many(
+        list(tables.values()), weights=list(map(weights.get, tables)), engine="laplace", seed=3
+    )
+    np.testing.assert_array_equal(listed.draws["E"], found.draws["E"])
+    assert list(listed) == [0, 1, 2]
+
+
+def test_chains_are_compared_within_each_fit(sampled, small):
+    assert sampled.draws.sizes == {"fit": 4, "chain": 2, "draw": 60}
+    for name, each in sampled.items():
+        assert each.verdict == sampled.verdicts[name]
+        assert "R-hat" in str(each.verdict)
+        np.testing.assert_array_equal(each.values["E"], sampled.draws["E"].sel(fit=name))
+    again = sb.fit_many(small, seed=7, **FEW)
+    assert again.draws.identical(sampled.draws)
+    other = sb.fit_many(small, seed=8, **FEW)
+    assert not np.isin(other.draws["E"], sampled.draws["E"]).any()
+
+
+def test_one_table_twice_has_two_seeds(small):
+    first, second, *_ = sb.fit_many([small["table 0"]] * 4, seed=7, **FEW).values()
+    assert first.record["seed"] != second.record["seed"]
+    assert not np.isin(first.values["E"], second.values["E"]).any()
+
+
+def test_a_table_is_split_by_a_column(small):
+    frame = pd.concat([pd.DataFrame(each).assign(corpus=name) for name, each in small.items()])
+    shuffled = frame.sample(frac=1, random_state=0)
+    split = sb.Runs(shuffled, name="all").split("corpus")
+    assert set(split) == set(small)
+    for name, part in split.items():
+        assert isinstance(part, sb.Runs)
+        assert part.name == f"all, corpus {name}"
+        assert sorted(part.column("loss")) == sorted(small[name]["loss"])
+        assert set(part.frame["corpus"]) == {name}
+    with pytest.raises(sb.InputError, match=r"no column 'corpora'. Did you mean 'corpus'\?"):
+        sb.Runs(frame).split("corpora")
+    frame.iloc[2, frame.columns.get_loc("corpus")] = None
+    with pytest.raises(sb.InputError, match="'corpus', row 3: is empty"):
+        sb.Runs(frame).labels("corpus")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t: sb.fit_many({"good": t, "bad": {**t, "loss": -t["loss"]}}), "Table 'bad': .*-"),
+        (lambda t: sb.fit_many([t, sb.Runs(t).filter(t["loss"] < 2.6)]), "Table 1: .*has . runs"),
+        (lambda t: sb.fit_many([t], engine="optimize"), "'optimize' gives points. Use 'laplace'"),
+        (lambda t: sb.fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
+        (lambda t: sb.fit_many([t], draw=3), r"Did you mean 'draws'\?"),
+        (lambda t: sb.fit_many([t], seed=-1), "seed must be a whole number of 0 or more; got -1"),
+        (lambda t: sb.fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
+        (lambda t: sb.fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
+        (lambda t: sb.fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),
+        (lambda t: sb.fit_many(t), "Table 'params': Expected a DataFrame"),
+        (lambda t: sb.fit_many([]), "There are no tables: give at least one"),
+        (lambda t: sb.fit_many([t], weights=[[1, 2]]), "Table 0: weights must be 12 finite"),
+        (lambda t: sb.fit_many({"a": t}, weights={"b": t["loss"]}), "weights must have the same"),
+        (lambda t: sb.fit_many([t], law="chinchila"), "Did you mean 'chinchilla'"),
+    ],
+)
+def test_batches_that_cannot_be_fitted_are_refused(small_table, call, message):
+    with pytest.raises(sb.InputError, match=message):
+        call(small_table)
+
+
+def test_what_is_finished_is_not_done_again(small, sampled, tmp_path, monkeypatch):
+    seen, out = [], tmp_path / "new" / "batch"
+    first = sb.fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
+    assert first.draws.identical(sampled.draws)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    monkeypatch.setattr(NUTS, "run", lambda *_: pytest.fail("it was done before"))
+    second = sb.fit_many(small, seed=7, out=out, **FEW)
+    assert second.draws.identical(first.draws)
+    assert second.verdicts == first.verdicts
+    for name, each in second.items():
+        assert each.tree.identical(first[name].tree)
+
+
+def test_another_batch_is_refused_its_folder(small, tmp_path):
+    sb.fit_many(small, seed=7, out=tmp_path, **FEW)
+    first, *others = small
+    changed = {**small[first], "loss": small[first]["loss"] * np.nextafter(1, 2)}
+    names = dict(zip(["another", *others], small.values(), strict=True))
+    prior = {"alpha": dist.LogNormal(-1.0, 0.7)}
+    weights = {name: np.full(len(each["loss"]), 0.5) for name, each in small.items()}
+    for tables, options in (
+        (small, {"seed": 8}),
+        (small, {"draws": 61}),
+        (small, {"engine": "laplace"}),
+        (small, {"priors": prior}),
+        (small, {"weights": weights}),
+        (small, {"law": "chinchilla(tied=True)"}),
+        (small, {"noise": "huber"}),
+        (small, {"dtype": "float32"}),
+        (small | {first: changed}, {}),
+        ({name: small[name] for name in reversed(small)}, {}),
+        (names, {}),
+        ({name: small[name] for name in others}, {}),
+    ):
+        given = {"seed": 7, **FEW, **options}
+        if "engine" in options:
+            given = {"engine": "laplace", "seed": 7}
+        with pytest.raises(sb.InputError, match="holds another batch"):
+            sb.fit_many(tables, out=tmp_path, **given)
+
+
+def write_tables(path, tables):
+    listed = {n: {c: list(x) for c, x in each.items()} for n, each in tables.items()}
+    path.write_text(json.dumps(listed))
+    return str(path)
+
+
+@pytest.fixture
+def begin():
+    """Start processes of their own; none outlives the test."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("compares with processes on a CPU")
+    started = []
+
+    def start(task):
+        command = [sys.executable, "-c", CHILD, json.dumps(task)]
+        pipe, env = subprocess.PIPE, {**os.environ, "JAX_PLATFORMS": "cpu"}
+        started.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        with process:
+            pass
+
+
+def finish(process):
+    """Wait for a process; what it printed last."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-3000:]
+    return output.splitlines()[-1]
+
+
+def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, begin):
+    tables = {f"table {seed}": simulate(seed, 64) for seed in range(40)}
+    out = tmp_path / "batch"
+    task = {
+        "devices": 1,
+        "at_once": 4,  # tables on a device: ten chunks
+        "tables": write_tables(tmp_path / "tables.json", tables),
+        "options": {"seed": 5, "out": str(out), **FEW},
+        "found": str(tmp_path / "found.npz"),
+    }
+    process = begin(task)
+    deadline = time.monotonic() + 300
+    while not list(out.glob("chunk-*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors[-3000:]
+    finished = {path: path.stat() for path in out.glob("chunk-*")}
+    assert 0 < len(finished) < 10
+    # Whatever a kill may leave of a file that was being written.
+    (out / ".chunk-00009.nc.abcdefgh").write_bytes(b"\x89HDF half of it")
+    (out / ".batch.json.abcdefgh").write_text("{")
+
+    calls, run = [], NUTS.run
+    monkeypatch.setattr(NUTS, "run", lambda *args: calls.append(1) or run(*args))
+    resumed = sb.fit_many(tables, seed=5, out=out, **FEW)
+    assert len(calls) == 10 - len(finished)
+    for path, stat in finished.items():
+        assert (path.stat().st_ino, path.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+    assert len(list(out.glob("chunk-*"))) == 10
+    monkeypatch.setattr("scalingbayes.batch._FITS_AT_ONCE", 2)
+    whole = sb.fit_many(tables, seed=5, **FEW)
+    assert len(calls) == 20 - len(finished)
+    for name, expected in whole.draws.items():
+        found = resumed.draws[name].to_numpy()
+        np.testing.assert_array_equal(found[-4:], expected[-4:])
+        # The first chunks are from one device.
+        np.testing.assert_allclose(found, expected, rtol=ROUNDING)
+
+
+def test_two_hosts_give_the_draws_of_two_devices(small, sampled, tmp_path, begin):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    task = {
+        "devices": 1,
+        "at_once": 4,
+        "tables": write_tables(tmp_path / "tables.json", small),
+        "options": {"seed": 7, **FEW},
+    }
+    found = [str(tmp_path / f"{name}.npz") for name in ("first", "second")]
+    pair = [
+        begin({**task, "coordinator": coordinator, "host": host, "found": found[host]})
+        for host in (0, 1)
+    ]
+    assert [finish(process) for process in pair] == ["2 2", "2 2"]
+    draws = []
+    for path in found:
+        with np.load(path) as arrays:
+            draws.append(dict(arrays))
+    first, second = draws
+    assert Path(found[0] + ".csv").read_text() == Path(found[1] + ".csv").read_text()
+    for name, expected in sampled.draws.items():
+        np.testing.assert_array_equal(first[name], second[name])
+        np.testing.assert_allclose(first[name], expected, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("width", [1, 3, 100])
+def test_a_queue_gives_each_item_its_own_result(width, rng):
+    # Collatz's sequences are of very different lengths.
+    def follow(number):
+        return jnp.where(number % 2 == 0, number // 2, 3 * number + 1)
+
+    def steps(number):
+        return 0 if number == 1 else 1 + steps(number // 2 if number % 2 == 0 else 3 * number + 1)
+
+    def begin(item):
+        return 2 * item, jnp.full_like(item, -1)  # one step is always taken
+
+    def step(_, state):
+        return follow(state[0]), state[1] + 1
+
+    items = rng.permutation(np.arange(1, 40))[:25]
+    found = jax.jit(lambda items: run_queue(begin, step, lambda s: s[0] == 1, items, width))(items)
+    np.testing.assert_array_equal(found[0], 1)
+    np.testing.assert_array_equal(found[1], [steps(int(item)) for item in items])
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5])
+def test_lanes_are_spread_over_devices_and_come_back_in_order(lanes):
+    assert f"{len(jax.devices())} x " in describe_devices() or len(jax.devices()) == 1
+    shared = {"x": jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])}
+    owner = np.arange(lanes) % 3
+    own = jnp.arange(lanes, dtype=float)
+    found = jax.jit(
+        lambda shared, owner, own: map_lanes(lambda s, n: s["x"] * n, shared, owner, own)
+    )(shared, owner, own)
+    np.testing.assert_array_equal(found, np.asarray(shared["x"])[owner] * np.arange(lanes)[:, None])
