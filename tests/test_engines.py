@@ -1,7 +1,6 @@
 """The other engines against NUTS, SciPy and published numbers, and the parts they are made of."""
 
 import re
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -404,21 +403,6 @@ def test_starts_that_cannot_be_used_are_refused(small_table, options, message):
 def test_settings_that_cannot_be_used_are_refused(small_table, engine, options, message):
     with pytest.raises(sb.InputError, match=message):
         sb.fit(small_table, engine=engine, **options)
-
-
-@pytest.mark.parametrize(
-    ("check", "message"),
-    [
-        (lambda it: check_choice(it, kind=("one", "two")), "kind must be 'one' or 'two'; got 'x'"),
-        (lambda it: check_whole(it, count=3), "count must be a whole number of 3 or more; got 2"),
-        (lambda it: check_whole(it, flag=0), "flag must be a whole number of 0 or more; got True"),
-        (lambda it: check_whole(it, rate=1), "rate must be a whole number of 1 or more; got 1.5"),
-        (lambda it: check_between(it, 0, 1, "rate"), "rate must be between 0 and 1; got 1.5"),
-    ],
-)
-def test_a_setting_out_of_range_is_named(check, message):
-    with pytest.raises(sb.InputError, match=message):
-        check(SimpleNamespace(kind="x", count=2, flag=True, rate=1.5))
 
 
 def test_standard_errors_are_those_of_the_replication(resampled):
