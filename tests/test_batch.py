@@ -90,6 +90,7 @@ def logs(post):
     return {**draws, "a": post.exponents().draws["a"].to_numpy().ravel()}
 
 
+@pytest.mark.slow
 def test_each_fit_is_the_posterior_that_nuts_finds_alone(tables, posts, post):
     for name, table in tables.items():
         chains = post if name == "chinchilla" else sb.fit(table, seed=2, draws=500)

@@ -14,8 +14,8 @@ from scalingbayes.laws import get_law
 from scalingbayes.noise import get_noise
 from scalingbayes.precision import precision
 
-# A law of each kind of target, and one given by an equation; the others need --slow.
-QUICK = ("downstream", "kaplan_steps(batch=True)", "vocabulary")
+# A fraction and a signed loss; losses are all over the other tests. The others need --slow.
+QUICK = ("downstream", "vocabulary")
 EACH = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow, id=n) for n in NAMES]
 
 # Four standard deviations: 150 parameters stray as far once in 100 such test runs.
