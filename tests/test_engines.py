@@ -1,6 +1,7 @@
 """The other engines against NUTS, SciPy and published numbers, and the parts they are made of."""
 
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from scalingbayes.inference import Laplace
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.inference.importance import Proposals, reweigh, student_t_proposals
 from scalingbayes.inference.linear import depends_on, fit_cells, linear_parameters
+from scalingbayes.inference.settings import check_between, check_choice, check_whole
 from scalingbayes.point import PointEstimate
 from scalingbayes.precision import precision
 from scalingbayes.verdict import judge
@@ -72,9 +74,9 @@ def mode(runs):
 def quantities(post):
     """Draws in which a posterior is near a normal: logarithms, and the exponent a."""
     logs = {name: np.log(x).ravel() for name, x in post.values.items()}
-    if not post.law.allocates:
-        return logs
-    return {**logs, "a": post.exponents().draws["a"].to_numpy().ravel()}
+    if {"alpha", "beta"} <= set(logs) and post.law.allocates:
+        logs["a"] = post.exponents().draws["a"].to_numpy().ravel()
+    return logs
 
 
 def sd_error(values, count):
@@ -400,6 +402,24 @@ def test_starts_that_cannot_be_used_are_refused(small_table, options, message):
 def test_settings_that_cannot_be_used_are_refused(small_table, engine, options, message):
     with pytest.raises(sb.InputError, match=message):
         sb.fit(small_table, engine=engine, **options)
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda it: check_choice(it, kind=("one", "two")), "kind must be 'one' or 'two'; got 'x'"),
+        (lambda it: check_whole(it, flag=0), "flag must be a whole number of 0 or more; got True"),
+        (lambda it: check_whole(it, rate=1), "rate must be a whole number of 1 or more; got 1.5"),
+        (
+            lambda it: check_between(it, 0.0, 1.0, "rate"),
+            "rate must be between 0.0 and 1.0; got 1.5",
+        ),
+    ],
+)
+def test_a_setting_out_of_range_is_named(check, message):
+    # Where the tests' own type checks would refuse it first.
+    with pytest.raises(sb.InputError, match=message):
+        check(SimpleNamespace(kind="x", flag=True, rate=1.5))
 
 
 def test_standard_errors_are_those_of_the_replication(resampled):
