@@ -129,8 +129,8 @@ class _Batch:
             record = json.loads((self.out / _RECORD).read_text())
             if record["fingerprint"] != fingerprint:
                 raise InputError(
-                    f"{self.out} holds another batch: other tables, law, priors, settings, seed or "
-                    f"versions. Give another folder, or delete this one."
+                    f"{self.out} holds another batch: other tables, law, priors, settings or "
+                    f"seed. Give another folder, or delete this one."
                 )
             self.chunks = record["chunks"]
             return
@@ -151,7 +151,11 @@ class _Batch:
                 draws |= dict(zip(chunk, _read(stored), strict=True))
             else:
                 missing.append(number)
-        total, longest = len(self.models), max(map(len, self.chunks))
+        total = len(self.models)
+        lengths = [padded_length(len(self.models[chunk[0]].runs)) for chunk in self.chunks]
+        room = dict.fromkeys(lengths, 0)
+        for length, chunk in zip(lengths, self.chunks, strict=True):
+            room[length] = max(room[length], len(chunk))
         for number in missing:
             chunk = self.chunks[number]
             done = len(draws)
@@ -159,8 +163,10 @@ class _Batch:
             def report(part: float, done: int = done, size: int = len(chunk)) -> None:
                 progress((done + part * size) / total)
 
-            # All chunks have one size, so that one program is compiled; the last repeats a model.
-            filled = (chunk + chunk[-1:] * longest)[:longest]
+            # Chunks of one length have one size, so that one program is compiled for them: the
+            # smaller ones repeat a model.
+            size = room[lengths[number]]
+            filled = (chunk + chunk[-1:] * size)[:size]
             found = runner.run(
                 [self.models[i] for i in filled], [self.seeds[i] for i in filled], dtype, report
             )[: len(chunk)]

@@ -1,5 +1,6 @@
 """A point estimate: one best fit, and how many searches found it."""
 
+import math
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import pandas as pd
 from jaxtyping import ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, exponents, require_allocation
+from scalingbayes.errors import InputError
 from scalingbayes.estimates import format_number, format_table
 from scalingbayes.inference import Optimum
 from scalingbayes.model import Model
@@ -70,11 +72,13 @@ class PointEstimate:
         Raises
         ------
         InputError
-            If the law has no compute-optimal allocation.
+            If the law has no compute-optimal allocation, or the budget is not a positive number.
         """
         law = self.model.law
         require_allocation(law)
-        budget = compute or budget_amid(law, self.model.reference)
+        budget = float(budget_amid(law, self.model.reference) if compute is None else compute)
+        if not 0 < budget < math.inf:
+            raise InputError(f"compute must be a positive number of FLOPs; got {compute!r}.")
         with precision("float64"):
             found = exponents(
                 law,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, override
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from scalingbayes.errors import InputError
@@ -101,7 +102,7 @@ class Bootstrap(Engine):
         """Give each row the number of what it is drawn with, and -1 if it does not count."""
         labels = np.arange(len(model.runs)) if self.by is None else model.runs.labels(self.by)
         units = np.full(len(labels), -1)
-        units[model.counted] = np.unique(labels[model.counted], return_inverse=True)[1]
+        units[model.counted] = pd.factorize(labels[model.counted])[0]
         if units.max() < 1:
             raise InputError(
                 f"Column {self.by!r} has one value in all runs that count: resampling by it draws "

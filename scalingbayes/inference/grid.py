@@ -130,7 +130,6 @@ def _propose(
     chosen = random.choice(share.size, count, p=share.ravel())
     width = np.array([sd[name] for name in exponents]) * (steps[1] - steps[0])
     places = np.unravel_index(chosen, share.shape)
-    places = np.unravel_index(chosen, share.shape)
     corners = np.stack([axes[name][i] for name, i in zip(exponents, places, strict=True)], axis=1)
     z = corners + width * random.uniform(-0.5, 0.5, corners.shape)
     log_q = np.log(share.ravel()[chosen]) - np.log(width).sum()
