@@ -41,6 +41,13 @@ def simulated(rows: int, seed: int = 0) -> sb.Runs:
     return sb.Runs({"params": params, "tokens": tokens, "loss": loss})
 
 
+def surface_axes(points: int) -> dict[str, np.ndarray]:
+    """Lay a grid about the law of the Chinchilla rows, with so many points on each axis."""
+    ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
+    ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
+    return {name: np.linspace(*ends, points) for name, ends in ranges.items()}
+
+
 def show(title: str, rows: list[dict[str, Any]]) -> None:
     """Print rows under the headings that any of them has."""
     table = Table(title=title, title_justify="left")

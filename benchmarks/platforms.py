@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
-from common import chinchilla_240, console, machine, seconds, show, simulated
+from common import chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 
 import scalingbayes as sb
 from scalingbayes.devices import describe_devices, map_lanes
@@ -57,9 +57,7 @@ def gradients(batch: int, dtype: str) -> float:
 
 def grid(points: int, dtype: str) -> float:
     """Cells per second of a dense grid with that many points on each of five axes."""
-    ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
-    ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
-    axes = {name: np.linspace(*ends, points) for name, ends in ranges.items()}
+    axes = surface_axes(points)
     how = {"fixed": {"sigma": 0.004, "nu": 2.7}, "dtype": dtype}
     seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how))
     took, _ = seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how), 3)

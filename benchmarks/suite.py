@@ -25,10 +25,11 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 import typer
-from common import chinchilla_240, console, machine, seconds, show, simulated
+from common import chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 from jax import lax
 
 import scalingbayes as sb
+from scalingbayes.devices import over_devices
 
 Row = dict[str, Any]
 
@@ -240,9 +241,7 @@ def many(size: Size) -> list[Row]:
 def dense(size: Size) -> list[Row]:
     """The log likelihood on a dense grid of E, A, B, alpha and beta."""
     runs = chinchilla_240()
-    ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
-    ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
-    axes = {name: np.linspace(*ends, size.dense) for name, ends in ranges.items()}
+    axes = surface_axes(size.dense)
     found = []
     for dtype in ("float32", "float64"):
         limit = logarithms_per_second(dtype)
@@ -270,20 +269,13 @@ def logarithms_per_second(dtype: str) -> float:
     """Measure how many logarithms all devices take of arrays that stay in their caches."""
     with jax.enable_x64(dtype == "float64"):
         count, steps = 1 << 14, 2000
-        devices = jax.devices()
-        values = jnp.asarray(np.random.default_rng(0).uniform(1, 2, (len(devices), count)), dtype)
+        random = np.random.default_rng(0)
+        values = jnp.asarray(random.uniform(1, 2, (len(jax.devices()), count)), dtype)
 
-        def loop(values: jax.Array) -> jax.Array:
+        def loop(_: None, values: jax.Array) -> jax.Array:
             return lax.fori_loop(0, steps, lambda _, x: jnp.log(x) + 1.5, values)
 
-        run = jax.jit(
-            jax.shard_map(
-                loop,
-                mesh=jax.sharding.Mesh(np.array(devices), ("d",)),
-                in_specs=jax.P("d"),
-                out_specs=jax.P("d"),
-            )
-        )
+        run = jax.jit(lambda values: over_devices(loop, None, values))
         seconds(lambda: run(values))
         took, _ = seconds(lambda: run(values), 5)
     return steps * values.size / took

@@ -15,14 +15,14 @@ from numpyro.distributions import Distribution
 
 from scalingbayes.devices import agree, side_by_side
 from scalingbayes.errors import InputError
-from scalingbayes.fitting import Table, build_engine, check_seed, describe_run
-from scalingbayes.inference import Draws, Optimize, Progress
+from scalingbayes.fitting import build_engine, check_seed, describe_run
+from scalingbayes.inference import Draws, Optimize, Progress, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model, build_model, padded_length
 from scalingbayes.noise import Noise
 from scalingbayes.posteriors import Posteriors
 from scalingbayes.precision import default_dtype
-from scalingbayes.runs import Runs
+from scalingbayes.runs import Runs, Table, as_runs
 from scalingbayes.storage import written_whole
 
 _FITS_AT_ONCE = 8  # on a CPU core: some seconds of work, so that little is lost to a kill
@@ -97,7 +97,7 @@ def fit_many(
     models = {}
     for name, table in named.items():
         try:
-            runs = table if isinstance(table, Runs) else Runs(table, name=str(name))
+            runs = as_runs(table, str(name))
             models[name] = build_model(runs, law, noise, priors, own.get(name))
         except InputError as error:
             raise InputError(f"Table {name!r}: {error}") from error
@@ -109,8 +109,11 @@ def fit_many(
     ]
     records = [describe_run(engine, runner, each, dtype) for each in seeds]
     batch = _Batch(list(models.values()), seeds, None if out is None else Path(out))
-    batch.open(_fingerprint(models, records))
-    draws = batch.run(runner, dtype, progress or (lambda part: None))
+    if out is None:
+        batch.cut()
+    else:
+        batch.open(_fingerprint(models, records))
+    draws = batch.run(runner, dtype, progress or silent)
     return Posteriors(models, draws, records)
 
 
@@ -123,9 +126,14 @@ class _Batch:
         self.out = out
         self.chunks: list[list[int]] = []
 
+    def cut(self) -> None:
+        """Decide on chunks."""
+        self.chunks = list(_chunks([padded_length(len(model.runs)) for model in self.models]))
+
     def open(self, fingerprint: str) -> None:
-        """Decide on chunks, or take them from a batch that was begun."""
-        if self.out is not None and (self.out / _RECORD).is_file():
+        """Take the chunks of the batch that the folder holds, or cut and begin it."""
+        assert self.out is not None
+        if (self.out / _RECORD).is_file():
             record = json.loads((self.out / _RECORD).read_text())
             if record["fingerprint"] != fingerprint:
                 raise InputError(
@@ -134,11 +142,10 @@ class _Batch:
                 )
             self.chunks = record["chunks"]
             return
-        self.chunks = list(_chunks([padded_length(len(model.runs)) for model in self.models]))
-        if self.out is not None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            with written_whole(self.out / _RECORD) as path:
-                path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
+        self.cut()
+        self.out.mkdir(parents=True, exist_ok=True)
+        with written_whole(self.out / _RECORD) as path:
+            path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
 
     def run(self, runner: Any, dtype: str, progress: Progress) -> list[Draws]:
         """Run the chunks that are not done; return the draws of all."""

@@ -75,7 +75,7 @@ class LogDensity:
 
     def log_likelihood(self, point: Point) -> Float[Array, " rows"]:
         """Log density of each row's target over its reference value."""
-        values = self._values(point, at_reference=True)
+        values = self.at_reference(point)
         expected = self.law(self.inputs, values)
         return self.noise(expected, values).log_prob(self.observed)
 
@@ -86,14 +86,14 @@ class LogDensity:
 
     def location(self, point: Point) -> Float[Array, " rows"]:
         """Say what the law expects of each row, on the scale on which it scatters."""
-        values = self._values(point, at_reference=True)
+        values = self.at_reference(point)
         return self.noise.scale.link(self.law(self.inputs, values))
 
     def log_likelihood_about(
         self, location: Float[Array, " rows"], point: Point
     ) -> Float[Array, " rows"]:
         """Log density of each row's target on its scale, given the location there."""
-        values = self._values(point, at_reference=True)
+        values = self.at_reference(point)
         return self.noise.about(location, values).log_prob(self.observed_on_scale)
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
@@ -127,21 +127,17 @@ class LogDensity:
 
     def in_units(self, point: Point) -> Values:
         """Parameters in the units of the table."""
-        return self._values(point, at_reference=False)
+        there = self._places(point)[1]
+        return {name: there[name] for name in self.parameters}
 
     def from_units(self, values: Values) -> Point:
         """Invert :meth:`in_units`."""
-        names = {**self.reference, **values}
-        coordinates = {}
-        for name, parameter in self.parameters.items():
-            prior, value = self.priors[name], values[name]
-            number = parameter.number(value, names) if prior.at_reference else value
-            coordinates[name] = prior.bijector.inv(number)
-        return self._as_point(coordinates)
+        return self.from_reference(self.to_reference(values))
 
     def at_reference(self, point: Point) -> Values:
         """Parameters at the reference point, where every input is 1."""
-        return self._values(point, at_reference=True)
+        here = self._places(point)[0]
+        return {name: here[name] for name in self.parameters}
 
     def to_reference(self, values: Values) -> Values:
         """Take parameters from the table's units to the reference point; they broadcast."""
@@ -225,11 +221,6 @@ class LogDensity:
             logs = from_shares(self.law.terms, coordinates, self._power(coordinates))
             coordinates |= {name: log + units[name] for name, log in logs.items()}
         return coordinates
-
-    def _values(self, point: Point, at_reference: bool) -> Values:
-        """Each parameter at the reference point, where inputs are 1, or in the table's units."""
-        here, there, _ = self._places(point)
-        return {name: (here if at_reference else there)[name] for name in self.parameters}
 
     def _places(self, point: Point) -> tuple[dict[str, Any], dict[str, Any], Any]:
         """Each parameter at the reference point and in the table's units, and if they may be so.

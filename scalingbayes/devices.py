@@ -23,11 +23,8 @@ _ACCELERATOR = 1 << 8  # times as many on an accelerator
 def describe_devices() -> str:
     """Say which devices work is spread over: ``"2 x cpu"``."""
     devices = jax.devices()
-    return (
-        f"{len(devices)} x {devices[0].device_kind}"
-        if len(devices) > 1
-        else (devices[0].device_kind)
-    )
+    kind = devices[0].device_kind
+    return f"{len(devices)} x {kind}" if len(devices) > 1 else kind
 
 
 def side_by_side() -> bool:

@@ -6,22 +6,19 @@ from dataclasses import asdict
 from typing import Any, Literal, overload
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
 from scalingbayes.devices import describe_devices
 from scalingbayes.errors import InputError, unknown
-from scalingbayes.inference import ENGINES, Optimize, Progress
+from scalingbayes.inference import ENGINES, Optimize, Progress, silent
 from scalingbayes.laws import Law
 from scalingbayes.model import build_model
 from scalingbayes.noise import Noise
 from scalingbayes.point import PointEstimate
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import default_dtype
-from scalingbayes.runs import Runs
-
-Table = Runs | pd.DataFrame | Mapping[str, Any]
+from scalingbayes.runs import Table, as_runs
 
 
 @overload
@@ -88,13 +85,12 @@ def fit(
     InputError
         If the table, the law, a prior or a setting cannot be used.
     """
-    if not isinstance(runs, Runs):
-        runs = Runs(runs)
+    runs = as_runs(runs)
     runner = build_engine(engine, options)
     check_seed(seed)
     dtype = dtype or default_dtype(len(runs))
     model = build_model(runs, law, noise, priors, weights)
-    report = progress or (lambda part: None)
+    report = progress or silent
     if isinstance(runner, Optimize):
         optimum = runner.run_point(model, int(seed), dtype, report)
         return PointEstimate.from_optimum(model, optimum, runner.objective)

@@ -80,7 +80,7 @@ class Posterior:
         with precision("float64"):
             density = model.density("float64")
             values, log_likelihood, shares = jax.tree.map(
-                np.asarray, _describe(density, jnp.asarray(draws.points), pointwise)
+                np.asarray, describe(density, jnp.asarray(draws.points), pointwise)
             )
         values = {name: values[name] for name in model.parameters}  # jit returns them sorted
         coords = {
@@ -430,10 +430,20 @@ def load(
 
 
 @partial(jax.jit, static_argnames=("pointwise",))
-def _describe(
+def describe(
     density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
 ) -> tuple[dict[str, Array], Array, dict[str, Array]]:
-    """Values in the table's units, log likelihoods, and the prior's share of the precision."""
+    """Find values in the table's units, log likelihoods, and the prior's share of the precision.
+
+    Parameters
+    ----------
+    density
+        What was sampled.
+    points
+        The draws.
+    pointwise
+        Whether log likelihoods are wanted; if not, a zero stands for them.
+    """
     each_draw = jax.vmap(jax.vmap(density.in_units))(points)
     log_likelihood = (
         jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())

@@ -17,7 +17,7 @@ from scalingbayes.devices import fetch, map_lanes
 from scalingbayes.estimates import SAMPLE_DIMS, Estimate, IntervalKind
 from scalingbayes.inference import Draws
 from scalingbayes.model import Model, stack_densities
-from scalingbayes.posterior import Posterior
+from scalingbayes.posterior import Posterior, describe
 from scalingbayes.precision import precision
 from scalingbayes.verdict import Check, Verdict, diagnose, judge
 
@@ -153,9 +153,7 @@ def _describe(
     densities: LogDensity, points: Float[Array, "fits chains draws dim"]
 ) -> tuple[dict[str, Float[Array, "fits chains draws"]], dict[str, Float[Array, " fits"]]]:
     def one(density: LogDensity, points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        flat = points.reshape(-1, points.shape[-1])
-        values = jax.vmap(density.in_units)(flat)
-        shaped = {name: x.reshape(points.shape[:-1]) for name, x in values.items()}
-        return shaped, density.prior_shares(flat)
+        values, _, shares = describe(density, points, pointwise=False)
+        return values, shares
 
     return map_lanes(one, densities, jnp.arange(len(points)), points)

@@ -166,6 +166,21 @@ class Runs:
         return f"<p>{self.name}: {len(self)} training runs</p>{self.frame.to_html(max_rows=10)}"
 
 
+Table = Runs | pd.DataFrame | Mapping[str, Any]
+"""What may stand for a table of training runs."""
+
+
+def as_runs(table: Table, name: str = "runs") -> Runs:
+    """Make a table of training runs of what is not one yet.
+
+    Raises
+    ------
+    InputError
+        For the reasons given at :class:`Runs`.
+    """
+    return table if isinstance(table, Runs) else Runs(table, name=name)
+
+
 def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> Runs:
     """Read a table of training runs from a CSV or Parquet file.
 

@@ -16,14 +16,13 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, over_devices, side_by_side
 from scalingbayes.errors import InputError, unknown
-from scalingbayes.fitting import Table
 from scalingbayes.inference import Progress
-from scalingbayes.inference.linear import depends_on, fit_cells, linear_parameters
+from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.laws import Law
 from scalingbayes.model import Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.precision import default_dtype, precision, to_dtype
-from scalingbayes.runs import Runs
+from scalingbayes.runs import Table, as_runs
 
 Axes = Mapping[str, Float[ArrayLike, " _"]]
 
@@ -77,7 +76,7 @@ def evaluate_grid(
     InputError
         If parameters are missing or unknown, or the grid does not fit memory.
     """
-    runs = runs if isinstance(runs, Runs) else Runs(runs)
+    runs = as_runs(runs)
     model = build_model(runs, law, noise, None, weights)
     dtype = dtype or default_dtype(len(runs))
     values = _grid_values(model, axes, fixed or {})
@@ -95,7 +94,7 @@ def evaluate_grid(
     at_once = min(count, max(devices, _CALL // size // devices * devices))
     result = np.empty((count, size), dtype)
     with precision(dtype):
-        density = jax.tree.map(np.asarray, model.density(dtype))
+        density = fetch(model.density(dtype))  # which devices of any number and host take
         given = to_dtype(values, dtype)
         shift = _change_of_units(model)
         for first in range(0, count, at_once):
@@ -144,28 +143,23 @@ def profile_grid(
     InputError
         If the law is not linear in its terms, or the axes are not those of its exponents.
     """
-    runs = runs if isinstance(runs, Runs) else Runs(runs)
-    model = build_model(runs, law, "student_t", None, weights)
-    linear = linear_parameters(model.law)
-    exponents = tuple(name for name in model.law.parameters if name not in linear)
-    if set(axes) != set(exponents):
+    model = build_model(as_runs(runs), law, "student_t", None, weights)
+    form = linear_form(model.law)
+    if set(axes) != set(form.exponents):
         raise InputError(
             f"axes must give values of the exponents of law {model.law.name!r}, "
-            f"{' and '.join(exponents)}; got {', '.join(axes) or 'none'}."
+            f"{' and '.join(form.exponents)}; got {', '.join(axes) or 'none'}."
         )
     values = {name: _axis(name, axes[name]) for name in axes}
-    needs = depends_on(model.law, linear, exponents)
     with precision("float64"):
         density = model.density("float64")
         observed = density.observed
-        slope = jax.jvp(density.noise.scale.link, (observed,), (jnp.ones_like(observed),))[1]
         cells = fit_cells(
             model.law,
-            linear,
-            tuple(needs[name] for name in linear),
+            form,
             density.inputs,
             observed,
-            density.weights * slope**2,
+            density.weights * density.noise.scale.slope(observed) ** 2,
             {name: jnp.asarray(each) for name, each in values.items()},
         )
         mesh = dict(
@@ -174,33 +168,33 @@ def profile_grid(
         names = {**model.reference, **mesh}
         terms = {
             name: np.asarray(model.parameters[name].place(cells.coefficients[name], names))
-            for name in linear
+            for name in form.terms
         }
         sse, log_det = np.asarray(cells.sse), np.asarray(cells.log_det)
     rows = model.weights.sum()
     data = {
         "sse": sse,
         "log_profile": -rows / 2 * np.log(sse),
-        "log_marginal": -(log_det + (rows - len(linear)) * np.log(sse)) / 2,
+        "log_marginal": -(log_det + (rows - len(form.terms)) * np.log(sse)) / 2,
         **terms,
     }
     dims = tuple(values)
     return xr.Dataset({name: (dims, x) for name, x in data.items()}, values)
 
 
-@partial(jax.jit, static_argnames=("names", "inner", "rows"))
+@partial(jax.jit, static_argnames=("names", "inner"))
 def _evaluate(
     density: LogDensity,
     names: tuple[str, ...],
     inner: int,
     values: dict[str, Float[Array, "..."]],
     index: Int[Array, "cells outer"],
-    rows: int,
+    rows: Int[ArrayLike, ""],
 ) -> Float[Array, "cells *inner"]:
     """Evaluate cells of the first ``inner`` axes, by their indices, and all cells of the rest."""
 
     def part(shared: Any, index: Int[Array, "cells outer"]) -> Array:
-        density, values = shared
+        density, values, rows = shared
         within = [len(values[name]) for name in names[inner:]]
 
         def block(cell: Int[Array, " outer"]) -> Array:
@@ -229,14 +223,13 @@ def _evaluate(
 
         return lax.map(block, index)
 
-    return over_devices(part, (density, values), index)
+    return over_devices(part, (density, values, rows), index)
 
 
 def _change_of_units(model: Model) -> float:
     """Find what a log density on the target's scale lacks to one in the table's units."""
     with precision("float64"):
-        observed = jnp.asarray(model.observed)
-        slope = jax.jvp(model.noise.scale.link, (observed,), (jnp.ones_like(observed),))[1]
+        slope = model.noise.scale.slope(jnp.asarray(model.observed))
         return float(model.weights @ np.log(np.asarray(slope)))
 
 

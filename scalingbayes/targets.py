@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy import special
@@ -43,6 +44,10 @@ class Scale:
     domain: Domain
     reference: Callable[[Float[np.ndarray, " runs"]], float]
     spread: float
+
+    def slope(self, values: Array) -> Array:
+        """How fast the scale grows with values there: the derivative of the link."""
+        return jax.jvp(self.link, (values,), (jnp.ones_like(values),))[1]
 
     def of(self, words: str) -> str:
         """Name a quantity on this scale: ``log loss``."""

@@ -15,6 +15,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.devices import describe_devices, map_lanes, run_queue
@@ -47,24 +48,15 @@ print(len(jax.devices()), jax.process_count())
 """
 
 
-def simulate(seed, rows):
-    """Runs on Hoffmann's surface, with noise."""
-    rng = np.random.default_rng(seed)
-    params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
-    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
-    noise = np.exp(0.005 * rng.standard_t(4, rows))
-    return {"params": params, "tokens": tokens, "loss": loss * noise}
-
-
 @pytest.fixture(scope="module")
 def tables(runs):
     """Five tables of two lengths, as they are padded."""
     return {
         "chinchilla": runs,
-        "simulated": simulate(1, 200),
-        "small": simulate(2, 60),
-        "tiny": simulate(3, 50),
-        "large": simulate(4, 250),
+        "simulated": simulate(np.random.default_rng(1), 200),
+        "small": simulate(np.random.default_rng(2), 60),
+        "tiny": simulate(np.random.default_rng(3), 50),
+        "large": simulate(np.random.default_rng(4), 250),
     }
 
 
@@ -76,7 +68,7 @@ def posts(tables):
 @pytest.fixture(scope="module")
 def small():
     """Four small tables."""
-    return {f"table {seed}": simulate(seed, 50 + seed) for seed in range(4)}
+    return {f"table {seed}": simulate(np.random.default_rng(seed), 50 + seed) for seed in range(4)}
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +343,7 @@ def finish(process):
 
 
 def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, begin):
-    tables = {f"table {seed}": simulate(seed, 64) for seed in range(40)}
+    tables = {f"table {seed}": simulate(np.random.default_rng(seed), 64) for seed in range(40)}
     out = tmp_path / "batch"
     task = {
         "devices": 1,

@@ -19,7 +19,7 @@ from scalingbayes.distributions import RoundedLaplace, StudentT
 from scalingbayes.inference import Laplace
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.inference.importance import Proposals, reweigh, student_t_proposals
-from scalingbayes.inference.linear import depends_on, fit_cells, linear_parameters
+from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.inference.settings import check_between, check_choice, check_whole
 from scalingbayes.point import PointEstimate
 from scalingbayes.precision import precision
@@ -494,8 +494,8 @@ def test_a_grid_of_too_many_exponents_is_refused(rng):
 )
 def test_cells_are_those_of_least_squares(name, rng):
     law = sb.law(name)
-    linear = linear_parameters(law)
-    exponents = tuple(each for each in law.parameters if each not in linear)
+    form = linear_form(law)
+    linear, exponents = form.terms, form.exponents
     inputs = {
         name: np.exp(abs(x) if each.unit == "1" else x)  # counts, of 1 or more
         for (name, each), x in zip(law.inputs.items(), rng.normal(0, 1.5, (9, 40)), strict=False)
@@ -503,13 +503,11 @@ def test_cells_are_those_of_least_squares(name, rng):
     observed, weights = rng.uniform(1, 3, 40), rng.integers(0, 3, 40) * rng.uniform(0.5, 2, 40)
     axes = {each: np.sort(rng.uniform(0.15, 1.2, 3 + i)) for i, each in enumerate(exponents)}
     with precision("float64"):
-        needs = depends_on(law, linear, exponents)
         found = jax.tree.map(
             np.asarray,
             fit_cells(
                 law,
-                linear,
-                tuple(needs[each] for each in linear),
+                form,
                 {each: jnp.asarray(x) for each, x in inputs.items()},
                 jnp.asarray(observed),
                 jnp.asarray(weights),

@@ -5,6 +5,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from scipy import stats
+from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.inference import NUTS
@@ -44,18 +45,6 @@ def test_the_chinchilla_posterior(table, runs, all_runs):
         assert abs(np.median(draws["B"]) - 1885) < 0.3 * draws["B"].std()
         assert abs(draws["nu"].mean() - 2.9) < 0.3 * draws["nu"].std()
         assert abs(draws["sigma"].mean() - 0.0041) < 0.3 * draws["sigma"].std()
-
-
-def simulate(rng, rows, nu=4.0, sigma=0.005):
-    """Runs on Hoffmann's surface, over a factor of 1,000 in both inputs."""
-    params = 10 ** rng.uniform(7, 10, rows)
-    tokens = 10 ** rng.uniform(9, 12, rows)
-    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
-    return {
-        "params": params,
-        "tokens": tokens,
-        "loss": loss * np.exp(sigma * rng.standard_t(nu, rows)),
-    }
 
 
 def test_a_posterior_known_by_importance_sampling(rng):

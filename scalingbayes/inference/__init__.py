@@ -1,7 +1,7 @@
 """Engines, one a file: each takes models and returns draws from their posteriors."""
 
 from scalingbayes.inference.bootstrap import Bootstrap
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.grid import Grid
 from scalingbayes.inference.laplace import Laplace
@@ -19,6 +19,7 @@ __all__ = [
     "Optimize",
     "Optimum",
     "Progress",
+    "silent",
 ]
 
 ENGINES: dict[str, type[Engine] | type[Optimize]] = {

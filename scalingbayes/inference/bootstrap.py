@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from scalingbayes.errors import InputError
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.optimize import OBJECTIVES, TIGHT, Objective, Optimize, search
 from scalingbayes.inference.settings import check_choice, check_whole
@@ -71,9 +71,7 @@ class Bootstrap(Engine):
         return [one(fit) for fit in range(len(models))]
 
     def _run(self, model: Model, seed: int, dtype: str, progress: Progress) -> Draws:
-        best = Optimize(self.starts, self.objective).run_point(
-            model, seed, dtype, lambda part: None
-        )
+        best = Optimize(self.starts, self.objective).run_point(model, seed, dtype, silent)
         random = np.random.default_rng([seed, 1])
         units = self._units(model)
         at_once = max(1, _WEIGHTS_AT_ONCE // padded_length(len(model.runs)))

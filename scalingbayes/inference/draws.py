@@ -11,6 +11,10 @@ Progress = Callable[[float], None]
 """Called with the part of the work that is done, up to 1."""
 
 
+def silent(part: float) -> None:
+    """Report no progress."""
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
     """Draws over unconstrained coordinates.

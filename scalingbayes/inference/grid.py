@@ -21,9 +21,10 @@ from scalingbayes.inference.importance import (
     reweigh,
     student_t_proposals,
 )
-from scalingbayes.inference.linear import depends_on, fit_cells, linear_parameters
+from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
+from scalingbayes.inference.mode import pulls
 from scalingbayes.inference.settings import check_whole
-from scalingbayes.inference.whitening import Whitening, sharpen, whiten
+from scalingbayes.inference.whitening import Whitening, laplace_whitening
 from scalingbayes.model import Model, stack_densities
 from scalingbayes.precision import precision, to_dtype
 
@@ -72,21 +73,18 @@ class Grid(Engine):
         return found
 
     def _run(self, model: Model, seed: int) -> Draws:
-        linear = linear_parameters(model.law)
-        exponents = tuple(name for name in model.law.parameters if name not in linear)
-        if len(exponents) not in _CELLS:
+        form = linear_form(model.law)
+        if len(form.exponents) not in _CELLS:
             raise InputError(
-                f"Law {model.law.name!r} has {len(exponents)} exponents, {', '.join(exponents)}: "
+                f"Law {model.law.name!r} has {len(form.exponents)} exponents, "
+                f"{', '.join(form.exponents)}: "
                 f"a grid of more than {max(_CELLS)} is too large. Use engine 'nuts' or 'laplace'."
             )
         random = np.random.default_rng(seed)
         densities = stack_densities([model], "float64")
-        _, whitening = whiten(densities, [random], self.starts, "float64")
-        whitening = sharpen(densities, whitening, "float64")
+        whitening = laplace_whitening(densities, [random], self.starts, "float64")
         density = jax.tree.map(lambda values: jnp.asarray(values[0]), densities)
-        proposals = _propose(
-            density, whitening, linear, exponents, OVERSAMPLING * self.draws, random
-        )
+        proposals = _propose(density, whitening, form, OVERSAMPLING * self.draws, random)
         log_density = log_densities(densities, proposals.points[None], "float64")[0]
         return reweigh(proposals, log_density, self.draws, random)
 
@@ -94,13 +92,12 @@ class Grid(Engine):
 def _propose(
     density: LogDensity,
     whitening: Whitening,
-    linear: tuple[str, ...],
-    exponents: tuple[str, ...],
+    form: LinearForm,
     count: int,
     random: np.random.Generator,
 ) -> Proposals:
     """Draw exponents from the cells, terms given these, and the noise about its mode."""
-    law = density.law
+    law, exponents = density.law, form.exponents
     mode = jnp.asarray(whitening.center[0])
     covariance = whitening.root[0] @ whitening.root[0].T
     sd = dict(zip(density.parameters, np.sqrt(np.diag(covariance)), strict=True))
@@ -112,9 +109,8 @@ def _propose(
     centers = {name: float(bijectors[name].inv(at_mode[name])) for name in exponents}
     steps = np.linspace(-_REACH, _REACH, _CELLS[len(exponents)])
     axes = {name: centers[name] + sd[name] * steps for name in exponents}
-    needs = depends_on(law, linear, exponents)
-    fit = partial(fit_cells, law, linear, tuple(needs[name] for name in linear))
-    cells = fit(density.inputs, response, weights, {n: bijectors[n](z) for n, z in axes.items()})
+    grid = {name: bijectors[name](z) for name, z in axes.items()}
+    cells = fit_cells(law, form, density.inputs, response, weights, grid)
     prior = sum(
         np.reshape(
             jax.vmap(density.priors[name].log_density)(jnp.asarray(axes[name])),
@@ -141,11 +137,10 @@ def _propose(
     noise_coordinates = np.asarray(mode)[first:] + t.points @ noise_root.T
     log_q += t.log_density - np.linalg.slogdet(noise_root)[1]
 
-    normal = random.standard_normal((count, len(linear)))
+    normal = random.standard_normal((count, len(form.terms)))
     points, log_terms = _complete(
         density,
-        linear,
-        exponents,
+        form,
         response,
         weights,
         *to_dtype((z, noise_coordinates, normal), "float64"),
@@ -161,20 +156,19 @@ def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Arra
         return density.log_likelihood_about(location, mode)
 
     score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
-    deviation = density.observed_on_scale - location
-    pull = density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
+    pull = pulls(density, location, score)
     expected = density.law(density.inputs, density.at_reference(mode))
-    slope = jax.jvp(density.noise.scale.link, (expected,), (jnp.ones_like(expected),))[1]
+    slope = density.noise.scale.slope(expected)
     # Under heavy tails the pulls add up to more than the information, which is that of the scores.
     information = (density.weights @ score**2) / pull.sum()
+    deviation = density.observed_on_scale - location
     return expected + deviation / slope, information * pull * slope**2
 
 
-@partial(jax.jit, static_argnames=("linear", "exponents"))
+@partial(jax.jit, static_argnames=("form",))
 def _complete(
     density: LogDensity,
-    linear: tuple[str, ...],
-    exponents: tuple[str, ...],
+    form: LinearForm,
     response: Float[Array, " rows"],
     weights: Float[Array, " rows"],
     z: Float[Array, "draws exponents"],
@@ -185,12 +179,13 @@ def _complete(
 
     The density of the terms is that over the point, whose other coordinates are given.
     """
-    law = density.law
+    law, linear = density.law, form.terms
 
     def one(draw: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         z, noise_z, normal = draw
         values = {
-            name: density.priors[name].bijector(at) for name, at in zip(exponents, z, strict=True)
+            name: density.priors[name].bijector(at)
+            for name, at in zip(form.exponents, z, strict=True)
         }
         noise = dict(zip(density.noise.parameters, noise_z, strict=True))
         none = {name: jnp.zeros(()) for name in linear}
@@ -205,8 +200,7 @@ def _complete(
         def coordinates(terms: Array) -> Array:
             given = dict(zip(linear, terms, strict=True))
             spread = {n: density.priors[n].bijector(at) for n, at in noise.items()}
-            point = density.from_reference({**values, **given, **spread})
-            return point
+            return density.from_reference({**values, **given, **spread})
 
         # Of all coordinates only those of the terms move with the terms.
         moves = jax.jacfwd(coordinates)(terms)

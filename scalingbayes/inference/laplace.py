@@ -15,7 +15,7 @@ from scalingbayes.inference.importance import (
     student_t_proposals,
 )
 from scalingbayes.inference.settings import check_whole
-from scalingbayes.inference.whitening import sharpen, whiten
+from scalingbayes.inference.whitening import laplace_whitening
 from scalingbayes.model import Model, stack_densities
 from scalingbayes.precision import precision
 
@@ -57,8 +57,7 @@ class Laplace(Engine):
         random = [np.random.default_rng(seed) for seed in seeds]
         with precision(dtype):
             densities = stack_densities(models, dtype)
-            _, whitening = whiten(densities, random, self.starts, dtype)
-            whitening = sharpen(densities, whitening, dtype)
+            whitening = laplace_whitening(densities, random, self.starts, dtype)
             dim = whitening.center.shape[1]
             if not self.reweight:
                 x = np.stack([each.standard_normal((self.draws, dim)) for each in random])

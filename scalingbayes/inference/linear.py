@@ -39,25 +39,50 @@ class Fit(NamedTuple):
     coefficients: dict[str, Float[Array, "*cells"]]
 
 
+class LinearForm(NamedTuple):
+    """A law that is linear in its terms once its exponents are given.
+
+    Parameters
+    ----------
+    terms
+        The parameters that it is linear in.
+    exponents
+        Its other parameters.
+    needs
+        For each term the exponents that what it multiplies depends on.
+    """
+
+    terms: tuple[str, ...]
+    exponents: tuple[str, ...]
+    needs: tuple[tuple[str, ...], ...]
+
+
 @cache
-def linear_parameters(law: Law) -> tuple[str, ...]:
-    """Find the parameters that a law is linear in, the others given: its terms.
+def linear_form(law: Law) -> LinearForm:
+    """Find what a law is linear in, by trying it out.
 
     Raises
     ------
     InputError
-        If it has no such terms.
+        If it is not linear in its terms.
     """
-    names = tuple(law.terms)
-    others = [name for name in law.parameters if name not in names]
+    terms = tuple(law.terms)
+    exponents = tuple(name for name in law.parameters if name not in terms)
     random = np.random.default_rng(0)
     inputs = {name: jnp.asarray(random.uniform(0.2, 0.9, 5)) for name in law.inputs}
     values = {name: jnp.asarray(random.uniform(0.2, 0.9)) for name in law.parameters}
-    if names and others:
-        columns = _columns(law, names, inputs, values)
-        total = sum(values[name] * column for name, column in columns.items())
+
+    def columns(point: dict[str, Array]) -> dict[str, Array]:
+        return _columns(law, terms, inputs, {**values, **point})
+
+    if terms and exponents:
+        total = sum(values[name] * column for name, column in columns({}).items())
         if np.allclose(total, law(inputs, values), rtol=1e-4):
-            return names
+            slopes = jax.jacfwd(columns)({name: values[name] for name in exponents})
+            needs = (
+                tuple(each for each in exponents if np.any(slopes[name][each])) for name in terms
+            )
+            return LinearForm(terms, exponents, tuple(needs))
     raise InputError(
         f"Law {law.name!r}, {law.equation}, is not linear in terms of its own once its exponents "
         f"are given: a grid of exponents needs such a law, for instance 'chinchilla'. Engines "
@@ -65,29 +90,10 @@ def linear_parameters(law: Law) -> tuple[str, ...]:
     )
 
 
-@cache
-def depends_on(
-    law: Law, linear: tuple[str, ...], exponents: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """Say for each linear parameter which of the exponents its column depends on."""
-    random = np.random.default_rng(0)
-    inputs = {name: jnp.asarray(random.uniform(0.2, 0.9, 5)) for name in law.inputs}
-    values = {name: jnp.asarray(random.uniform(0.2, 0.9)) for name in law.parameters}
-
-    def columns(point: dict[str, Array]) -> dict[str, Array]:
-        return _columns(law, linear, inputs, {**values, **point})
-
-    slopes = jax.jacfwd(columns)({name: values[name] for name in exponents})
-    return {
-        name: tuple(each for each in exponents if np.any(slopes[name][each])) for name in linear
-    }
-
-
-@partial(jax.jit, static_argnames=("law", "linear", "needs"))
+@partial(jax.jit, static_argnames=("law", "form"))
 def fit_cells(
     law: Law,
-    linear: tuple[str, ...],
-    needs: tuple[tuple[str, ...], ...],
+    form: LinearForm,
     inputs: Inputs,
     response: Float[ArrayLike, " rows"],
     weights: Float[ArrayLike, " rows"],
@@ -102,8 +108,8 @@ def fit_cells(
     ----------
     law
         The law.
-    linear, needs
-        Its linear parameters, and the exponents on which the column of each depends.
+    form
+        What it is linear in.
     inputs, response, weights
         The rows.
     axes
@@ -126,13 +132,11 @@ def fit_cells(
             return one({})
         return jax.vmap(one)(points).reshape(*mesh[0].shape, -1)
 
-    columns = {name: column(name, depends) for name, depends in zip(linear, needs, strict=True)}
-    index = {
-        name: "".join(letters[each] for each in depends)
-        for name, depends in zip(linear, needs, strict=True)
-    }
-    fixed = [name for name in linear if not index[name]]
-    moving = [name for name in linear if index[name]]
+    needs = dict(zip(form.terms, form.needs, strict=True))
+    columns = {name: column(name, depends) for name, depends in needs.items()}
+    index = {name: "".join(letters[each] for each in depends) for name, depends in needs.items()}
+    fixed = [name for name in form.terms if not index[name]]
+    moving = [name for name in form.terms if index[name]]
     basis, triangle = (
         jnp.linalg.qr(jnp.stack([columns[n] for n in fixed], axis=1))
         if fixed
@@ -176,7 +180,7 @@ def fit_cells(
     return Fit(
         jnp.broadcast_to(target_left @ target_left - explained, shape),
         jnp.broadcast_to(log_det, shape),
-        {name: jnp.broadcast_to(coefficients[name], shape) for name in linear},
+        {name: jnp.broadcast_to(coefficients[name], shape) for name in form.terms},
     )
 
 

@@ -130,6 +130,24 @@ def find_mode(density: LogDensity, start: Float[Array, " dim"]) -> Mode:
     return Mode(best.point, best.log_density, best.curvature, search.converged)
 
 
+def pulls(
+    density: LogDensity, location: Float[Array, " rows"], score: Float[Array, " rows"]
+) -> Float[Array, " rows"]:
+    """Find the weights of rows in least squares that have the likelihood's slope at a location.
+
+    Parameters
+    ----------
+    density
+        The rows.
+    location
+        What is expected of each, on the scale on which it scatters.
+    score
+        The slope of each one's log density there.
+    """
+    deviation = density.observed_on_scale - location
+    return density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
+
+
 def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Here:
     of_law = len(density.law.parameters)
     law_part, noise_part = point[:of_law], point[of_law:]
@@ -148,9 +166,8 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
     noise_scores = jax.vmap(lambda unit: tilts(jnp.zeros_like(expected), unit))(
         jnp.eye(noise_part.size, dtype=point.dtype)
     )
-    deviation = density.observed_on_scale - expected
     weights = density.weights
-    pull = weights * jnp.where(deviation == 0, 0.0, score / deviation)
+    pull = pulls(density, expected, score)
 
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(

@@ -290,7 +290,6 @@ def _refine(whitening: Whitening, x: np.ndarray) -> tuple[np.ndarray, Whitening]
     deviations = flat - mean[:, None]
     spread = np.einsum("fni,fnj->fij", deviations, deviations) / (count - 1)
     root = np.linalg.cholesky((count * spread + _SHRINKAGE * np.eye(dim)) / (count + _SHRINKAGE))
-    last = x[:, :, -1] - mean[:, None]
-    positions = np.linalg.solve(root[:, None], last[..., None])[..., 0]
+    positions = Whitening(mean, root).displace(x[:, :, -1])
     moved = Whitening(whitening.place(mean[:, None])[:, 0], whitening.root @ root)
     return positions.reshape(-1, dim), moved

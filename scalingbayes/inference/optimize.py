@@ -176,7 +176,7 @@ def search(
         return np.pad(values, ((0, room - count), (0, 0)), mode="edge")
 
     items = (fill(starts), None if weights is None else fill(weights), idle)
-    density = jax.tree.map(np.asarray, density)  # which devices of any number and host take
+    density = fetch(density)  # which devices of any number and host take
     found = fetch(_search(density, items, tolerance, objective == "posterior"))
     return jax.tree.map(lambda values: values[:count], found)
 

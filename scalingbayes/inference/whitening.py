@@ -71,10 +71,12 @@ def whiten(
     return modes, _whitening(modes.point[each, best], modes.curvature[each, best])
 
 
-def sharpen(densities: LogDensity, whitening: Whitening, dtype: str) -> Whitening:
-    """Whiten by the Hessian itself: the Laplace approximation."""
-    hessians = fetch(_hessians(densities, to_dtype(whitening.center, dtype)))
-    return _whitening(whitening.center, -hessians)
+def laplace_whitening(
+    densities: LogDensity, random: Sequence[np.random.Generator], starts: int, dtype: str
+) -> Whitening:
+    """Whiten by the Hessian at the best mode, the Laplace approximation; as :func:`whiten`."""
+    center = whiten(densities, random, starts, dtype)[1].center
+    return _whitening(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
 
 
 def _whitening(
