@@ -243,8 +243,8 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
             table[name] = best * np.exp(rng.uniform(-1.5, 1.5, count))
     with precision("float64"):
         expected = law(*jax.tree.map(jnp.asarray, (table, dict(values))))
-        noise = get_noise("student_t", law.target)
-        drawn = noise(expected, {"sigma": 0.005, "nu": 5.0}).sample(jax.random.key(0))
+        noise = get_noise("student_t", law)
+        drawn = noise(expected, {"sigma": 0.005, "nu": 5.0}, inputs).sample(jax.random.key(0))
     return sb.Runs({**table, law.target.column: np.asarray(drawn)}, name="simulated")
 
 

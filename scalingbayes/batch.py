@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 from numpyro.distributions import Distribution
@@ -22,7 +22,7 @@ from scalingbayes.model import Model, build_model, padded_length
 from scalingbayes.noise import Noise
 from scalingbayes.posteriors import Posteriors
 from scalingbayes.precision import default_dtype
-from scalingbayes.runs import Runs, Table, as_runs
+from scalingbayes.runs import Table, as_runs
 from scalingbayes.storage import written_whole
 
 _FITS_AT_ONCE = 8  # on a CPU core: some seconds of work, so that little is lost to a kill
@@ -137,13 +137,16 @@ class _Batch:
             record = json.loads((self.out / _RECORD).read_text())
             if record["fingerprint"] != fingerprint:
                 raise InputError(
-                    f"{self.out} holds another batch: other tables, law, priors, settings or "
-                    f"seed. Give another folder, or delete this one."
+                    f"{self.out} holds another batch: other tables, law, priors, settings, "
+                    f"seed or version of scalingbayes. Give another folder, or delete this one."
                 )
             self.chunks = record["chunks"]
             return
         self.cut()
-        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise InputError(f"out must be a folder; {self.out} is a file.") from error
         with written_whole(self.out / _RECORD) as path:
             path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
 
@@ -198,7 +201,7 @@ def _chunks(lengths: Sequence[int]) -> Iterable[list[int]]:
 
 
 def _by_name(given: Any, what: str) -> dict[Hashable, Any]:
-    if isinstance(given, (Runs, pd.DataFrame)):
+    if not isinstance(given, (Mapping, Sequence)) or isinstance(given, str):
         raise InputError(f"{what} must be several: a mapping by name or a sequence. For one: fit.")
     named = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
     if not named:
@@ -215,6 +218,7 @@ def _fingerprint(models: Mapping[Hashable, Model], records: Sequence[Mapping[str
             "runs": model.runs.digest,
             "law": model.law.equation,
             "noise": model.noise.equation,
+            "version": version("scalingbayes"),
             "priors": {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()},
             **{key: value for key, value in record.items() if key != "device"},
         }

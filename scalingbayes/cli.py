@@ -257,7 +257,9 @@ def _use_compilation_cache() -> None:
 def _use_every_core() -> None:
     """Make a device of each core, if JAX runs on the CPU and the caller has not said otherwise."""
     if "XLA_FLAGS" not in os.environ and "JAX_NUM_CPU_DEVICES" not in os.environ:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        linux = hasattr(os, "sched_getaffinity")
+        cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
+        jax.config.update("jax_num_cpu_devices", cores)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

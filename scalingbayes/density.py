@@ -51,6 +51,8 @@ class LogDensity:
         How much each row counts; 0 for padding; shape (rows,).
     reference
         The reference value of each input and of the target, in the table's units.
+    errors
+        The known standard error of each row's target, on the scale on which it scatters.
 
     Densities of several tables may be stacked: then each array has one more axis in front, and what
     is below is for ``jax.vmap`` over it.
@@ -63,6 +65,7 @@ class LogDensity:
     observed: Float[Any, "*fits rows"]
     weights: Float[Any, "*fits rows"]
     reference: dict[str, Float[Any, "*fits"]]
+    errors: Float[Any, "*fits rows"] | None = None
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -77,7 +80,7 @@ class LogDensity:
         """Log density of each row's target over its reference value."""
         values = self.at_reference(point)
         expected = self.law(self.inputs, values)
-        return self.noise(expected, values).log_prob(self.observed)
+        return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
 
     @property
     def observed_on_scale(self) -> Float[Array, " rows"]:
@@ -94,7 +97,8 @@ class LogDensity:
     ) -> Float[Array, " rows"]:
         """Log density of each row's target on its scale, given the location there."""
         values = self.at_reference(point)
-        return self.noise.about(location, values).log_prob(self.observed_on_scale)
+        scatter = self.noise.about(location, values, self.inputs, self.errors)
+        return scatter.log_prob(self.observed_on_scale)
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""

@@ -59,7 +59,11 @@ class Estimate:
         if kind == "hdi":
             import arviz_stats
 
-            bounds = arviz_stats.hdi(self.draws, prob=prob).rename(ci_bound="bound")
+            # Without labels, which ArviZ would sort: they may be of mixed types.
+            labels = self.draws.drop_dims(SAMPLE_DIMS).coords
+            bare = self.draws.drop_vars(list(labels))
+            bounds = arviz_stats.hdi(bare, prob=prob).rename(ci_bound="bound")
+            bounds = bounds.assign_coords(labels)
         else:
             tails = [(1 - prob) / 2, (1 + prob) / 2]
             bounds = self.draws.quantile(tails, SAMPLE_DIMS).rename(quantile="bound")

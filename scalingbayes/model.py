@@ -15,11 +15,12 @@ from numpyro.distributions import Distribution, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes.density import LogDensity
+from scalingbayes.domains import NONNEGATIVE
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.laws import COMMON_INPUTS, Law, get_law
 from scalingbayes.noise import Noise, get_noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order, resolve_priors
-from scalingbayes.precision import to_device
+from scalingbayes.precision import precision, to_device
 from scalingbayes.runs import Runs, missing_column
 
 _SMALLEST_PADDING = 64
@@ -62,6 +63,15 @@ class Model:
         return self.runs.column(target.column, target.on_scale.domain)
 
     @cached_property
+    def errors(self) -> Float[np.ndarray, " runs"] | None:
+        """Known standard errors of the target, on the scale on which it scatters."""
+        if not self.noise.error:
+            return None
+        with precision("float64"):
+            slope = self.noise.scale.slope(jnp.asarray(self.observed))
+        return self.runs.column(self.noise.error, NONNEGATIVE) * np.abs(slope)
+
+    @cached_property
     def reference(self) -> dict[str, float]:
         """The data's own point.
 
@@ -102,6 +112,7 @@ class Model:
                 "inputs": {name: at_reference(name, x) for name, x in self.inputs.items()},
                 "weights": _pad(self.weights, length, 0.0),
                 "reference": reference,
+                "errors": None if self.errors is None else _pad(self.errors, length, 1.0),
             },
             dtype,
         )
@@ -126,6 +137,8 @@ class Model:
         target, there = self.law.target.column, jnp.asarray(self.observed[counted])
         weights = jnp.asarray(self.weights[counted])
         reference = self.reference
+        ratios = {name: x / reference[name] for name, x in inputs.items()}
+        errors = None if self.errors is None else jnp.asarray(self.errors[counted])
 
         def model() -> None:
             values: dict[str, Any] = {}
@@ -137,9 +150,8 @@ class Model:
                     numpyro.factor(f"{name}_in_range", jnp.where(inside, 0.0, -jnp.inf))
             expected = numpyro.deterministic(f"expected_{target}", self.law(inputs, values))
             with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
-                numpyro.sample(
-                    target, self.noise(expected, values), obs=there if observed else None
-                )
+                scatter = self.noise(expected, values, ratios, errors)
+                numpyro.sample(target, scatter, obs=there if observed else None)
 
         return model
 
@@ -190,13 +202,14 @@ def build_model(
         priors or weights cannot be used.
     """
     law = get_law(law)
-    noise = get_noise(noise, law.target)
+    noise = get_noise(noise, law)
     if shared := set(law.parameters) & set(noise.parameters):
         raise InputError(
             f"Law {law.name!r} and noise model {noise.name!r} both have parameters called "
             f"{', '.join(sorted(shared))}: rename those of the law."
         )
-    for column in (law.target.column, *law.inputs):
+    columns = (law.target.column, *law.inputs, *([noise.error] if noise.error else []))
+    for column in columns:
         if column not in runs.frame:
             needed = (
                 f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
@@ -210,7 +223,7 @@ def build_model(
         _checked_weights(weights, len(runs)),
     )
     counted = model.counted
-    model.inputs, model.observed  # noqa: B018 - checks their values
+    model.inputs, model.observed, model.errors  # noqa: B018 - checks their values
     unknowns = len(model.parameters)
     if counted.sum() < unknowns:
         raise InputError(

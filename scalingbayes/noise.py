@@ -1,7 +1,7 @@
 """How observed values scatter about a law."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import log
 
@@ -12,12 +12,16 @@ from numpyro.distributions import Distribution, TransformedDistribution
 
 from scalingbayes.distributions import RoundedLaplace, StudentT
 from scalingbayes.errors import InputError, unknown
+from scalingbayes.laws import Law
+from scalingbayes.laws.family import read_call
 from scalingbayes.parameters import Parameter
 from scalingbayes.targets import Scale, Target
 
 HUBER_DELTA = 1e-3
 """Where Huber's loss turns from a square to a line, in log loss (Hoffmann et al. 2022, eq. 3)."""
 
+_FADING = "fading"
+_OPTIONS = ("varying", "error")
 _NORMAL_NU = 1e3  # Student's t counts as normal; its constant would soon be lost in rounding
 
 
@@ -38,6 +42,10 @@ class Noise:
         Each parameter's meaning, unit and default prior.
     equation
         The model as a reader would write it.
+    varying
+        Inputs of the law whose product the spread sigma falls with, as a power.
+    error
+        The column of the table that holds the known standard error of each target, or "".
     """
 
     name: str
@@ -45,15 +53,48 @@ class Noise:
     distribution: Callable[..., Distribution]
     parameters: Mapping[str, Parameter]
     equation: str
+    varying: tuple[str, ...] = ()
+    error: str = ""
 
-    def __call__(self, expected: Array, values: Mapping[str, Array]) -> Distribution:
-        """Condition on what the law expects; ``values`` may hold more than the noise needs."""
+    def __call__(
+        self,
+        expected: Array,
+        values: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        errors: Array | None = None,
+    ) -> Distribution:
+        """Condition on what the law expects of runs.
+
+        Parameters
+        ----------
+        expected
+            What the law expects.
+        values
+            The parameters; there may be more than the noise has.
+        inputs
+            The runs' inputs, each over its reference value; there may be more than it needs.
+        errors
+            Known standard errors of the targets, on the scale; none by default.
+        """
         location = self.scale.link(expected)
-        return TransformedDistribution(self.about(location, values), self.scale.inverse())
+        about = self.about(location, values, inputs, errors)
+        return TransformedDistribution(about, self.scale.inverse())
 
-    def about(self, location: Array, values: Mapping[str, Array]) -> Distribution:
+    def about(
+        self,
+        location: Array,
+        values: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        errors: Array | None = None,
+    ) -> Distribution:
         """Condition on the location; the same as a call, on the scale."""
-        return self.distribution(location, **{name: values[name] for name in self.parameters})
+        own = {name: values[name] for name in self.parameters}
+        if self.varying:
+            size = sum(jnp.log(inputs[name]) for name in self.varying)
+            own["sigma"] *= jnp.exp(-own.pop(_FADING) * size)
+        if errors is not None:
+            own["sigma"] = jnp.hypot(own["sigma"], errors)
+        return self.distribution(location, **own)
 
     def __repr__(self) -> str:
         return f"Noise({self.name!r}: {self.equation})"
@@ -81,8 +122,35 @@ def student_t(target: Target) -> Noise:
         equation=_equation(target, "sigma * t_nu"),
         parameters={
             "sigma": _spread(target),
-            "nu": Parameter("degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0)),
+            # Above 1: what a run will reach has a mean.
+            "nu": Parameter(
+                "degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0), shift="1"
+            ),
         },
+    )
+
+
+@cache
+def normal(target: Target) -> Noise:
+    """Return the normal distribution on the target's scale: one bad run bends the law."""
+    return Noise(
+        name="normal",
+        scale=target.on_scale,
+        distribution=lambda location, *, sigma: dist.Normal(location, sigma),
+        equation=_equation(target, "sigma * normal"),
+        parameters={"sigma": _spread(target)},
+    )
+
+
+@cache
+def laplace(target: Target) -> Noise:
+    """Return Laplace's distribution on the target's scale: least absolute deviations."""
+    return Noise(
+        name="laplace",
+        scale=target.on_scale,
+        distribution=lambda location, *, sigma: dist.Laplace(location, sigma),
+        equation=_equation(target, "Laplace(sigma)"),
+        parameters={"sigma": _spread(target)},
     )
 
 
@@ -91,7 +159,8 @@ def huber(target: Target) -> Noise:
     """Laplace's distribution with a rounded tip, whose log density is minus Huber's loss.
 
     Given the tip's width, the law of greatest likelihood is that of least Huber loss, which is
-    what Hoffmann et al. 2022 minimise; the spread sigma, which they do not need, is inferred.
+    what Hoffmann et al. 2022 minimise. It stands in for a likelihood, since they state none; the
+    spread sigma, which they do not need, is inferred.
 
     Raises
     ------
@@ -118,23 +187,73 @@ def huber(target: Target) -> Noise:
     )
 
 
-NOISES: dict[str, Callable[[Target], Noise]] = {"student_t": student_t, "huber": huber}
+NOISES: dict[str, Callable[[Target], Noise]] = {
+    "student_t": student_t,
+    "normal": normal,
+    "laplace": laplace,
+    "huber": huber,
+}
 """The noise models there are, by name: each is made for a target."""
 
 
-def get_noise(noise: str | Noise, target: Target) -> Noise:
-    """Look up a noise model for a target by its name; a noise model is returned as it is.
+def get_noise(noise: str | Noise, law: Law) -> Noise:
+    """Look up a noise model for a law by its name; a noise model is returned as it is.
+
+    Parameters
+    ----------
+    noise
+        A name, with options in it if there are any. ``"student_t(varying=compute)"``: the spread
+        falls as a power of compute, or of one of the law's inputs; at which power is inferred.
+        ``"student_t(error=loss_se)"``: a column of the table holds the known standard error of each
+        target, which adds to the spread.
+    law
+        The law about which values scatter.
 
     Raises
     ------
     InputError
-        If no noise model has the name.
+        If no noise model has the name, or an option cannot be used.
     """
     if isinstance(noise, Noise):
         return noise
-    if noise not in NOISES:
-        raise unknown("noise model", noise, NOISES)
-    return NOISES[noise](target)
+    name, options = (noise, {}) if noise in NOISES else read_call(noise)
+    if name not in NOISES:
+        raise unknown("noise model", name, NOISES)
+    for option, value in options.items():
+        if option not in _OPTIONS:
+            raise unknown("option of noise models", option, _OPTIONS)
+        if not isinstance(value, str):
+            raise InputError(f"{option} of noise {name!r} must be a name; got {value!r}.")
+    return _with_options(NOISES[name](law.target), law, **options)
+
+
+@cache
+def _with_options(noise: Noise, law: Law, varying: str = "", error: str = "") -> Noise:
+    equation, parameters = noise.equation, dict(noise.parameters)
+    options = {"varying": varying, "error": error}
+    products: dict[str, tuple[str, ...]] = {
+        name: (name,) for name, each in law.inputs.items() if each.unit is None
+    }
+    if law.allocates:
+        products["compute"] = (law.budget.size, "tokens")
+    if varying:
+        if varying not in products:
+            raise unknown(f"input of law {law.name!r}", varying, products)
+        equation += f", sigma falling as {varying}^-{_FADING}"
+        parameters[_FADING] = Parameter(
+            f"how fast the spread falls with {varying}", dist.Normal(0.0, 0.3)
+        )
+    if error:
+        equation += f", widened by {error}"
+    given = ", ".join(f"{option}={value}" for option, value in options.items() if value)
+    return replace(
+        noise,
+        name=f"{noise.name}({given})" if given else noise.name,
+        equation=equation,
+        parameters=parameters,
+        varying=products[varying] if varying else (),
+        error=error,
+    )
 
 
 def _equation(target: Target, scatter: str) -> str:

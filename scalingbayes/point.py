@@ -1,6 +1,5 @@
 """A point estimate: one best fit, and how many searches found it."""
 
-import math
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes.allocation import budget_amid, exponents, require_allocation
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import format_number, format_table
+from scalingbayes.given import beside_budget, check_inputs, numbers, side_by_side
 from scalingbayes.inference import Optimum
 from scalingbayes.model import Model
 from scalingbayes.precision import precision, to_device
@@ -33,7 +33,8 @@ class PointEstimate:
     values
         Each parameter, in the table's units.
     log_density
-        The log likelihood, or posterior density, there; the target over its reference value.
+        The log likelihood, or posterior density, there; of the target on the scale on which it
+        scatters (log loss).
     searches
         A row a search: where it ended, its ``log_density``, and whether it ``converged``. Only the
         most promising are carried so far.
@@ -72,28 +73,41 @@ class PointEstimate:
         Raises
         ------
         InputError
-            If the law has no compute-optimal allocation, or the budget is not a positive number.
+            If the law has no compute-optimal allocation, lacks an input, or the budget is not a
+            positive number.
         """
         law = self.model.law
         require_allocation(law)
-        budget = float(budget_amid(law, self.model.reference) if compute is None else compute)
-        if not 0 < budget < math.inf:
-            raise InputError(f"compute must be a positive number of FLOPs; got {compute!r}.")
+        amid = budget_amid(law, self.model.reference)
+        budget = numbers("compute", amid if compute is None else compute).ravel()
+        if budget.size != 1:
+            raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
+        fixed = beside_budget(law, inputs)
         with precision("float64"):
             found = exponents(
                 law,
                 to_device(self.values, "float64"),
-                jnp.asarray([budget]),
-                to_device(inputs, "float64"),
+                jnp.asarray(budget),
+                to_device(fixed, "float64"),
             )
         return {name: float(value[0]) for name, value in found.items()}
 
     def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:
-        """Say what the law expects of runs with these inputs."""
+        """Say what the law expects of runs with these inputs; arrays are runs side by side.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, not one of the law's, or cannot be used.
+        """
         law = self.model.law
+        check_inputs(law, inputs)
+        given = side_by_side(
+            {name: numbers(name, inputs[name], each.domain) for name, each in law.inputs.items()}
+        )
         with precision("float64"):
-            given = to_device(inputs, "float64")
-            return np.asarray(law(given, to_device(self.values, "float64")))
+            there = to_device(given, "float64")
+            return np.asarray(law(there, to_device(self.values, "float64")))
 
     def __repr__(self) -> str:
         table = pd.DataFrame({"value": self.values}).rename_axis("parameter")

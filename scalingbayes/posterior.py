@@ -17,7 +17,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, exponents, optimum, require_allocation
 from scalingbayes.density import LogDensity
-from scalingbayes.domains import POSITIVE, Domain
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import (
     SAMPLE_DIMS,
@@ -28,6 +27,7 @@ from scalingbayes.estimates import (
     format_table,
     interval_columns,
 )
+from scalingbayes.given import beside_budget, check_inputs, numbers, side_by_side
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model
@@ -184,7 +184,7 @@ class Posterior:
         """
         require_allocation(self.law)
         amid = budget_amid(self.law, self.record["reference"])
-        budgets = _numbers("compute", amid if compute is None else compute).ravel()
+        budgets = numbers("compute", amid if compute is None else compute).ravel()
         draws = self._per_budget(exponents, budgets, inputs)
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
@@ -213,7 +213,7 @@ class Posterior:
             positive number.
         """
         require_allocation(self.law)
-        budgets = _numbers("compute", compute).ravel()
+        budgets = numbers("compute", compute).ravel()
         draws = self._per_budget(optimum, budgets, inputs)
         size, flops = self.law.budget.size, self.law.budget.flops
         cost = "6 N D" if size == "params" else f"{flops:g} {size} tokens"
@@ -243,11 +243,7 @@ class Posterior:
             If an input is missing, not one of the law's, or cannot be used.
         """
         law = self.law
-        if set(inputs) != set(law.inputs):
-            raise InputError(
-                f"Law {law.name!r} predicts from {' and '.join(law.inputs)}; "
-                f"got {', '.join(inputs) or 'nothing'}."
-            )
+        check_inputs(law, inputs)
         chained: dict[str, Estimate] = {}
         given: dict[str, np.ndarray] = {}
         for name, each in law.inputs.items():
@@ -255,7 +251,7 @@ class Posterior:
             if isinstance(value, Estimate):
                 chained[name] = value
             else:
-                given[name] = _numbers(name, value, each.domain)
+                given[name] = numbers(name, value, each.domain)
         index: dict[str, np.ndarray] = {}
         points: dict[str, np.ndarray] = {}
         verdict = self.verdict
@@ -263,24 +259,19 @@ class Posterior:
             points[name], runs = self._paired(name, estimate, seed)
             index |= runs
             verdict = estimate.verdict if verdict.passed else verdict
-        try:
-            flat = dict(
-                zip(given, map(np.ravel, np.broadcast_arrays(*given.values())), strict=True)
-            )
-            shape = np.broadcast_shapes(*(x.shape[-1:] for x in (*points.values(), *flat.values())))
-        except ValueError as error:
-            shapes = {n: x.shape for n, x in given.items()} | {
-                n: x.shape[-1:] for n, x in points.items()
-            }
-            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise InputError(f"Inputs must have shapes that broadcast; got {listed}.") from error
+        flat = side_by_side(given)
         points |= flat
-        index |= flat
-        index = {name: np.broadcast_to(x, shape) for name, x in index.items()}
+        index = side_by_side(index | flat)
         with precision("float64"):
             values = to_device(self.values, "float64")
             found = predict(
-                law, self.noise, values, to_device(points, "float64"), seed, self._stream
+                law,
+                self.noise,
+                values,
+                to_device(points, "float64"),
+                to_device(self.record["reference"], "float64"),
+                seed,
+                self._stream,
             )
         rows = pd.MultiIndex.from_arrays(list(index.values()), names=list(index))
         coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
@@ -325,20 +316,10 @@ class Posterior:
         self, function: Any, budgets: Float[np.ndarray, " budgets"], inputs: Mapping[str, float]
     ) -> xr.Dataset:
         law = self.law
-        others = {n: x for n, x in law.inputs.items() if n not in (law.budget.size, "tokens")}
-        if set(inputs) != set(others):
-            raise InputError(
-                f"Law {law.name!r} also reads {', '.join(others) or 'nothing'}: give "
-                f"{', '.join(f'{name}=...' for name in others) or 'compute only'}; "
-                f"got {', '.join(inputs) or 'none'}."
-            )
-        fixed = {n: _numbers(n, inputs[n], x.domain) for n, x in others.items()}
-        for name, numbers in fixed.items():
-            if numbers.size != 1:
-                raise InputError(f"{name} must be one number; got {inputs[name]!r}.")
+        fixed = beside_budget(law, inputs)
         with precision("float64"):
             values = to_device(self.values, "float64")
-            scalars = to_device({n: x.reshape(()) for n, x in fixed.items()}, "float64")
+            scalars = to_device(fixed, "float64")
             found = function(law, values, jnp.asarray(budgets), scalars)
         for values in found.values():
             if lost := int((~np.isfinite(values)).any(axis=(0, 1)).sum()):
@@ -418,7 +399,7 @@ def load(
         raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
     record = json.loads(tree.attrs[_ATTRIBUTE])
     known = get_law(law or record["law"])
-    found = known, get_noise(noise or record["noise"], known.target)
+    found = known, get_noise(noise or record["noise"], known)
     names = [*found[0].parameters, *found[1].parameters]
     if found[0].equation != record["equation"] or set(names) != set(record["priors"]):
         raise InputError(
@@ -485,15 +466,3 @@ def _record(
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")}
-
-
-def _numbers(
-    name: str, values: ArrayLike | Sequence[float], domain: Domain = POSITIVE
-) -> Float[np.ndarray, "..."]:
-    try:
-        numbers = np.atleast_1d(np.asarray(values, float))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must be numbers, each {domain.name}; got {values!r}.") from error
-    if numbers.size == 0 or not np.all(np.isfinite(numbers)) or np.any(domain.excludes(numbers)):
-        raise InputError(f"{name} must be finite numbers, each {domain.name}; got {values!r}.")
-    return numbers

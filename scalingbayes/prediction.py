@@ -15,6 +15,7 @@ def predict(
     noise: Noise,
     values: dict[str, Float[Array, "*draws"]],
     inputs: dict[str, Float[Array, "*#draws points"]],
+    reference: dict[str, Float[Array, ""]],
     seed: Int[ArrayLike, ""],
     stream: Int[ArrayLike, ""],
 ) -> dict[str, Float[Array, "*draws points"]]:
@@ -26,6 +27,8 @@ def predict(
         What was fitted, and draws of its parameters.
     inputs
         The runs.
+    reference
+        The reference value of each input.
     seed, stream
         Two numbers that the noise comes from. Posteriors whose predictions are combined need
         streams of their own.
@@ -38,6 +41,7 @@ def predict(
     """
     values = {name: value[..., None] for name, value in values.items()}
     expected = law(inputs, values)
-    distribution = noise(expected, values)
+    ratios = {name: x / reference[name] for name, x in inputs.items()}
+    distribution = noise(expected, values, ratios)
     key = jax.random.fold_in(jax.random.key(seed), stream)
     return {"expected": expected, "observed": distribution.sample(key)}

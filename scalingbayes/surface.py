@@ -213,7 +213,9 @@ def _evaluate(
                     i = step * _ROWS_AT_ONCE + row
                     inputs = {name: x[i] for name, x in density.inputs.items()}
                     location = density.noise.scale.link(density.law(inputs, here))
-                    each = density.noise.about(location, here).log_prob(observed[i])
+                    error = None if density.errors is None else density.errors[i]
+                    scatter = density.noise.about(location, here, inputs, error)
+                    each = scatter.log_prob(observed[i])
                     total += density.weights[i] * each
                 return total
 

@@ -179,6 +179,13 @@ def test_a_fit_that_failed_is_named(posts):
     assert "failed" in repr(mixed.exponents())
 
 
+def test_names_may_be_of_mixed_types(small):
+    posts = sb.fit_many({1: small["table 0"], "b": small["table 1"]}, engine="laplace", draws=200)
+    frame = posts.summary(kind="hdi")
+    assert list(frame.index.get_level_values("fit").unique()) == [1, "b"]
+    assert (frame["hdi90_lb"] < frame["hdi90_ub"]).all()
+
+
 def test_names_may_be_tuples(posts):
     names = [("c4", "small"), ("c4", "large"), ("pile", "small"), ("pile", "large"), ("pile", 3)]
     facts = [{"pareto_k": 0.1, "effective_draws": 500.0}] * 5
@@ -256,6 +263,7 @@ def test_a_table_is_split_by_a_column(small):
         (lambda t: sb.fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
         (lambda t: sb.fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),
         (lambda t: sb.fit_many(t), "Table 'params': Expected a DataFrame"),
+        (lambda t: sb.fit_many(None), "tables must be several: a mapping"),
         (lambda t: sb.fit_many([]), "There are no tables: give at least one"),
         (lambda t: sb.fit_many([t], weights=[[1, 2]]), "Table 0: weights must be 12 finite"),
         (lambda t: sb.fit_many({"a": t}, weights={"b": t["loss"]}), "weights must have the same"),
@@ -279,6 +287,13 @@ def test_what_is_finished_is_not_done_again(small, sampled, tmp_path, monkeypatc
     assert second.verdicts == first.verdicts
     for name, each in second.items():
         assert each.tree.identical(first[name].tree)
+
+
+def test_a_folder_must_be_one(small, tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(sb.InputError, match=r"out must be a folder; .* is a file"):
+        sb.fit_many(small, out=path, **FEW)
 
 
 def test_another_batch_is_refused_its_folder(small, tmp_path):

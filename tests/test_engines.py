@@ -320,6 +320,33 @@ def test_a_point_says_what_it_is(hoffmann, runs):
     terms += hoffmann.values["B"] * inputs["tokens"] ** -beta
     expected = hoffmann.values["E"] + terms
     np.testing.assert_allclose(hoffmann.expected(**inputs), expected, rtol=1e-9)
+    of_lists = hoffmann.expected(params=list(inputs["params"]), tokens=list(inputs["tokens"]))
+    np.testing.assert_allclose(of_lists, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: p.expected(params=1e9), "predicts from params and tokens; got params"),
+        (lambda p: p.expected(params=1e9, tokens=1e9, epochs=2), "got params, tokens, epochs"),
+        (lambda p: p.expected(params=[1e9, -1], tokens=1e9), "params must be finite numbers"),
+        (lambda p: p.expected(params=[1e9, 2e9], tokens=[1, 2, 3]), "shapes that broadcast"),
+        (lambda p: p.exponents([1e20, 1e21]), "compute must be one number of FLOPs"),
+        (lambda p: p.exponents(-1), "compute must be finite numbers, each"),
+        (lambda p: p.exponents(unique_tokens=1e9), "also reads nothing: .* got unique_tokens"),
+    ],
+)
+def test_a_point_is_not_asked_for_what_it_cannot_say(hoffmann, call, message):
+    with pytest.raises(sb.InputError, match=message):
+        call(hoffmann)
+
+
+def test_the_log_density_of_a_point_is_of_log_losses(small_table):
+    found = sb.fit(small_table, engine="optimize", law="power_law")
+    values = found.values
+    residuals = np.log(small_table["loss"]) - np.log(found.expected(params=small_table["params"]))
+    oracle = stats.t(min(values["nu"], 1e3), scale=values["sigma"]).logpdf(residuals).sum()
+    assert found.log_density == pytest.approx(oracle, abs=1e-6)
 
 
 def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
@@ -373,8 +400,15 @@ GOOD |= {"alpha": [0.3, 0.3], "beta": [0.3, 0.3]}
             {"starts": {**GOOD, "gamma": [1.0, 1.0]}},
             "a column for each parameter of law 'chinchilla', E, A, B, alpha, beta; .*gamma",
         ),
+        ({"starts": dict.fromkeys(GOOD, 1.8)}, "starts must be columns of one length"),
+        ({"starts": GOOD | {"E": [1.8]}}, "starts must be columns of one length"),
+        ({"starts": {name: [] for name in GOOD}}, "starts has no rows"),
+        ({"starts": GOOD | {"E": ["a", "b"]}}, "starts must be numbers"),
         ({"starts": {"E": [1.8]}}, "starts must have a column for each .*; these have E"),
-        ({"starts": GOOD | {"alpha": [0.3, -1.0]}}, "starts, row 2: .* is no point"),
+        (
+            {"starts": GOOD | {"alpha": [0.3, -1.0]}},
+            "starts, row 2: E 1.8, .*alpha -1.* is no point",
+        ),
         ({"starts": GOOD | {"E": [np.nan, 1.8]}}, "starts, row 1: .* is no point"),
         ({"law": "power_law", "starts": "hoffmann"}, "each parameter of law 'power_law', E, A, al"),
     ],

@@ -49,10 +49,10 @@ def simulate(law, rng, count=200):
     with precision("float64"):
         truth = {name: float(value) for name, value in place(law, numbers, reference).items()}
         expected = law(*jax.tree.map(jnp.asarray, (inputs, truth)))
-        noise = get_noise("student_t", law.target)
+        noise = get_noise("student_t", law)
         sigma = 0.01 * (reference[law.target.column] if law.target.scale == "plain" else 1.0)
         spread = {"sigma": jnp.asarray(sigma), "nu": jnp.asarray(5.0)}
-        observed = noise(expected, spread).sample(jax.random.key(1))
+        observed = noise(expected, spread, inputs).sample(jax.random.key(1))
     return truth, {**inputs, law.target.column: np.asarray(observed)}
 
 

@@ -84,8 +84,8 @@ def linear_form(law: Law) -> LinearForm:
             )
             return LinearForm(terms, exponents, tuple(needs))
     raise InputError(
-        f"Law {law.name!r}, {law.equation}, is not linear in terms of its own once its exponents "
-        f"are given: a grid of exponents needs such a law, for instance 'chinchilla'. Engines "
+        f"Law {law.name!r}, {law.equation}, declares no terms that it is linear in once its "
+        f"exponents are given: a grid of exponents needs them, as 'chinchilla' has. Engines "
         f"'nuts' and 'laplace' and evaluate_grid take any law."
     )
 

@@ -113,6 +113,19 @@ class Optimize:
             top = int(np.nanargmax(log_density))
         return Optimum(point[top], float(log_density[top]), table)
 
+    @staticmethod
+    def _table(starts: Any) -> pd.DataFrame:
+        try:
+            table = pd.DataFrame(starts)
+        except ValueError as error:
+            raise InputError(
+                f"starts must be columns of one length, a list of values for each parameter: "
+                f"{error}."
+            ) from error
+        if table.empty:
+            raise InputError("starts has no rows: give at least one point to start from.")
+        return table
+
     def _starts(
         self, density: LogDensity, seed: int, dtype: str
     ) -> Float[np.ndarray, "starts dim"]:
@@ -125,7 +138,7 @@ class Optimize:
             grid = list(itertools.product(*HOFFMANN_STARTS.values()))
             table = pd.DataFrame(grid, columns=list(HOFFMANN_STARTS))
         else:
-            table = pd.DataFrame(self.starts)
+            table = self._table(self.starts)
         wanted = list(density.law.parameters)
         if set(table.columns) != set(wanted):
             raise InputError(
@@ -134,14 +147,19 @@ class Optimize:
             )
         of_noise = density.in_units(jnp.asarray(center))
         spread = {name: float(of_noise[name]) for name in density.noise.parameters}
-        columns = {name: table[name].to_numpy(float) for name in wanted}
+        try:
+            columns = {name: table[name].to_numpy(float) for name in wanted}
+        except (TypeError, ValueError) as error:
+            raise InputError(f"starts must be numbers: {error}.") from error
         given = columns | {name: np.full(len(table), value) for name, value in spread.items()}
         points = np.asarray(jax.vmap(density.from_units)(to_device(given, dtype)))
         if not np.all(np.isfinite(points)):
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError(
-                f"starts, row {row + 1}: {dict(table.iloc[row])} is no point that law "
-                f"{density.law.name!r} can have: give values within its parameters' ranges."
+                f"starts, row {row + 1}: "
+                f"{', '.join(f'{name} {columns[name][row]:g}' for name in wanted)} is no point "
+                f"that law {density.law.name!r} can have: give values within its parameters' "
+                f"ranges."
             )
         return points
 

@@ -3,8 +3,10 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.domains import POSITIVE, Domain
@@ -23,6 +25,14 @@ def power(base: Float[ArrayLike, "*#shape"], exponent: Float[ArrayLike, "*#shape
     sampler's loop: twice as fast there as ``base ** exponent``.
     """
     return jnp.exp(exponent * jnp.log(base))
+
+
+def _real(values: Any) -> Any:
+    """Take counts as real numbers: JAX would cut tokens above 2**31 short."""
+    whole = isinstance(values, (int, np.integer, np.ndarray)) and np.issubdtype(
+        np.asarray(values).dtype, np.integer
+    )
+    return np.asarray(values, float) if whole else values
 
 
 def signed(
@@ -220,10 +230,10 @@ class Law:
         signature = inspect.signature(self.function).parameters.values()
         return tuple(argument.name for argument in signature if argument.kind is kind)
 
-    def __call__(self, inputs: Mapping[str, Array], values: Mapping[str, Array]) -> Array:
+    def __call__(self, inputs: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> Array:
         """Evaluate the law; ``inputs`` and ``values`` may hold more than it needs."""
         return self.function(
-            *(inputs[name] for name in self.inputs),
+            *(_real(inputs[name]) for name in self.inputs),
             **{name: values[name] for name in self.parameters},
         )
 
