@@ -6,8 +6,8 @@
 >>> post.exponents()  # doctest: +SKIP
 """
 
-from scalingbayes import datasets
-from scalingbayes.batch import fit_many
+from scalingbayes import datasets, folds
+from scalingbayes.batch import fit_many, refit
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -48,11 +48,13 @@ __all__ = [
     "family",
     "fit",
     "fit_many",
+    "folds",
     "law",
     "laws",
     "load",
     "profile_grid",
     "progress_bar",
     "read_runs",
+    "refit",
     "register",
 ]

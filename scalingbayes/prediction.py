@@ -3,10 +3,16 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.laws import Law
 from scalingbayes.noise import Noise
+from scalingbayes.precision import precision, to_device
+
+_POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -41,3 +47,46 @@ def predict(
     distribution = noise(expected, values)
     key = jax.random.fold_in(jax.random.key(seed), stream)
     return {"expected": expected, "observed": distribution.sample(key)}
+
+
+def log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[np.ndarray, "*draws"]],
+    inputs: dict[str, Float[np.ndarray, " points"]],
+    observed: Float[np.ndarray, " points"],
+) -> Float[np.ndarray, " points"]:
+    """Compute the log predictive density of each of some runs: of its target, in its own unit.
+
+    It is the logarithm of the mean over the draws of the density of what was observed.
+
+    Parameters
+    ----------
+    law, noise, values
+        What was fitted, and draws of its parameters.
+    inputs, observed
+        The runs, and the target that each reached.
+    """
+    count = len(observed)
+    padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
+    found = []
+    with precision("float64"):
+        draws = to_device(values, "float64")
+        for first in range(0, padded, _POINTS_AT_ONCE):
+            rows = np.arange(first, first + _POINTS_AT_ONCE) % count
+            block = to_device({name: x[rows] for name, x in inputs.items()}, "float64")
+            found.append(_log_predictive(law, noise, draws, block, jnp.asarray(observed[rows])))
+        return np.concatenate([np.asarray(each) for each in found])[:count]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws"]],
+    inputs: dict[str, Float[Array, " points"]],
+    observed: Float[Array, " points"],
+) -> Float[Array, " points"]:
+    values = {name: value.reshape(-1, 1) for name, value in values.items()}
+    log_density = noise(law(inputs, values), values).log_prob(observed)
+    return logsumexp(log_density, axis=0) - jnp.log(log_density.shape[0])
