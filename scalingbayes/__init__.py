@@ -8,6 +8,7 @@
 
 from scalingbayes import datasets, folds
 from scalingbayes.batch import fit_many, refit
+from scalingbayes.comparison import Comparison, compare
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -27,6 +28,7 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Comparison",
     "Domain",
     "Estimate",
     "Input",
@@ -43,6 +45,7 @@ __all__ = [
     "Sum",
     "Target",
     "build_model",
+    "compare",
     "datasets",
     "evaluate_grid",
     "family",
