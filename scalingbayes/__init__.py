@@ -7,6 +7,7 @@
 """
 
 from scalingbayes import datasets, folds
+from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.comparison import Comparison, compare
 from scalingbayes.domains import Domain
@@ -28,6 +29,7 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Average",
     "Comparison",
     "Domain",
     "Estimate",
@@ -44,6 +46,7 @@ __all__ = [
     "Runs",
     "Sum",
     "Target",
+    "average",
     "build_model",
     "compare",
     "datasets",
