@@ -6,8 +6,10 @@
 >>> post.exponents()  # doctest: +SKIP
 """
 
-from scalingbayes import datasets
-from scalingbayes.batch import fit_many
+from scalingbayes import datasets, folds
+from scalingbayes.average import Average, average
+from scalingbayes.batch import fit_many, refit
+from scalingbayes.comparison import Comparison, compare
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -27,6 +29,8 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Average",
+    "Comparison",
     "Domain",
     "Estimate",
     "Input",
@@ -42,17 +46,21 @@ __all__ = [
     "Runs",
     "Sum",
     "Target",
+    "average",
     "build_model",
+    "compare",
     "datasets",
     "evaluate_grid",
     "family",
     "fit",
     "fit_many",
+    "folds",
     "law",
     "laws",
     "load",
     "profile_grid",
     "progress_bar",
     "read_runs",
+    "refit",
     "register",
 ]

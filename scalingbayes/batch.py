@@ -20,6 +20,8 @@ from scalingbayes.inference import Draws, Optimize, Progress, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model, build_model, padded_length
 from scalingbayes.noise import Noise
+from scalingbayes.parameters import recorded_priors
+from scalingbayes.posterior import Posterior
 from scalingbayes.posteriors import Posteriors
 from scalingbayes.precision import default_dtype
 from scalingbayes.runs import Table, as_runs
@@ -115,6 +117,47 @@ def fit_many(
         batch.open(_fingerprint(models, records))
     draws = batch.run(runner, dtype, progress or silent)
     return Posteriors(models, draws, records)
+
+
+def refit(
+    post: Posterior,
+    weights: Mapping[Any, Float[np.ndarray, " runs"]],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Posteriors:
+    """Fit again what a posterior was fitted to, with other weights of its runs.
+
+    Parameters
+    ----------
+    post
+        A posterior, perhaps one that was loaded: law, noise, table, priors, engine and its settings
+        are taken from it.
+    weights
+        For each fit how much each of ``post.runs`` counts.
+    seed
+        Seed of all that is random.
+    progress
+        Called with the part of the fits that is done.
+
+    Raises
+    ------
+    InputError
+        If the posterior does not hold its table, or the weights leave too few runs.
+    """
+    record = post.record
+    return fit_many(
+        dict.fromkeys(weights, post.runs),
+        post.law,
+        noise=post.noise,
+        priors=recorded_priors(record["priors"]),
+        weights=weights,
+        engine=record["engine"],
+        seed=seed,
+        dtype=record["dtype"],
+        progress=progress,
+        **record["options"],
+    )
 
 
 class _Batch:

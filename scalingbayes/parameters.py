@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+from numpyro import distributions
 from numpyro.distributions import (
     Cauchy,
     Delta,
@@ -238,6 +239,28 @@ def resolve_priors(
         else _prior(parameter.prior)
         for name, parameter in parameters.items()
     }
+
+
+def recorded_priors(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Distribution]:
+    """Read back the priors that a user gave from what :meth:`Prior.as_record` wrote of all.
+
+    Raises
+    ------
+    InputError
+        If one is of a family that numpyro does not have.
+    """
+    found = {}
+    for name, record in records.items():
+        if record["at_reference"]:
+            continue  # a default
+        family = getattr(distributions, record["family"], None)
+        if family is None:
+            raise InputError(
+                f"The prior of {name!r} was a {record['family']}, which numpyro does not have: "
+                f"the fit cannot be repeated from its record."
+            )
+        found[name] = family(**record["hyperparameters"])
+    return found
 
 
 def _prior(distribution: Distribution, **how: bool) -> Prior:

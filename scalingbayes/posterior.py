@@ -1,6 +1,7 @@
 """The posterior: draws of a law's parameters, and what they say of themselves."""
 
 import json
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property, partial
@@ -17,7 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, exponents, optimum, require_allocation
 from scalingbayes.density import LogDensity
-from scalingbayes.errors import InputError
+from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import (
     SAMPLE_DIMS,
     Estimate,
@@ -34,6 +35,7 @@ from scalingbayes.model import Model
 from scalingbayes.noise import Noise, get_noise
 from scalingbayes.precision import precision, to_device
 from scalingbayes.prediction import predict
+from scalingbayes.runs import Runs
 from scalingbayes.storage import written_whole
 from scalingbayes.verdict import Verdict, judge
 
@@ -50,9 +52,9 @@ class Posterior:
     tree
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the table's units, with
         dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
-        run's target; left out where it would not fit memory), ``observed_data`` and
-        ``constant_data``; runs of weight 0 are in none of these. Its attribute ``scalingbayes``
-        says, as JSON, what was run.
+        run's target; left out where it would not fit memory), ``observed_data``,
+        ``constant_data`` and ``table``, with all columns; runs of weight 0 are in none of these.
+        Its attribute ``scalingbayes`` says, as JSON, what was run.
     law, noise
         What was fitted.
     """
@@ -96,6 +98,7 @@ class Posterior:
             "sample_stats": _dataset(draws.stats, SAMPLE_DIMS, coords),
             "observed_data": _dataset({target: model.observed[counted]}, ("run",), rows),
             "constant_data": _dataset(constant, ("run",), rows),
+            "table": _pack(model.runs.frame[counted], rows),
         }
         if pointwise:
             # The density of the target in the table's unit, not over its reference value.
@@ -120,6 +123,26 @@ class Posterior:
         """Draws of each parameter, in the table's units."""
         posterior = self.tree["posterior"].to_dataset()
         return {str(name): array.to_numpy() for name, array in posterior.items()}
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The table that was fitted, without runs of weight 0.
+
+        Raises
+        ------
+        InputError
+            If the posterior was saved before tables were kept.
+        """
+        if "table" not in self.tree:
+            raise InputError("This posterior was saved without its table: fit it again.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # it was warned of when it came
+            return Runs(_unpack(self.tree["table"].to_dataset()), name=self.record["data"]["name"])
+
+    @property
+    def weights(self) -> Float[np.ndarray, " runs"]:
+        """How much each of the runs counts."""
+        return self.tree["constant_data"]["weights"].to_numpy()
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -438,6 +461,38 @@ def _dataset(
 ) -> xr.Dataset:
     variables = {name: (tuple(dims), np.asarray(values)) for name, values in arrays.items()}
     return xr.Dataset(variables, coords=coords)
+
+
+def _pack(frame: pd.DataFrame, rows: Mapping[str, Any]) -> xr.Dataset:
+    """Write a table as netCDF can hold it.
+
+    Columns are numbered, since their names may be anything: ``run``, or ``loss/byte``. What is not
+    a number is text, empty where it is missing.
+    """
+    columns = {}
+    for number, (name, values) in enumerate(frame.items()):
+        if isinstance(values.dtype, np.dtype) and values.dtype.kind in "biuf":
+            array = values.to_numpy()
+        else:
+            missing = values.isna()
+            array = np.array(
+                ["" if m else str(x) for m, x in zip(missing, values, strict=True)], object
+            )
+        columns[f"column_{number}"] = (("run",), array, {"name": str(name)})
+    return xr.Dataset(columns, coords=rows)
+
+
+def _unpack(table: xr.Dataset) -> pd.DataFrame:
+    """Invert :func:`_pack`."""
+    columns = {}
+    for number in range(len(table.data_vars)):  # a file may give them in another order
+        column = table[f"column_{number}"]
+        values = column.to_numpy()
+        text = values.dtype.kind not in "biuf"
+        columns[column.attrs["name"]] = (
+            pd.Series(values.astype(object)).replace("", None) if text else values
+        )
+    return pd.DataFrame(columns)
 
 
 def _record(

@@ -1,12 +1,19 @@
 """What runs that have not been trained would reach."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.laws import Law
 from scalingbayes.noise import Noise
+from scalingbayes.precision import precision, to_device
+
+_POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -45,3 +52,56 @@ def predict(
     distribution = noise(expected, values, ratios)
     key = jax.random.fold_in(jax.random.key(seed), stream)
     return {"expected": expected, "observed": distribution.sample(key)}
+
+
+def log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[np.ndarray, "*draws"]],
+    inputs: dict[str, Float[np.ndarray, " points"]],
+    observed: Float[np.ndarray, " points"],
+    reference: Mapping[str, float],
+    errors: Float[np.ndarray, " points"] | None = None,
+) -> Float[np.ndarray, " points"]:
+    """Compute the log predictive density of each of some runs: of its target, in its own unit.
+
+    It is the logarithm of the mean over the draws of the density of what was observed.
+
+    Parameters
+    ----------
+    law, noise, values
+        What was fitted, and draws of its parameters.
+    inputs, observed
+        The runs, and the target that each reached.
+    reference
+        The reference value of each input.
+    errors
+        Known standard errors of the targets, on the scale on which they scatter.
+    """
+    count = len(observed)
+    padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
+    found = []
+    with precision("float64"):
+        draws, there = to_device((values, dict(reference)), "float64")
+        for first in range(0, padded, _POINTS_AT_ONCE):
+            rows = np.arange(first, first + _POINTS_AT_ONCE) % count
+            own = ({n: x[rows] for n, x in inputs.items()}, observed[rows])
+            block = to_device((*own, None if errors is None else errors[rows]), "float64")
+            found.append(_log_predictive(law, noise, draws, there, *block))
+        return np.concatenate([np.asarray(each) for each in found])[:count]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws"]],
+    reference: dict[str, Float[Array, ""]],
+    inputs: dict[str, Float[Array, " points"]],
+    observed: Float[Array, " points"],
+    errors: Float[Array, " points"] | None,
+) -> Float[Array, " points"]:
+    values = {name: value.reshape(-1, 1) for name, value in values.items()}
+    ratios = {name: x / reference[name] for name, x in inputs.items()}
+    log_density = noise(law(inputs, values), values, ratios, errors).log_prob(observed)
+    return logsumexp(log_density, axis=0) - jnp.log(log_density.shape[0])

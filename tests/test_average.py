@@ -1,0 +1,127 @@
+"""Laws averaged: against the mixture that NumPy makes of their draws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from simulation import simulate
+
+import scalingbayes as sb
+from scalingbayes.average import apportion
+
+WEIGHTS = {"chinchilla": 0.25, "coupled": 0.75, "spare": 0.0}
+
+
+@pytest.fixture(scope="module")
+def posts():
+    runs = sb.Runs(simulate(np.random.default_rng(11), 60, sigma=0.02))
+    names = ("chinchilla", "coupled")
+    found = {name: sb.fit(runs, name, engine="laplace", draws=2000) for name in names}
+    return {**found, "spare": sb.fit(runs, engine="laplace", draws=2000, seed=1)}
+
+
+@pytest.fixture(scope="module")
+def mixed(posts):
+    return sb.average(posts, WEIGHTS, seed=5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6).filter(lambda w: sum(w) > 0.01))
+def test_draws_are_shared_out_in_whole_numbers(weights):
+    weights = np.array(weights)
+    counts = apportion(weights, 1000)
+    assert counts.sum() == 1000
+    assert (np.abs(counts - 1000 * weights / weights.sum()) < 1).all()
+    assert (counts[weights == 0] == 0).all()
+
+
+def of_all(posts, quantity):
+    """Draws of each law that is in the mixture."""
+    return {name: quantity(posts[name]) for name in ("chinchilla", "coupled")}
+
+
+@pytest.mark.parametrize(
+    ("ask", "name"),
+    [
+        (lambda post: post.exponents(), "a"),
+        (lambda post: post.exponents([1e22]), "b"),
+        (lambda post: post.allocate(1e24), "params"),
+        (lambda post: post.predict(params=7e10, tokens=1.4e12), "observed"),
+    ],
+)
+def test_intervals_are_the_mixtures(posts, mixed, ask, name):
+    estimate = ask(mixed)
+    assert dict(estimate.draws.sizes)["draw"] == 2000
+    lower, upper = estimate.interval(0.8)[name].to_numpy().ravel()
+    draws = of_all(posts, lambda post: ask(post).draws[name].to_numpy().ravel())
+    for bound, tail in ((lower, 0.1), (upper, 0.9)):
+        below = sum(WEIGHTS[law] * (x < bound).mean() for law, x in draws.items())
+        # A share of 2,000 draws has an sd of 0.0067; the laws' own draws are all taken of it.
+        assert below == pytest.approx(tail, abs=4 * 0.0067)
+    # Every draw is one of a law's, in proportion.
+    values = estimate.draws[name].to_numpy().ravel()
+    for law, x in draws.items():
+        assert np.isin(values, x).sum() == pytest.approx(2000 * WEIGHTS[law], abs=1)
+
+
+def test_the_seed_decides(posts, mixed):
+    again = sb.average(posts, WEIGHTS, seed=5).exponents().draws
+    assert again.identical(mixed.exponents().draws)
+    other = sb.average(posts, WEIGHTS, seed=6).exponents().draws
+    assert not np.array_equal(other["a"], again["a"])
+
+
+def test_shared_parameters_are_summarised(posts, mixed):
+    summary = mixed.summary(0.5)
+    assert {"E", "alpha", "sigma"} <= set(summary.index)
+    assert not {"k", "A"} & set(summary.index)  # A of the one is not the A of the other
+    pooled = of_all(posts, lambda post: post.values["E"].mean())
+    expected = sum(WEIGHTS[law] * mean for law, mean in pooled.items())
+    assert summary.loc["E", "median"] == pytest.approx(expected, rel=0.1)
+    assert summary.attrs["verdict"] == mixed.verdict.word
+    assert "eti50_lb" in summary
+
+
+def test_it_says_what_it_is_made_of(mixed):
+    assert repr(mixed).startswith("Average of 2 laws: chinchilla 25%, coupled 75%")
+    assert "chinchilla 25%, coupled 75%" in repr(mixed.exponents())
+    assert list(mixed.posteriors) == ["chinchilla", "coupled"]
+    assert mixed.weights == WEIGHTS
+
+
+def test_a_comparison_gives_weights(posts):
+    comparison = sb.compare(posts)
+    by_comparison, by_default = sb.average(posts, comparison), sb.average(posts)
+    assert by_comparison.weights == pytest.approx(comparison.weights)
+    assert by_default.weights == pytest.approx(comparison.weights)
+    assert sum(by_comparison.weights.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"chinchilla": 1.0}, "for 'chinchilla', 'coupled', 'spare'; got 'chinchilla'"),
+        (3, "weights must be numbers by name"),
+        (dict.fromkeys(WEIGHTS, 0.0), "not all 0"),
+        ({**WEIGHTS, "spare": -1.0}, "finite numbers of 0 or more"),
+        ({**WEIGHTS, "spare": np.nan}, "finite numbers of 0 or more"),
+        ({**WEIGHTS, "spare": "much"}, "finite numbers of 0 or more"),
+    ],
+)
+def test_weights_that_are_none_are_refused(posts, weights, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.average(posts, weights)
+
+
+def test_laws_that_do_not_answer_alike_are_named(posts):
+    runs = posts["chinchilla"].runs
+    law = "power_law(x=compute)"
+    both = {"chinchilla": posts["chinchilla"], law: sb.fit(runs, law, engine="laplace", draws=2000)}
+    half = sb.average(both, dict.fromkeys(both, 0.5))
+    with pytest.raises(sb.InputError, match=r"power_law\(x=compute\) do not divide compute"):
+        half.allocate(1e24)
+    with pytest.raises(sb.InputError, match=r"must read the same inputs.*compute"):
+        half.predict(params=1e9, tokens=1e10)
+    with pytest.raises(sb.InputError, match=r"None of .* reads 'unique_tokens'"):
+        sb.average(posts, WEIGHTS).exponents(unique_tokens=1e9)
+    with pytest.raises(sb.InputError, match="Give posteriors by name"):
+        sb.average([])

@@ -1,0 +1,330 @@
+"""Laws compared: against ArviZ, SciPy, refits by hand and laws that are known."""
+
+import json
+
+import arviz_stats
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+
+import scalingbayes as sb
+from scalingbayes.comparison import Comparison
+from scalingbayes.parameters import recorded_priors
+from scalingbayes.prediction import log_predictive
+from scalingbayes.verdict import Check, Verdict
+
+QUICK = {"engine": "laplace", "draws": 2000}
+
+
+def coupled_runs(rng, rows=60, k=0.6, sigma=0.003):
+    """Runs of a law that is not separable, in four sweeps."""
+    params = 10 ** rng.uniform(7, 10, rows)
+    tokens = 10 ** rng.uniform(9, 12, rows)
+    term = (406.4 / params**0.34 + 410.7 / tokens**0.28) ** k
+    loss = (1.69 + term) * np.exp(sigma * rng.standard_t(5.0, rows))
+    sweeps = [f"sweep {number}" for number in np.arange(rows) % 4]
+    return sb.Runs({"params": params, "tokens": tokens, "loss": loss, "sweep": sweeps})
+
+
+@pytest.fixture(scope="module")
+def table():
+    return coupled_runs(np.random.default_rng(6))
+
+
+@pytest.fixture(scope="module")
+def posts(table):
+    names = ("chinchilla", "coupled")
+    return {name: sb.fit(table, name, seed=3, **QUICK) for name in names}
+
+
+@pytest.fixture(scope="module")
+def loo(posts):
+    return sb.compare(posts)
+
+
+@pytest.fixture(scope="module")
+def by_sweep(posts):
+    return sb.compare(posts, by="sweep", seed=4)
+
+
+def density_by_scipy(post, runs, rows):
+    """Log density of each draw and run; shape (draws, rows)."""
+    v = {name: x.ravel()[:, None] for name, x in post.values.items()}
+    params, tokens, loss = (runs.column(c)[rows] for c in ("params", "tokens", "loss"))
+    inner = v["A"] / params ** v["alpha"] + v["B"] / tokens ** v["beta"]
+    expected = v["E"] + inner ** v.get("k", 1.0)
+    log_density = stats.t.logpdf(np.log(loss), v["nu"], loc=np.log(expected), scale=v["sigma"])
+    return log_density - np.log(loss)
+
+
+def mean_density(log_density):
+    """Log of the mean density over draws, and its Monte Carlo error."""
+    elpd = logsumexp(log_density, axis=0) - np.log(len(log_density))
+    relative = np.exp(log_density - elpd)
+    # Draws of laplace are resampled by weights: worth a half of as many.
+    return elpd, relative.std(axis=0) / np.sqrt(len(log_density) / 2)
+
+
+def test_predictive_densities_are_scipys(posts, table):
+    rows = np.arange(60).repeat(2)  # more than are computed at once
+    for post in posts.values():
+        inputs = {name: table.column(name)[rows] for name in ("params", "tokens")}
+        observed = table.column("loss")[rows]
+        found = log_predictive(post.law, post.noise, post.values, inputs, observed)
+        expected, _ = mean_density(density_by_scipy(post, table, rows))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_the_law_that_made_the_runs_is_preferred(loo, by_sweep):
+    for comparison in (loo, by_sweep):
+        assert list(comparison.table.index) == ["coupled", "chinchilla"]
+        assert comparison.verdict.startswith("coupled is preferred: its elpd is higher than chin")
+        assert comparison.checks.passed
+        assert comparison.table.attrs["verdict"] == "passed"
+        assert comparison.weights["coupled"] > 0.8
+        for text in (repr(comparison), comparison._repr_html_()):
+            assert "2 laws compared" in text
+            assert comparison.verdict in text
+            assert "FAILED" not in text
+
+
+def test_scores_and_weights_are_arvizs(posts, loo):
+    theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, round_to="none")
+    assert list(loo.table.columns)[: len(theirs.columns)] == list(theirs.columns)
+    assert list(loo.table.index) == list(theirs.index)
+    for column in ("elpd", "se", "elpd_diff", "p"):
+        np.testing.assert_allclose(loo.table[column], theirs[column], rtol=1e-9)
+    # ArviZ's se has n - 1 in it, its dse n; here both have n - 1.
+    np.testing.assert_allclose(loo.table["dse"], theirs["dse"] * np.sqrt(60 / 59), rtol=1e-9)
+    np.testing.assert_allclose(loo.table["weight"], theirs["weight"], atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["pseudo-bma", "bb-pseudo-bma"])
+def test_other_weights_are_arvizs(posts, method):
+    ours = sb.compare(posts, method=method)
+    theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, method=method)
+    np.testing.assert_allclose(ours.table["weight"], theirs["weight"], atol=0.01)
+    assert f"Weights by {method}" in ours.verdict
+
+
+def test_stacking_has_the_best_mean_score(by_sweep):
+    densities = np.exp(by_sweep.pointwise[by_sweep.table.index].to_numpy())
+
+    def score(weight):
+        return np.log(densities @ [weight, 1 - weight]).sum()
+
+    grid = np.linspace(0, 1, 1001)
+    best = max(score(weight) for weight in grid)
+    assert score(by_sweep.table["weight"].iloc[0]) > best - 1e-3
+
+
+def test_folds_are_predicted_by_fits_without_them(posts, table, by_sweep, tmp_path):
+    post = posts["coupled"]
+    labels = table.labels("sweep")
+    assert list(by_sweep.pointwise.index.names) == ["fold", "run"]
+    rows = np.flatnonzero(labels == "sweep 2")
+    by_hand = sb.fit(table.filter(labels != "sweep 2"), post.law, seed=9, **QUICK)
+    expected, error = mean_density(density_by_scipy(by_hand, table, rows))
+    found = by_sweep.pointwise["coupled"].xs("sweep 2", level="fold")
+    assert list(found.index) == list(rows)
+    # Of 15 runs one is off by 4.5 standard errors once in 10,000 times.
+    assert (np.abs(found - expected) < 4.5 * np.sqrt(2) * error).all()
+
+
+def test_errors_are_over_folds(by_sweep):
+    sums = by_sweep.pointwise.groupby("fold").sum()
+    worse = by_sweep.table.loc["chinchilla"]
+    gaps = sums["chinchilla"] - sums["coupled"]
+    assert worse["elpd_diff"] == pytest.approx(gaps.sum())
+    assert worse["dse"] == pytest.approx(np.sqrt(4) * gaps.std())
+    assert worse["se"] == pytest.approx(np.sqrt(4) * sums["chinchilla"].std())
+    assert worse["p_worse"] == pytest.approx(stats.norm.cdf(-worse["elpd_diff"], 0, worse["dse"]))
+    assert "N < 100" in worse["diag_diff"]
+
+
+def test_files_are_compared_as_what_was_saved(posts, by_sweep, tmp_path):
+    loaded = {}
+    for name, post in posts.items():
+        post.save(tmp_path / f"{name}.nc")
+        loaded[name] = sb.load(tmp_path / f"{name}.nc")
+    again = sb.compare(loaded, by="sweep", seed=4)
+    pd.testing.assert_frame_equal(again.pointwise, by_sweep.pointwise, rtol=1e-6)
+
+
+def test_the_largest_runs_are_predicted_from_the_others(posts, table):
+    seen = []
+    found = sb.compare(posts, by="largest", progress=seen.append)
+    compute = table.column("compute")
+    rows = found.pointwise.index.get_level_values("run")
+    assert compute[rows].min() > np.delete(compute, rows).max()
+    assert f"the {len(rows)} runs of most compute left out" in repr(found)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_runs_that_weights_cannot_leave_out_are_refitted(table):
+    # A run far from the others, to which the law must bend.
+    frame = table.frame.drop(columns="compute")
+    law = 1.69 + (406.4 / 1e5**0.34 + 410.7 / 1e12**0.28) ** 0.6
+    frame.loc[0, ["params", "tokens", "loss"]] = [1e5, 1e12, law]
+    runs = sb.Runs(frame)
+    posts = {name: sb.fit(runs, name, seed=3, **QUICK) for name in ("chinchilla", "coupled")}
+    for post in posts.values():
+        with pytest.warns(UserWarning, match="Pareto"):
+            k = arviz_stats.loo(post.tree, pointwise=True).pareto_k.to_numpy()
+        np.testing.assert_array_equal(k > 0.7, np.arange(60) == 0)
+    found = sb.compare(posts)
+    assert "1 of 1 refits of chinchilla passed theirs" in str(found.checks)
+    without = sb.fit(runs, weights=1.0 * (np.arange(60) > 0), seed=8, **QUICK)
+    expected, error = mean_density(density_by_scipy(without, runs, np.array([0])))
+    assert abs(found.pointwise["chinchilla"].loc[0] - expected[0]) < 4 * np.sqrt(2) * error[0]
+
+
+@pytest.mark.slow
+def test_leaving_out_by_weights_is_leaving_out_by_refits(runs):
+    rows = runs.filter(np.arange(240) % 5 == 0)
+    posts = {name: sb.fit(rows, name, seed=1) for name in ("chinchilla", "coupled")}
+    found = sb.compare(posts)
+    for name, post in posts.items():
+        weights = {i: 1.0 * (np.arange(48) != i) for i in range(48)}
+        refits = sb.refit(post, weights, seed=2)
+        exact, errors = np.transpose(
+            [mean_density(density_by_scipy(refits[i], rows, np.array([i]))) for i in weights]
+        )[0]
+        theirs = found.pointwise[name].to_numpy()
+        error = np.sqrt(2) * errors  # the weights' own is like the refits'
+        assert (np.abs(theirs - exact) < 5 * error + 0.02).all()
+        assert abs((theirs - exact).sum()) < 4 * np.sqrt((error**2).sum())
+
+
+def test_laws_are_as_likely_as_their_evidence_says(posts, loo):
+    evidence = [posts[name].record["log_evidence"] for name in loo.table.index]
+    np.testing.assert_allclose(loo.table["log_evidence"], evidence)
+    odds = loo.table["probability"].iloc[0] / loo.table["probability"].iloc[1]
+    assert np.log(odds) == pytest.approx(evidence[0] - evidence[1])
+
+
+def made_up(gaps, weights, passed=True):
+    best = len(gaps)
+    names = ["a", "b", "c"][: best + 1]
+    frame = pd.DataFrame(
+        {
+            "rank": range(best + 1),
+            "elpd_diff": [0.0, *(-gap for gap, _ in gaps)],
+            "dse": [0.0, *(error for _, error in gaps)],
+            "diag_diff": "",
+            "diag_elpd": "",
+            "weight": weights,
+        },
+        index=names,
+    )
+    checks = Verdict((Check(passed, "1 of 2 fits passed theirs", "see the verdict of b"),))
+    return Comparison(frame, pd.DataFrame(), "each of 9 runs left out", "stacking", checks)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "words"),
+    [
+        ([(21.0, 6.0)], "a is preferred: its elpd is higher than b's by 21.0 ± 6.0."),
+        ([(5.0, 3.0)], "do not clearly tell a from b: its elpd is higher than b's by 5.0 ± 3.0."),
+        ([(3.0, 1.0)], "do not clearly tell a from b"),
+        ([(3.0, 1.0), (300.0, 21.0)], "It is clearly higher than c's by 300 ± 21."),
+        ([(9.0, 1.0), (30.0, 2.0)], "higher than b's by 9.0 ± 1.0 and c's by 30.0 ± 2.0."),
+    ],
+)
+def test_the_verdict_says_how_sure_it_is(gaps, words):
+    comparison = made_up(gaps, [0.96, 0.04, 0.0][: len(gaps) + 1])
+    assert words in comparison.verdict
+    assert "Weights by stacking: a 96%, b 4%" in comparison.verdict
+
+
+def test_a_comparison_of_fits_that_failed_says_so():
+    failed = made_up([(21.0, 6.0)], [1.0, 0.0], passed=False)
+    for text in (repr(failed), failed._repr_html_()):
+        assert "THE FIT FAILED ITS CHECKS" in text
+        assert "see the verdict of b" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: {"one": p["coupled"]}, "Give two posteriors or more by name"),
+        (lambda p: list(p.values()), "Give two posteriors or more by name"),
+        (lambda p: {**p, "table": 3}, "'table' must be a posterior.*got int"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(posts, change, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.compare(change(posts))
+
+
+def test_posteriors_of_other_runs_are_refused(posts, table):
+    law, first = "chinchilla", posts["chinchilla"]
+    few = sb.fit(table, law, weights=1.0 * (np.arange(60) > 3), **QUICK)
+    with pytest.raises(sb.InputError, match=r"must be of the same runs .* 60 runs .* of 56 of"):
+        sb.compare({"all": first, "few": few})
+    half = sb.fit(table, law, weights=np.full(60, 0.5), **QUICK)
+    with pytest.raises(sb.InputError, match="must be of the same runs"):
+        sb.compare({"all": first, "half": half})
+    with pytest.raises(sb.InputError, match="weights other than 0 and 1"):
+        sb.compare({"half": half, "again": half})
+    with pytest.raises(sb.InputError, match=r"Did you mean 'pseudo-bma'\?"):
+        sb.compare(posts, method="pseudo_bma")
+    with pytest.raises(sb.InputError, match=r"Did you mean 'sweep'\?"):
+        sb.compare(posts, by="sweeps")
+
+
+def test_a_posterior_gives_its_table_back(tmp_path, small_table):
+    odd = {
+        **small_table,
+        "run": [f"run {i}" for i in range(12)],
+        "weights": np.arange(12),
+        "loss/byte": np.linspace(0, 1, 12),
+        "done": np.arange(12) > 3,
+        "note": ["", None, "x"] * 4,
+    }
+    runs = sb.Runs(odd, name="odd")
+    counted = np.arange(12) > 0
+    post = sb.fit(runs, weights=2.0 * counted, **QUICK)
+    post.save(tmp_path / "post.nc")
+    loaded = sb.load(tmp_path / "post.nc")
+    assert loaded.tree.identical(post.tree)
+    for each in (post, loaded):
+        assert each.runs.name == "odd"
+        back, there = each.runs.frame, runs.frame[counted].reset_index(drop=True)
+        assert list(back.columns) == list(there.columns)
+        for column in there.columns.drop("note"):
+            np.testing.assert_array_equal(back[column].to_numpy(), there[column].to_numpy())
+        assert list(back["note"].isna()) == [note != "x" for note in there["note"]]
+        np.testing.assert_array_equal(each.weights, np.full(11, 2.0))
+
+
+def test_priors_that_were_given_are_read_back(small_table):
+    runs = sb.Runs(small_table)
+    priors = {"alpha": dist.LogNormal(-1.0, 0.01), "E": dist.Normal(1.7, 0.001)}
+
+    def record(priors):
+        model = sb.build_model(runs, priors=priors)
+        written = {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()}
+        return json.loads(json.dumps(written))
+
+    first = record(priors)
+    back = recorded_priors(first)
+    assert set(back) == {"alpha", "E"}
+    assert record(back) == first
+    first["E"]["family"] = "Mine"
+    with pytest.raises(sb.InputError, match="prior of 'E' was a Mine, which numpyro does not have"):
+        recorded_priors(first)
+
+
+def test_refits_are_like_the_fit(posts):
+    post = posts["chinchilla"]
+    again = sb.refit(post, {"same": post.weights}, seed=1)["same"]
+    for what in ("law", "noise", "priors", "options", "engine", "reference"):
+        assert again.record[what] == post.record[what]
+    assert again.record["seed"] != post.record["seed"]
+    evidence = [each.record["log_evidence"] for each in (again, post)]
+    assert evidence[0] == pytest.approx(evidence[1], abs=0.1)
