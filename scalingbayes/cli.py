@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -15,9 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from scalingbayes import datasets
+from scalingbayes.comparison import Comparison, compare
 from scalingbayes.errors import InputError, InputWarning, unknown
 from scalingbayes.estimates import check_interval, interval_columns
 from scalingbayes.fitting import fit
+from scalingbayes.folds import as_folds
 from scalingbayes.laws import catalogue, get_law
 from scalingbayes.noise import NOISES
 from scalingbayes.posterior import Posterior
@@ -126,6 +129,63 @@ def fit_command(
         raise typer.Exit(FAILED_CHECKS)
 
 
+@app.command("compare")
+def compare_command(
+    source: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
+    ],
+    laws: Annotated[
+        str, typer.Option(help="The scaling laws, by name, with commas between.")
+    ] = "chinchilla,coupled",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="What is held out together: a column's labels, the levels of `compute`, or the "
+            "`largest` of these; each run alone by default."
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="nuts, laplace or grid.")] = "nuts",
+    noise: Annotated[
+        str, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISES)}.")
+    ] = "student_t",
+    params: Column = None,
+    tokens: Column = None,
+    compute: Column = None,
+    loss: Column = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN",
+            help="What another column that a law needs is called; may be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+) -> None:
+    """Fit several scaling laws and say which predicts runs best that it has not seen.
+
+    Exit status: 0; 2 if the input cannot be used; 3 if a fit failed its own checks.
+    """
+    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    columns |= dict(_renaming(each) for each in column or ())
+    runs = _read(source, {name: given for name, given in columns.items() if given is not None})
+    # Commas within parentheses separate a law's options.
+    names = [name.strip() for name in re.split(r",(?![^(]*\))", laws)]
+    if len(set(names)) < 2:
+        raise InputError(f"--laws takes two laws or more, such as chinchilla,coupled; got {laws}.")
+    if engine in ("optimize", "bootstrap"):
+        raise InputError(f"Laws are compared by their posteriors: {engine!r} gives none.")
+    for name in names:
+        get_law(name)
+    if by is not None:
+        as_folds(by, runs)  # better known before the fits than after
+    with progress_bar() as bar:
+        posts = {name: fit(runs, name, noise=noise, engine=engine, seed=seed) for name in names}
+        comparison = compare(posts, by, seed=seed, progress=bar)
+    _print_comparison(comparison)
+    if not comparison.checks.passed:
+        raise typer.Exit(FAILED_CHECKS)
+
+
 @app.command("laws")
 def laws_command(
     name: Annotated[
@@ -227,6 +287,22 @@ def _print(
     kind = "confidence interval" if post.record["of"] == "bootstrap" else "credible interval"
     console.print(f"{100 * prob:g}% CI: equal-tailed {kind}.\n")
     console.print(str(post.verdict), style=None if post.verdict.passed else "bold red")
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    formats = {"elpd": ".1f", "se": ".1f", "elpd_diff": ".1f", "dse": ".1f", "p": ".1f"}
+    formats |= {"weight": ".2f"}
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("law", no_wrap=True)
+    for heading in formats:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, row in comparison.table.iterrows():
+        table.add_row(str(name), *(format(row[each], how) for each, how in formats.items()))
+    console.print(f"{len(comparison.table)} laws compared, {comparison.held_out}")
+    console.print(table)
+    console.print(f"{comparison.verdict}\n± and se: standard errors; elpd in nats.\n")
+    passed = comparison.checks.passed
+    console.print(str(comparison.checks), style=None if passed else "bold red")
 
 
 def _print_table(

@@ -95,6 +95,17 @@ def test_a_law_of_another_column_is_fitted_from_the_shell(shell, tmp_path, rng):
     assert "N_opt" not in done.stdout
 
 
+@pytest.mark.slow
+def test_laws_are_compared_in_the_shell(shell):
+    laws = "chinchilla, chinchilla(tied=True)"
+    done = shell("compare", "chinchilla", "--laws", laws, "--engine", "laplace", "--by", "largest")
+    assert done.returncode == 0, done.stderr
+    for word in ("2 laws compared, the 11 runs of most compute left out", "chinchilla(tied=True)"):
+        assert word in done.stdout
+    assert "Weights by stacking: " in done.stdout
+    assert "2 of 2 fits passed theirs" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +119,10 @@ def test_a_law_of_another_column_is_fitted_from_the_shell(shell, tmp_path, rng):
         (("fit", "chinchilla", "--prob", "90"), "prob must be between 0 and 1"),
         (("fit", "chinchilla", "--chains", "1"), "chains must be a whole number of 2 or more"),
         (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
+        (("compare", "chinchilla", "--laws", "kaplan"), "--laws takes two laws or more"),
+        (("compare", "chinchilla", "--laws", "kaplan,kaplun"), "Did you mean 'kaplan'?"),
+        (("compare", "chinchilla", "--by", "corpus"), "no column 'corpus'"),
+        (("compare", "chinchilla", "--engine", "optimize"), "'optimize' gives none"),
         (("fit", "chinchilla", "--chains", "many"), "Invalid value for '--chains'"),
     ],
 )
