@@ -5,7 +5,7 @@ import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from numpyro.distributions import Distribution
 
 from scalingbayes.devices import agree, side_by_side
 from scalingbayes.errors import InputError
-from scalingbayes.fitting import build_engine, check_seed, describe_run
+from scalingbayes.fitting import build_engine, check_seed, describe_run, temper
 from scalingbayes.inference import Draws, Optimize, Progress, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model, build_model, padded_length
@@ -42,6 +42,7 @@ def fit_many(
     weights: Mapping[Any, Float[np.ndarray, " runs"]]
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
+    temperature: float | Literal["auto"] = "auto",
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -63,6 +64,8 @@ def fit_many(
         As for :func:`scalingbayes.fit`.
     weights
         How much each run of each table counts, under the same names.
+    temperature
+        As for :func:`scalingbayes.fit`; ``"auto"`` chooses each table's own.
     engine
         Any engine but ``"optimize"``.
     seed
@@ -109,8 +112,13 @@ def fit_many(
         int(each.generate_state(1, np.uint64)[0] >> 1)
         for each in np.random.SeedSequence(seed).spawn(len(models))
     ]
-    records = [describe_run(engine, runner, each, dtype) for each in seeds]
-    batch = _Batch(list(models.values()), seeds, None if out is None else Path(out))
+    tempered, temperatures = temper(list(models.values()), seeds, dtype, temperature, runner)
+    models = dict(zip(models, tempered, strict=True))
+    records = [
+        describe_run(engine, runner, each, dtype, chosen)
+        for each, chosen in zip(seeds, temperatures, strict=True)
+    ]
+    batch = _Batch(tempered, seeds, None if out is None else Path(out))
     if out is None:
         batch.cut()
     else:
@@ -152,6 +160,7 @@ def refit(
         noise=post.noise,
         priors=recorded_priors(record["priors"]),
         weights=weights,
+        temperature=1.0,  # it is in the weights
         engine=record["engine"],
         seed=seed,
         dtype=record["dtype"],

@@ -1,8 +1,8 @@
 """The main job: from a table of runs to a posterior."""
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -13,12 +13,13 @@ from scalingbayes.devices import describe_devices
 from scalingbayes.errors import InputError, unknown
 from scalingbayes.inference import ENGINES, Optimize, Progress, silent
 from scalingbayes.laws import Law
-from scalingbayes.model import build_model
+from scalingbayes.model import Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.point import PointEstimate
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import default_dtype
 from scalingbayes.runs import Table, as_runs
+from scalingbayes.temperature import choose_temperatures
 
 
 @overload
@@ -38,6 +39,7 @@ def fit(
     noise: str | Noise = "student_t",
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
+    temperature: float | Literal["auto"] = "auto",
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -59,6 +61,12 @@ def fit(
         ``{"alpha": numpyro.distributions.LogNormal(-1, 0.2)}``.
     weights
         How much each run counts: 0 holds it out, a fraction discounts it.
+    temperature
+        The power of the likelihood: 1 for a law that is exact and runs that err independently, less
+        to discount all runs alike for what they have in common. ``"auto"`` chooses it by how well
+        the table's larger runs are predicted from its smaller ones; see
+        :func:`~scalingbayes.temperature.choose_temperatures`. Engines that do not sample a
+        posterior have none.
     engine
         ``"nuts"``, the posterior; ``"laplace"`` and ``"grid"``, the same by independent ways, each
         with a check of itself; ``"bootstrap"``, how the best fit scatters when the table is drawn
@@ -94,8 +102,39 @@ def fit(
     if isinstance(runner, Optimize):
         optimum = runner.run_point(model, int(seed), dtype, report)
         return PointEstimate.from_optimum(model, optimum, runner.objective)
+    (model,), (chosen,) = temper([model], [int(seed)], dtype, temperature, runner)
     (draws,) = runner.run([model], [int(seed)], dtype, report)
-    return Posterior.from_draws(model, draws, describe_run(engine, runner, seed, dtype))
+    return Posterior.from_draws(model, draws, describe_run(engine, runner, seed, dtype, chosen))
+
+
+def temper(
+    models: Sequence[Model],
+    seeds: Sequence[int],
+    dtype: str,
+    temperature: float | Literal["auto"],
+    runner: Any,
+) -> tuple[list[Model], list[float]]:
+    """Raise the likelihood of models to a power: choose it for each, or take the one given.
+
+    Raises
+    ------
+    InputError
+        If the temperature is neither ``"auto"`` nor a positive number.
+    """
+    if temperature == "auto":
+        if not runner.tempered:
+            return list(models), [1.0] * len(models)
+        values = [each.value for each in choose_temperatures(models, seeds, dtype)]
+    elif isinstance(temperature, (int, float, np.number)) and 0 < temperature < np.inf:
+        values = [float(temperature)] * len(models)
+        if not runner.tempered and temperature != 1:
+            raise InputError(
+                f"Engine {type(runner).__name__.lower()!r} has no temperature; got {temperature:g}."
+            )
+    else:
+        raise InputError(f"temperature must be 'auto' or a positive number; got {temperature!r}.")
+    pairs = zip(models, values, strict=True)
+    return [replace(model, weights=value * model.weights) for model, value in pairs], values
 
 
 def build_engine(name: str, options: Mapping[str, Any]) -> Any:
@@ -127,10 +166,13 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
 
 
-def describe_run(engine: str, runner: Any, seed: int, dtype: str) -> dict[str, Any]:
+def describe_run(
+    engine: str, runner: Any, seed: int, dtype: str, temperature: float
+) -> dict[str, Any]:
     """Say what was run, for the record."""
     return {
         "engine": engine,
+        "temperature": temperature,
         "options": asdict(runner),
         "seed": int(seed),
         "dtype": dtype,

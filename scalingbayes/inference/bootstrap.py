@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, override
+from typing import ClassVar, Literal, override
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,8 @@ class Bootstrap(Engine):
     InputError
         If a setting is out of range.
     """
+
+    tempered: ClassVar[bool] = False
 
     resamples: int = 1000
     by: str | None = None

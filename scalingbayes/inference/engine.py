@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.model import Model
@@ -9,6 +10,9 @@ from scalingbayes.model import Model
 
 class Engine(ABC):
     """A way from models to draws; its fields are its settings."""
+
+    tempered: ClassVar[bool] = True
+    """Whether a temperature changes what it finds."""
 
     @abstractmethod
     def run(
