@@ -25,11 +25,13 @@ from scalingbayes.posterior import Posterior, load
 from scalingbayes.posteriors import Posteriors
 from scalingbayes.progress import progress_bar
 from scalingbayes.runs import Runs, read_runs
+from scalingbayes.scoring import Backtest, backtest, score
 from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
     "Average",
+    "Backtest",
     "Comparison",
     "Domain",
     "Estimate",
@@ -47,6 +49,7 @@ __all__ = [
     "Sum",
     "Target",
     "average",
+    "backtest",
     "build_model",
     "compare",
     "datasets",
@@ -63,4 +66,5 @@ __all__ = [
     "read_runs",
     "refit",
     "register",
+    "score",
 ]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,10 +15,18 @@ from numpyro.distributions import Distribution
 
 from scalingbayes.devices import agree, side_by_side
 from scalingbayes.errors import InputError
-from scalingbayes.fitting import build_engine, check_seed, describe_run, temper
+from scalingbayes.fitting import (
+    Temper,
+    build_engine,
+    check_groups,
+    check_seed,
+    check_temperature,
+    describe_run,
+    run,
+)
 from scalingbayes.inference import Draws, Optimize, Progress, silent
 from scalingbayes.laws import Law, get_law
-from scalingbayes.model import Model, build_model, padded_length
+from scalingbayes.model import DEFAULT_LAW, Model, build_model, padded_length
 from scalingbayes.noise import Noise
 from scalingbayes.parameters import recorded_priors
 from scalingbayes.posterior import Posterior
@@ -35,14 +43,15 @@ _RECORD = "batch.json"
 
 def fit_many(
     tables: Mapping[Any, Table] | Sequence[Table],
-    law: str | Law = "chinchilla",
+    law: str | Law = DEFAULT_LAW,
     *,
-    noise: str | Noise = "student_t",
+    noise: str | Noise | None = None,
     priors: Mapping[str, Distribution] | None = None,
     weights: Mapping[Any, Float[np.ndarray, " runs"]]
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
-    temperature: float | Literal["auto"] = "auto",
+    groups: str | None = None,
+    temperature: Temper = "auto",
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -64,6 +73,8 @@ def fit_many(
         As for :func:`scalingbayes.fit`.
     weights
         How much each run of each table counts, under the same names.
+    groups
+        As for :func:`scalingbayes.fit`.
     temperature
         As for :func:`scalingbayes.fit`; ``"auto"`` chooses each table's own.
     engine
@@ -94,6 +105,7 @@ def fit_many(
     if isinstance(runner, Optimize):
         raise InputError("fit_many fits posteriors: engine 'optimize' gives points. Use 'laplace'.")
     check_seed(seed)
+    check_temperature(temperature, engine)
     named = _by_name(tables, "tables")
     own = _by_name(weights, "weights") if weights is not None else {}
     if weights is not None and own.keys() != named.keys():
@@ -103,7 +115,8 @@ def fit_many(
     for name, table in named.items():
         try:
             runs = as_runs(table, str(name))
-            models[name] = build_model(runs, law, noise, priors, own.get(name))
+            models[name] = build_model(runs, law, noise, priors, own.get(name), groups)
+            check_groups(models[name], engine)
         except InputError as error:
             raise InputError(f"Table {name!r}: {error}") from error
     longest = max(len(model.runs) for model in models.values())
@@ -112,19 +125,16 @@ def fit_many(
         int(each.generate_state(1, np.uint64)[0] >> 1)
         for each in np.random.SeedSequence(seed).spawn(len(models))
     ]
-    tempered, temperatures = temper(list(models.values()), seeds, dtype, temperature, runner)
-    models = dict(zip(models, tempered, strict=True))
-    records = [
-        describe_run(engine, runner, each, dtype, chosen)
-        for each, chosen in zip(seeds, temperatures, strict=True)
-    ]
-    batch = _Batch(tempered, seeds, None if out is None else Path(out))
+    records = [describe_run(engine, runner, each, dtype) for each in seeds]
+    batch = _Batch(list(models.values()), seeds, None if out is None else Path(out))
     if out is None:
         batch.cut()
     else:
-        batch.open(_fingerprint(models, records))
-    draws = batch.run(runner, dtype, progress or silent)
-    return Posteriors(models, draws, records)
+        batch.open(_fingerprint(models, records, temperature))
+    draws = batch.run(runner, dtype, temperature, progress or silent)
+    pairs = zip(models.items(), draws, strict=True)
+    tempered = {name: model.tempered(each.facts["temperature"]) for (name, model), each in pairs}
+    return Posteriors(tempered, draws, records)
 
 
 def refit(
@@ -160,7 +170,7 @@ def refit(
         noise=post.noise,
         priors=recorded_priors(record["priors"]),
         weights=weights,
-        temperature=1.0,  # it is in the weights
+        temperature=post.temperature,
         engine=record["engine"],
         seed=seed,
         dtype=record["dtype"],
@@ -202,7 +212,7 @@ class _Batch:
         with written_whole(self.out / _RECORD) as path:
             path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
 
-    def run(self, runner: Any, dtype: str, progress: Progress) -> list[Draws]:
+    def run(self, runner: Any, dtype: str, temperature: Temper, progress: Progress) -> list[Draws]:
         """Run the chunks that are not done; return the draws of all."""
         draws: dict[int, Draws] = {}
         missing = []
@@ -229,9 +239,8 @@ class _Batch:
             # smaller ones repeat a model.
             size = room[lengths[number]]
             filled = (chunk + chunk[-1:] * size)[:size]
-            found = runner.run(
-                [self.models[i] for i in filled], [self.seeds[i] for i in filled], dtype, report
-            )[: len(chunk)]
+            models, seeds = [self.models[i] for i in filled], [self.seeds[i] for i in filled]
+            found = run(runner, models, seeds, dtype, temperature, report)[: len(chunk)]
             if (path := self._path(number)) is not None:
                 _write(path, found)
             draws |= dict(zip(chunk, found, strict=True))
@@ -261,7 +270,9 @@ def _by_name(given: Any, what: str) -> dict[Hashable, Any]:
     return named
 
 
-def _fingerprint(models: Mapping[Hashable, Model], records: Sequence[Mapping[str, Any]]) -> str:
+def _fingerprint(
+    models: Mapping[Hashable, Model], records: Sequence[Mapping[str, Any]], temperature: Temper
+) -> str:
     """Tell batches apart: by tables, weights, law, noise, priors, engine, settings and seeds."""
     hashed = hashlib.sha256()
     for (name, model), record in zip(models.items(), records, strict=True):
@@ -271,6 +282,7 @@ def _fingerprint(models: Mapping[Hashable, Model], records: Sequence[Mapping[str
             "law": model.law.equation,
             "noise": model.noise.equation,
             "version": version("scalingbayes"),
+            "temperature": temperature,
             "priors": {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()},
             **{key: value for key, value in record.items() if key != "device"},
         }

@@ -22,6 +22,7 @@ from scalingbayes.estimates import check_interval, interval_columns
 from scalingbayes.fitting import fit
 from scalingbayes.folds import as_folds
 from scalingbayes.laws import catalogue, get_law
+from scalingbayes.model import DEFAULT_LAW
 from scalingbayes.noise import NOISES
 from scalingbayes.posterior import Posterior
 from scalingbayes.progress import progress_bar
@@ -57,13 +58,30 @@ def fit_command(
     ],
     law: Annotated[
         str, typer.Option(help="The scaling law, by name: `scalingbayes laws` lists them.")
-    ] = "chinchilla",
+    ] = DEFAULT_LAW,
     engine: Annotated[
         str, typer.Option(help="nuts, laplace, grid or bootstrap (confidence intervals).")
     ] = "nuts",
     noise: Annotated[
-        str, typer.Option(help=f"How runs scatter about it: {', '.join(NOISES)}.")
-    ] = "student_t",
+        str | None,
+        typer.Option(
+            help=f"How runs scatter about it: {', '.join(NOISES)}, with options such as "
+            "student_t(varying=compute), the default where the law divides compute."
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column whose labels say which runs share an error: curves."
+        ),
+    ] = None,
+    temperature: Annotated[
+        str,
+        typer.Option(
+            help="Power of the likelihood: auto, chosen by predicting large runs from small; or a "
+            "number, 1 if runs err independently about an exact law."
+        ),
+    ] = "auto",
     params: Column = None,
     tokens: Column = None,
     compute: Column = None,
@@ -119,7 +137,17 @@ def fit_command(
     if engine == "optimize":
         raise InputError("A point has no interval: engine 'optimize' is for Python only.")
     with progress_bar() as bar:
-        post = fit(runs, law, noise=noise, engine=engine, seed=seed, progress=bar, **options)
+        post = fit(
+            runs,
+            law,
+            noise=noise,
+            groups=groups,
+            temperature=_temperature(temperature),
+            engine=engine,
+            seed=seed,
+            progress=bar,
+            **options,
+        )
     summary = post.summary(prob)
     exponents = _exponents(post, prob)
     _print(post, summary, exponents, prob)
@@ -146,8 +174,8 @@ def compare_command(
     ] = None,
     engine: Annotated[str, typer.Option(help="nuts, laplace or grid.")] = "nuts",
     noise: Annotated[
-        str, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISES)}.")
-    ] = "student_t",
+        str | None, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISES)}.")
+    ] = None,
     params: Column = None,
     tokens: Column = None,
     compute: Column = None,
@@ -328,6 +356,14 @@ def _use_compilation_cache() -> None:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "scalingbayes"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def _temperature(text: str) -> Any:
+    """Read a number where there is one; what is neither that nor auto is refused by fit."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _use_every_core() -> None:

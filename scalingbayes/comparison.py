@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -216,7 +217,7 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
                 f"{columns[0]!r} and {name!r} {columns[1]!r}."
             )
         data, own = (each.tree["observed_data"].to_dataset() for each in (first, post))
-        if not (data.equals(own) and np.array_equal(first.weights, post.weights)):
+        if not (data.equals(own) and np.allclose(first.weights, post.weights)):
             here, there = first.record["data"], post.record["data"]
             raise InputError(
                 f"Posteriors must be of the same runs to be compared: {one!r} is of "
@@ -235,14 +236,14 @@ def _leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) ->
             f"{name!r} has more draws times runs than are kept as log likelihoods: keep fewer "
             f"draws, or hold out many runs together, such as by='compute'."
         )
-    if np.any(post.weights != 1):
+    if not np.allclose(post.weights, 1):
         raise InputError(
             f"{name!r} was fitted with weights other than 0 and 1: runs cannot be left out one by "
             f"one. Hold out many together, such as by='compute'."
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # bad importance weights are dealt with below
-        loo = arviz_stats.loo(post.tree, pointwise=True)
+        loo = arviz_stats.loo(post.tree, pointwise=True, **_smoothed(post))
     elpd = loo.elpd_i.to_numpy().copy()
     log_likelihood = post.tree["log_likelihood"][post.law.target.column]
     flat = log_likelihood.transpose(*SAMPLE_DIMS, "run").to_numpy().reshape(-1, len(elpd))
@@ -255,6 +256,21 @@ def _leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) ->
     exact = _hold_out(name, post, folds, seed, progress)
     elpd = np.where(trusted, elpd, exact.elpd)
     return _Score(elpd, seen - elpd, exact.checks)
+
+
+def _smoothed(post: Posterior) -> dict[str, xr.DataArray]:
+    """Smooth the importance weights that leave a run out, where it counts for less than one.
+
+    A run left out takes its likelihood away to the power of the temperature.
+    """
+    if post.temperature == 1:
+        return {}  # ArviZ's own
+    import arviz_stats  # noqa: F401 - brings the accessor
+
+    log_likelihood = post.tree["log_likelihood"][post.law.target.column]
+    tempered: Any = post.temperature * log_likelihood
+    log_weights, pareto_k = tempered.azstats.psislw(dim=list(SAMPLE_DIMS))
+    return {"log_weights": log_weights, "pareto_k": pareto_k}
 
 
 def _hold_out(name: str, post: Posterior, folds: Folds, seed: int, progress: Progress) -> _Score:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import Law, Sum
-from scalingbayes.noise import Noise
+from scalingbayes.noise import SHARED, Noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order
 from scalingbayes.shares import from_shares, to_shares
 
@@ -53,6 +53,11 @@ class LogDensity:
         The reference value of each input and of the target, in the table's units.
     errors
         The known standard error of each row's target, on the scale on which it scatters.
+    groups
+        Which group each row is of, whose rows share an error: 1 there and 0 elsewhere.
+    effects
+        How many groups there are. Their errors over tau are coordinates of their own, standard
+        normal, between those of the law and of the noise.
 
     Densities of several tables may be stacked: then each array has one more axis in front, and what
     is below is for ``jax.vmap`` over it.
@@ -66,6 +71,8 @@ class LogDensity:
     weights: Float[Any, "*fits rows"]
     reference: dict[str, Float[Any, "*fits"]]
     errors: Float[Any, "*fits rows"] | None = None
+    groups: Float[Any, "*fits rows effects"] | None = None
+    effects: int = field(default=0, metadata={"static": True})
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -80,6 +87,9 @@ class LogDensity:
         """Log density of each row's target over its reference value."""
         values = self.at_reference(point)
         expected = self.law(self.inputs, values)
+        if self.effects:
+            location = self.noise.scale.link(expected) + self._shared(point, values)
+            expected = self.noise.scale.inverse()(location)
         return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
 
     @property
@@ -90,7 +100,8 @@ class LogDensity:
     def location(self, point: Point) -> Float[Array, " rows"]:
         """Say what the law expects of each row, on the scale on which it scatters."""
         values = self.at_reference(point)
-        return self.noise.scale.link(self.law(self.inputs, values))
+        location = self.noise.scale.link(self.law(self.inputs, values))
+        return location + self._shared(point, values) if self.effects else location
 
     def log_likelihood_about(
         self, location: Float[Array, " rows"], point: Point
@@ -100,6 +111,28 @@ class LogDensity:
         scatter = self.noise.about(location, values, self.inputs, self.errors)
         return scatter.log_prob(self.observed_on_scale)
 
+    @property
+    def of_location(self) -> int:
+        """How many of the coordinates, the first, decide where rows are expected."""
+        return len(self.law.parameters) + (self.effects + 1 if self.effects else 0)
+
+    def shared_errors(self, point: Point) -> Float[Array, " effects"]:
+        """Find the error that the rows of each group share, on the scale on which they scatter."""
+        return self._shared_by_group(point, self.at_reference(point))
+
+    def _shared_by_group(self, point: Point, values: Values) -> Float[Array, " effects"]:
+        first = len(self.law.parameters)
+        return values[SHARED] * point[first : first + self.effects]
+
+    def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
+        assert self.groups is not None
+        return self.groups @ self._shared_by_group(point, values)  # a gather would be slower
+
+    def _named(self, point: Point) -> Point:
+        """Drop the coordinates of groups, which have no names."""
+        first = len(self.law.parameters)
+        return jnp.concatenate([point[:first], point[first + self.effects :]])
+
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""
         total = self.log_priors(self.coordinates(point)).sum()
@@ -108,13 +141,17 @@ class LogDensity:
         return jnp.where(self._places(point)[2], total, -jnp.inf)
 
     def coordinates(self, point: Point) -> Point:
-        """Coordinates in which the priors are stated, one a parameter."""
-        return jnp.stack(list(self._coordinates(point).values()))
+        """Coordinates in which the priors are stated: one a parameter, then the groups'."""
+        first = len(self.law.parameters)
+        named = jnp.stack(list(self._coordinates(point).values()))
+        return jnp.concatenate([named, point[first : first + self.effects]])
 
     def log_priors(self, coordinates: Point) -> Point:
-        """Log density of each parameter's coordinate."""
-        pairs = zip(self.parameters, coordinates, strict=True)
-        return jnp.stack([self.priors[name].log_density(z) for name, z in pairs])
+        """Log density of each of :meth:`coordinates`."""
+        count = len(self.parameters)
+        pairs = zip(self.parameters, coordinates[:count], strict=True)
+        named = jnp.stack([self.priors[name].log_density(z) for name, z in pairs])
+        return jnp.concatenate([named, jax.scipy.stats.norm.logpdf(coordinates[count:])])
 
     def prior_shares(self, points: Float[Array, "draws dim"]) -> Values:
         """How much of the precision of each parameter is its prior's, from 0 to 1.
@@ -178,7 +215,9 @@ class LogDensity:
             units = self._log_units(coordinates)
             logs = {name: coordinates[name] - unit for name, unit in units.items()}
             coordinates = coordinates | to_shares(self.law.terms, logs, self._power(coordinates))
-        return jnp.stack(list(coordinates.values()))
+        named = jnp.stack(list(coordinates.values()))
+        first = len(self.law.parameters)
+        return jnp.concatenate([named[:first], jnp.zeros(self.effects, named.dtype), named[first:]])
 
     @property
     def _works_on_shares(self) -> bool:
@@ -219,7 +258,8 @@ class LogDensity:
 
     def _coordinates(self, point: Point) -> Values:
         """Each parameter's own coordinate, in which its prior is stated."""
-        coordinates = dict(zip(self.parameters, point, strict=True))
+        named = self._named(point) if self.effects else point
+        coordinates = dict(zip(self.parameters, named, strict=True))
         if self._works_on_shares:
             units = self._log_units(coordinates)
             logs = from_shares(self.law.terms, coordinates, self._power(coordinates))

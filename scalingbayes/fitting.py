@@ -11,15 +11,17 @@ from numpyro.distributions import Distribution
 
 from scalingbayes.devices import describe_devices
 from scalingbayes.errors import InputError, unknown
-from scalingbayes.inference import ENGINES, Optimize, Progress, silent
+from scalingbayes.inference import ENGINES, Draws, Engine, Optimize, Progress, silent
 from scalingbayes.laws import Law
-from scalingbayes.model import Model, build_model
+from scalingbayes.model import DEFAULT_LAW, Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.point import PointEstimate
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import default_dtype
 from scalingbayes.runs import Table, as_runs
 from scalingbayes.temperature import choose_temperatures
+
+Temper = float | Literal["auto"]
 
 
 @overload
@@ -34,12 +36,13 @@ def fit(runs: Table, law: str | Law = ..., *, engine: str = ..., **how: Any) -> 
 
 def fit(
     runs: Table,
-    law: str | Law = "chinchilla",
+    law: str | Law = DEFAULT_LAW,
     *,
-    noise: str | Noise = "student_t",
+    noise: str | Noise | None = None,
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
-    temperature: float | Literal["auto"] = "auto",
+    groups: str | None = None,
+    temperature: Temper = "auto",
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -55,12 +58,17 @@ def fit(
     law
         The law, by name or as an object.
     noise
-        How losses scatter about it, by name or as an object.
+        How losses scatter about it, by name or as an object. By default Student's t, its spread
+        falling with compute where the law divides compute; see
+        :func:`~scalingbayes.noise.get_noise`.
     priors
         Priors in place of the defaults, in the units of the table:
         ``{"alpha": numpyro.distributions.LogNormal(-1, 0.2)}``.
     weights
         How much each run counts: 0 holds it out, a fraction discounts it.
+    groups
+        A column whose labels say which runs share an error, such as the id of a training curve,
+        or the IsoFLOP budget: each label has an error of its own, normal with an inferred sd tau.
     temperature
         The power of the likelihood: 1 for a law that is exact and runs that err independently, less
         to discount all runs alike for what they have in common. ``"auto"`` chooses it by how well
@@ -96,45 +104,39 @@ def fit(
     runs = as_runs(runs)
     runner = build_engine(engine, options)
     check_seed(seed)
+    check_temperature(temperature, engine)
     dtype = dtype or default_dtype(len(runs))
-    model = build_model(runs, law, noise, priors, weights)
+    model = build_model(runs, law, noise, priors, weights, groups)
+    check_groups(model, engine)
     report = progress or silent
     if isinstance(runner, Optimize):
         optimum = runner.run_point(model, int(seed), dtype, report)
         return PointEstimate.from_optimum(model, optimum, runner.objective)
-    (model,), (chosen,) = temper([model], [int(seed)], dtype, temperature, runner)
-    (draws,) = runner.run([model], [int(seed)], dtype, report)
-    return Posterior.from_draws(model, draws, describe_run(engine, runner, seed, dtype, chosen))
+    (draws,) = run(runner, [model], [int(seed)], dtype, temperature, report)
+    record = describe_run(engine, runner, seed, dtype)
+    return Posterior.from_draws(model.tempered(draws.facts["temperature"]), draws, record)
 
 
-def temper(
+def run(
+    runner: Engine,
     models: Sequence[Model],
     seeds: Sequence[int],
     dtype: str,
-    temperature: float | Literal["auto"],
-    runner: Any,
-) -> tuple[list[Model], list[float]]:
-    """Raise the likelihood of models to a power: choose it for each, or take the one given.
-
-    Raises
-    ------
-    InputError
-        If the temperature is neither ``"auto"`` nor a positive number.
-    """
-    if temperature == "auto":
-        if not runner.tempered:
-            return list(models), [1.0] * len(models)
+    temperature: Temper,
+    progress: Progress,
+) -> list[Draws]:
+    """Choose temperatures, and fit; each fit's draws come with the fact of its ``temperature``."""
+    if not runner.tempered:
+        values = [1.0] * len(models)
+    elif temperature == "auto":
         values = [each.value for each in choose_temperatures(models, seeds, dtype)]
-    elif isinstance(temperature, (int, float, np.number)) and 0 < temperature < np.inf:
-        values = [float(temperature)] * len(models)
-        if not runner.tempered and temperature != 1:
-            raise InputError(
-                f"Engine {type(runner).__name__.lower()!r} has no temperature; got {temperature:g}."
-            )
     else:
-        raise InputError(f"temperature must be 'auto' or a positive number; got {temperature!r}.")
-    pairs = zip(models, values, strict=True)
-    return [replace(model, weights=value * model.weights) for model, value in pairs], values
+        values = [float(temperature)] * len(models)
+    tempered = [model.tempered(value) for model, value in zip(models, values, strict=True)]
+    return [
+        replace(draws, facts={**draws.facts, "temperature": value})
+        for draws, value in zip(runner.run(tempered, seeds, dtype, progress), values, strict=True)
+    ]
 
 
 def build_engine(name: str, options: Mapping[str, Any]) -> Any:
@@ -166,13 +168,44 @@ def check_seed(seed: Any) -> None:
         raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
 
 
-def describe_run(
-    engine: str, runner: Any, seed: int, dtype: str, temperature: float
-) -> dict[str, Any]:
+def check_temperature(temperature: Any, engine: str) -> None:
+    """Check that a temperature is one, and that the engine has one.
+
+    Raises
+    ------
+    InputError
+        If it is neither ``"auto"`` nor a positive number, or is given to an engine without.
+    """
+    if temperature == "auto":
+        return
+    if not isinstance(temperature, (int, float, np.number)) or not 0 < temperature < np.inf:
+        raise InputError(f"temperature must be 'auto' or a positive number; got {temperature!r}.")
+    if temperature != 1 and not getattr(ENGINES[engine], "tempered", False):
+        raise InputError(
+            f"Engine {engine!r} samples no posterior that a temperature of {temperature:g} could "
+            f"widen: leave it out, or use engine 'nuts'."
+        )
+
+
+def check_groups(model: Model, engine: str) -> None:
+    """Check that the engine can fit runs that share errors, if they do.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
+    if model.noise.groups and not getattr(ENGINES[engine], "with_groups", False):
+        raise InputError(
+            f"Engine {engine!r} cannot fit errors that runs share: use 'nuts' or 'laplace', or "
+            f"'bootstrap' with by={model.noise.groups!r}."
+        )
+
+
+def describe_run(engine: str, runner: Any, seed: int, dtype: str) -> dict[str, Any]:
     """Say what was run, for the record."""
     return {
         "engine": engine,
-        "temperature": temperature,
         "options": asdict(runner),
         "seed": int(seed),
         "dtype": dtype,

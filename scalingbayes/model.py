@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,20 +10,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from jaxtyping import Bool, Float
-from numpyro.distributions import Distribution, TransformedDistribution
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from numpyro.distributions import Distribution, Normal, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes.density import LogDensity
 from scalingbayes.domains import NONNEGATIVE
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.laws import COMMON_INPUTS, Law, get_law
-from scalingbayes.noise import Noise, get_noise
+from scalingbayes.noise import SHARED, Noise, default_noise, get_noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order, resolve_priors
 from scalingbayes.precision import precision, to_device
 from scalingbayes.runs import Runs, missing_column
 
+DEFAULT_LAW = "coupled"
+"""It contains Chinchilla's and Kaplan's laws, and predicted larger runs best on public sweeps
+(benchmarks/scoreboard.py)."""
+
 _SMALLEST_PADDING = 64
+_CURVE = 5  # rows of a label, on average, that make a curve of it
 _LARGE_TABLE = 1 << 16
 _COLLINEAR = 0.01  # smallest over largest span of the standardised log inputs
 
@@ -40,6 +46,10 @@ class Model:
     priors: Mapping[str, Prior]
     runs: Runs
     weights: Float[np.ndarray, " runs"]
+
+    def tempered(self, temperature: float) -> "Model":
+        """Raise the likelihood to a power: multiply the weights by it."""
+        return replace(self, weights=temperature * self.weights)
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -86,7 +96,19 @@ class Model:
                 reference[name] = _geometric_mean(self.inputs[each.unit or name][self.counted])
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
-    def density(self, dtype: str, length: int | None = None) -> LogDensity:
+    @cached_property
+    def groups(self) -> tuple[np.ndarray, Int[np.ndarray, " runs"]] | None:
+        """Labels of the groups whose runs err together, and the number of each run's."""
+        if not self.noise.groups:
+            return None
+        labels, numbers = np.unique(
+            self.runs.labels(self.noise.groups).astype(str), return_inverse=True
+        )
+        return labels, numbers
+
+    def density(
+        self, dtype: str, length: int | None = None, effects: int | None = None
+    ) -> LogDensity:
         """Return the log density on R^k.
 
         Parameters
@@ -97,6 +119,8 @@ class Model:
         length
             How many rows it has: as many as :func:`padded_length` says, so that few lengths are
             ever compiled, or more.
+        effects
+            How many groups it has: as many as the table, or more.
         """
         length = length or padded_length(len(self.runs))
         reference = self.reference
@@ -116,7 +140,14 @@ class Model:
             },
             dtype,
         )
-        return LogDensity(self.law, self.noise, **arrays)
+        if self.groups is None:
+            return LogDensity(self.law, self.noise, **arrays)
+        labels, numbers = self.groups
+        effects = effects or len(labels)
+        members = np.zeros((length, effects))
+        members[np.arange(len(numbers)), numbers] = 1.0
+        groups = to_device(members, dtype)
+        return LogDensity(self.law, self.noise, **arrays, groups=groups, effects=effects)
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model in numpyro's language.
@@ -139,6 +170,7 @@ class Model:
         reference = self.reference
         ratios = {name: x / reference[name] for name, x in inputs.items()}
         errors = None if self.errors is None else jnp.asarray(self.errors[counted])
+        groups = None if self.groups is None else self.groups[1][counted]
 
         def model() -> None:
             values: dict[str, Any] = {}
@@ -149,7 +181,13 @@ class Model:
                     values[name], inside = parameter.keep(values[name], {**reference, **values})
                     numpyro.factor(f"{name}_in_range", jnp.where(inside, 0.0, -jnp.inf))
             expected = numpyro.deterministic(f"expected_{target}", self.law(inputs, values))
+            if groups is not None:
+                with numpyro.plate("group", groups.max() + 1):
+                    effects = numpyro.sample("shared_error_over_tau", Normal(0.0, 1.0))
             with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
+                if groups is not None:
+                    location = self.noise.scale.link(expected) + values[SHARED] * effects[groups]
+                    expected = self.noise.scale.inverse()(location)
                 scatter = self.noise(expected, values, ratios, errors)
                 numpyro.sample(target, scatter, obs=there if observed else None)
 
@@ -176,10 +214,11 @@ class Model:
 
 def build_model(
     runs: Runs,
-    law: str | Law = "chinchilla",
-    noise: str | Noise = "student_t",
+    law: str | Law = DEFAULT_LAW,
+    noise: str | Noise | None = None,
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
+    groups: str | None = None,
 ) -> Model:
     """Join a law, a noise model and priors with a table of runs.
 
@@ -188,12 +227,14 @@ def build_model(
     runs
         The table; it must have the columns that the law reads.
     law, noise
-        By name or as objects.
+        By name or as objects; without a noise model, :func:`~scalingbayes.noise.default_noise`.
     priors
         Priors in place of the defaults, by parameter, in the units of the table:
         ``{"alpha": dist.LogNormal(-1, 0.2)}``.
     weights
         How much each row counts: 0 holds it out, a fraction discounts it. All 1 by default.
+    groups
+        A column whose labels say which rows share an error.
 
     Raises
     ------
@@ -202,13 +243,14 @@ def build_model(
         priors or weights cannot be used.
     """
     law = get_law(law)
-    noise = get_noise(noise, law)
+    noise = get_noise(noise or default_noise(law), law, groups or "")
     if shared := set(law.parameters) & set(noise.parameters):
         raise InputError(
             f"Law {law.name!r} and noise model {noise.name!r} both have parameters called "
             f"{', '.join(sorted(shared))}: rename those of the law."
         )
-    columns = (law.target.column, *law.inputs, *([noise.error] if noise.error else []))
+    of_noise = [name for name in (noise.error, noise.groups) if name]
+    columns = (law.target.column, *law.inputs, *of_noise)
     for column in columns:
         if column not in runs.frame:
             needed = (
@@ -239,6 +281,8 @@ def build_model(
                 f"{law.name!r} cannot be identified. Add runs with other {name}."
             )
     _warn_of_collinear(varied)
+    if not noise.groups:
+        _warn_of_curves(model)
     return model
 
 
@@ -249,7 +293,8 @@ def stack_densities(models: Sequence[Model], dtype: str) -> LogDensity:
     longest table. They are NumPy's, which devices of any number and host take.
     """
     length = max(padded_length(len(model.runs)) for model in models)
-    densities = [model.density(dtype, length) for model in models]
+    effects = max(len(model.groups[0]) if model.groups else 0 for model in models)
+    densities = [model.density(dtype, length, effects) for model in models]
     return jax.tree.map(lambda *arrays: np.stack(arrays), *densities)
 
 
@@ -283,6 +328,30 @@ def _warn_of_collinear(inputs: Mapping[str, Float[np.ndarray, " runs"]]) -> None
             InputWarning,
             stacklevel=4,
         )
+
+
+def _warn_of_curves(model: Model) -> None:
+    """Warn of a column that names training curves: many rows of one model size each."""
+    frame = model.runs.frame[model.counted]
+    if not {"params", "tokens"} <= set(model.law.inputs):
+        return
+    for column in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[column]) or frame[column].isna().any():
+            continue
+        curves = frame.groupby(column)
+        if len(curves) < 3 or len(frame) < _CURVE * len(curves):
+            continue
+        if (curves["params"].min() == curves["params"].max()).all() and curves[
+            "tokens"
+        ].nunique().min() > 2:
+            warnings.warn(
+                f"Column {column!r} names {len(curves)} training curves of {len(frame)} rows: rows "
+                f"of one curve share errors. Fit with groups={column!r}, or keep the last row of "
+                f"each.",
+                InputWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def _pad(values: Float[np.ndarray, " runs"], length: int, filler: float) -> np.ndarray:

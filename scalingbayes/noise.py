@@ -20,8 +20,11 @@ from scalingbayes.targets import Scale, Target
 HUBER_DELTA = 1e-3
 """Where Huber's loss turns from a square to a line, in log loss (Hoffmann et al. 2022, eq. 3)."""
 
+SHARED = "tau"
+"""The name of the spread that runs of a group share."""
+
 _FADING = "fading"
-_OPTIONS = ("varying", "error")
+_OPTIONS = ("varying", "error", "groups")
 _NORMAL_NU = 1e3  # Student's t counts as normal; its constant would soon be lost in rounding
 
 
@@ -46,6 +49,8 @@ class Noise:
         Inputs of the law whose product the spread sigma falls with, as a power.
     error
         The column of the table that holds the known standard error of each target, or "".
+    groups
+        The column of the table whose labels say which runs err together, or "".
     """
 
     name: str
@@ -55,6 +60,7 @@ class Noise:
     equation: str
     varying: tuple[str, ...] = ()
     error: str = ""
+    groups: str = ""
 
     def __call__(
         self,
@@ -88,7 +94,7 @@ class Noise:
         errors: Array | None = None,
     ) -> Distribution:
         """Condition on the location; the same as a call, on the scale."""
-        own = {name: values[name] for name in self.parameters}
+        own = {name: values[name] for name in self.parameters if name != SHARED}
         if self.varying:
             size = sum(jnp.log(inputs[name]) for name in self.varying)
             own["sigma"] *= jnp.exp(-own.pop(_FADING) * size)
@@ -196,7 +202,16 @@ NOISES: dict[str, Callable[[Target], Noise]] = {
 """The noise models there are, by name: each is made for a target."""
 
 
-def get_noise(noise: str | Noise, law: Law) -> Noise:
+def default_noise(law: Law) -> str:
+    """Name the noise model that a law is fitted with if none is asked for.
+
+    Small runs stray from a law further than large ones. Where the spread may fall with compute,
+    they count for as much as they tell of large ones.
+    """
+    return "student_t(varying=compute)" if law.allocates else "student_t"
+
+
+def get_noise(noise: str | Noise, law: Law, groups: str = "") -> Noise:
     """Look up a noise model for a law by its name; a noise model is returned as it is.
 
     Parameters
@@ -205,9 +220,12 @@ def get_noise(noise: str | Noise, law: Law) -> Noise:
         A name, with options in it if there are any. ``"student_t(varying=compute)"``: the spread
         falls as a power of compute, or of one of the law's inputs; at which power is inferred.
         ``"student_t(error=loss_se)"``: a column of the table holds the known standard error of each
-        target, which adds to the spread.
+        target, which adds to the spread. ``"student_t(groups=run_id)"``: runs of one label in a
+        column share an error too, normal with sd tau.
     law
         The law about which values scatter.
+    groups
+        The option ``groups``, beside those in the name.
 
     Raises
     ------
@@ -215,10 +233,15 @@ def get_noise(noise: str | Noise, law: Law) -> Noise:
         If no noise model has the name, or an option cannot be used.
     """
     if isinstance(noise, Noise):
+        if groups not in ("", noise.groups):
+            raise InputError(
+                f"groups={groups!r} goes with a noise model by name; {noise.name!r} is an object."
+            )
         return noise
     name, options = (noise, {}) if noise in NOISES else read_call(noise)
     if name not in NOISES:
         raise unknown("noise model", name, NOISES)
+    options |= {"groups": groups} if groups else {}
     for option, value in options.items():
         if option not in _OPTIONS:
             raise unknown("option of noise models", option, _OPTIONS)
@@ -228,9 +251,11 @@ def get_noise(noise: str | Noise, law: Law) -> Noise:
 
 
 @cache
-def _with_options(noise: Noise, law: Law, varying: str = "", error: str = "") -> Noise:
+def _with_options(
+    noise: Noise, law: Law, varying: str = "", error: str = "", groups: str = ""
+) -> Noise:
     equation, parameters = noise.equation, dict(noise.parameters)
-    options = {"varying": varying, "error": error}
+    options = {"varying": varying, "error": error, "groups": groups}
     products: dict[str, tuple[str, ...]] = {
         name: (name,) for name, each in law.inputs.items() if each.unit is None
     }
@@ -245,6 +270,10 @@ def _with_options(noise: Noise, law: Law, varying: str = "", error: str = "") ->
         )
     if error:
         equation += f", widened by {error}"
+    if groups:
+        equation += f" + an error that each {groups} shares"
+        shared = replace(parameters["sigma"], description=f"spread that runs of one {groups} share")
+        parameters = {SHARED: shared, **parameters}
     given = ", ".join(f"{option}={value}" for option, value in options.items() if value)
     return replace(
         noise,
@@ -253,6 +282,7 @@ def _with_options(noise: Noise, law: Law, varying: str = "", error: str = "") ->
         parameters=parameters,
         varying=products[varying] if varying else (),
         error=error,
+        groups=groups,
     )
 
 

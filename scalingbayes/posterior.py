@@ -80,10 +80,13 @@ class Posterior:
         counted = model.counted
         pointwise = draws.points[..., 0].size * int(counted.sum()) <= _LARGEST_LOG_LIKELIHOOD
         with precision("float64"):
-            density = model.density("float64")
+            effects = draws.points.shape[-1] - len(model.parameters)
+            density = model.density("float64", effects=effects)
+            points = jnp.asarray(draws.points)
             values, log_likelihood, shares = jax.tree.map(
-                np.asarray, describe(density, jnp.asarray(draws.points), pointwise)
+                np.asarray, describe(density, points, pointwise)
             )
+            shared = np.asarray(_shared_errors(density, points)) if effects else None
         values = {name: values[name] for name in model.parameters}  # jit returns them sorted
         coords = {
             name: np.arange(size)
@@ -105,6 +108,13 @@ class Posterior:
             in_units = log_likelihood[..., rows["run"]] - np.log(model.reference[target])
             groups["log_likelihood"] = _dataset(
                 {target: in_units}, (*SAMPLE_DIMS, "run"), {**coords, **rows}
+            )
+        if shared is not None and model.groups is not None:
+            labels = model.groups[0]
+            groups["shared_errors"] = _dataset(
+                {target: shared[..., : len(labels)]},
+                (*SAMPLE_DIMS, "group"),
+                {**coords, "group": labels.astype(object)},
             )
         tree = xr.DataTree.from_dict(groups)
         shares = {name: float(shares[name]) for name in model.parameters}
@@ -140,9 +150,14 @@ class Posterior:
             return Runs(_unpack(self.tree["table"].to_dataset()), name=self.record["data"]["name"])
 
     @property
+    def temperature(self) -> float:
+        """The power of the likelihood: below 1 it is discounted for errors that runs share."""
+        return float(self.record.get("temperature", 1.0))
+
+    @property
     def weights(self) -> Float[np.ndarray, " runs"]:
-        """How much each of the runs counts."""
-        return self.tree["constant_data"]["weights"].to_numpy()
+        """How much each of the runs counts, before the temperature."""
+        return self.tree["constant_data"]["weights"].to_numpy() / self.temperature
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -362,9 +377,10 @@ class Posterior:
         """Say in two lines what was fitted to what."""
         data = self.record["data"]
         of = "Bootstrapped best fits" if self.record["of"] == "bootstrap" else "Posterior"
+        power = "" if self.temperature == 1 else f"temperature {self.temperature:.2g}; "
         return (
             f"{of} of {self.law.equation} ({self.law.source})\n"
-            f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; "
+            f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; {power}"
             f"{self.record['engine']}, seed {self.record['seed']}"
         )
 
@@ -431,6 +447,13 @@ def load(
             f"{found[0].equation} with {', '.join(names)}. Give load the ones that were fitted."
         )
     return Posterior(tree, *found)
+
+
+@jax.jit
+def _shared_errors(
+    density: LogDensity, points: Float[Array, "chains draws dim"]
+) -> Float[Array, "chains draws effects"]:
+    return jax.vmap(jax.vmap(density.shared_errors))(points)
 
 
 @partial(jax.jit, static_argnames=("pointwise",))

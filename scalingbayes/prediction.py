@@ -10,9 +10,11 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.laws import Law
-from scalingbayes.noise import Noise
+from scalingbayes.noise import SHARED, Noise
 from scalingbayes.precision import precision, to_device
 
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(31)
+_NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
 _POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
 
 
@@ -49,9 +51,13 @@ def predict(
     values = {name: value[..., None] for name, value in values.items()}
     expected = law(inputs, values)
     ratios = {name: x / reference[name] for name, x in inputs.items()}
-    distribution = noise(expected, values, ratios)
     key = jax.random.fold_in(jax.random.key(seed), stream)
-    return {"expected": expected, "observed": distribution.sample(key)}
+    location = noise.scale.link(expected)
+    if noise.groups:  # a new run is of a new group
+        key, own = jax.random.split(key)
+        location += values[SHARED] * jax.random.normal(own, location.shape, location.dtype)
+    scatter = noise.about(location, values, ratios).sample(key)
+    return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
 
 
 def log_predictive(
@@ -103,5 +109,12 @@ def _log_predictive(
 ) -> Float[Array, " points"]:
     values = {name: value.reshape(-1, 1) for name, value in values.items()}
     ratios = {name: x / reference[name] for name, x in inputs.items()}
-    log_density = noise(law(inputs, values), values, ratios, errors).log_prob(observed)
-    return logsumexp(log_density, axis=0) - jnp.log(log_density.shape[0])
+    location = noise.scale.link(law(inputs, values))
+    if noise.groups:  # each run is of a new group; its error is integrated out
+        location = location + np.sqrt(2.0) * values[SHARED] * _NODES[:, None, None]
+        log_weights = jnp.log(_NODE_WEIGHTS)[:, None, None]
+    else:
+        location, log_weights = location[None], jnp.zeros((1, 1, 1))
+    expected = noise.scale.inverse()(location)
+    log_density = noise(expected, values, ratios, errors).log_prob(observed)
+    return logsumexp(log_density + log_weights, axis=(0, 1)) - jnp.log(log_density.shape[1])

@@ -75,7 +75,7 @@ def choose_temperatures(
     for model, own in zip(models, folds, strict=True):
         for left, out, _ in own:
             for temperature in TEMPERATURES:
-                lanes.append(replace(model, weights=model.weights * left * temperature))
+                lanes.append(replace(model, weights=temperature * left * model.weights))
                 held.append(out)
     scores = _scores(lanes, held, seeds[0], dtype) if lanes else np.zeros(0)
     found, place = [], 0

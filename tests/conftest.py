@@ -16,12 +16,13 @@ CHECKED = (
 )
 
 with install_import_hook([f"scalingbayes.{room}" for room in CHECKED], "beartype.beartype"):
-    import scalingbayes as sb
-
+    from plain import fit
 import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+
+import scalingbayes as sb
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
@@ -53,7 +54,7 @@ def runs(all_runs) -> sb.Runs:
 
 @pytest.fixture(scope="session")
 def post(runs) -> sb.Posterior:
-    return sb.fit(runs, seed=1)
+    return fit(runs, seed=1)
 
 
 @pytest.fixture

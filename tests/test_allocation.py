@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import fit
 from scipy.optimize import minimize_scalar
 
 import scalingbayes as sb
@@ -158,7 +159,7 @@ def repeated(rng_module):
         inputs = {"params": params, "tokens": tokens, "unique_tokens": unique}
         expected = law(*jax.tree.map(jnp.asarray, (inputs, {**values, **stars})))
     loss = np.asarray(expected) * np.exp(0.003 * rng_module.standard_normal(60))
-    return sb.fit({**inputs, "loss": loss}, law=law)
+    return fit({**inputs, "loss": loss}, law=law)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +196,7 @@ def test_deepseeks_scale_of_a_model_is_allocated(runs):
     table = runs.frame[["params", "tokens", "loss"]].assign(
         flops_per_token=6 * runs.frame["params"]
     )
-    post = sb.fit(table, law="deepseek", draws=500)
+    post = fit(table, law="deepseek", draws=500)
     found = post.allocate(1e22)
     assert "C = 1 flops_per_token tokens" in found.title
     np.testing.assert_allclose(
@@ -207,7 +208,7 @@ def test_deepseeks_scale_of_a_model_is_allocated(runs):
 
 
 def test_a_law_without_size_and_tokens_allocates_nothing(runs):
-    post = sb.fit(runs, law="power_law(x=compute)", draws=500)
+    post = fit(runs, law="power_law(x=compute)", draws=500)
     for ask in (lambda: post.allocate(1e22), lambda: plots.plot_frontier(post)):
         with pytest.raises(sb.InputError, match="does not read params and tokens"):
             ask()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import fit
 from simulation import simulate
 
 import scalingbayes as sb
@@ -16,8 +17,8 @@ WEIGHTS = {"chinchilla": 0.25, "coupled": 0.75, "spare": 0.0}
 def posts():
     runs = sb.Runs(simulate(np.random.default_rng(11), 60, sigma=0.02))
     names = ("chinchilla", "coupled")
-    found = {name: sb.fit(runs, name, engine="laplace", draws=2000) for name in names}
-    return {**found, "spare": sb.fit(runs, engine="laplace", draws=2000, seed=1)}
+    found = {name: fit(runs, name, engine="laplace", draws=2000) for name in names}
+    return {**found, "spare": fit(runs, engine="laplace", draws=2000, seed=1)}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_weights_that_are_none_are_refused(posts, weights, message):
 def test_laws_that_do_not_answer_alike_are_named(posts):
     runs = posts["chinchilla"].runs
     law = "power_law(x=compute)"
-    both = {"chinchilla": posts["chinchilla"], law: sb.fit(runs, law, engine="laplace", draws=2000)}
+    both = {"chinchilla": posts["chinchilla"], law: fit(runs, law, engine="laplace", draws=2000)}
     half = sb.average(both, dict.fromkeys(both, 0.5))
     with pytest.raises(sb.InputError, match=r"power_law\(x=compute\) do not divide compute"):
         half.allocate(1e24)

@@ -15,13 +15,14 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from plain import EXACT, fit, fit_many
 from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.devices import describe_devices, map_lanes, run_queue
 from scalingbayes.inference import NUTS, Draws
 
-FEW = {"chains": 2, "draws": 60, "warmup": 60}  # fast, and far from enough
+FEW = {**EXACT, "chains": 2, "draws": 60, "warmup": 60}  # fast, and far from enough
 ROUNDING = 1e-6  # a program for other devices may round otherwise, and chains amplify it
 
 # What a process of its own does: a batch, whose draws and summary it writes.
@@ -62,7 +63,7 @@ def tables(runs):
 
 @pytest.fixture(scope="module")
 def posts(tables):
-    return sb.fit_many(tables, engine="laplace", seed=1)
+    return fit_many(tables, engine="laplace", seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def sampled(small):
-    return sb.fit_many(small, seed=7, **FEW)
+    return fit_many(small, seed=7, **FEW)
 
 
 def logs(post):
@@ -85,7 +86,7 @@ def logs(post):
 @pytest.mark.slow
 def test_each_fit_is_the_posterior_that_nuts_finds_alone(tables, posts, post):
     for name, table in tables.items():
-        chains = post if name == "chinchilla" else sb.fit(table, seed=2, draws=500)
+        chains = post if name == "chinchilla" else fit(table, seed=2, draws=500)
         theirs, ours = logs(chains), logs(posts[name])
         ess = 1 / (1 / chains.summary()["ess_bulk"].min() + 2 / 4000)
         for quantity in ("E", "A", "B", "alpha", "beta", "sigma", "a"):
@@ -98,7 +99,7 @@ def test_each_fit_is_the_posterior_that_nuts_finds_alone(tables, posts, post):
 
 def test_a_fit_alone_with_the_recorded_seed_is_the_same(runs, posts):
     record = posts["chinchilla"].record
-    again = sb.fit(runs, engine="laplace", seed=record["seed"])
+    again = fit(runs, engine="laplace", seed=record["seed"])
     assert again.record["log_evidence"] == pytest.approx(record["log_evidence"], abs=1e-6)
     for name, draws in again.values.items():
         # Rounding may swap a draw for its neighbour in the comb.
@@ -180,7 +181,7 @@ def test_a_fit_that_failed_is_named(posts):
 
 
 def test_names_may_be_of_mixed_types(small):
-    posts = sb.fit_many({1: small["table 0"], "b": small["table 1"]}, engine="laplace", draws=200)
+    posts = fit_many({1: small["table 0"], "b": small["table 1"]}, engine="laplace", draws=200)
     frame = posts.summary(kind="hdi")
     assert list(frame.index.get_level_values("fit").unique()) == [1, "b"]
     assert (frame["hdi90_lb"] < frame["hdi90_ub"]).all()
@@ -199,7 +200,7 @@ def test_weights_go_with_the_names(runs):
     counted = np.arange(240) % 6 > 0
     tables = {"held out": runs, "filtered": runs.filter(counted), "all": runs}
     weights = {"all": np.ones(240), "filtered": np.ones(200), "held out": 1.0 * counted}
-    found = sb.fit_many(tables, weights=weights, engine="laplace", seed=3)
+    found = fit_many(tables, weights=weights, engine="laplace", seed=3)
     evidence = {name: each.record["log_evidence"] for name, each in found.items()}
     # Of 16,000 proposals; the other forty runs are worth a hundred nats.
     assert abs(evidence["held out"] - evidence["filtered"]) < 0.05
@@ -208,7 +209,7 @@ def test_weights_go_with_the_names(runs):
     for name, values in ours.items():
         error = values.std() * np.sqrt(4 / 4000)
         assert abs(values.mean() - theirs[name].mean()) < 4 * error, name
-    listed = sb.fit_many(
+    listed = fit_many(
         list(tables.values()), weights=list(map(weights.get, tables)), engine="laplace", seed=3
     )
     np.testing.assert_array_equal(listed.draws["E"], found.draws["E"])
@@ -221,14 +222,14 @@ def test_chains_are_compared_within_each_fit(sampled, small):
         assert each.verdict == sampled.verdicts[name]
         assert "R-hat" in str(each.verdict)
         np.testing.assert_array_equal(each.values["E"], sampled.draws["E"].sel(fit=name))
-    again = sb.fit_many(small, seed=7, **FEW)
+    again = fit_many(small, seed=7, **FEW)
     assert again.draws.identical(sampled.draws)
-    other = sb.fit_many(small, seed=8, **FEW)
+    other = fit_many(small, seed=8, **FEW)
     assert not np.isin(other.draws["E"], sampled.draws["E"]).any()
 
 
 def test_one_table_twice_has_two_seeds(small):
-    first, second, *_ = sb.fit_many([small["table 0"]] * 4, seed=7, **FEW).values()
+    first, second, *_ = fit_many([small["table 0"]] * 4, seed=7, **FEW).values()
     assert first.record["seed"] != second.record["seed"]
     assert not np.isin(first.values["E"], second.values["E"]).any()
 
@@ -253,21 +254,21 @@ def test_a_table_is_split_by_a_column(small):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda t: sb.fit_many({"good": t, "bad": {**t, "loss": -t["loss"]}}), "Table 'bad': .*-"),
-        (lambda t: sb.fit_many([t, sb.Runs(t).filter(t["loss"] < 2.6)]), "Table 1: .*has . runs"),
-        (lambda t: sb.fit_many([t], engine="optimize"), "'optimize' gives points. Use 'laplace'"),
-        (lambda t: sb.fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
-        (lambda t: sb.fit_many([t], draw=3), r"Did you mean 'draws'\?"),
-        (lambda t: sb.fit_many([t], seed=-1), "seed must be a whole number of 0 or more; got -1"),
-        (lambda t: sb.fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
-        (lambda t: sb.fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
-        (lambda t: sb.fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),
-        (lambda t: sb.fit_many(t), "Table 'params': Expected a DataFrame"),
-        (lambda t: sb.fit_many(None), "tables must be several: a mapping"),
-        (lambda t: sb.fit_many([]), "There are no tables: give at least one"),
-        (lambda t: sb.fit_many([t], weights=[[1, 2]]), "Table 0: weights must be 12 finite"),
-        (lambda t: sb.fit_many({"a": t}, weights={"b": t["loss"]}), "weights must have the same"),
-        (lambda t: sb.fit_many([t], law="chinchila"), "Did you mean 'chinchilla'"),
+        (lambda t: fit_many({"good": t, "bad": {**t, "loss": -t["loss"]}}), "Table 'bad': .*-"),
+        (lambda t: fit_many([t, sb.Runs(t).filter(t["loss"] < 2.6)]), "Table 1: .*has . runs"),
+        (lambda t: fit_many([t], engine="optimize"), "'optimize' gives points. Use 'laplace'"),
+        (lambda t: fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
+        (lambda t: fit_many([t], draw=3), r"Did you mean 'draws'\?"),
+        (lambda t: fit_many([t], seed=-1), "seed must be a whole number of 0 or more; got -1"),
+        (lambda t: fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
+        (lambda t: fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
+        (lambda t: fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),
+        (lambda t: fit_many(t), "Table 'params': Expected a DataFrame"),
+        (lambda t: fit_many(None), "tables must be several: a mapping"),
+        (lambda t: fit_many([]), "There are no tables: give at least one"),
+        (lambda t: fit_many([t], weights=[[1, 2]]), "Table 0: weights must be 12 finite"),
+        (lambda t: fit_many({"a": t}, weights={"b": t["loss"]}), "weights must have the same"),
+        (lambda t: fit_many([t], law="chinchila"), "Did you mean 'chinchilla'"),
     ],
 )
 def test_batches_that_cannot_be_fitted_are_refused(small_table, call, message):
@@ -277,12 +278,12 @@ def test_batches_that_cannot_be_fitted_are_refused(small_table, call, message):
 
 def test_what_is_finished_is_not_done_again(small, sampled, tmp_path, monkeypatch):
     seen, out = [], tmp_path / "new" / "batch"
-    first = sb.fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
+    first = fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
     assert first.draws.identical(sampled.draws)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     monkeypatch.setattr(NUTS, "run", lambda *_: pytest.fail("it was done before"))
-    second = sb.fit_many(small, seed=7, out=out, **FEW)
+    second = fit_many(small, seed=7, out=out, **FEW)
     assert second.draws.identical(first.draws)
     assert second.verdicts == first.verdicts
     for name, each in second.items():
@@ -293,11 +294,11 @@ def test_a_folder_must_be_one(small, tmp_path):
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(sb.InputError, match=r"out must be a folder; .* is a file"):
-        sb.fit_many(small, out=path, **FEW)
+        fit_many(small, out=path, **FEW)
 
 
 def test_another_batch_is_refused_its_folder(small, tmp_path):
-    sb.fit_many(small, seed=7, out=tmp_path, **FEW)
+    fit_many(small, seed=7, out=tmp_path, **FEW)
     first, *others = small
     changed = {**small[first], "loss": small[first]["loss"] * np.nextafter(1, 2)}
     names = dict(zip(["another", *others], small.values(), strict=True))
@@ -321,7 +322,7 @@ def test_another_batch_is_refused_its_folder(small, tmp_path):
         if "engine" in options:
             given = {"engine": "laplace", "seed": 7}
         with pytest.raises(sb.InputError, match="holds another batch"):
-            sb.fit_many(tables, out=tmp_path, **given)
+            fit_many(tables, out=tmp_path, **given)
 
 
 def write_tables(path, tables):
@@ -382,13 +383,13 @@ def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, be
 
     calls, run = [], NUTS.run
     monkeypatch.setattr(NUTS, "run", lambda *args: calls.append(1) or run(*args))
-    resumed = sb.fit_many(tables, seed=5, out=out, **FEW)
+    resumed = fit_many(tables, seed=5, out=out, **FEW)
     assert len(calls) == 10 - len(finished)
     for path, stat in finished.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
     assert len(list(out.glob("chunk-*"))) == 10
     monkeypatch.setattr("scalingbayes.batch._FITS_AT_ONCE", 2)
-    whole = sb.fit_many(tables, seed=5, **FEW)
+    whole = fit_many(tables, seed=5, **FEW)
     assert len(calls) == 20 - len(finished)
     for name, expected in whole.draws.items():
         found = resumed.draws[name].to_numpy()

@@ -7,6 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from plain import build_model, fit
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -37,7 +38,7 @@ def table():
 @pytest.fixture(scope="module")
 def posts(table):
     names = ("chinchilla", "coupled")
-    return {name: sb.fit(table, name, seed=3, **QUICK) for name in names}
+    return {name: fit(table, name, seed=3, **QUICK) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_folds_are_predicted_by_fits_without_them(posts, table, by_sweep, tmp_pa
     labels = table.labels("sweep")
     assert list(by_sweep.pointwise.index.names) == ["fold", "run"]
     rows = np.flatnonzero(labels == "sweep 2")
-    by_hand = sb.fit(table.filter(labels != "sweep 2"), post.law, seed=9, **QUICK)
+    by_hand = fit(table.filter(labels != "sweep 2"), post.law, seed=9, **QUICK)
     expected, error = mean_density(density_by_scipy(by_hand, table, rows))
     found = by_sweep.pointwise["coupled"].xs("sweep 2", level="fold")
     assert list(found.index) == list(rows)
@@ -171,14 +172,14 @@ def test_runs_that_weights_cannot_leave_out_are_refitted(table):
     law = 1.69 + (406.4 / 1e5**0.34 + 410.7 / 1e12**0.28) ** 0.6
     frame.loc[0, ["params", "tokens", "loss"]] = [1e5, 1e12, law]
     runs = sb.Runs(frame)
-    posts = {name: sb.fit(runs, name, seed=3, **QUICK) for name in ("chinchilla", "coupled")}
+    posts = {name: fit(runs, name, seed=3, **QUICK) for name in ("chinchilla", "coupled")}
     for post in posts.values():
         with pytest.warns(UserWarning, match="Pareto"):
             k = arviz_stats.loo(post.tree, pointwise=True).pareto_k.to_numpy()
         np.testing.assert_array_equal(k > 0.7, np.arange(60) == 0)
     found = sb.compare(posts)
     assert "1 of 1 refits of chinchilla passed theirs" in str(found.checks)
-    without = sb.fit(runs, weights=1.0 * (np.arange(60) > 0), seed=8, **QUICK)
+    without = fit(runs, weights=1.0 * (np.arange(60) > 0), seed=8, **QUICK)
     expected, error = mean_density(density_by_scipy(without, runs, np.array([0])))
     assert abs(found.pointwise["chinchilla"].loc[0] - expected[0]) < 4 * np.sqrt(2) * error[0]
 
@@ -186,7 +187,7 @@ def test_runs_that_weights_cannot_leave_out_are_refitted(table):
 @pytest.mark.slow
 def test_leaving_out_by_weights_is_leaving_out_by_refits(runs):
     rows = runs.filter(np.arange(240) % 5 == 0)
-    posts = {name: sb.fit(rows, name, seed=1) for name in ("chinchilla", "coupled")}
+    posts = {name: fit(rows, name, seed=1) for name in ("chinchilla", "coupled")}
     found = sb.compare(posts)
     for name, post in posts.items():
         weights = {i: 1.0 * (np.arange(48) != i) for i in range(48)}
@@ -263,10 +264,10 @@ def test_what_cannot_be_compared_is_refused(posts, change, message):
 
 def test_posteriors_of_other_runs_are_refused(posts, table):
     law, first = "chinchilla", posts["chinchilla"]
-    few = sb.fit(table, law, weights=1.0 * (np.arange(60) > 3), **QUICK)
+    few = fit(table, law, weights=1.0 * (np.arange(60) > 3), **QUICK)
     with pytest.raises(sb.InputError, match=r"must be of the same runs .* 60 runs .* of 56 of"):
         sb.compare({"all": first, "few": few})
-    half = sb.fit(table, law, weights=np.full(60, 0.5), **QUICK)
+    half = fit(table, law, weights=np.full(60, 0.5), **QUICK)
     with pytest.raises(sb.InputError, match="must be of the same runs"):
         sb.compare({"all": first, "half": half})
     with pytest.raises(sb.InputError, match="weights other than 0 and 1"):
@@ -288,7 +289,7 @@ def test_a_posterior_gives_its_table_back(tmp_path, small_table):
     }
     runs = sb.Runs(odd, name="odd")
     counted = np.arange(12) > 0
-    post = sb.fit(runs, weights=2.0 * counted, **QUICK)
+    post = fit(runs, weights=2.0 * counted, **QUICK)
     post.save(tmp_path / "post.nc")
     loaded = sb.load(tmp_path / "post.nc")
     assert loaded.tree.identical(post.tree)
@@ -307,7 +308,7 @@ def test_priors_that_were_given_are_read_back(small_table):
     priors = {"alpha": dist.LogNormal(-1.0, 0.01), "E": dist.Normal(1.7, 0.001)}
 
     def record(priors):
-        model = sb.build_model(runs, priors=priors)
+        model = build_model(runs, priors=priors)
         written = {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()}
         return json.loads(json.dumps(written))
 

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import build_model, fit
 from registry import NAMES, TOKENS
 from scipy import integrate, optimize, stats
 
@@ -30,30 +31,30 @@ LAW = ("E", "A", "B", "alpha", "beta")
 
 @pytest.fixture(scope="module")
 def laplace(runs):
-    return sb.fit(runs, engine="laplace", seed=1)
+    return fit(runs, engine="laplace", seed=1)
 
 
 @pytest.fixture(scope="module")
 def grid(runs):
-    return sb.fit(runs, engine="grid", seed=1)
+    return fit(runs, engine="grid", seed=1)
 
 
 @pytest.fixture(scope="module")
 def hoffmann(runs):
     """The fit of Hoffmann et al. 2022, by their own starts."""
-    return sb.fit(runs, engine="optimize", noise="huber", starts="hoffmann")
+    return fit(runs, engine="optimize", noise="huber", starts="hoffmann")
 
 
 @pytest.fixture(scope="module")
 def resampled(runs):
-    return sb.fit(runs, engine="bootstrap", noise="huber", seed=1)
+    return fit(runs, engine="bootstrap", noise="huber", seed=1)
 
 
 @pytest.fixture(scope="module")
 def mode(runs):
     """The density of the 240 rows, its mode by SciPy, and its covariance by differences there."""
     with precision("float64"):
-        density = sb.build_model(runs).density("float64")
+        density = build_model(runs).density("float64")
         slope = jax.jit(jax.value_and_grad(lambda point: -density(point)))
 
         def downhill(point):
@@ -117,7 +118,7 @@ def test_a_grid_of_one_to_three_exponents_finds_the_posterior(law, rng):
     table["loss"] = loss * np.exp(0.01 * rng.standard_normal(60))
     law = sb.law(law)
     table |= {n: np.exp(rng.uniform(0, 2, 60)) for n in law.inputs if n not in table}
-    found, chains = sb.fit(table, law, engine="grid"), sb.fit(table, law)
+    found, chains = fit(table, law, engine="grid"), fit(table, law)
     assert found.verdict.passed, str(found.verdict)
     assert_same_posterior(found, chains)
 
@@ -159,7 +160,7 @@ def test_the_evidence_is_that_of_plain_importance_sampling(runs, laplace, grid, 
 def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
     density, point, covariance = mode
     engine = Laplace(draws=16_000, reweight=False)
-    (draws,) = engine.run([sb.build_model(runs)], [1], "float64", lambda part: None)
+    (draws,) = engine.run([build_model(runs)], [1], "float64", lambda part: None)
     x = np.linalg.solve(np.linalg.cholesky(covariance), (draws.points[0] - point).T)
     count = x.shape[1]
     # 35 comparisons with a standard normal at 4 standard errors fail by chance once in 450.
@@ -173,17 +174,17 @@ def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
 
 def test_the_same_seed_gives_the_same_weighted_draws(runs, laplace):
     seen = []
-    again = sb.fit(runs, engine="laplace", seed=1, progress=seen.append)
+    again = fit(runs, engine="laplace", seed=1, progress=seen.append)
     assert again.tree.identical(laplace.tree)
     assert seen[-1] == 1.0
-    other = sb.fit(runs, engine="laplace", seed=2)
+    other = fit(runs, engine="laplace", seed=2)
     assert not np.array_equal(other.values["E"], laplace.values["E"])
     assert abs(other.record["log_evidence"] - laplace.record["log_evidence"]) < 0.05
 
 
 @pytest.mark.slow
 def test_laplace_in_float32_agrees_with_nuts(runs, post):
-    single = sb.fit(runs, engine="laplace", dtype="float32")
+    single = fit(runs, engine="laplace", dtype="float32")
     assert single.verdict.passed, str(single.verdict)
     assert_same_posterior(single, post)
 
@@ -342,7 +343,7 @@ def test_a_point_is_not_asked_for_what_it_cannot_say(hoffmann, call, message):
 
 
 def test_the_log_density_of_a_point_is_of_log_losses(small_table):
-    found = sb.fit(small_table, engine="optimize", law="power_law")
+    found = fit(small_table, engine="optimize", law="power_law")
     values = found.values
     residuals = np.log(small_table["loss"]) - np.log(found.expected(params=small_table["params"]))
     oracle = stats.t(min(values["nu"], 1e3), scale=values["sigma"]).logpdf(residuals).sum()
@@ -351,7 +352,7 @@ def test_the_log_density_of_a_point_is_of_log_losses(small_table):
 
 def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
     values = {"E": 1.7, "A": 400.0, "alpha": 0.3, "sigma": 0.01, "nu": 5.0}
-    model = sb.build_model(sb.Runs(small_table), "power_law")
+    model = build_model(sb.Runs(small_table), "power_law")
     searches = pd.DataFrame({**values, "log_density": 0.0, "converged": True}, index=[0])
     point = PointEstimate(model, "likelihood", values, 0.0, searches)
     with pytest.raises(sb.InputError, match="no compute-optimal"):
@@ -360,7 +361,7 @@ def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
 
 def test_the_posteriors_mode_is_scipys(runs, mode):
     density, point, covariance = mode
-    found = sb.fit(runs, engine="optimize", objective="posterior")
+    found = fit(runs, engine="optimize", objective="posterior")
     with precision("float64"):
         ours = density.from_units({n: jnp.asarray(x) for n, x in found.values.items()})
     deviations = np.linalg.solve(np.linalg.cholesky(covariance), np.asarray(ours) - point)
@@ -371,7 +372,7 @@ def test_the_posteriors_mode_is_scipys(runs, mode):
 
 def test_starts_may_be_given(runs, hoffmann):
     near = {name: [value, 1.05 * value] for name, value in hoffmann.values.items() if name in LAW}
-    found = sb.fit(runs, engine="optimize", noise="huber", starts=near)
+    found = fit(runs, engine="optimize", noise="huber", starts=near)
     assert len(found.searches) == 2
     assert found.agreeing == 2
     assert sum_of_huber(as_logs(found.values), runs) <= 0.0010182745
@@ -379,7 +380,7 @@ def test_starts_may_be_given(runs, hoffmann):
 
 @pytest.mark.slow
 def test_hoffmanns_optimum_in_float32(runs, hoffmann):
-    single = sb.fit(runs, engine="optimize", noise="huber", starts="hoffmann", dtype="float32")
+    single = fit(runs, engine="optimize", noise="huber", starts="hoffmann", dtype="float32")
     # Rounding blurs a log density of 880 by about 1e-4 nats.
     excess = sum_of_huber(as_logs(single.values), runs) - sum_of_huber(
         as_logs(hoffmann.values), runs
@@ -416,7 +417,7 @@ GOOD |= {"alpha": [0.3, 0.3], "beta": [0.3, 0.3]}
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_starts_that_cannot_be_used_are_refused(small_table, options, message):
     with pytest.raises(sb.InputError, match=message):
-        sb.fit(small_table, engine="optimize", **options)
+        fit(small_table, engine="optimize", **options)
 
 
 @pytest.mark.parametrize(
@@ -435,7 +436,7 @@ def test_starts_that_cannot_be_used_are_refused(small_table, options, message):
 )
 def test_settings_that_cannot_be_used_are_refused(small_table, engine, options, message):
     with pytest.raises(sb.InputError, match=message):
-        sb.fit(small_table, engine=engine, **options)
+        fit(small_table, engine=engine, **options)
 
 
 @pytest.mark.parametrize(
@@ -467,7 +468,7 @@ def test_standard_errors_are_those_of_the_replication(resampled):
 
 
 def test_dirichlet_weights_scatter_like_counts(runs, resampled):
-    smooth = sb.fit(runs, engine="bootstrap", noise="huber", kind="bayesian", seed=2)
+    smooth = fit(runs, engine="bootstrap", noise="huber", kind="bayesian", seed=2)
     assert smooth.verdict.passed, str(smooth.verdict)
     found, expected = quantities(smooth), quantities(resampled)
     for name in ("E", "alpha", "beta", "a"):
@@ -485,8 +486,8 @@ def test_whole_groups_are_resampled_where_they_share_errors(rng):
     errors = 0.01 * rng.standard_normal(24)[size] + 0.002 * rng.standard_normal(240)
     table = {"params": params, "tokens": tokens, "loss": loss * np.exp(errors), "size": size}
     options = {"engine": "bootstrap", "noise": "huber", "seed": 1}
-    rows = sb.fit(table, **options).values["alpha"].std()
-    groups = sb.fit(table, by="size", **options)
+    rows = fit(table, **options).values["alpha"].std()
+    groups = fit(table, by="size", **options)
     assert groups.verdict.passed, str(groups.verdict)
     assert groups.record["options"]["by"] == "size"
     assert groups.values["alpha"].std() > 2 * rows
@@ -500,16 +501,16 @@ def test_a_column_to_resample_by_must_vary_and_be_there(runs):
         "lab": "'lab', row 2: is empty",
     }.items():
         with pytest.raises(sb.InputError, match=message):
-            sb.fit(frame, engine="bootstrap", noise="huber", by=by)
+            fit(frame, engine="bootstrap", noise="huber", by=by)
     counted = np.arange(240) < 120
     frame["sweep"] = np.where(counted, "one", "two")
     with pytest.raises(sb.InputError, match="'sweep' has one value in all runs that count"):
-        sb.fit(frame, engine="bootstrap", noise="huber", by="sweep", weights=1.0 * counted)
+        fit(frame, engine="bootstrap", noise="huber", by="sweep", weights=1.0 * counted)
 
 
 def test_a_grid_needs_a_law_that_is_linear_in_its_terms(runs):
     with pytest.raises(sb.InputError, match="is not linear in terms of its own"):
-        sb.fit(runs, law="coupled", engine="grid")
+        fit(runs, law="coupled", engine="grid")
 
 
 def test_a_grid_of_too_many_exponents_is_refused(rng):
@@ -519,7 +520,7 @@ def test_a_grid_of_too_many_exponents_is_refused(rng):
         pytest.warns(sb.InputWarning, match="looks like"),
         pytest.raises(sb.InputError, match=r"has 5 exponents, .* Use engine 'nuts' or"),
     ):
-        sb.fit(table, law="sparse_moe", engine="grid")
+        fit(table, law="sparse_moe", engine="grid")
 
 
 @pytest.mark.parametrize(
@@ -665,7 +666,7 @@ def test_points_come_back_from_units_and_from_the_reference_point(name, rng):
     target = {"log": 2.5, "logit": 0.6, "plain": -3.0}[law.target.scale]
     table[law.target.column] = target * np.exp(0.1 * rng.uniform(-1, 1, 40))
     with precision("float64"):
-        density = sb.build_model(sb.Runs(table), law).density("float64")
+        density = build_model(sb.Runs(table), law).density("float64")
         for _ in range(3):
             point = density.center("float64") + rng.normal(0, 0.5, len(density.parameters))
             for back in (

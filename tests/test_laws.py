@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpyro.distributions import constraints
+from plain import build_model, fit
 from registry import NAMES, TOKENS, place
 
 import scalingbayes as sb
@@ -299,12 +300,12 @@ def test_a_law_must_not_share_a_name_with_the_noise(small_table):
 
     law = sb.Law("mine", loss, {"nu": parameter()}, equation="", source="")
     with pytest.raises(sb.InputError, match="both have parameters called nu"):
-        sb.build_model(sb.Runs(small_table), law)
+        build_model(sb.Runs(small_table), law)
 
 
 def test_an_unknown_law_lists_what_there_is(small_table):
     with pytest.raises(sb.InputError, match=r"no law 'chinchila'\. Did you mean 'chinchilla'"):
-        sb.fit(small_table, law="chinchila")
+        fit(small_table, law="chinchila")
 
 
 def test_a_law_is_registered_in_a_few_lines_and_allocates(rng):
@@ -324,7 +325,7 @@ def test_a_law_is_registered_in_a_few_lines_and_allocates(rng):
         observed = 1.8 + 300 * (1 / params + 20 / tokens) ** 0.35
         noise = np.exp(0.003 * rng.standard_normal(40))
         table = {"params": params, "tokens": tokens, "loss": observed * noise}
-        post = sb.fit(table, law="one_power", draws=500)
+        post = fit(table, law="one_power", draws=500)
     finally:
         LAWS.pop("one_power")
     # At the best, 1/N = r/D: tokens a param are r, and a = b = 1/2.
@@ -353,7 +354,7 @@ def test_a_law_of_ones_own_is_fitted(rng, tmp_path):
     tokens = np.geomspace(1e8, 1e12, 30)
     noise = np.exp(0.003 * rng.standard_normal(30))
     runs = {"tokens": tokens, "loss": (2 + 5e3 / tokens**0.4) * noise}
-    post = sb.fit(runs, law=law, draws=500)
+    post = fit(runs, law=law, draws=500)
     assert post.verdict.passed, str(post.verdict)
     for name, truth in {"E": 2, "beta": 0.4}.items():
         row = post.summary().loc[name]

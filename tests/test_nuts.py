@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from plain import build_model, fit, fit_many
 from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.inference import NUTS
-from scalingbayes.model import build_model
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
 REFERENCE = {
@@ -30,7 +30,7 @@ REFERENCE = {
 
 @pytest.mark.parametrize("table", REFERENCE)
 def test_the_chinchilla_posterior(table, runs, all_runs):
-    post = sb.fit(runs if table == "240 rows" else all_runs, seed=2)
+    post = fit(runs if table == "240 rows" else all_runs, seed=2)
     draws = {**post.values, "a": post.exponents().draws["a"].values}
     for name, (mean, sd) in REFERENCE[table].items():
         assert abs(draws[name].mean() - mean) < 0.3 * sd, name
@@ -60,7 +60,7 @@ def test_a_posterior_known_by_importance_sampling(rng):
         "sigma": (dist.HalfNormal(0.05), stats.halfnorm(scale=0.05)),
         "nu": (dist.Gamma(2.0, 0.1), stats.gamma(2.0, scale=10.0)),
     }
-    post = sb.fit(table, priors={name: ours for name, (ours, _) in priors.items()}, draws=2000)
+    post = fit(table, priors={name: ours for name, (ours, _) in priors.items()}, draws=2000)
     assert post.verdict.passed, str(post.verdict)
 
     def log_density(logs):
@@ -95,7 +95,7 @@ def test_a_posterior_known_by_importance_sampling(rng):
 def test_intervals_cover_the_truth_of_simulated_tables():
     truth = {"E": 1.69, "alpha": 0.34, "beta": 0.28, "a": 0.28 / 0.62}
     tables = 40
-    posts = sb.fit_many(
+    posts = fit_many(
         [simulate(np.random.default_rng(seed), 60) for seed in range(tables)], draws=500
     )
     draws = posts.draws.assign(a=posts.exponents().draws["a"])
@@ -134,7 +134,7 @@ def test_simulation_based_calibration():
         loss += truth["B"] * tokens ** -truth["beta"]
         loss *= np.exp(truth["sigma"] * rng.standard_t(truth["nu"], 60))
         table = {"params": params, "tokens": tokens, "loss": loss}
-        post = sb.fit(table, priors=priors, seed=seed, draws=500)
+        post = fit(table, priors=priors, seed=seed, draws=500)
         for name, value in truth.items():
             ranks[name].append((post.values[name] < value).mean())
     for name, found in ranks.items():
@@ -155,7 +155,7 @@ def compare(first, second, names=("alpha", "beta", "a")):
 
 
 def test_float32_agrees_with_float64(runs, post):
-    single = sb.fit(runs, seed=1, dtype="float32")
+    single = fit(runs, seed=1, dtype="float32")
     assert single.record["dtype"] == "float32"
     assert single.verdict.passed, str(single.verdict)
     compare(single, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
@@ -167,30 +167,30 @@ def test_float32_agrees_with_float64(runs, post):
 @pytest.mark.filterwarnings("ignore::scalingbayes.InputWarning")
 def test_units_cannot_change_the_answer(runs, post, column, factor):
     frame = runs.frame.drop(columns="compute")
-    other = sb.fit(frame.assign(**{column: frame[column] * factor}), seed=1)
+    other = fit(frame.assign(**{column: frame[column] * factor}), seed=1)
     compare(other, post)
     ratio = other.values["E"].mean() / post.values["E"].mean()
     assert abs(ratio / (factor if column == "loss" else 1) - 1) < 0.01
 
 
 def test_the_same_seed_gives_the_same_draws(runs, post):
-    again, other = sb.fit(runs, seed=1), sb.fit(runs, seed=3)
+    again, other = fit(runs, seed=1), fit(runs, seed=3)
     assert again.tree.identical(post.tree)
     assert not np.array_equal(other.values["E"], post.values["E"])
 
 
 def test_a_second_fit_compiles_nothing(runs, post, compilations):
-    sb.fit(runs, seed=5, draws=400)
+    fit(runs, seed=5, draws=400)
     before = compilations.count
     fewer = runs.filter(np.arange(240) < 200)  # padded to the same length
     priors = {"alpha": dist.LogNormal(-1.0, 0.7)}
     for table, options in ((runs, {}), (fewer, {}), (runs, {"target_accept": 0.8})):
-        sb.fit(table, seed=6, draws=400, **options)
+        fit(table, seed=6, draws=400, **options)
     assert compilations.count == before
-    sb.fit(runs, seed=6, draws=400, priors=priors)  # in units, not at the reference point
+    fit(runs, seed=6, draws=400, priors=priors)  # in units, not at the reference point
     assert compilations.count > before
     before = compilations.count
-    sb.fit(runs, seed=6, draws=400, priors={"alpha": dist.LogNormal(-1.1, 0.5)})
+    fit(runs, seed=6, draws=400, priors={"alpha": dist.LogNormal(-1.1, 0.5)})
     assert compilations.count == before
 
 
@@ -206,7 +206,7 @@ def test_blocks_do_not_change_the_draws(runs, monkeypatch):
 
 def test_progress_is_reported(small_table):
     seen = []
-    sb.fit(small_table, draws=250, warmup=60, progress=seen.append)
+    fit(small_table, draws=250, warmup=60, progress=seen.append)
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
@@ -227,12 +227,12 @@ def test_progress_is_reported(small_table):
 )
 def test_settings_that_cannot_be_used_are_refused(small_table, options, message):
     with pytest.raises(sb.InputError, match=message):
-        sb.fit(small_table, **options)
+        fit(small_table, **options)
 
 
 def test_nothing_of_the_callers_configuration_is_touched(small_table):
     before = dict(jax.config.values)
-    sb.fit(small_table, draws=10, warmup=50)
+    fit(small_table, draws=10, warmup=50)
     assert dict(jax.config.values) == before
     assert jax.numpy.ones(()).dtype == np.float32
 
@@ -241,7 +241,7 @@ def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     # As they do on an accelerator.
     monkeypatch.setattr("scalingbayes.devices.side_by_side", lambda: True)
     jax.clear_caches()
-    together = sb.fit(runs, seed=1)
+    together = fit(runs, seed=1)
     jax.clear_caches()
     assert together.verdict.passed, str(together.verdict)
     compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))

@@ -3,8 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from plain import fit
 
-import scalingbayes as sb
 from scalingbayes import plots
 
 
@@ -44,6 +44,6 @@ def test_axes_of_the_caller_are_used(post):
 
 
 def test_a_failed_fit_is_marked(small_table):
-    post = sb.fit(small_table, draws=10, warmup=50)
+    post = fit(small_table, draws=10, warmup=50)
     for ax in plots.overview(post).axes:
         assert any("failed its checks" in text.get_text() for text in ax.texts)

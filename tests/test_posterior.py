@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from plain import fit
 from scipy import stats
 
 import scalingbayes as sb
@@ -199,7 +200,7 @@ def test_reprs_show_table_and_verdict(post):
 
 
 def test_a_fit_that_fails_says_so_everywhere(small_table):
-    post = sb.fit(small_table, draws=10, warmup=50)
+    post = fit(small_table, draws=10, warmup=50)
     assert not post.verdict.passed
     assert "ESS" in str(post.verdict)
     assert "give more draws" in str(post.verdict)
@@ -214,7 +215,7 @@ def test_priors_that_decide_are_named(rng):
     params, tokens = 10 ** rng.uniform(7, 10, 40), 10 ** rng.uniform(10, 10.18, 40)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
     noisy = loss * np.exp(0.02 * rng.standard_normal(40))
-    post = sb.fit({"params": params, "tokens": tokens, "loss": noisy})
+    post = fit({"params": params, "tokens": tokens, "loss": noisy})
     notes = " ".join(post.verdict.notes)
     assert "of what is known of beta comes from its prior" in notes
     assert "of alpha" not in notes
@@ -222,7 +223,7 @@ def test_priors_that_decide_are_named(rng):
 
 def test_runs_held_out_are_not_in_the_tree(small_table):
     weights = np.array([0, *[1] * 11])
-    post = sb.fit(small_table, weights=weights, draws=10, warmup=50)
+    post = fit(small_table, weights=weights, draws=10, warmup=50)
     assert list(post.tree["log_likelihood"]["run"]) == list(range(1, 12))
     np.testing.assert_array_equal(post.tree["observed_data"]["loss"], small_table["loss"][1:])
     assert post.record["data"]["rows"] == 11
@@ -230,5 +231,5 @@ def test_runs_held_out_are_not_in_the_tree(small_table):
 
 def test_large_log_likelihoods_are_left_out(small_table, monkeypatch):
     monkeypatch.setattr("scalingbayes.posterior._LARGEST_LOG_LIKELIHOOD", 100)
-    post = sb.fit(small_table, draws=10, warmup=50)
+    post = fit(small_table, draws=10, warmup=50)
     assert "log_likelihood" not in post.tree

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro.distributions import Normal
+from plain import build_model, fit
 from registry import NAMES, TOKENS, place
 from scipy.special import logit
 from scipy.stats import spearmanr
@@ -60,7 +61,7 @@ def simulate(law, rng, count=200):
 def test_parameters_are_recovered(name, rng):
     law = get_law(name)
     truth, table = simulate(law, rng)
-    post = sb.fit(table, law=law)
+    post = fit(table, law=law)
     summary = post.summary()
     strays = {
         p: (value, summary.loc[p, "mean"], summary.loc[p, "sd"])
@@ -78,8 +79,8 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
     error = 0.85 - 2.1 * np.exp(-0.75 * table["loss"])
     table["error_mean"] = 1 / (1 + (1 / error - 1) * np.exp(0.03 * rng.standard_normal(40)))
     runs = sb.Runs(table)
-    losses = sb.fit(runs, law="overtrained", draws=500)
-    errors = sb.fit(runs, law="downstream(target=error_mean)", draws=500)
+    losses = fit(runs, law="overtrained", draws=500)
+    errors = fit(runs, law="downstream(target=error_mean)", draws=500)
     ahead = losses.predict(params=[1e11, 2e11], tokens=2e12)
     both = errors.predict(loss=ahead)
     table = both.to_dataframe()
@@ -130,16 +131,16 @@ def test_values_outside_a_laws_domain_are_named(law, bad, message, rng):
     for name, value in bad.items():
         table[name][2] = value
     with pytest.raises(sb.InputError, match=message):
-        sb.build_model(sb.Runs(table), law)
+        build_model(sb.Runs(table), law)
 
 
 def test_a_signed_loss_is_fitted_in_any_unit(rng):
     # Bits for nats move the parameters that carry the loss's unit, and no others.
     law = get_law("vocabulary")
     _, table = simulate(law, rng)
-    post = sb.fit(table, law=law, seed=3)
+    post = fit(table, law=law, seed=3)
     table["loss"] = table["loss"] / np.log(2)
-    bits = sb.fit(table, law=law, seed=3)
+    bits = fit(table, law=law, seed=3)
     for name, unit in {"alpha1": 1.0, "beta": 1.0, "E": np.log(2), "sigma": np.log(2)}.items():
         # Rounding sends the chains apart: the same posterior, within Monte Carlo error.
         found, expected = bits.values[name], post.values[name] / unit

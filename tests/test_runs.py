@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import build_model, fit
 
 import scalingbayes as sb
 
@@ -95,7 +96,7 @@ def test_a_bad_value_names_column_row_and_remedy(small_table, column, value, pro
     table = {**small_table, "compute": 6 * small_table["params"] * small_table["tokens"]}
     table = changed(changed(table, column, 4, value), column, 7, value)
     with pytest.raises(sb.InputError, match=rf"(?s)'{column}', row 5: .*{problem}.*2 such rows"):
-        sb.build_model(sb.Runs(table))
+        build_model(sb.Runs(table))
 
 
 def test_numbers_written_as_text_are_numbers(small_table):
@@ -107,7 +108,7 @@ def test_a_misspelt_column_suggests_the_near_one(small_table):
     table = {**small_table, "los": small_table["loss"]}
     del table["loss"]
     with pytest.raises(sb.InputError, match=r"no column 'loss'. Did you mean 'los'\?.*\"NAME\""):
-        sb.fit(table)
+        fit(table)
     with pytest.raises(sb.InputError, match=r"no column 'val_los'. Did you mean 'loss'\?"):
         sb.Runs(small_table, loss="val_los")
 
@@ -116,7 +117,7 @@ def test_a_column_of_another_name_is_recognised(small_table):
     table = {**small_table, "val_loss": small_table["loss"]}
     del table["loss"]
     with pytest.raises(sb.InputError, match=r"say so: loss=\"val_loss\""):
-        sb.fit(table)
+        fit(table)
 
 
 def test_a_law_asks_for_the_columns_that_it_reads(small_table):
@@ -126,7 +127,7 @@ def test_a_law_asks_for_the_columns_that_it_reads(small_table):
         match=r"(?s)no column 'params'.*Law 'chinchilla' reads params, tokens and predicts loss\."
         r".*say so: params=\"n_params\"",
     ):
-        sb.fit(table)
+        fit(table)
 
 
 @pytest.mark.parametrize(
@@ -207,13 +208,13 @@ def test_single_rows_in_billions_are_named(small_table):
 
 def test_fewer_runs_than_unknowns_are_refused(small_table):
     with pytest.raises(sb.InputError, match="6 runs that count, fewer than the 7 unknowns"):
-        sb.fit({name: values[:6] for name, values in small_table.items()})
+        fit({name: values[:6] for name, values in small_table.items()})
 
 
 @pytest.mark.parametrize("column", ["params", "tokens"])
 def test_a_single_model_size_or_token_count_is_refused(small_table, column):
     with pytest.raises(sb.InputError, match=rf"'{column}' has the single value 1e\+09"):
-        sb.fit({**small_table, column: np.full(12, 1e9), "row": np.arange(12)})
+        fit({**small_table, column: np.full(12, 1e9), "row": np.arange(12)})
 
 
 def test_filter_keeps_the_rows_asked_for(all_runs):
@@ -247,7 +248,7 @@ def test_a_table_spoilt_after_it_was_checked_is_refused(small_table):
     runs = sb.Runs(small_table)
     runs.frame.loc[3, "loss"] = np.nan
     with pytest.raises(sb.InputError, match=r"'loss', row 4: .* is empty"):
-        sb.fit(runs)
+        fit(runs)
 
 
 @pytest.mark.parametrize("keep", [[0, 1, 2], [True], np.ones(12)])
@@ -260,7 +261,7 @@ def test_inputs_that_move_together_are_warned_about(small_table):
     table = {**small_table, "tokens": 20 * small_table["params"]}
     table["loss"] = table["loss"] + 0.001 * np.arange(12)
     with pytest.warns(sb.InputWarning, match="params and tokens move together"):
-        sb.build_model(sb.Runs(table))
+        build_model(sb.Runs(table))
 
 
 def test_the_digest_tells_tables_apart(small_table):

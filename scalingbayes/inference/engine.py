@@ -14,6 +14,9 @@ class Engine(ABC):
     tempered: ClassVar[bool] = True
     """Whether a temperature changes what it finds."""
 
+    with_groups: ClassVar[bool] = True
+    """Whether it can fit runs that share errors."""
+
     @abstractmethod
     def run(
         self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import override
+from typing import ClassVar, override
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,8 @@ class Grid(Engine):
     InputError
         If a setting is out of range.
     """
+
+    with_groups: ClassVar[bool] = False
 
     draws: int = 4000
     starts: int = 4

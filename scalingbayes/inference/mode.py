@@ -14,6 +14,7 @@ TIGHT = 1e-6
 """How much more a step may promise at the end of a search, in nats."""
 
 _MAX_ITERATIONS = 300
+_FEW = 16  # unknowns up to which equations are written out
 _START_DAMPING = 1e-3  # over the largest curvature
 _GIVE_UP_GROWTH = 2.0**12  # twelve steps in a row led downhill
 
@@ -95,7 +96,11 @@ def climb(
     best = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, search.best)
 
     damped = best.curvature + damping * jnp.eye(best.point.size, dtype=damping.dtype)
-    step = jnp.stack(solve_positive(damped, best.gradient)[0])
+    if best.point.size <= _FEW:
+        step = jnp.stack(solve_positive(damped, best.gradient)[0])
+    else:
+        root = jax.scipy.linalg.cho_factor(damped)
+        step = jax.scipy.linalg.cho_solve(root, best.gradient)
     expected_gain = best.gradient @ step / 2
     lost = ~jnp.isfinite(expected_gain) | (growth > _GIVE_UP_GROWTH)
     return Search(
@@ -149,7 +154,7 @@ def pulls(
 
 
 def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Here:
-    of_law = len(density.law.parameters)
+    of_law = density.of_location
     law_part, noise_part = point[:of_law], point[of_law:]
 
     def location(law_part: Array) -> Array:

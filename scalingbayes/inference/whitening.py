@@ -61,7 +61,7 @@ def whiten(
     tuple
         The modes that were found, with the axes fits and starts in front, and the coordinates.
     """
-    shape = (len(random), starts, len(densities.parameters))
+    shape = (len(random), starts, len(densities.parameters) + densities.effects)
     owner = np.repeat(np.arange(len(random)), starts)
     offsets = np.concatenate([each.standard_normal(shape[1:]) for each in random])
     modes = fetch(_find_modes(densities, owner, to_dtype(offsets, dtype)))

@@ -1,0 +1,72 @@
+"""Scores against closed forms and SciPy."""
+
+import numpy as np
+import pytest
+import simulation
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain import EXACT, fit
+from scipy import stats
+
+import scalingbayes as sb
+from scalingbayes.scoring import crps
+
+
+def simulate(rng, rows):
+    return sb.Runs(simulation.simulate(rng, rows))
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 10))
+@settings(max_examples=20, deadline=None)
+def test_crps_of_a_normal_is_the_closed_form(z, sd):
+    """Gneiting & Raftery 2007, eq. 21."""
+    draws = sd * stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    found = crps(draws[:, None], np.array([sd * z]))[0]
+    exact = sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    assert found == pytest.approx(exact, abs=2e-3 * sd)
+
+
+def test_crps_of_few_draws_is_right_on_average(rng):
+    draws, observed = rng.standard_normal((10, 40_000)), rng.standard_normal(40_000)
+    each = crps(draws, observed)
+    # E|X - Y| / 2 of two standard normals is 1 / sqrt(pi).
+    assert each.mean() == pytest.approx(1 / np.sqrt(np.pi), abs=4 * each.std() / 200)
+
+
+@pytest.fixture(scope="module")
+def post():
+    return fit(simulate(np.random.default_rng(1), 150), engine="laplace", seed=1)
+
+
+def test_true_predictions_are_calibrated(post):
+    fresh = simulate(np.random.default_rng(2), 2000)
+    scores = sb.score(post, fresh)
+    for prob in (50, 90):
+        p = prob / 100
+        assert scores[f"in{prob}"].mean() == pytest.approx(p, abs=4 * (p * (1 - p) / 2000) ** 0.5)
+    assert scores["pit"].mean() == pytest.approx(0.5, abs=4 / np.sqrt(12 * 2000))
+
+
+def test_log_scores_are_scipys(post):
+    fresh = simulate(np.random.default_rng(3), 5)
+    values = {name: x.ravel()[:, None] for name, x in post.values.items()}
+    expected = values["E"] + values["A"] / fresh.column("params") ** values["alpha"]
+    expected += values["B"] / fresh.column("tokens") ** values["beta"]
+    z = np.log(fresh.column("loss") / expected)
+    density = stats.t(np.minimum(values["nu"], 1e3), scale=values["sigma"]).pdf(z).mean(0)
+    np.testing.assert_allclose(sb.score(post, fresh)["log_score"], np.log(density), rtol=1e-6)
+
+
+def test_a_backtest_is_a_fit_to_the_rest(rng):
+    table = simulate(rng, 60)
+    order = np.argsort(table.column("compute"))
+    mask = np.isin(np.arange(60), order[-6:])
+    found = sb.backtest(table, by={"top": mask}, engine="laplace", **EXACT)
+    assert list(found.pointwise.index.get_level_values("fold").unique()) == ["top"]
+    assert len(found.pointwise) == found.table.loc["all", "runs"] == 6
+    alone = sb.fit(table.filter(~mask), engine="laplace", **EXACT)
+    by_hand = sb.score(alone, table.filter(mask))
+    assert found.table.loc["all", "crps"] == pytest.approx(by_hand["crps"].mean(), rel=0.1)
+    assert "Runs held out, predicted by L = E + A/N^alpha" in repr(found)
+    with pytest.raises(sb.InputError, match="leave weights out"):
+        sb.backtest(table, weights=np.ones(60))
