@@ -18,7 +18,7 @@ from scalingbayes.folds import Folds, as_folds
 from scalingbayes.inference import Progress, silent
 from scalingbayes.model import Model
 from scalingbayes.posterior import Posterior
-from scalingbayes.prediction import log_predictive
+from scalingbayes.prediction import Walk, log_predictive
 from scalingbayes.verdict import Check, Verdict
 
 METHODS = ("stacking", "pseudo-bma", "bb-pseudo-bma")
@@ -283,21 +283,24 @@ def _hold_out(name: str, post: Posterior, folds: Folds, seed: int, progress: Pro
         values: Mapping[str, Float[np.ndarray, "chains draws"]],
         mask: Bool[np.ndarray, " runs"],
         model: Model,
+        walk: Walk | None,
     ) -> Float[np.ndarray, " held_out"]:
         there = {column: x[mask] for column, x in inputs.items()}
         errors = None if model.errors is None else model.errors[mask]
         return log_predictive(
-            law, post.noise, dict(values), there, observed[mask], model.reference, errors
+            law, post.noise, dict(values), there, observed[mask], model.reference, errors, walk
         )
 
     weights = {label: np.where(mask, 0.0, post.weights) for label, mask in folds.items()}
     refits = refit(post, weights, seed=seed, progress=progress)
     elpd, seen = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    law_errs = bool(post.noise.drift)
     for place, (label, mask) in enumerate(folds.items()):
         draws = refits.draws.isel(fit=place)
         model = refits.models[label]
-        elpd[mask] = score({str(n): x.to_numpy() for n, x in draws.items()}, mask, model)
-        seen[mask] = score(post.values, mask, replace(model, weights=post.weights))
+        own = {str(n): x.to_numpy() for n, x in draws.items()}
+        elpd[mask] = score(own, mask, model, refits[label].walk if law_errs else None)
+        seen[mask] = score(post.values, mask, replace(model, weights=post.weights), post.walk)
     failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
     check = Check(
         not failed,

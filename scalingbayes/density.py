@@ -53,10 +53,10 @@ class LogDensity:
         The reference value of each input and of the target, in the table's units.
     errors
         The known standard error of each row's target, on the scale on which it scatters.
-    groups
-        Which group each row is of, whose rows share an error: 1 there and 0 elsewhere.
+    design
+        How much each row has of each error that rows share: 1 of its group's and 0 of others'.
     effects
-        How many groups there are. Their errors over tau are coordinates of their own, standard
+        How many such errors there are. Over tau they are coordinates of their own, standard
         normal, between those of the law and of the noise.
 
     Densities of several tables may be stacked: then each array has one more axis in front, and what
@@ -71,7 +71,7 @@ class LogDensity:
     weights: Float[Any, "*fits rows"]
     reference: dict[str, Float[Any, "*fits"]]
     errors: Float[Any, "*fits rows"] | None = None
-    groups: Float[Any, "*fits rows effects"] | None = None
+    design: Float[Any, "*fits rows effects"] | None = None
     effects: int = field(default=0, metadata={"static": True})
 
     @property
@@ -117,7 +117,7 @@ class LogDensity:
         return len(self.law.parameters) + (self.effects + 1 if self.effects else 0)
 
     def shared_errors(self, point: Point) -> Float[Array, " effects"]:
-        """Find the error that the rows of each group share, on the scale on which they scatter."""
+        """Find the errors that rows share, on the scale on which they scatter."""
         return self._shared_by_group(point, self.at_reference(point))
 
     def _shared_by_group(self, point: Point, values: Values) -> Float[Array, " effects"]:
@@ -125,11 +125,11 @@ class LogDensity:
         return values[SHARED] * point[first : first + self.effects]
 
     def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
-        assert self.groups is not None
-        return self.groups @ self._shared_by_group(point, values)  # a gather would be slower
+        assert self.design is not None
+        return self.design @ self._shared_by_group(point, values)  # a gather would be slower
 
     def _named(self, point: Point) -> Point:
-        """Drop the coordinates of groups, which have no names."""
+        """Drop the coordinates of shared errors, which have no names."""
         first = len(self.law.parameters)
         return jnp.concatenate([point[:first], point[first + self.effects :]])
 
@@ -141,7 +141,7 @@ class LogDensity:
         return jnp.where(self._places(point)[2], total, -jnp.inf)
 
     def coordinates(self, point: Point) -> Point:
-        """Coordinates in which the priors are stated: one a parameter, then the groups'."""
+        """Coordinates in which the priors are stated: one a parameter, then the shared errors'."""
         first = len(self.law.parameters)
         named = jnp.stack(list(self._coordinates(point).values()))
         return jnp.concatenate([named, point[first : first + self.effects]])

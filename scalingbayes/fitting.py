@@ -195,10 +195,10 @@ def check_groups(model: Model, engine: str) -> None:
     InputError
         If it cannot.
     """
-    if model.noise.groups and not getattr(ENGINES[engine], "with_groups", False):
+    if model.noise.shares and not getattr(ENGINES[engine], "shares", False):
         raise InputError(
-            f"Engine {engine!r} cannot fit errors that runs share: use 'nuts' or 'laplace', or "
-            f"'bootstrap' with by={model.noise.groups!r}."
+            f"Engine {engine!r} cannot fit errors that runs share: use 'nuts' or 'laplace'; the "
+            f"bootstrap draws whole groups with by=..., such as by='run_id'."
         )
 
 

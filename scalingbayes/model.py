@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpyro.distributions import Distribution, Normal, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes.density import LogDensity
 from scalingbayes.domains import NONNEGATIVE
+from scalingbayes.drift import Drift
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.laws import COMMON_INPUTS, Law, get_law
 from scalingbayes.noise import SHARED, Noise, default_noise, get_noise
@@ -97,14 +98,32 @@ class Model:
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
     @cached_property
-    def groups(self) -> tuple[np.ndarray, Int[np.ndarray, " runs"]] | None:
-        """Labels of the groups whose runs err together, and the number of each run's."""
+    def drift(self) -> Drift | None:
+        """The range over which the law itself errs, that of all runs."""
+        if not self.noise.drift:
+            return None
+        here = self.log_scale
+        return Drift(float(here.min()), float(here.max()))
+
+    @property
+    def log_scale(self) -> Float[np.ndarray, " runs"]:
+        """How far each run is along the drift: log of its scale over the reference."""
+        ratios = [self.inputs[name] / self.reference[name] for name in self.noise.drift]
+        return np.sum(np.log(ratios), axis=0)
+
+    @cached_property
+    def shared(self) -> tuple[np.ndarray, Float[np.ndarray, "runs effects"]] | None:
+        """Labels of the errors that runs share, and how much each run has of each."""
+        if self.drift is not None:
+            with precision("float64"):
+                design = np.asarray(self.drift.basis(self.log_scale))
+            return np.array([f"step {i}" for i in range(design.shape[1])]), design
         if not self.noise.groups:
             return None
         labels, numbers = np.unique(
             self.runs.labels(self.noise.groups).astype(str), return_inverse=True
         )
-        return labels, numbers
+        return labels, np.eye(len(labels))[numbers]
 
     def density(
         self, dtype: str, length: int | None = None, effects: int | None = None
@@ -120,7 +139,7 @@ class Model:
             How many rows it has: as many as :func:`padded_length` says, so that few lengths are
             ever compiled, or more.
         effects
-            How many groups it has: as many as the table, or more.
+            How many errors runs share: as many as in the table, or more.
         """
         length = length or padded_length(len(self.runs))
         reference = self.reference
@@ -140,14 +159,14 @@ class Model:
             },
             dtype,
         )
-        if self.groups is None:
+        if self.shared is None:
             return LogDensity(self.law, self.noise, **arrays)
-        labels, numbers = self.groups
-        effects = effects or len(labels)
-        members = np.zeros((length, effects))
-        members[np.arange(len(numbers)), numbers] = 1.0
-        groups = to_device(members, dtype)
-        return LogDensity(self.law, self.noise, **arrays, groups=groups, effects=effects)
+        _, design = self.shared
+        effects = effects or design.shape[1]
+        padded = np.zeros((length, effects))
+        padded[: design.shape[0], : design.shape[1]] = design
+        design = to_device(padded, dtype)
+        return LogDensity(self.law, self.noise, **arrays, design=design, effects=effects)
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model in numpyro's language.
@@ -170,7 +189,7 @@ class Model:
         reference = self.reference
         ratios = {name: x / reference[name] for name, x in inputs.items()}
         errors = None if self.errors is None else jnp.asarray(self.errors[counted])
-        groups = None if self.groups is None else self.groups[1][counted]
+        design = None if self.shared is None else jnp.asarray(self.shared[1][counted])
 
         def model() -> None:
             values: dict[str, Any] = {}
@@ -181,12 +200,13 @@ class Model:
                     values[name], inside = parameter.keep(values[name], {**reference, **values})
                     numpyro.factor(f"{name}_in_range", jnp.where(inside, 0.0, -jnp.inf))
             expected = numpyro.deterministic(f"expected_{target}", self.law(inputs, values))
-            if groups is not None:
-                with numpyro.plate("group", groups.max() + 1):
+            if design is not None:
+                with numpyro.plate("effect", design.shape[1]):
                     effects = numpyro.sample("shared_error_over_tau", Normal(0.0, 1.0))
             with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
-                if groups is not None:
-                    location = self.noise.scale.link(expected) + values[SHARED] * effects[groups]
+                if design is not None:
+                    location = self.noise.scale.link(expected)
+                    location += values[SHARED] * (design @ effects)
                     expected = self.noise.scale.inverse()(location)
                 scatter = self.noise(expected, values, ratios, errors)
                 numpyro.sample(target, scatter, obs=there if observed else None)
@@ -281,7 +301,7 @@ def build_model(
                 f"{law.name!r} cannot be identified. Add runs with other {name}."
             )
     _warn_of_collinear(varied)
-    if not noise.groups:
+    if not noise.shares:
         _warn_of_curves(model)
     return model
 
@@ -293,7 +313,7 @@ def stack_densities(models: Sequence[Model], dtype: str) -> LogDensity:
     longest table. They are NumPy's, which devices of any number and host take.
     """
     length = max(padded_length(len(model.runs)) for model in models)
-    effects = max(len(model.groups[0]) if model.groups else 0 for model in models)
+    effects = max(0 if model.shared is None else len(model.shared[0]) for model in models)
     densities = [model.density(dtype, length, effects) for model in models]
     return jax.tree.map(lambda *arrays: np.stack(arrays), *densities)
 

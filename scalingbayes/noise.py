@@ -24,7 +24,7 @@ SHARED = "tau"
 """The name of the spread that runs of a group share."""
 
 _FADING = "fading"
-_OPTIONS = ("varying", "error", "groups")
+_OPTIONS = ("varying", "error", "groups", "drift")
 _NORMAL_NU = 1e3  # Student's t counts as normal; its constant would soon be lost in rounding
 
 
@@ -51,6 +51,8 @@ class Noise:
         The column of the table that holds the known standard error of each target, or "".
     groups
         The column of the table whose labels say which runs err together, or "".
+    drift
+        Inputs of the law along the log of whose product the law itself errs, as a random walk.
     """
 
     name: str
@@ -61,6 +63,12 @@ class Noise:
     varying: tuple[str, ...] = ()
     error: str = ""
     groups: str = ""
+    drift: tuple[str, ...] = ()
+
+    @property
+    def shares(self) -> bool:
+        """Whether runs share errors."""
+        return bool(self.groups or self.drift)
 
     def __call__(
         self,
@@ -221,7 +229,8 @@ def get_noise(noise: str | Noise, law: Law, groups: str = "") -> Noise:
         falls as a power of compute, or of one of the law's inputs; at which power is inferred.
         ``"student_t(error=loss_se)"``: a column of the table holds the known standard error of each
         target, which adds to the spread. ``"student_t(groups=run_id)"``: runs of one label in a
-        column share an error too, normal with sd tau.
+        column share an error too, normal with sd tau. ``"student_t(drift=compute)"``: the law
+        itself errs, by a random walk in log compute whose sd over a factor of e is tau.
     law
         The law about which values scatter.
     groups
@@ -252,18 +261,19 @@ def get_noise(noise: str | Noise, law: Law, groups: str = "") -> Noise:
 
 @cache
 def _with_options(
-    noise: Noise, law: Law, varying: str = "", error: str = "", groups: str = ""
+    noise: Noise, law: Law, varying: str = "", error: str = "", groups: str = "", drift: str = ""
 ) -> Noise:
     equation, parameters = noise.equation, dict(noise.parameters)
-    options = {"varying": varying, "error": error, "groups": groups}
+    options = {"varying": varying, "error": error, "groups": groups, "drift": drift}
     products: dict[str, tuple[str, ...]] = {
         name: (name,) for name, each in law.inputs.items() if each.unit is None
     }
     if law.allocates:
         products["compute"] = (law.budget.size, "tokens")
+    for name in (varying, drift):
+        if name and name not in products:
+            raise unknown(f"input of law {law.name!r}", name, products)
     if varying:
-        if varying not in products:
-            raise unknown(f"input of law {law.name!r}", varying, products)
         equation += f", sigma falling as {varying}^-{_FADING}"
         parameters[_FADING] = Parameter(
             f"how fast the spread falls with {varying}", dist.Normal(0.0, 0.3)
@@ -274,6 +284,14 @@ def _with_options(
         equation += f" + an error that each {groups} shares"
         shared = replace(parameters["sigma"], description=f"spread that runs of one {groups} share")
         parameters = {SHARED: shared, **parameters}
+    if drift and groups:
+        raise InputError(
+            f"Errors are shared by the {groups} or along {drift}, not both: give groups or drift."
+        )
+    if drift:
+        equation += f" + a random walk in log {drift}"
+        meaning = f"sd of the law's own error over a factor of e in {drift}"
+        parameters = {SHARED: replace(parameters["sigma"], description=meaning), **parameters}
     given = ", ".join(f"{option}={value}" for option, value in options.items() if value)
     return replace(
         noise,
@@ -283,6 +301,7 @@ def _with_options(
         varying=products[varying] if varying else (),
         error=error,
         groups=groups,
+        drift=products[drift] if drift else (),
     )
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, exponents, optimum, require_allocation
 from scalingbayes.density import LogDensity
+from scalingbayes.drift import Drift
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import (
     SAMPLE_DIMS,
@@ -34,7 +35,7 @@ from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model
 from scalingbayes.noise import Noise, get_noise
 from scalingbayes.precision import precision, to_device
-from scalingbayes.prediction import predict
+from scalingbayes.prediction import Walk, predict
 from scalingbayes.runs import Runs
 from scalingbayes.storage import written_whole
 from scalingbayes.verdict import Verdict, judge
@@ -109,12 +110,12 @@ class Posterior:
             groups["log_likelihood"] = _dataset(
                 {target: in_units}, (*SAMPLE_DIMS, "run"), {**coords, **rows}
             )
-        if shared is not None and model.groups is not None:
-            labels = model.groups[0]
+        if shared is not None and model.shared is not None:
+            labels, _ = model.shared
             groups["shared_errors"] = _dataset(
                 {target: shared[..., : len(labels)]},
-                (*SAMPLE_DIMS, "group"),
-                {**coords, "group": labels.astype(object)},
+                (*SAMPLE_DIMS, "effect"),
+                {**coords, "effect": labels.astype(object)},
             )
         tree = xr.DataTree.from_dict(groups)
         shares = {name: float(shares[name]) for name in model.parameters}
@@ -148,6 +149,14 @@ class Posterior:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # it was warned of when it came
             return Runs(_unpack(self.tree["table"].to_dataset()), name=self.record["data"]["name"])
+
+    @property
+    def walk(self) -> Walk | None:
+        """Draws of the law's own error, where the noise has a drift."""
+        if not self.noise.drift:
+            return None
+        shared = self.tree["shared_errors"][self.law.target.column]
+        return Walk(Drift(*self.record["drift"]), shared.transpose(..., "effect").to_numpy())
 
     @property
     def temperature(self) -> float:
@@ -308,6 +317,7 @@ class Posterior:
                 values,
                 to_device(points, "float64"),
                 to_device(self.record["reference"], "float64"),
+                to_device(self.walk, "float64"),
                 seed,
                 self._stream,
             )
@@ -531,6 +541,7 @@ def _record(
         },
         "prior_shares": prior_shares,
         "reference": model.reference,
+        "drift": model.drift,
         "data": {
             "name": model.runs.name,
             "rows": int(model.counted.sum()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from scalingbayes.drift import Drift
 from scalingbayes.laws import Law
 from scalingbayes.noise import SHARED, Noise
 from scalingbayes.precision import precision, to_device
@@ -18,6 +20,30 @@ _NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
 _POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
 
 
+class Walk(NamedTuple):
+    """Draws of a law's own error: its steps, over the root of their lengths."""
+
+    drift: Drift
+    steps: Float[Array | np.ndarray, "*draws effects"]
+
+
+def shared_error(
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws 1"]],
+    ratios: dict[str, Float[Array, "*#draws points"]],
+    walk: Walk | None,
+) -> tuple[Any, Any]:
+    """Give the mean and the sd of what new runs share, on the scale on which they scatter.
+
+    A new run is of a new group. Along a drift it is where the walk has led, or beyond.
+    """
+    if walk is None:
+        return 0.0, values[SHARED]
+    log_scale = sum(jnp.log(ratios[name]) for name in noise.drift)
+    mean = (walk.drift.basis(log_scale) * walk.steps).sum(-1)
+    return mean, values[SHARED] * walk.drift.beyond(log_scale)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def predict(
     law: Law,
@@ -25,6 +51,7 @@ def predict(
     values: dict[str, Float[Array, "*draws"]],
     inputs: dict[str, Float[Array, "*#draws points"]],
     reference: dict[str, Float[Array, ""]],
+    walk: "Walk | None",
     seed: Int[ArrayLike, ""],
     stream: Int[ArrayLike, ""],
 ) -> dict[str, Float[Array, "*draws points"]]:
@@ -38,6 +65,8 @@ def predict(
         The runs.
     reference
         The reference value of each input.
+    walk
+        The law's own error, where the noise has a drift.
     seed, stream
         Two numbers that the noise comes from. Posteriors whose predictions are combined need
         streams of their own.
@@ -49,13 +78,16 @@ def predict(
         same with the noise of a run; each of shape (*draws, points).
     """
     values = {name: value[..., None] for name, value in values.items()}
+    if walk is not None:
+        walk = Walk(walk.drift, walk.steps[..., None, :])
     expected = law(inputs, values)
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     key = jax.random.fold_in(jax.random.key(seed), stream)
     location = noise.scale.link(expected)
-    if noise.groups:  # a new run is of a new group
+    if noise.shares:
         key, own = jax.random.split(key)
-        location += values[SHARED] * jax.random.normal(own, location.shape, location.dtype)
+        mean, sd = shared_error(noise, values, ratios, walk)
+        location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
     scatter = noise.about(location, values, ratios).sample(key)
     return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
 
@@ -68,6 +100,7 @@ def log_predictive(
     observed: Float[np.ndarray, " points"],
     reference: Mapping[str, float],
     errors: Float[np.ndarray, " points"] | None = None,
+    walk: "Walk | None" = None,
 ) -> Float[np.ndarray, " points"]:
     """Compute the log predictive density of each of some runs: of its target, in its own unit.
 
@@ -83,17 +116,19 @@ def log_predictive(
         The reference value of each input.
     errors
         Known standard errors of the targets, on the scale on which they scatter.
+    walk
+        The law's own error, where the noise has a drift.
     """
     count = len(observed)
     padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
     found = []
     with precision("float64"):
-        draws, there = to_device((values, dict(reference)), "float64")
+        draws, there, path = to_device((values, dict(reference), walk), "float64")
         for first in range(0, padded, _POINTS_AT_ONCE):
             rows = np.arange(first, first + _POINTS_AT_ONCE) % count
             own = ({n: x[rows] for n, x in inputs.items()}, observed[rows])
             block = to_device((*own, None if errors is None else errors[rows]), "float64")
-            found.append(_log_predictive(law, noise, draws, there, *block))
+            found.append(_log_predictive(law, noise, draws, there, path, *block))
         return np.concatenate([np.asarray(each) for each in found])[:count]
 
 
@@ -103,15 +138,19 @@ def _log_predictive(
     noise: Noise,
     values: dict[str, Float[Array, "*draws"]],
     reference: dict[str, Float[Array, ""]],
+    walk: "Walk | None",
     inputs: dict[str, Float[Array, " points"]],
     observed: Float[Array, " points"],
     errors: Float[Array, " points"] | None,
 ) -> Float[Array, " points"]:
     values = {name: value.reshape(-1, 1) for name, value in values.items()}
+    if walk is not None:
+        walk = Walk(walk.drift, walk.steps.reshape(-1, 1, walk.steps.shape[-1]))
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     location = noise.scale.link(law(inputs, values))
-    if noise.groups:  # each run is of a new group; its error is integrated out
-        location = location + np.sqrt(2.0) * values[SHARED] * _NODES[:, None, None]
+    if noise.shares:  # what is not known of the shared error is integrated out
+        mean, sd = shared_error(noise, values, ratios, walk)
+        location = location + mean + np.sqrt(2.0) * sd * _NODES[:, None, None]
         log_weights = jnp.log(_NODE_WEIGHTS)[:, None, None]
     else:
         location, log_weights = location[None], jnp.zeros((1, 1, 1))

@@ -62,7 +62,9 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
         predicted = np.sort(np.asarray(scale.link(jnp.asarray(draws))), axis=0)
         observed = np.asarray(scale.link(jnp.asarray(target)))
         slope = np.asarray(scale.slope(jnp.asarray(target)))
-    density = log_predictive(law, noise, post.values, inputs, target, post.record["reference"])
+    density = log_predictive(
+        law, noise, post.values, inputs, target, post.record["reference"], walk=post.walk
+    )
     columns: dict[str, Any] = {"error": np.median(predicted, axis=0) - observed}
     for prob in _PROBS:
         low, high = np.quantile(predicted, [(1 - prob) / 2, (1 + prob) / 2], axis=0)

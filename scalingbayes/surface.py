@@ -78,8 +78,10 @@ def evaluate_grid(
     """
     runs = as_runs(runs)
     model = build_model(runs, law, noise, None, weights)
-    if model.noise.groups:
-        raise InputError("A grid has no place for errors that runs share: leave groups out.")
+    if model.noise.shares:
+        raise InputError(
+            "A grid has no place for errors that runs share: leave groups and drift out."
+        )
     dtype = dtype or default_dtype(len(runs))
     values = _grid_values(model, axes, fixed or {})
     shape = tuple(len(values[name]) for name in axes)

@@ -48,7 +48,7 @@ class Bootstrap(Engine):
     """
 
     tempered: ClassVar[bool] = False
-    with_groups: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     resamples: int = 1000
     by: str | None = None

@@ -14,7 +14,7 @@ class Engine(ABC):
     tempered: ClassVar[bool] = True
     """Whether a temperature changes what it finds."""
 
-    with_groups: ClassVar[bool] = True
+    shares: ClassVar[bool] = True
     """Whether it can fit runs that share errors."""
 
     @abstractmethod

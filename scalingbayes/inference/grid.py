@@ -55,7 +55,7 @@ class Grid(Engine):
         If a setting is out of range.
     """
 
-    with_groups: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     draws: int = 4000
     starts: int = 4
