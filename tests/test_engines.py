@@ -41,7 +41,7 @@ def grid(runs):
 @pytest.fixture(scope="module")
 def hoffmann(runs):
     """The fit of Hoffmann et al. 2022, by their own starts."""
-    return sb.fit(runs, engine="optimize", noise="huber", starts="hoffmann")
+    return sb.fit(runs, engine="optimize", noise="huber", starts="hoffmann", dtype="float64")
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +333,7 @@ def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
 
 def test_the_posteriors_mode_is_scipys(runs, mode):
     density, point, covariance = mode
-    found = sb.fit(runs, engine="optimize", objective="posterior")
+    found = sb.fit(runs, engine="optimize", objective="posterior", dtype="float64")
     with precision("float64"):
         ours = density.from_units({n: jnp.asarray(x) for n, x in found.values.items()})
     deviations = np.linalg.solve(np.linalg.cholesky(covariance), np.asarray(ours) - point)
@@ -344,7 +344,7 @@ def test_the_posteriors_mode_is_scipys(runs, mode):
 
 def test_starts_may_be_given(runs, hoffmann):
     near = {name: [value, 1.05 * value] for name, value in hoffmann.values.items() if name in LAW}
-    found = sb.fit(runs, engine="optimize", noise="huber", starts=near)
+    found = sb.fit(runs, engine="optimize", noise="huber", starts=near, dtype="float64")
     assert len(found.searches) == 2
     assert found.agreeing == 2
     assert sum_of_huber(as_logs(found.values), runs) <= 0.0010182745
