@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from scalingbayes.precision import precision
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 BATCHES = {"gradients": (1, 16, 256, 4096, 65_536), "posteriors": (1, 16, 256), "grid": (8, 16, 28)}
 QUICK = {"gradients": (16,), "posteriors": (2,), "grid": (4,)}
-STEPS = 200
+STEPS = 100
 
 
 def gradients(batch: int, dtype: str) -> float:
@@ -75,21 +76,15 @@ def posteriors(batch: int, dtype: str) -> float:
 JOBS = {"gradients": gradients, "grid": grid, "posteriors": posteriors}
 
 
-def measure(quick: bool) -> list[dict[str, Any]]:
+def measure(quick: bool) -> Iterator[dict[str, Any]]:
     """Measure the platform that this process runs on."""
-    return [
-        {
-            "job": name,
-            "device": describe_devices(),
-            "dtype": dtype,
-            "batch": batch,
-            "per second": job(batch, dtype),
-        }
-        for name, job in JOBS.items()
-        for dtype in (("float32",) if quick else ("float32", "float64"))
-        if not (dtype == "float64" and jax.default_backend() == "tpu")  # a TPU has none
-        for batch in (QUICK if quick else BATCHES)[name]
-    ]
+    for name, job in JOBS.items():
+        for dtype in ("float32",) if quick else ("float32", "float64"):
+            if dtype == "float64" and jax.default_backend() == "tpu":
+                continue  # a TPU has none
+            for batch in (QUICK if quick else BATCHES)[name]:
+                about = {"job": name, "device": describe_devices(), "dtype": dtype, "batch": batch}
+                yield about | {"per second": job(batch, dtype)}
 
 
 def found_on(platform: str, quick: bool) -> list[dict[str, Any]] | None:
@@ -101,8 +96,14 @@ def found_on(platform: str, quick: bool) -> list[dict[str, Any]] | None:
     if subprocess.run(probe, env=environment, capture_output=True, check=False).returncode:
         return None
     command = [sys.executable, __file__, "--here", *(["--quick"] if quick else [])]
-    ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(ran.stdout.splitlines()[-1])
+    rows = []
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            rows.append(json.loads(line))
+            console.print(", ".join(map(str, rows[-1].values())), style="dim")
+    if process.returncode:
+        raise SystemExit(f"Measuring {platform} failed.")
+    return rows
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -131,9 +132,13 @@ def main(
 ) -> None:
     """Print a table for each job, a row a platform, precision and batch."""
     if here:
-        print(json.dumps(measure(quick)))
+        for row in measure(quick):
+            print(json.dumps(row), flush=True)
         return
-    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
+    # Accelerators are for the processes that measure them: whoever looks at one holds its memory.
+    jax.config.update("jax_platforms", "cpu")
+    about = {name: value for name, value in machine().items() if name != "devices"}
+    console.print(", ".join(f"{name} {value}" for name, value in about.items()))
     rows: list[dict[str, Any]] = []
     absent = []
     for platform in PLATFORMS:
@@ -144,7 +149,7 @@ def main(
         show(str(job.__doc__), [row for row in rows if row["job"] == name])
     console.print(f"Not measured, since JAX finds none here: {', '.join(absent) or 'none'}.")
     if json_path is not None:
-        json_path.write_text(json.dumps({"machine": machine(), "rows": rows, "absent": absent}))
+        json_path.write_text(json.dumps({"machine": about, "rows": rows, "absent": absent}))
     if figure is not None:
         draw(rows, figure)
 

@@ -29,6 +29,9 @@ def default_dtype(rows: int) -> Dtype:
 def precision(dtype: str) -> Iterator[None]:
     """Run what is inside in float32 or float64; afterwards JAX is set as it was.
 
+    Products of matrices keep it too: unless told so, accelerators round their factors to three
+    digits or fewer (tf32, bfloat16), which is more than a nearly singular curvature bears.
+
     Raises
     ------
     InputError
@@ -36,7 +39,7 @@ def precision(dtype: str) -> Iterator[None]:
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype must be 'float32' or 'float64'; got {dtype!r}.")
-    with jax.enable_x64(dtype == "float64"):
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         yield
 
 

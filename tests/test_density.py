@@ -10,6 +10,7 @@ from numpyro.infer.util import log_density
 from plain import build_model
 
 import scalingbayes as sb
+from scalingbayes.inference.mode import find_mode
 from scalingbayes.model import padded_length
 from scalingbayes.precision import precision
 from scalingbayes.shares import from_shares, to_shares
@@ -110,6 +111,17 @@ def test_numpyro_predicts_from_the_models_draws(small_table):
     np.testing.assert_allclose(found["expected_loss"][0], small_table["loss"], rtol=1e-9)
     np.testing.assert_allclose(jnp.median(found["loss"], 0), small_table["loss"], rtol=0.003)
     assert found["loss"].std() > 0.001
+
+
+def test_products_of_matrices_keep_the_precision(runs):
+    # Accelerators round their factors unless told not to, as this platform may not show.
+    density = sb.build_model(runs).density("float32")
+    with precision("float32"):
+        search = jax.jit(lambda point: find_mode(density, point))
+        program = search.lower(density.center("float32")).as_text()
+    products = [line for line in program.splitlines() if "dot_general" in line]
+    assert len(products) > 3
+    assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
 
 
 def test_padding_changes_nothing(small_table, rng):

@@ -42,7 +42,7 @@ def grid(runs):
 @pytest.fixture(scope="module")
 def hoffmann(runs):
     """The fit of Hoffmann et al. 2022, by their own starts."""
-    return fit(runs, engine="optimize", noise="huber", starts="hoffmann")
+    return fit(runs, engine="optimize", noise="huber", starts="hoffmann", dtype="float64")
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +361,7 @@ def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
 
 def test_the_posteriors_mode_is_scipys(runs, mode):
     density, point, covariance = mode
-    found = fit(runs, engine="optimize", objective="posterior")
+    found = fit(runs, engine="optimize", objective="posterior", dtype="float64")
     with precision("float64"):
         ours = density.from_units({n: jnp.asarray(x) for n, x in found.values.items()})
     deviations = np.linalg.solve(np.linalg.cholesky(covariance), np.asarray(ours) - point)
@@ -372,7 +372,7 @@ def test_the_posteriors_mode_is_scipys(runs, mode):
 
 def test_starts_may_be_given(runs, hoffmann):
     near = {name: [value, 1.05 * value] for name, value in hoffmann.values.items() if name in LAW}
-    found = fit(runs, engine="optimize", noise="huber", starts=near)
+    found = fit(runs, engine="optimize", noise="huber", starts=near, dtype="float64")
     assert len(found.searches) == 2
     assert found.agreeing == 2
     assert sum_of_huber(as_logs(found.values), runs) <= 0.0010182745

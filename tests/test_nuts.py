@@ -204,6 +204,14 @@ def test_blocks_do_not_change_the_draws(runs, monkeypatch):
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
 
 
+def test_all_blocks_of_draws_are_one_program(runs, compilations):
+    model = build_model(runs)
+    for draws in (30, 250):  # three chains, which no other test has
+        before = compilations.count
+        NUTS(chains=3, draws=draws, warmup=50).run([model], [0], "float64", lambda part: None)
+    assert compilations.count == before
+
+
 def test_progress_is_reported(small_table):
     seen = []
     fit(small_table, draws=250, warmup=60, progress=seen.append)

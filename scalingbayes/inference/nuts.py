@@ -171,7 +171,9 @@ class _Sampler:
                 settings.target_accept,
                 settings.max_tree_depth,
             )
-            blocks.append(jax.tree.map(lambda values, n=count: values[:, :n], fetch(block)))
+            # From the host, as they first came: a program is compiled for each place of arguments.
+            chains, block = fetch((chains, block))
+            blocks.append(jax.tree.map(lambda values, n=count: values[:, :n], block))
             self.done += count
             self.progress(self.done / (settings.warmup + settings.draws))
         x, stats = jax.tree.map(
@@ -180,7 +182,7 @@ class _Sampler:
             ),
             *blocks,
         )
-        return fetch(chains), x.astype(float), stats
+        return chains, x.astype(float), stats
 
 
 @partial(jax.jit, static_argnames=("max_tree_depth",))
