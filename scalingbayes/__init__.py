@@ -21,6 +21,7 @@ from scalingbayes.model import Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.parameters import Parameter
 from scalingbayes.point import PointEstimate
+from scalingbayes.pooling import Pooled, pool
 from scalingbayes.posterior import Posterior, load
 from scalingbayes.posteriors import Posteriors
 from scalingbayes.progress import progress_bar
@@ -43,6 +44,7 @@ __all__ = [
     "Noise",
     "Parameter",
     "PointEstimate",
+    "Pooled",
     "Posterior",
     "Posteriors",
     "Runs",
@@ -61,6 +63,7 @@ __all__ = [
     "law",
     "laws",
     "load",
+    "pool",
     "profile_grid",
     "progress_bar",
     "read_runs",

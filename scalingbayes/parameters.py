@@ -253,14 +253,26 @@ def recorded_priors(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Distr
     for name, record in records.items():
         if record["at_reference"]:
             continue  # a default
-        family = getattr(distributions, record["family"], None)
-        if family is None:
-            raise InputError(
-                f"The prior of {name!r} was a {record['family']}, which numpyro does not have: "
-                f"the fit cannot be repeated from its record."
-            )
-        found[name] = family(**record["hyperparameters"])
+        found[name] = read_prior(name, record).whole
     return found
+
+
+def read_prior(name: str, record: Mapping[str, Any]) -> Prior:
+    """Read back a prior from what :meth:`Prior.as_record` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is of a family that numpyro does not have.
+    """
+    family = getattr(distributions, record["family"], None)
+    if family is None:
+        raise InputError(
+            f"The prior of {name!r} was a {record['family']}, which numpyro does not have: "
+            f"the fit cannot be repeated from its record."
+        )
+    how = {key: record[key] for key in ("at_reference", "positive")}
+    return Prior(record["hyperparameters"], family, **how)
 
 
 def _prior(distribution: Distribution, **how: bool) -> Prior:

@@ -40,7 +40,9 @@ from scalingbayes.runs import Runs
 from scalingbayes.storage import written_whole
 from scalingbayes.verdict import Verdict, judge
 
-_ATTRIBUTE = "scalingbayes"
+ATTRIBUTE = "scalingbayes"
+"""Of a tree: what was run, as JSON."""
+
 _OF_CHAINS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
 _LARGEST_LOG_LIKELIHOOD = 30_000_000  # values, 240 MB; a larger one is left out of the tree
 
@@ -121,13 +123,13 @@ class Posterior:
         shares = {name: float(shares[name]) for name in model.parameters}
         settings = {**settings, **draws.facts, "of": draws.of}
         record = _record(model, settings, shares if draws.of == "posterior" else {})
-        tree.attrs[_ATTRIBUTE] = json.dumps(record)
+        tree.attrs[ATTRIBUTE] = json.dumps(record)
         return cls(tree, model.law, model.noise)
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """What was run: law, noise, priors, data, engine and its settings, seed, versions."""
-        return json.loads(self.tree.attrs[_ATTRIBUTE])
+        return json.loads(self.tree.attrs[ATTRIBUTE])
 
     @property
     def values(self) -> dict[str, Float[np.ndarray, "chains draws"]]:
@@ -444,9 +446,9 @@ def load(
             tree = opened.load()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a netCDF file: {error}") from error
-    if _ATTRIBUTE not in tree.attrs:
+    if ATTRIBUTE not in tree.attrs:
         raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
-    record = json.loads(tree.attrs[_ATTRIBUTE])
+    record = json.loads(tree.attrs[ATTRIBUTE])
     known = get_law(law or record["law"])
     found = known, get_noise(noise or record["noise"], known)
     names = [*found[0].parameters, *found[1].parameters]

@@ -159,6 +159,15 @@ def _independent_checks(
                 effective >= MIN_EFFECTIVE_DRAWS, f"worth {effective:.0f} effective draws", remedy
             ),
         ]
+    if "weighed_from" in record:
+        source = record["weighed_from"]
+        checks.append(
+            Check(
+                source == "passed",
+                f"weighed from draws of a fit that {source} its checks",
+                "see the verdict of that fit",
+            )
+        )
     if "converged" in stats:
         total, converged = stats["converged"].size, int(stats["converged"].sum())
         checks.append(

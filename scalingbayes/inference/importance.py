@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, map_lanes
@@ -68,34 +68,48 @@ def reweigh(
         0.7), ``effective_draws`` what they are worth, ``log_evidence`` is the log of the density's
         integral.
     """
-    from arviz_stats.base import array_stats
-
     log_weights = np.where(np.isfinite(log_density), log_density - proposals.log_density, -np.inf)
-    possible = np.isfinite(log_weights)
-    smoothed = np.full(len(log_weights), -np.inf)
-    pareto_k = np.inf
-    if possible.sum() > count / 2:
-        # ArviZ takes minus the log weights: it is made for leave-one-out.
-        smoothed[possible], pareto_k = array_stats.psislw(-log_weights[possible])
-    elif not possible.any():
-        smoothed[:] = 0.0
-    weights = np.exp(smoothed - smoothed.max())
-    weights /= weights.sum()
-    # Systematic resampling: an even comb through the cumulative weights.
-    teeth = (np.arange(count) + random.uniform()) / count
-    chosen = np.minimum(np.searchsorted(np.cumsum(weights), teeth), len(weights) - 1)
-    chosen = random.permutation(chosen)
+    weights, pareto_k = smooth(log_weights, count // 2)
+    chosen = resample(weights, count, random)
     top = log_weights.max()
-    evidence = top + np.log(np.exp(log_weights - top).mean()) if possible.any() else -np.inf
+    evidence = top + np.log(np.exp(log_weights - top).mean()) if np.isfinite(top) else -np.inf
     return Draws(
         proposals.points[chosen][None],
         {"lp": log_density[chosen][None]},
         {
-            "pareto_k": float(pareto_k),
+            "pareto_k": pareto_k,
             "effective_draws": float(min(1 / (weights**2).sum(), count)),
             "log_evidence": float(evidence),
         },
     )
+
+
+def smooth(
+    log_weights: Float[np.ndarray, " draws"], least: int = 0
+) -> tuple[Float[np.ndarray, " draws"], float]:
+    """Smooth the largest weights; return all, which add up to 1, and Pareto's k of their tail.
+
+    k is infinite unless more than ``least`` weights are above 0.
+    """
+    from arviz_stats.base import array_stats
+
+    possible = np.isfinite(log_weights)
+    smoothed = log_weights.copy() if possible.any() else np.zeros(len(log_weights))
+    pareto_k = np.inf
+    if possible.sum() > least:
+        # ArviZ takes minus the log weights: it is made for leave-one-out.
+        smoothed[possible], pareto_k = array_stats.psislw(-log_weights[possible])
+    weights = np.exp(smoothed - smoothed.max())
+    return weights / weights.sum(), float(pareto_k)
+
+
+def resample(
+    weights: Float[np.ndarray, " draws"], count: int, random: np.random.Generator
+) -> Int[np.ndarray, " kept"]:
+    """Choose draws in proportion to weights: by an even comb through the cumulative weights."""
+    teeth = (np.arange(count) + random.uniform()) / count
+    chosen = np.minimum(np.searchsorted(np.cumsum(weights), teeth), len(weights) - 1)
+    return random.permutation(chosen)
 
 
 @jax.jit
