@@ -7,6 +7,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from plain import build_model, fit, fit_many
 
 import scalingbayes as sb
 from scalingbayes.population import Hyperprior, TableDraws, infer_population
@@ -34,7 +35,7 @@ def simulate(rng, rows, alpha, beta=0.3, sigma=0.01):
 @pytest.fixture(scope="module")
 def template():
     runs = simulate(np.random.default_rng(0), 40, 0.35)
-    return sb.fit(runs, engine="laplace", temperature=1.0, draws=COUNT)
+    return fit(runs, engine="laplace", temperature=1.0, draws=COUNT)
 
 
 def with_likelihood(template, estimate, error, prior=DEFAULT, seed=0):
@@ -205,7 +206,7 @@ def simulated():
         for table in range(4)
     }
     how = {"engine": "laplace", "temperature": 1.0, "draws": COUNT}
-    posts = sb.fit_many(tables, **how)
+    posts = fit_many(tables, **how)
     groups = [{t: posts[g, t] for t in range(4)} for g in range(4)]
     return alphas, groups, [sb.pool(group) for group in groups]
 
@@ -239,7 +240,7 @@ def test_pooled_posteriors_answer(simulated, tmp_path):
     assert "Population of 4 tables" in repr(pooled)
     priors = pooled.priors
     assert list(priors) == ["alpha", "beta"]
-    new = sb.fit(post.runs, engine="laplace", priors=priors, temperature=1.0)
+    new = fit(post.runs, engine="laplace", priors=priors, temperature=1.0)
     assert new.record["priors"]["alpha"]["hyperparameters"]["loc"] == pytest.approx(
         float(priors["alpha"].loc)
     )
@@ -247,7 +248,7 @@ def test_pooled_posteriors_answer(simulated, tmp_path):
 
 def test_tables_whose_draws_do_not_reach_are_fitted_again(simulated):
     group = simulated[1][0]
-    astray = sb.fit(
+    astray = fit(
         group[2].runs,
         engine="laplace",
         temperature=1.0,
@@ -297,7 +298,7 @@ def test_what_is_not_several_posteriors_is_refused(posts, template):
     with pytest.raises(sb.InputError, match="between must be"):
         sb.pool(posts, between=2)
     runs = template.runs
-    other = sb.fit(runs, "coupled", engine="laplace", temperature=1.0, draws=200)
+    other = fit(runs, "coupled", engine="laplace", temperature=1.0, draws=200)
     with pytest.raises(sb.InputError, match="one law and noise model"):
         sb.pool({"a": template, "b": other})
     tree = template.tree.copy()
@@ -320,7 +321,7 @@ def test_it_is_the_joint_model():
         for name, n, a in (("a", 30, 0.3), ("b", 20, 0.4), ("c", 12, 0.35))
     }
     names = ["alpha", "beta"]
-    models = {name: sb.build_model(runs) for name, runs in tables.items()}
+    models = {name: build_model(runs) for name, runs in tables.items()}
 
     def model():
         mu = numpyro.sample("mu", dist.Normal(LOC, HYPERPRIOR_SD).expand([2]))
@@ -352,7 +353,7 @@ def test_it_is_the_joint_model():
         )
         mcmc.run(jax.random.key(0))
         draws = {k: np.asarray(v) for k, v in mcmc.get_samples().items()}
-    posts = sb.fit_many(tables, temperature=1.0, draws=2000)
+    posts = fit_many(tables, temperature=1.0, draws=2000)
     pooled = sb.pool(posts)
     assert pooled.verdict.passed
     population = pooled.population.draws
