@@ -8,6 +8,8 @@
 
 from scalingbayes import datasets
 from scalingbayes.batch import fit_many
+from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
+from scalingbayes.checks import check, sensitivity
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -27,6 +29,7 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Calibration",
     "Domain",
     "Estimate",
     "Input",
@@ -40,9 +43,12 @@ __all__ = [
     "Posterior",
     "Posteriors",
     "Runs",
+    "Simulation",
     "Sum",
     "Target",
     "build_model",
+    "calibrate",
+    "check",
     "datasets",
     "evaluate_grid",
     "family",
@@ -55,4 +61,6 @@ __all__ = [
     "progress_bar",
     "read_runs",
     "register",
+    "sensitivity",
+    "simulate",
 ]

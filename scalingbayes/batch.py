@@ -40,6 +40,7 @@ def fit_many(
     weights: Mapping[Any, Float[np.ndarray, " runs"]]
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
+    reference: Mapping[str, float] | None = None,
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -61,6 +62,8 @@ def fit_many(
         As for :func:`scalingbayes.fit`.
     weights
         How much each run of each table counts, under the same names.
+    reference
+        Where default priors are stated, for all tables alike; each table's own point by default.
     engine
         Any engine but ``"optimize"``.
     seed
@@ -98,7 +101,7 @@ def fit_many(
     for name, table in named.items():
         try:
             runs = as_runs(table, str(name))
-            models[name] = build_model(runs, law, noise, priors, own.get(name))
+            models[name] = build_model(runs, law, noise, priors, own.get(name), reference)
         except InputError as error:
             raise InputError(f"Table {name!r}: {error}") from error
     longest = max(len(model.runs) for model in models.values())
@@ -216,6 +219,7 @@ def _fingerprint(models: Mapping[Hashable, Model], records: Sequence[Mapping[str
             "law": model.law.equation,
             "noise": model.noise.equation,
             "priors": {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()},
+            "reference": model.reference,
             **{key: value for key, value in record.items() if key != "device"},
         }
         hashed.update(json.dumps(about, sort_keys=True).encode())

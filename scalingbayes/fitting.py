@@ -38,6 +38,7 @@ def fit(
     noise: str | Noise = "student_t",
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
+    reference: Mapping[str, float] | None = None,
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -59,10 +60,13 @@ def fit(
         ``{"alpha": numpyro.distributions.LogNormal(-1, 0.2)}``.
     weights
         How much each run counts: 0 holds it out, a fraction discounts it.
+    reference
+        Where default priors are stated, in place of the table's own point: another fit's
+        ``post.record["reference"]`` gives this one the same priors.
     engine
         ``"nuts"``, the posterior; ``"laplace"`` and ``"grid"``, the same by independent ways, each
         with a check of itself; ``"bootstrap"``, how the best fit scatters when the table is drawn
-        again; ``"optimize"``, the best fit alone.
+        again; ``"optimize"``, the best fit alone; ``"prior"``, what the priors alone say.
     seed
         Seed of all that is random: the same seed gives the same draws on the same device and
         versions.
@@ -89,7 +93,7 @@ def fit(
     runner = build_engine(engine, options)
     check_seed(seed)
     dtype = dtype or default_dtype(len(runs))
-    model = build_model(runs, law, noise, priors, weights)
+    model = build_model(runs, law, noise, priors, weights, reference)
     report = progress or silent
     if isinstance(runner, Optimize):
         optimum = runner.run_point(model, int(seed), dtype, report)

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import jax
@@ -39,6 +40,7 @@ class Model:
     priors: Mapping[str, Prior]
     runs: Runs
     weights: Float[np.ndarray, " runs"]
+    given_reference: Mapping[str, float] | None = None
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -63,10 +65,12 @@ class Model:
 
     @cached_property
     def reference(self) -> dict[str, float]:
-        """The data's own point.
+        """The data's own point, or the one that was given.
 
         The geometric mean of each input that has a unit of its own, and for a loss the smallest.
         """
+        if self.given_reference is not None:
+            return dict(self.given_reference)
         target = self.law.target
         reference: dict[str, float] = {}
         for name, each in self.law.inputs.items():
@@ -168,6 +172,7 @@ def build_model(
     noise: str | Noise = "student_t",
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
+    reference: Mapping[str, float] | None = None,
 ) -> Model:
     """Join a law, a noise model and priors with a table of runs.
 
@@ -182,12 +187,16 @@ def build_model(
         ``{"alpha": dist.LogNormal(-1, 0.2)}``.
     weights
         How much each row counts: 0 holds it out, a fraction discounts it. All 1 by default.
+    reference
+        Where default priors are stated, in place of the table's own point: a positive number for
+        each input that has a unit of its own and for the target, such as another model's
+        ``reference``.
 
     Raises
     ------
     InputError
         If there is no such law or noise model, the law cannot be identified from the table, or
-        priors or weights cannot be used.
+        priors, weights or reference cannot be used.
     """
     law = get_law(law)
     noise = get_noise(noise, law.target)
@@ -208,6 +217,7 @@ def build_model(
         resolve_priors({**law.parameters, **noise.parameters}, priors or {}),
         runs,
         _checked_weights(weights, len(runs)),
+        _checked_reference(reference, law),
     )
     counted = model.counted
     model.inputs, model.observed  # noqa: B018 - checks their values
@@ -310,3 +320,24 @@ def _checked_weights(
             f"of shape {checked.shape}."
         )
     return checked
+
+
+def _checked_reference(
+    reference: Mapping[str, float] | None, law: Law
+) -> Mapping[str, float] | None:
+    if reference is None:
+        return None
+    target = law.target.column
+    needed = [name for name, each in law.inputs.items() if each.unit is None] + [target]
+    given = dict(reference) if isinstance(reference, Mapping) else {}
+    positive = all(isinstance(x, Real) and 0 < x < np.inf for x in given.values())
+    if not (positive and set(needed) <= set(given) <= {*law.inputs, target}):
+        raise InputError(
+            f"reference must be a positive number for each of {', '.join(needed)}; "
+            f"got {reference!r}."
+        )
+    places = {
+        name: 1.0 if each.unit == "1" else float(given[each.unit or name])
+        for name, each in law.inputs.items()
+    }
+    return {**places, target: float(given[target])}

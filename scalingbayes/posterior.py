@@ -50,9 +50,9 @@ class Posterior:
     tree
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the table's units, with
         dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
-        run's target; left out where it would not fit memory), ``observed_data`` and
-        ``constant_data``; runs of weight 0 are in none of these. Its attribute ``scalingbayes``
-        says, as JSON, what was run.
+        run's target; left out where it would not fit memory), ``log_prior`` (of the number that
+        each parameter's prior speaks of), ``observed_data`` and ``constant_data``; runs of weight
+        0 are in none of these. Its attribute ``scalingbayes`` says, as JSON, what was run.
     law, noise
         What was fitted.
     """
@@ -79,7 +79,7 @@ class Posterior:
         pointwise = draws.points[..., 0].size * int(counted.sum()) <= _LARGEST_LOG_LIKELIHOOD
         with precision("float64"):
             density = model.density("float64")
-            values, log_likelihood, shares = jax.tree.map(
+            values, log_likelihood, log_priors, shares = jax.tree.map(
                 np.asarray, describe(density, jnp.asarray(draws.points), pointwise)
             )
         values = {name: values[name] for name in model.parameters}  # jit returns them sorted
@@ -103,6 +103,9 @@ class Posterior:
             groups["log_likelihood"] = _dataset(
                 {target: in_units}, (*SAMPLE_DIMS, "run"), {**coords, **rows}
             )
+        if draws.of == "posterior":
+            named = {name: log_priors[name] for name in model.parameters}
+            groups["log_prior"] = _dataset(named, SAMPLE_DIMS, coords)
         tree = xr.DataTree.from_dict(groups)
         shares = {name: float(shares[name]) for name in model.parameters}
         settings = {**settings, **draws.facts, "of": draws.of}
@@ -152,9 +155,10 @@ class Posterior:
         import arviz_stats
 
         check_interval(prob, kind)
-        frame = arviz_stats.summary(
-            self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # draws from priors may be huge
+            frame = arviz_stats.summary(
+                self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
+            )
         # ArviZ cuts the probability to whole per cents: eti95 for 0.955.
         bounds = [column for column in frame if column.startswith(kind)]
         frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
@@ -357,9 +361,9 @@ class Posterior:
     def headline(self) -> str:
         """Say in two lines what was fitted to what."""
         data = self.record["data"]
-        of = "Bootstrapped best fits" if self.record["of"] == "bootstrap" else "Posterior"
+        of = {"bootstrap": "Bootstrapped best fits"}.get(self.record["of"], self.record["of"])
         return (
-            f"{of} of {self.law.equation} ({self.law.source})\n"
+            f"{of.capitalize()} of {self.law.equation} ({self.law.source})\n"
             f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; "
             f"{self.record['engine']}, seed {self.record['seed']}"
         )
@@ -432,8 +436,8 @@ def load(
 @partial(jax.jit, static_argnames=("pointwise",))
 def describe(
     density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
-) -> tuple[dict[str, Array], Array, dict[str, Array]]:
-    """Find values in the table's units, log likelihoods, and the prior's share of the precision.
+) -> tuple[dict[str, Array], Array, dict[str, Array], dict[str, Array]]:
+    """Find values in the table's units, log likelihoods, log priors, and the priors' shares.
 
     Parameters
     ----------
@@ -448,8 +452,9 @@ def describe(
     log_likelihood = (
         jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())
     )
+    log_priors = jax.vmap(jax.vmap(density.log_prior_of_numbers))(points)
     shares = density.prior_shares(points.reshape(-1, points.shape[-1]))
-    return each_draw, log_likelihood, shares
+    return each_draw, log_likelihood, log_priors, shares
 
 
 def _dataset(
