@@ -95,7 +95,7 @@ def evaluate(
     for place, (sweep, scales) in enumerate(cases):
         post = posts[place]
         scores = sb.score(post, tables[place].filter(held[place]))
-        means = scores.mean() | {"error": scores["error"].abs().mean()}
+        means = {**scores.mean(), "error": scores["error"].abs().mean()}
         rows.append(
             {
                 "study": sweep.study,

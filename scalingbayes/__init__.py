@@ -9,6 +9,8 @@
 from scalingbayes import datasets, folds
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
+from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
+from scalingbayes.checks import check, sensitivity
 from scalingbayes.comparison import Comparison, compare
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
@@ -33,6 +35,7 @@ from scalingbayes.targets import Target
 __all__ = [
     "Average",
     "Backtest",
+    "Calibration",
     "Comparison",
     "Domain",
     "Estimate",
@@ -48,11 +51,14 @@ __all__ = [
     "Posterior",
     "Posteriors",
     "Runs",
+    "Simulation",
     "Sum",
     "Target",
     "average",
     "backtest",
     "build_model",
+    "calibrate",
+    "check",
     "compare",
     "datasets",
     "evaluate_grid",
@@ -70,4 +76,6 @@ __all__ = [
     "refit",
     "register",
     "score",
+    "sensitivity",
+    "simulate",
 ]

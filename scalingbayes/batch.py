@@ -52,6 +52,7 @@ def fit_many(
     | None = None,
     groups: str | None = None,
     temperature: Temper = "auto",
+    reference: Mapping[str, float] | None = None,
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -77,6 +78,8 @@ def fit_many(
         As for :func:`scalingbayes.fit`.
     temperature
         As for :func:`scalingbayes.fit`; ``"auto"`` chooses each table's own.
+    reference
+        Where default priors are stated, for all tables alike; each table's own point by default.
     engine
         Any engine but ``"optimize"``.
     seed
@@ -115,7 +118,7 @@ def fit_many(
     for name, table in named.items():
         try:
             runs = as_runs(table, str(name))
-            models[name] = build_model(runs, law, noise, priors, own.get(name), groups)
+            models[name] = build_model(runs, law, noise, priors, own.get(name), groups, reference)
             check_groups(models[name], engine)
         except InputError as error:
             raise InputError(f"Table {name!r}: {error}") from error
@@ -284,6 +287,7 @@ def _fingerprint(
             "version": version("scalingbayes"),
             "temperature": temperature,
             "priors": {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()},
+            "reference": model.reference,
             **{key: value for key, value in record.items() if key != "device"},
         }
         hashed.update(json.dumps(about, sort_keys=True).encode())

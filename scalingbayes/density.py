@@ -153,6 +153,17 @@ class LogDensity:
         named = jnp.stack([self.priors[name].log_density(z) for name, z in pairs])
         return jnp.concatenate([named, jax.scipy.stats.norm.logpdf(coordinates[count:])])
 
+    def log_prior_of_numbers(self, point: Point) -> Values:
+        """Log density of the number that each prior speaks of, by the parameter's name.
+
+        Unlike :meth:`log_priors`, over the numbers themselves: what power-scaling raises.
+        """
+        coordinates = self._coordinates(point)
+        return {
+            name: self.priors[name].distribution.log_prob(self.priors[name].bijector(z))
+            for name, z in coordinates.items()
+        }
+
     def prior_shares(self, points: Float[Array, "draws dim"]) -> Values:
         """How much of the precision of each parameter is its prior's, from 0 to 1.
 
@@ -199,7 +210,7 @@ class LogDensity:
             there[name] = parameter.place(parameter.raised(number, there), there)
             own = number if prior.at_reference or parameter.plain else there[name]
             coordinates[name] = prior.bijector.inv(own)
-        return self._as_point({name: coordinates[name] for name in self.parameters})
+        return self.from_coordinates(coordinates)
 
     def center(self, dtype: Any) -> Point:
         """Take the priors' means to R^k (0 where there is none): where a search may start."""
@@ -208,14 +219,15 @@ class LogDensity:
             prior = self.priors[name]
             mean = prior.bijector.inv(jnp.asarray(prior.whole.mean, dtype))
             coordinates[name] = jnp.where(jnp.isfinite(mean), mean, 0.0)
-        return self._as_point(coordinates)
+        return self.from_coordinates(coordinates)
 
-    def _as_point(self, coordinates: Values) -> Point:
+    def from_coordinates(self, coordinates: Values) -> Point:
+        """Invert :meth:`coordinates`, which are given by the parameters' names."""
         if self._works_on_shares:
             units = self._log_units(coordinates)
             logs = {name: coordinates[name] - unit for name, unit in units.items()}
             coordinates = coordinates | to_shares(self.law.terms, logs, self._power(coordinates))
-        named = jnp.stack(list(coordinates.values()))
+        named = jnp.stack([coordinates[name] for name in self.parameters])
         first = len(self.law.parameters)
         return jnp.concatenate([named[:first], jnp.zeros(self.effects, named.dtype), named[first:]])
 

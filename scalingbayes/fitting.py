@@ -43,6 +43,7 @@ def fit(
     weights: Float[np.ndarray, " runs"] | None = None,
     groups: str | None = None,
     temperature: Temper = "auto",
+    reference: Mapping[str, float] | None = None,
     engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
@@ -75,10 +76,13 @@ def fit(
         the table's larger runs are predicted from its smaller ones; see
         :func:`~scalingbayes.temperature.choose_temperatures`. Engines that do not sample a
         posterior have none.
+    reference
+        Where default priors are stated, in place of the table's own point: another fit's
+        ``post.record["reference"]`` gives this one the same priors.
     engine
         ``"nuts"``, the posterior; ``"laplace"`` and ``"grid"``, the same by independent ways, each
         with a check of itself; ``"bootstrap"``, how the best fit scatters when the table is drawn
-        again; ``"optimize"``, the best fit alone.
+        again; ``"optimize"``, the best fit alone; ``"prior"``, what the priors alone say.
     seed
         Seed of all that is random: the same seed gives the same draws on the same device and
         versions.
@@ -106,7 +110,7 @@ def fit(
     check_seed(seed)
     check_temperature(temperature, engine)
     dtype = dtype or default_dtype(len(runs))
-    model = build_model(runs, law, noise, priors, weights, groups)
+    model = build_model(runs, law, noise, priors, weights, groups, reference)
     check_groups(model, engine)
     report = progress or silent
     if isinstance(runner, Optimize):

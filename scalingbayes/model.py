@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import jax
@@ -47,6 +48,7 @@ class Model:
     priors: Mapping[str, Prior]
     runs: Runs
     weights: Float[np.ndarray, " runs"]
+    given_reference: Mapping[str, float] | None = None
 
     def tempered(self, temperature: float) -> "Model":
         """Raise the likelihood to a power: multiply the weights by it."""
@@ -84,10 +86,12 @@ class Model:
 
     @cached_property
     def reference(self) -> dict[str, float]:
-        """The data's own point.
+        """The data's own point, or the one that was given.
 
         The geometric mean of each input that has a unit of its own, and for a loss the smallest.
         """
+        if self.given_reference is not None:
+            return dict(self.given_reference)
         target = self.law.target
         reference: dict[str, float] = {}
         for name, each in self.law.inputs.items():
@@ -239,6 +243,7 @@ def build_model(
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
     groups: str | None = None,
+    reference: Mapping[str, float] | None = None,
 ) -> Model:
     """Join a law, a noise model and priors with a table of runs.
 
@@ -255,12 +260,16 @@ def build_model(
         How much each row counts: 0 holds it out, a fraction discounts it. All 1 by default.
     groups
         A column whose labels say which rows share an error.
+    reference
+        Where default priors are stated, in place of the table's own point: a positive number for
+        each input that has a unit of its own and for the target, such as another model's
+        ``reference``.
 
     Raises
     ------
     InputError
         If there is no such law or noise model, the law cannot be identified from the table, or
-        priors or weights cannot be used.
+        priors, weights or reference cannot be used.
     """
     law = get_law(law)
     noise = get_noise(noise or default_noise(law), law, groups or "")
@@ -283,6 +292,7 @@ def build_model(
         resolve_priors({**law.parameters, **noise.parameters}, priors or {}),
         runs,
         _checked_weights(weights, len(runs)),
+        _checked_reference(reference, law),
     )
     counted = model.counted
     model.inputs, model.observed, model.errors  # noqa: B018 - checks their values
@@ -412,3 +422,24 @@ def _checked_weights(
             f"of shape {checked.shape}."
         )
     return checked
+
+
+def _checked_reference(
+    reference: Mapping[str, float] | None, law: Law
+) -> Mapping[str, float] | None:
+    if reference is None:
+        return None
+    target = law.target.column
+    needed = [name for name, each in law.inputs.items() if each.unit is None] + [target]
+    given = dict(reference) if isinstance(reference, Mapping) else {}
+    positive = all(isinstance(x, Real) and 0 < x < np.inf for x in given.values())
+    if not (positive and set(needed) <= set(given) <= {*law.inputs, target}):
+        raise InputError(
+            f"reference must be a positive number for each of {', '.join(needed)}; "
+            f"got {reference!r}."
+        )
+    places = {
+        name: 1.0 if each.unit == "1" else float(given[each.unit or name])
+        for name, each in law.inputs.items()
+    }
+    return {**places, target: float(given[target])}

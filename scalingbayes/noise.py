@@ -102,13 +102,23 @@ class Noise:
         errors: Array | None = None,
     ) -> Distribution:
         """Condition on the location; the same as a call, on the scale."""
-        own = {name: values[name] for name in self.parameters if name != SHARED}
+        shape = {n: values[n] for n in self.parameters if n not in (SHARED, _FADING)}
+        return self.distribution(
+            location, **{**shape, "sigma": self.spread(values, inputs, errors)}
+        )
+
+    def spread(
+        self,
+        values: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        errors: Array | None = None,
+    ) -> Array:
+        """Give sigma of each run, on the scale; arguments are those of a call."""
+        sigma = values["sigma"]
         if self.varying:
             size = sum(jnp.log(inputs[name]) for name in self.varying)
-            own["sigma"] *= jnp.exp(-own.pop(_FADING) * size)
-        if errors is not None:
-            own["sigma"] = jnp.hypot(own["sigma"], errors)
-        return self.distribution(location, **own)
+            sigma = sigma * jnp.exp(-values[_FADING] * size)
+        return sigma if errors is None else jnp.hypot(sigma, errors)
 
     def __repr__(self) -> str:
         return f"Noise({self.name!r}: {self.equation})"

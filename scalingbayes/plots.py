@@ -5,7 +5,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scalingbayes import checks
 from scalingbayes.allocation import require_allocation
+from scalingbayes.calibration import Calibration
+from scalingbayes.calibration.uniformity import band
 from scalingbayes.estimates import Estimate
 from scalingbayes.posterior import Posterior
 
@@ -135,3 +138,100 @@ def _finish(ax: Axes, estimate: Estimate) -> Axes:
             fontweight="bold",
         )
     return ax
+
+
+def plot_calibration(calibration: Calibration, prob: float = 0.99) -> Figure:
+    """Draw the distribution of ranks of simulated truths, less the uniform one: a panel a quantity.
+
+    Where posteriors are right a curve stays in its band everywhere with the probability given. A
+    curve that rises first and falls below later is of posteriors that are too narrow; one that is
+    above throughout, of posteriors that are too high.
+
+    Parameters
+    ----------
+    calibration
+        What :func:`scalingbayes.calibrate` found.
+    prob
+        Probability of each band, simultaneous over its panel (Säilynoja et al. 2022).
+    """
+    names = [str(name) for name in calibration.ranks]
+    rows = -(-len(names) // 4)
+    columns = -(-len(names) // rows)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(2.6 * columns, 2.2 * rows + 0.5),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    at, lower, upper = band(len(calibration.simulation), prob)
+    for name, ax in zip(names, axes.flat, strict=False):
+        ranks = np.sort(calibration.ranks[name].to_numpy())
+        found = np.searchsorted(ranks, at, side="right") / len(ranks)
+        outside = ((found < lower) | (found > upper)).any()
+        ax.fill_between(at, lower - at, upper - at, color=_BAND, alpha=0.5, linewidth=0)
+        ax.axhline(0, color=_RUNS, linewidth=0.8)
+        ax.plot(at, found - at, color=_WARNING if outside else _INK, linewidth=1.2)
+        ax.set_title(name, fontsize="medium")
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    for ax in axes.flat[max(0, len(names) - columns) : len(names)]:
+        ax.tick_params(labelbottom=True)
+    law = calibration.simulation.model.law.name
+    figure.suptitle(f"Ranks of {len(calibration.simulation)} truths, {law}: {100 * prob:g}% bands")
+    figure.supxlabel("rank of the truth in its posterior, from 0 to 1", fontsize="medium")
+    figure.supylabel("share of ranks below, less uniform", fontsize="medium")
+    return figure
+
+
+def plot_residuals(post: Posterior) -> Figure:
+    """Draw residuals against each input and the loss that is expected, in units of sigma.
+
+    Each point is a run at its posterior median, its bar the 90 % interval over draws of the law;
+    between the dotted lines lie 90 % of runs if the noise model is right.
+
+    Parameters
+    ----------
+    post
+        A fit.
+    """
+    law = post.law
+    data = post.tree["constant_data"].to_dataset()
+    found = checks.standardized(post)
+    middle, low, high = np.quantile(found.residuals, [0.5, 0.05, 0.95], axis=0)
+    covariates = {name: data[name].to_numpy() for name in law.inputs}
+    covariates[f"expected {law.target.column}"] = np.median(found.expected, axis=0)
+    figure, axes = plt.subplots(
+        1,
+        len(covariates),
+        figsize=(3.6 * len(covariates), 3.2),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for (name, x), ax in zip(covariates.items(), axes.flat, strict=True):
+        ax.errorbar(
+            x,
+            middle,
+            [middle - low, high - middle],
+            fmt="o",
+            markersize=2.5,
+            color=_INK,
+            ecolor=_BAND,
+            elinewidth=0.8,
+            alpha=0.8,
+        )
+        ax.axhline(0, color=_RUNS, linewidth=0.8)
+        for end in (-found.band, found.band):
+            ax.axhline(end, color=_RUNS, linewidth=0.8, linestyle=":")
+        wide = (x > 0).all() and x.max() > 10 * x.min()
+        ax.set(xlabel=name, xscale="log" if wide else "linear")
+        # Heavy tails are meant: a few far runs must not press the others into a line.
+        ax.set_yscale("symlog", linthresh=3 * found.band)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("residual, in sigma")
+    figure.suptitle(f"Residuals of {law.equation}", fontsize="medium")
+    return figure

@@ -55,9 +55,10 @@ class Posterior:
     tree
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the table's units, with
         dims ``chain`` and ``draw``; beside it are ``sample_stats``, ``log_likelihood`` (of each
-        run's target; left out where it would not fit memory), ``observed_data``,
-        ``constant_data`` and ``table``, with all columns; runs of weight 0 are in none of these.
-        Its attribute ``scalingbayes`` says, as JSON, what was run.
+        run's target; left out where it would not fit memory), ``log_prior`` (of the number that
+        each parameter's prior speaks of), ``observed_data``, ``constant_data`` and ``table``, with
+        all columns; runs of weight 0 are in none of these. Its attribute ``scalingbayes`` says, as
+        JSON, what was run.
     law, noise
         What was fitted.
     """
@@ -86,7 +87,7 @@ class Posterior:
             effects = draws.points.shape[-1] - len(model.parameters)
             density = model.density("float64", effects=effects)
             points = jnp.asarray(draws.points)
-            values, log_likelihood, shares = jax.tree.map(
+            values, log_likelihood, log_priors, shares = jax.tree.map(
                 np.asarray, describe(density, points, pointwise)
             )
             shared = np.asarray(_shared_errors(density, points)) if effects else None
@@ -119,6 +120,9 @@ class Posterior:
                 (*SAMPLE_DIMS, "effect"),
                 {**coords, "effect": labels.astype(object)},
             )
+        if draws.of == "posterior":
+            named = {name: log_priors[name] for name in model.parameters}
+            groups["log_prior"] = _dataset(named, SAMPLE_DIMS, coords)
         tree = xr.DataTree.from_dict(groups)
         shares = {name: float(shares[name]) for name in model.parameters}
         settings = {**settings, **draws.facts, "of": draws.of}
@@ -201,9 +205,10 @@ class Posterior:
         import arviz_stats
 
         check_interval(prob, kind)
-        frame = arviz_stats.summary(
-            self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # draws from priors may be huge
+            frame = arviz_stats.summary(
+                self.tree["posterior"].to_dataset(), ci_prob=prob, ci_kind=kind, round_to="none"
+            )
         # ArviZ cuts the probability to whole per cents: eti95 for 0.955.
         bounds = [column for column in frame if column.startswith(kind)]
         frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
@@ -388,10 +393,10 @@ class Posterior:
     def headline(self) -> str:
         """Say in two lines what was fitted to what."""
         data = self.record["data"]
-        of = "Bootstrapped best fits" if self.record["of"] == "bootstrap" else "Posterior"
+        of = {"bootstrap": "Bootstrapped best fits"}.get(self.record["of"], self.record["of"])
         power = "" if self.temperature == 1 else f"temperature {self.temperature:.2g}; "
         return (
-            f"{of} of {self.law.equation} ({self.law.source})\n"
+            f"{of.capitalize()} of {self.law.equation} ({self.law.source})\n"
             f"{data['rows']} runs of {data['name']!r}; {self.noise.equation}; {power}"
             f"{self.record['engine']}, seed {self.record['seed']}"
         )
@@ -471,8 +476,8 @@ def _shared_errors(
 @partial(jax.jit, static_argnames=("pointwise",))
 def describe(
     density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
-) -> tuple[dict[str, Array], Array, dict[str, Array]]:
-    """Find values in the table's units, log likelihoods, and the prior's share of the precision.
+) -> tuple[dict[str, Array], Array, dict[str, Array], dict[str, Array]]:
+    """Find values in the table's units, log likelihoods, log priors, and the priors' shares.
 
     Parameters
     ----------
@@ -487,8 +492,9 @@ def describe(
     log_likelihood = (
         jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())
     )
+    log_priors = jax.vmap(jax.vmap(density.log_prior_of_numbers))(points)
     shares = density.prior_shares(points.reshape(-1, points.shape[-1]))
-    return each_draw, log_likelihood, shares
+    return each_draw, log_likelihood, log_priors, shares
 
 
 def _dataset(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from scalingbayes.allocation import budget_amid, exponents
 from scalingbayes.density import LogDensity
@@ -59,12 +59,24 @@ class Posteriors(Mapping[Any, Posterior]):
         """Draws of each parameter in the tables' units; dims ``fit``, ``chain`` and ``draw``."""
         return self._described[0]
 
+    def stat(self, name: str) -> Shaped[np.ndarray, "fits chains draws"]:
+        """Return what the engine says of each draw, such as ``"lp"``, its log density."""
+        return np.stack([each.stats[name] for each in self._draws.values()])
+
+    @property
+    def effective_draws(self) -> Float[np.ndarray, " fits"]:
+        """How many independent draws those of each fit are worth, by the worst parameter."""
+        if self.draws.sizes["chain"] > 1:
+            return np.min([x.to_numpy() for x in self._diagnostics["ess_bulk"].values()], axis=0)
+        total = self.draws.sizes["draw"]
+        worth = [each.facts.get("effective_draws", total) for each in self._draws.values()]
+        return np.array(worth, float)
+
     @cached_property
     def verdicts(self) -> dict[Any, Verdict]:
         """Whether to believe each fit."""
         draws, shares = self._described
-        chains = draws.sizes["chain"] > 1
-        diagnostics = diagnose(draws) if chains else {}
+        diagnostics = self._diagnostics
         found = {}
         for place, name in enumerate(self.models):
             own = self._draws[name]
@@ -130,6 +142,10 @@ class Posteriors(Mapping[Any, Posterior]):
         return Estimate("Exponents of N_opt ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
 
     @cached_property
+    def _diagnostics(self) -> dict[str, xr.Dataset]:
+        return diagnose(self.draws) if self.draws.sizes["chain"] > 1 else {}
+
+    @cached_property
     def _described(self) -> tuple[xr.Dataset, dict[str, Float[np.ndarray, " fits"]]]:
         """Draws in the tables' units, and how much of each parameter the prior decides."""
         models = list(self.models.values())
@@ -153,7 +169,7 @@ def _describe(
     densities: LogDensity, points: Float[Array, "fits chains draws dim"]
 ) -> tuple[dict[str, Float[Array, "fits chains draws"]], dict[str, Float[Array, " fits"]]]:
     def one(density: LogDensity, points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        values, _, shares = describe(density, points, pointwise=False)
+        values, _, _, shares = describe(density, points, pointwise=False)
         return values, shares
 
     return map_lanes(one, densities, jnp.arange(len(points)), points)

@@ -39,10 +39,13 @@ class Verdict:
         Each diagnostic against its threshold.
     notes
         What does not fail a fit but ought to be known: parameters that the priors decide.
+    of
+        What was checked.
     """
 
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
+    of: str = "fit"
 
     @property
     def passed(self) -> bool:
@@ -56,11 +59,10 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.passed:
-            lines = [
-                "The fit passed its checks: " + "; ".join(c.finding for c in self.checks) + "."
-            ]
+            findings = "; ".join(c.finding for c in self.checks)
+            lines = [f"The {self.of} passed its checks: {findings}."]
         else:
-            lines = ["THE FIT FAILED ITS CHECKS: do not rely on it."]
+            lines = [f"THE {self.of.upper()} FAILED ITS CHECKS: do not rely on it."]
             lines += [f"  {c.finding}: {c.remedy}" for c in self.checks if not c.passed]
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 

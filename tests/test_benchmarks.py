@@ -46,3 +46,14 @@ def test_platforms_are_compared_and_the_absent_named(tmp_path):
     assert {row["job"] for row in found["rows"]} == {"gradients", "grid", "posteriors"}
     assert all(row["per second"] > 0 for row in found["rows"])
     assert all(platform in printed for platform in found["absent"])
+
+
+@pytest.mark.slow
+def test_laws_are_calibrated_part_by_part(tmp_path):
+    results, page = tmp_path / "calibration.json", tmp_path / "calibration.md"
+    options = ("--only", "critical_batch", "--tables", 40, "--part", 20, "--draws", 100)
+    run("calibration.py", *options, "--json", results, "--write", page)
+    found = json.loads(results.read_text())
+    assert [len(part["ranks"]["S_min"]) for part in found["parts"]] == [20, 20]
+    assert found["rows"][0]["tables"] == 40
+    assert "| `critical_batch` | 40 |" in page.read_text()

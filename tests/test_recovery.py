@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpyro.distributions import Normal
 from plain import build_model, fit
-from registry import NAMES, TOKENS, place
+from registry import NAMES, place
 from scipy.special import logit
 from scipy.stats import spearmanr
 
 import scalingbayes as sb
+from scalingbayes.calibration import typical_inputs
 from scalingbayes.laws import get_law
 from scalingbayes.noise import get_noise
 from scalingbayes.precision import precision
@@ -25,21 +26,10 @@ FAR = 4.0
 
 def simulate(law, rng, count=200):
     """Runs at typical parameters, with a scatter of 1 % and a heavy tail."""
-    inputs, reference = {}, {}
+    inputs = typical_inputs(law, count, rng)
+    reference = {}
     for name, each in law.inputs.items():
-        if each.domain.upper == 1:
-            values = rng.uniform(0, 0.95, count)
-        elif each.domain.lower != 0:
-            values = rng.uniform(2012, 2026, count)
-        elif each.unit is None:
-            values = np.exp(rng.uniform(17, 23, count) + 20 * (name == "compute"))
-        elif each.unit == "1":
-            values = TOKENS if name == "tokens" else 1.0
-            values = values * 2.0 ** rng.integers(0, 7, count)
-        else:
-            values = inputs[each.unit] * np.exp(-rng.uniform(0, 4, count))
-        inputs[name] = values
-        shared = inputs.get(each.unit, values)
+        shared = inputs.get(each.unit, inputs[name])
         reference[name] = 1.0 if each.unit == "1" else np.exp(np.log(shared).mean())
     reference[law.target.column] = 1.0 if law.target.scale == "logit" else 2.0
     numbers = {}

@@ -1,7 +1,6 @@
 """Temperatures: what they do to a posterior, and how they are chosen."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from plain import PLAIN
 from simulation import simulate

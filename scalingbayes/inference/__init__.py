@@ -7,6 +7,7 @@ from scalingbayes.inference.grid import Grid
 from scalingbayes.inference.laplace import Laplace
 from scalingbayes.inference.nuts import NUTS
 from scalingbayes.inference.optimize import Optimize, Optimum
+from scalingbayes.inference.prior import PriorDraws
 
 __all__ = [
     "ENGINES",
@@ -18,6 +19,7 @@ __all__ = [
     "Laplace",
     "Optimize",
     "Optimum",
+    "PriorDraws",
     "Progress",
     "silent",
 ]
@@ -28,5 +30,6 @@ ENGINES: dict[str, type[Engine] | type[Optimize]] = {
     "grid": Grid,
     "bootstrap": Bootstrap,
     "optimize": Optimize,
+    "prior": PriorDraws,
 }
 """The engines there are, by name."""

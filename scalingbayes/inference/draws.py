@@ -29,10 +29,10 @@ class Draws:
     facts
         Numbers of the run as a whole, such as ``gradients`` or ``pareto_k``, for the record.
     of
-        What they are draws from: the posterior, or best fits to resampled tables.
+        What they are draws from: the posterior, the prior, or best fits to resampled tables.
     """
 
     points: Float[np.ndarray, "chains draws dim"]
     stats: Mapping[str, Shaped[np.ndarray, "chains draws"]]
     facts: Mapping[str, int | float] = field(default_factory=dict)
-    of: Literal["posterior", "bootstrap"] = "posterior"
+    of: Literal["posterior", "prior", "bootstrap"] = "posterior"

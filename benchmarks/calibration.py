@@ -1,0 +1,187 @@
+"""Simulation-based calibration of every law with its default priors.
+
+    python benchmarks/calibration.py --only chinchilla --tables 100 --part 50
+    python benchmarks/calibration.py --processes 16 --json calibration.json   # all, 1,000 tables
+
+Tables are drawn from the priors at typical inputs of the law, 64 runs each, and fitted with NUTS.
+Processes of one core each take the laws in turn, and a law's tables in parts of a seed each.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+import xarray as xr
+from common import show
+
+
+@dataclass(frozen=True)
+class Job:
+    """A law, and the seeds of the parts that its tables are cut into."""
+
+    law: str
+    seeds: range
+    tables: int
+    engine: str
+    draws: int
+    deadline: float
+
+
+def begin(cache: str) -> None:
+    """Set a process up: compiled programs are kept for the others."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", cache)
+
+
+def one_law(job: Job) -> list[dict[str, Any]]:
+    """Calibrate on one part of the tables after the other, while there is time."""
+    from scalingbayes.calibration import calibrate
+
+    parts: list[dict[str, Any]] = []
+    for seed in job.seeds:
+        start = time.time()
+        if start > job.deadline:
+            break
+        options = {"tables": job.tables, "engine": job.engine, "seed": seed, "draws": job.draws}
+        found = calibrate(None, job.law, **options)
+        parts.append(
+            {
+                "law": job.law,
+                "seed": seed,
+                "ranks": {str(n): v.to_numpy().round(5).tolist() for n, v in found.ranks.items()},
+                "shares": {str(n): v.to_numpy().round(5).tolist() for n, v in found.shares.items()},
+                "poor": int((found.effective_draws < 100).sum()),
+                "rejected": found.simulation.rejected,
+                "seconds": time.time() - start,
+            }
+        )
+        print(f"{job.law}, seed {seed}: {parts[-1]['seconds']:.1f} s", flush=True)
+    return parts
+
+
+def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the parts of each law together and test them: a row a law."""
+    from scalingbayes.calibration.ranking import EXPONENT, summarize
+
+    rows = []
+    for law in dict.fromkeys(part["law"] for part in parts):
+        own = [part for part in parts if part["law"] == law]
+        ranks, shares = (
+            xr.Dataset(
+                {
+                    n: ("table", np.concatenate([part[what][n] for part in own]))
+                    for n in own[0][what]
+                }
+            )
+            for what in ("ranks", "shares")
+        )
+        summary = summarize(ranks, shares)
+        worst = summary["p_bonferroni"].idxmin()
+        wrong = summary[summary["finding"] != ""]
+        row: dict[str, Any] = {
+            "law": law,
+            "tables": ranks.sizes["table"],
+            "quantities": len(summary),
+            "least p": f"{summary['p_bonferroni'].min():.2g} ({worst})",
+            "least cover of 90 %": 100 * float(summary["coverage90"].min()),
+            "mean": 100 * float(summary["coverage90"].mean()),
+        }
+        if EXPONENT in summary.index:
+            row["a: 50 %"] = 100 * float(summary.loc[EXPONENT, "coverage50"])
+            row["a: 90 %"] = 100 * float(summary.loc[EXPONENT, "coverage90"])
+        row["ESS < 100"] = sum(part["poor"] for part in own)
+        row["s a fit"] = sum(part["seconds"] for part in own) / ranks.sizes["table"]
+        row["verdict"] = "; ".join(f"{n} {f}" for n, f in wrong["finding"].items()) or "passed"
+        rows.append(row)
+    return rows
+
+
+HEADER = """# Calibration of the laws
+
+Written by `python benchmarks/calibration.py --processes 16 --write docs/calibration.md`. Tables of
+64 runs are drawn from a law's default priors and fitted with NUTS; where posteriors are right the
+truths rank uniformly among their draws. *p* is the least of all quantities, after Bonferroni: the
+parameters, the log density and, where it varies, the exponent a. *Cover* is that of 90 % intervals,
+in per cent: of the worst quantity, of the mean of all, and of a. *Few draws* counts fits of less
+than 100 effective draws. Priors are weak, and most such tables are far stranger than real ones:
+losses that fall to nothing or scatter over decades. *Tables* are as many as time allowed; laws
+that are absent take too long for a part of theirs.
+
+Why some fail, as far as is known: errors and accuracies of `downstream` and `accuracy` leave (0, 1)
+in many such tables; there they count as the nearest fraction, the density has plateaus and chains
+stick, which R-hat shows (in 61 of 64 tables of `accuracy` R-hat was below 1.05 and 90 % intervals
+held 88 %, in the other three 13 %). The break of `broken` may lie anywhere, and most of its fits
+have few effective draws. In `data_constrained` intervals are too narrow where chains agree too; its
+density has kinks, where N_opt of the unique tokens passes a run's size, and more than one mode is
+likely.
+
+| law | tables | p | cover: least | mean | a | few draws | finding |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"| `{row['law']}` | {row['tables']:,} | {row['least p']} "
+        f"| {row['least cover of 90 %']:.1f} | {row['mean']:.1f} "
+        f"| {format(row['a: 90 %'], '.1f') if 'a: 90 %' in row else ''} "
+        f"| {row['ESS < 100']} | {row['verdict']} |"
+        for row in rows
+    ]
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="A law's name; may be repeated.")] = None,
+    tables: Annotated[int, typer.Option(help="Tables of each law.")] = 1000,
+    part: Annotated[int, typer.Option(help="Tables of a part.")] = 100,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first part.")] = 0,
+    draws: Annotated[int, typer.Option(help="Draws of each of the four chains.")] = 300,
+    engine: Annotated[str, typer.Option(help="nuts, laplace or grid.")] = "nuts",
+    processes: Annotated[int, typer.Option(help="How many, of one core each.")] = 1,
+    seconds: Annotated[float, typer.Option(help="No part begins after so many.")] = inf,
+    out: Annotated[Path | None, typer.Option("--json", help="Write parts and rows.")] = None,
+    merge: Annotated[list[Path] | None, typer.Option(help="Take in earlier --json files.")] = None,
+    write: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+) -> None:
+    os.environ |= {
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+        "OMP_NUM_THREADS": "1",
+        "JAX_PLATFORMS": "cpu",
+    }
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from registry import NAMES
+
+    seeds = range(first_seed, first_seed + tables // part)
+    deadline = time.time() + seconds
+    jobs = [Job(n, seeds, part, engine, draws, deadline) for n in only or NAMES]
+    found = [part for path in merge or () for part in json.loads(path.read_text())["parts"]]
+    context = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        context.Pool(processes, begin, (cache,)) as pool,
+    ):
+        for parts in pool.imap_unordered(one_law, jobs):
+            found += parts
+            if out is not None:
+                out.write_text(json.dumps({"parts": found}))
+    rows = tabulate(found)
+    show(f"Simulation-based calibration, {engine}", rows)
+    if out is not None:
+        out.write_text(json.dumps({"rows": rows, "parts": found}))
+    if write is not None:
+        write.write_text(as_markdown(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

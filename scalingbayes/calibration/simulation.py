@@ -1,0 +1,194 @@
+"""Tables drawn from the priors, at given inputs."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, Float
+from numpyro.distributions import Distribution
+
+from scalingbayes.calibration.design import typical_inputs
+from scalingbayes.density import LogDensity
+from scalingbayes.errors import InputError, InputWarning
+from scalingbayes.fitting import check_seed
+from scalingbayes.inference import PriorDraws, silent
+from scalingbayes.laws import Law, get_law
+from scalingbayes.model import DEFAULT_LAW, Model, build_model
+from scalingbayes.noise import Noise
+from scalingbayes.precision import precision, to_device
+from scalingbayes.prediction import predict
+from scalingbayes.runs import Runs, Table, as_runs
+
+_ROWS = 64
+_MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Tables whose law and parameters are known.
+
+    Parameters
+    ----------
+    model
+        What they are drawn from: its runs are the design, its ``reference`` is where the default
+        priors are stated, for all tables.
+    truths
+        The parameters of each table, in the units of the design; dim ``table``.
+    points
+        The same as coordinates of the model's density; shape (tables, dim).
+    observed
+        What each run reached; shape (tables, runs).
+    rejected
+        How many tables were drawn again, since a value overflowed or was no target's: a loss
+        of 0, an error rate of 1. Priors are cut off so far.
+    """
+
+    model: Model
+    truths: xr.Dataset
+    points: Float[np.ndarray, "tables dim"]
+    observed: Float[np.ndarray, "tables runs"]
+    rejected: int
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    @cached_property
+    def tables(self) -> list[Runs]:
+        """The tables, each with the design's inputs and losses of its own."""
+        design, target = self.model.runs, self.model.law.target.column
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
+            return [
+                Runs(design.frame.assign(**{target: values}), name=f"simulated table {number}")
+                for number, values in enumerate(self.observed)
+            ]
+
+    def __repr__(self) -> str:
+        return f"{len(self)} tables of {len(self.model.runs)} runs drawn from\n{self.model}"
+
+
+def simulate(
+    runs: Table | None = None,
+    law: str | Law = DEFAULT_LAW,
+    *,
+    noise: str | Noise | None = None,
+    priors: Mapping[str, Distribution] | None = None,
+    reference: Mapping[str, float] | None = None,
+    count: int = 1000,
+    seed: int = 0,
+) -> Simulation:
+    """Draw tables from the priors: parameters first, then the losses of a table's runs.
+
+    Parameters
+    ----------
+    runs
+        The design: a table whose inputs the simulated ones share. Its losses, if it has any, say no
+        more than where default priors are stated. By default 64 runs over the ranges of
+        :func:`~scalingbayes.calibration.typical_inputs`.
+    law, noise, priors
+        As for :func:`scalingbayes.fit`.
+    reference
+        Where default priors are stated: by default the design's own point, with a loss of 1 if it
+        has none.
+    count
+        How many tables.
+    seed
+        Seed of the parameters and of the noise.
+
+    Raises
+    ------
+    InputError
+        If the design, the law, a prior or a setting cannot be used, or hardly any table drawn from
+        the priors has finite losses in the target's domain.
+    """
+    check_count("count", count)
+    check_seed(seed)
+    law = get_law(law)
+    model = build_model(_design(runs, law), law, noise, priors, reference=reference)
+    if model.noise.shares or model.noise.error:
+        raise InputError(
+            f"Tables of noise {model.noise.name!r} cannot be drawn: runs of it share errors, or "
+            f"their errors are known. Calibrate without groups, drift and error."
+        )
+    target = law.target
+    points, observed = [], []
+    rejected = kept = 0
+    for step in range(_MOST_ROUNDS):
+        (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
+        losses = _observe(model, draws.points[0], _stream(seed, step))
+        good = np.isfinite(losses).all(1)
+        good &= ~target.on_scale.domain.excludes(np.where(good[:, None], losses, 0.5)).any(1)
+        good &= np.cumsum(good) <= count - kept
+        points.append(draws.points[0][good])
+        observed.append(losses[good])
+        kept += int(good.sum())
+        if kept == count:
+            rejected += int((~good[: np.flatnonzero(good)[-1]]).sum())
+            break
+        rejected += int((~good).sum())
+    else:
+        raise InputError(
+            f"Of {_MOST_ROUNDS * count} tables drawn from the priors of law {law.name!r} only "
+            f"{kept} have a {target.column} that is finite and {target.on_scale.domain.name} in "
+            f"every run: give narrower priors, or a design over smaller ranges."
+        )
+    chosen = np.concatenate(points)
+    return Simulation(model, _in_units(model, chosen), chosen, np.concatenate(observed), rejected)
+
+
+def check_count(name: str, count: int) -> None:
+    """Check a number of tables.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number of 1 or more.
+    """
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise InputError(f"{name} must be a whole number of 1 or more; got {count!r}.")
+
+
+def _design(runs: Table | None, law: Law) -> Runs:
+    """Make a design a table, with a target that stands for none."""
+    if runs is None:
+        inputs = typical_inputs(law, _ROWS, np.random.default_rng(0))
+        runs = Runs(inputs, name=f"typical runs of {law.name}")
+    runs = as_runs(runs)
+    if law.target.column in runs.frame:
+        return runs
+    stand_in = 0.5 if law.target.scale == "logit" else 1.0  # at which the reference is 1
+    return Runs(pd.DataFrame(runs.frame).assign(**{law.target.column: stand_in}), name=runs.name)
+
+
+def _stream(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([int(seed), step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _observe(
+    model: Model, points: Float[np.ndarray, "tables dim"], seed: int
+) -> Float[np.ndarray, "tables runs"]:
+    with precision("float64"):
+        values = _values(model.density("float64"), jnp.asarray(points))
+        inputs = to_device(model.inputs, "float64")
+        reference = to_device(model.reference, "float64")
+        found = predict(model.law, model.noise, values, inputs, reference, None, seed, 0)
+        return np.asarray(found["observed"])
+
+
+def _in_units(model: Model, points: Float[np.ndarray, "tables dim"]) -> xr.Dataset:
+    with precision("float64"):
+        values = _values(model.density("float64"), jnp.asarray(points))
+    return xr.Dataset({name: ("table", np.asarray(values[name])) for name in model.parameters})
+
+
+@jax.jit
+def _values(
+    density: LogDensity, points: Float[Array, "tables dim"]
+) -> dict[str, Float[Array, " tables"]]:
+    return jax.vmap(density.in_units)(points)

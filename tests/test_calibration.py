@@ -1,0 +1,185 @@
+"""Simulated tables and ranks against numpyro, SciPy, ArviZ, and posteriors known to be wrong."""
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpyro.infer import Predictive
+from plain import build_model, fit
+from registry import NAMES
+from scipy import stats
+
+import scalingbayes as sb
+from scalingbayes import plots
+from scalingbayes.calibration import typical_inputs
+from scalingbayes.calibration.ranking import describe_ranks
+from scalingbayes.calibration.uniformity import band, p_value
+from scalingbayes.laws import get_law
+from scalingbayes.precision import precision
+
+# In plain units: so little is left to the prior that Laplace's weights hold up.
+PRIORS = {
+    "E": dist.LogNormal(0.5, 0.2),
+    "A": dist.LogNormal(6.0, 0.3),
+    "alpha": dist.LogNormal(-1.1, 0.05),
+    "sigma": dist.LogNormal(-4.0, 0.3),
+    "nu": dist.LogNormal(2.0, 0.3),
+}
+LAW = {"law": "power_law", "noise": "student_t", "priors": PRIORS}
+
+
+@pytest.fixture(scope="module")
+def narrow_and_right():
+    design = {"params": np.geomspace(1e7, 1e10, 24)}
+    options = {**LAW, "engine": "laplace", "draws": 500, "tables": 150, "seed": 3}
+    right = sb.calibrate(design, **options)
+    return sb.calibrate(design, weights=np.full(24, 4.0), **options), right
+
+
+def test_a_right_posterior_passes_and_one_that_is_too_narrow_fails(narrow_and_right):
+    narrow, right = narrow_and_right
+    assert right.verdict.passed, str(right.verdict)
+    assert not narrow.verdict.passed
+    assert "the posterior of A is too narrow" in str(narrow.verdict)
+    table = right.summary()
+    assert list(table.index) == ["E", "A", "alpha", "sigma", "nu", "log density"]
+    # Binomial: outside of these bounds once in 2,000 for each of six.
+    low, high = stats.binom(150, 0.9).interval(1 - 1 / 2000)
+    assert table["coverage90"].between(low / 150, high / 150).all()
+    # Weights of 4 halve the width: 90 % intervals hold what 59 % ones should.
+    assert narrow.summary().loc["A", "coverage90"] < 0.8
+
+
+def test_the_figure_of_ranks(narrow_and_right):
+    narrow, right = narrow_and_right
+    for calibration, wrong in ((narrow, True), (right, False)):
+        figure = plots.plot_calibration(calibration, prob=0.999)
+        drawn = [ax for ax in figure.axes if ax.get_title()]
+        assert [ax.get_title() for ax in drawn] == list(calibration.ranks)
+        colours = {ax.lines[-1].get_color() for ax in drawn}
+        assert (plots._WARNING in colours) == wrong
+
+
+def test_simulated_parameters_and_losses_are_numpyros():
+    runs = sb.datasets.load("chinchilla")
+    found = sb.simulate(runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=4000)
+    with precision("float64"):
+        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=4000)
+        theirs = sample(jax.random.key(7))
+    for name in found.truths:
+        # Two-sample Kolmogorov: nine comparisons at 1e-4 fail by chance once in 1,100.
+        ours = found.truths[name].to_numpy()
+        assert stats.ks_2samp(ours, np.asarray(theirs[name])).pvalue > 1e-4, name
+    for row in (0, 39):
+        losses = np.asarray(theirs["loss"])[:, row]
+        assert stats.ks_2samp(found.observed[:, row], losses).pvalue > 1e-4
+    assert found.model.reference["loss"] == runs.frame["loss"][:40].min()
+    table = found.tables[5]
+    assert table.frame["params"].equals(runs.frame["params"][:40])
+    np.testing.assert_array_equal(table.frame["loss"], found.observed[5])
+
+
+def test_priors_that_exclude_a_part_of_each_other_are_drawn_together():
+    priors = {"d_1": dist.LogNormal(0.0, 1.0), "d_2": dist.LogNormal(0.0, 1.0)}
+    found = sb.simulate(None, "broken(breaks=2)", priors=priors, count=500)
+    assert (found.truths["d_1"] < found.truths["d_2"]).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_law_has_typical_inputs(name, rng):
+    law = get_law(name)
+    inputs = typical_inputs(law, 40, rng)
+    assert list(inputs) == list(law.inputs)
+    for column, each in law.inputs.items():
+        assert not each.domain.excludes(inputs[column]).any()
+
+
+def test_the_priors_say_what_they_foresee():
+    runs = sb.datasets.load("chinchilla")
+    prior = fit(runs, engine="prior", draws=20_000)
+    assert repr(prior).startswith("Prior of L = E + A/N^alpha + B/D^beta")
+    assert prior.verdict.passed
+    # LogNormal(-1, 0.8): its quantiles, within four Monte Carlo errors.
+    alpha = prior.values["alpha"].ravel()
+    inside = (alpha < np.exp(-1.0)).mean()
+    assert abs(inside - 0.5) < 4 * 0.5 / np.sqrt(20_000)
+    foreseen = prior.predict(params=7e10, tokens=1.4e12).to_dataframe()
+    assert list(foreseen.index.get_level_values("quantity")) == ["expected", "observed"]
+    assert "log_prior" not in prior.tree
+
+
+def test_the_reference_point_can_be_given(small_table):
+    other = {"params": 3e8, "tokens": 1e10, "loss": 2.0}
+    assert build_model(sb.Runs(small_table), reference=other).reference == other
+    given_one = fit(small_table, reference=other, draws=10, warmup=50)
+    assert given_one.record["reference"] == other
+    for bad in ({"params": 3e8}, {**other, "loss": -1.0}, {**other, "year": 2.0}, 3):
+        with pytest.raises(sb.InputError, match="reference must be a positive number for each of"):
+            build_model(sb.Runs(small_table), reference=bad)
+
+
+@given(st.integers(20, 400), st.integers(0, 2**32 - 1))
+@settings(max_examples=10, deadline=None)
+def test_p_is_small_exactly_where_the_curve_leaves_the_band(count, seed):
+    numbers = np.random.default_rng(seed).beta(0.8, 1.0, count)
+    at, lower, upper = band(count, 0.95)
+    found = np.searchsorted(np.sort(numbers), at, side="right") / count
+    outside = ((found < lower - 1e-9) | (found > upper + 1e-9)).any()
+    p = p_value(numbers)
+    assert outside == (p <= 0.05) or abs(p - 0.05) < 0.01
+
+
+def test_p_of_uniform_numbers_is_uniform_and_the_band_is_arvizs(rng):
+    from arviz_stats.ecdf_utils import ecdf_pit
+
+    found = np.array([p_value(rng.uniform(size=200)) for _ in range(1000)])
+    for level in (0.01, 0.05, 0.25):
+        count = (found <= level).sum()
+        # The statistic is discrete: p may be larger, not smaller.
+        assert count <= stats.binom(1000, level).isf(1e-4)
+    assert (found <= 0.25).sum() > stats.binom(1000, 0.25).isf(1 - 1e-4) - 30
+    ours = band(100, 0.9)
+    at, _, lower, upper = ecdf_pit(rng.uniform(size=100), 0.9, 2000)
+    np.testing.assert_allclose(at[1:-1], ours.at)
+    np.testing.assert_allclose(ours.lower, lower[1:-1], atol=0.025)
+    np.testing.assert_allclose(ours.upper, upper[1:-1], atol=0.025)
+
+
+def test_ranks_are_put_into_words(rng):
+    normal = rng.standard_normal(2000)
+    words = {
+        "too narrow": stats.norm.cdf(normal, scale=0.5),
+        "too wide": stats.norm.cdf(normal, scale=2.0),
+        "too low": stats.norm.cdf(normal + 0.5),
+        "too high and too narrow": stats.norm.cdf(normal - 0.5, scale=0.5),
+    }
+    for expected, ranks in words.items():
+        assert describe_ranks(ranks).startswith(expected.split(" and ")[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "bootstrap"}, "Engine 'bootstrap' cannot be calibrated"),
+        ({"tables": 0}, "count must be a whole number of 1 or more; got 0"),
+        ({"seed": -1}, "seed must be a whole number of 0 or more"),
+        ({"law": "chinchila"}, "Did you mean 'chinchilla'"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(options, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.calibrate(**options)
+
+
+def test_priors_that_foresee_no_losses_are_refused():
+    with pytest.raises(sb.InputError, match="only 0 have a loss that is finite and positive"):
+        sb.simulate(law="power_law", priors={"sigma": dist.LogNormal(9.0, 0.1)}, count=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["chinchilla", "kaplan", "power_law"])
+def test_laws_are_calibrated_with_their_default_priors(name):
+    found = sb.calibrate(law=name, tables=200, draws=200)
+    assert found.verdict.passed, str(found.verdict)

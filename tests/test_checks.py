@@ -1,0 +1,104 @@
+"""Predictive checks and sensitivities against simulation and closed forms."""
+
+import numpy as np
+import pytest
+from plain import fit, fit_many
+from scipy import stats
+from simulation import simulate
+
+import scalingbayes as sb
+from scalingbayes import plots
+
+
+def coupled(rng, rows, k=0.4):
+    """Runs that Chinchilla's law does not fit."""
+    params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
+    loss = 1.7 + (900 / params**0.5 + 9000 / tokens**0.5) ** k
+    return {
+        "params": params,
+        "tokens": tokens,
+        "loss": loss * np.exp(0.003 * rng.standard_t(4, rows)),
+    }
+
+
+@pytest.fixture(scope="module")
+def right():
+    rng = np.random.default_rng(11)
+    return fit_many([simulate(rng, 80) for _ in range(40)], engine="laplace", draws=1000)
+
+
+def test_p_values_are_uniform_or_cautious_where_the_model_is_right(right):
+    found = [sb.check(post).frame["p_value"] for post in right.values()]
+    for name in found[0].index:
+        values = np.array([each[name] for each in found])
+        # Bands and tails are fitted to the runs, so that these p are near 1; none may be small
+        # too often: 12 binomial counts, each past its bound once in 10,000.
+        assert (values < 0.1).sum() <= stats.binom(40, 0.1).isf(1e-4), name
+        if name.startswith(("trend", "bend")):
+            assert stats.kstest(values, "uniform").pvalue > 1e-3 / 8, name
+
+
+def test_a_law_of_the_wrong_form_is_found_out(rng):
+    table = coupled(rng, 200)
+    wrong = sb.check(fit(table, engine="laplace"))
+    assert not wrong.verdict.passed
+    assert "the law's form does not fit; try another, such as 'coupled'" in str(wrong.verdict)
+    assert "THE MODEL FAILED ITS CHECKS" in repr(wrong)
+    assert sb.check(fit(table, law="coupled", draws=500)).verdict.passed
+
+
+def test_runs_that_share_errors_are_found_out(rng):
+    table = simulate(rng, 120)
+    groups = np.repeat(np.arange(12), 10)
+    table["loss"] *= np.exp(0.02 * rng.standard_normal(12))[groups]
+    post = fit(table, engine="laplace")
+    found = sb.check(post, by=groups)
+    assert "go together" in found.frame.loc["correlation within groups", "finding"]
+    assert "by='COLUMN'" in str(found.verdict)
+    with pytest.raises(sb.InputError, match="by must be 120 labels"):
+        sb.check(post, by=groups[:-1])
+
+
+def test_a_trend_by_a_column_of_its_own_law_has_nothing_left(rng):
+    # A power law follows a constant and its own slope exactly: what is left is their bend.
+    x = np.geomspace(1e7, 1e10, 60)
+    table = {"params": x, "loss": 30 / x**0.1 * np.exp(0.01 * rng.standard_normal(60))}
+    found = sb.check(fit(table, law="power_law(floor=False)", engine="laplace"))
+    assert list(found.frame.index[:2]) == ["bend with log params", "bend with expected log loss"]
+
+
+def test_the_log_prior_is_that_of_the_stated_numbers(post):
+    reference = post.record["reference"]
+    alpha = post.values["alpha"]
+    found = post.tree["log_prior"]
+    np.testing.assert_allclose(found["alpha"], stats.lognorm(0.8, scale=np.exp(-1)).logpdf(alpha))
+    numbers = post.values["A"] / (reference["loss"] * reference["params"] ** alpha)
+    np.testing.assert_allclose(found["A"], stats.lognorm(1.5, scale=np.exp(-1.2)).logpdf(numbers))
+
+
+def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
+    import numpyro.distributions as dist
+
+    table = sb.sensitivity(post)
+    assert list(table.index) == [*post.values, "exponent a"]
+    assert (table["likelihood"] > table["prior"]).all()
+    assert set(table["diagnosis"]) == {"✓"}
+    small_table["loss"] = small_table["loss"] * np.exp(0.01 * rng.standard_normal(12))
+    strict = {"alpha": dist.LogNormal(np.log(0.9), 0.05)}
+    against = sb.sensitivity(fit(small_table, priors=strict, engine="laplace"))
+    assert against.loc["alpha", "diagnosis"] != "✓"
+    assert against.loc["alpha", "prior of"] == "alpha"
+    boot = fit(small_table, engine="bootstrap", resamples=20, objective="posterior")
+    with pytest.raises(sb.InputError, match="its draws are not from a posterior"):
+        sb.sensitivity(boot)
+
+
+def test_the_figure_of_residuals(post):
+    figure = plots.plot_residuals(post)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["params", "tokens", "expected loss"]
+    assert figure.axes[0].get_xscale() == "log"
+    drawn = figure.axes[0].lines[0].get_xydata()
+    values = {name: np.median(draws) for name, draws in post.values.items()}
+    expected = values["E"] + values["A"] / drawn[:, 0] ** values["alpha"]
+    assert len(drawn) == 240
+    assert (expected > values["E"]).all()
