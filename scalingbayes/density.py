@@ -128,7 +128,7 @@ class LogDensity:
         assert self.design is not None
         return self.design @ self._shared_by_group(point, values)  # a gather would be slower
 
-    def _named(self, point: Point) -> Point:
+    def _named(self, point: Point) -> Float[Array, " named"]:
         """Drop the coordinates of shared errors, which have no names."""
         first = len(self.law.parameters)
         return jnp.concatenate([point[:first], point[first + self.effects :]])

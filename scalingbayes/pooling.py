@@ -245,7 +245,8 @@ def pool(
         chosen = resample(weights[name].weights, len(tables[name].points), random)
         record = _record(post, pooled, others, tables[name].points[chosen], weights[name])
         found[name] = _take(post, chosen, record)
-    return Pooled(found, pooled, population.all, refitted, seed)
+    in_order = {name: found[name] for name in posteriors}
+    return Pooled(in_order, pooled, population.all, refitted, seed)
 
 
 class _Weights(NamedTuple):
@@ -270,8 +271,7 @@ def _weigh(table: TableDraws, others: Members) -> _Weights:
     weights, pareto_k = smooth(log_weights)
     top = log_weights.max()
     log_evidence = float(top + np.log(np.exp(log_weights - top).mean()))
-    # The prior itself comes from weighted draws.
-    return _Weights(weights, max(pareto_k, others.pareto_k), log_evidence)
+    return _Weights(weights, pareto_k, log_evidence)
 
 
 def _checked(posteriors: Any) -> dict[Any, Posterior]:
@@ -283,7 +283,8 @@ def _checked(posteriors: Any) -> dict[Any, Posterior]:
             f"pool takes two or more posteriors by name, such as "
             f"sb.fit_many(runs.split('dataset')); got {came}."
         )
-    posts = dict(posteriors)
+    # Random numbers go to tables in turn: sorted, so that the caller's order changes nothing.
+    posts = dict(sorted(posteriors.items(), key=lambda item: repr(item[0])))
     for name, post in posts.items():
         if not isinstance(post, Posterior) or post.record["of"] != "posterior":
             came = post.record["engine"] if isinstance(post, Posterior) else type(post).__name__
@@ -410,7 +411,8 @@ def _record(
         | {name: prior.as_record(name, pooled[name]) for name, prior in priors.items()},
         # Those of the other parameters were of the fit by itself.
         "prior_shares": dict(zip(pooled, shares.tolist(), strict=True)),
-        "pareto_k": weights.pareto_k,
+        # The prior that the others predict comes from weighted draws too.
+        "pareto_k": float(np.maximum(weights.pareto_k, others.pareto_k)),
         "effective_draws": weights.effective_draws,
         "weighed_from": post.verdict.word,
     }

@@ -15,8 +15,9 @@ from jaxtyping import Float
 
 from scalingbayes.inference.importance import resample, smooth
 
-_POWERS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of the normal likelihoods in what (mu, tau) is drawn from
-_PROPOSALS = 2000  # of each
+_POWERS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of all normal likelihoods in what (mu, tau) is drawn from
+_POWER_OF_OTHERS = 0.7  # of all but one
+_PROPOSALS = 12_000
 _KEPT = 2000
 _CELLS = 1000  # of the grid of tau
 _LARGEST_TAU = 4.0  # in scales of its half-normal prior
@@ -26,6 +27,7 @@ _WEAKEST = 1e-3  # the least that a table is taken to say in a direction, over w
 
 
 type _Normal = tuple[Float[np.ndarray, "dim dim"], Float[np.ndarray, " dim"]]
+type _Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Hyperprior(NamedTuple):
@@ -192,36 +194,37 @@ def _propose(
     """Draw (mu, tau) with normal likelihoods raised to several powers, and say how likely each was.
 
     tau of each parameter is drawn on a grid of its own; mu, given all tau, together. Powers below 1
-    reach as far as the tables do without one of them, and 0 as far as the hyperprior.
+    reach beyond where likelihoods are not normal, 0 as far as the hyperprior; and what is drawn
+    without a table reaches where the others alone point.
     """
     dim = len(hyperprior.loc)
+    every = np.outer(_POWERS, np.ones(len(tables)))
+    powers = np.concatenate([every, _POWER_OF_OTHERS * (1 - np.eye(len(tables)))])
+    each = -(-_PROPOSALS // len(powers))
     grid = hyperprior.between[:, None] * np.linspace(_SMALLEST_TAU, _LARGEST_TAU, _CELLS + 1)
     cells = grid[:, 1] - grid[:, 0]
     middles = (grid[:, 1:] + grid[:, :-1]) / 2
-    shares = np.empty((len(_POWERS), dim, _CELLS))
+    shares = np.empty((len(powers), dim, _CELLS))
     for j in range(dim):
-        summed = _normal_terms([table.likelihood([j]) for table in tables], middles[j][:, None])
-        for place, power in enumerate(_POWERS):
-            log_evidence = _given_tau(summed, power, hyperprior.loc[j], hyperprior.scale[j])[2]
+        terms = _normal_terms([table.likelihood([j]) for table in tables], middles[j][:, None])
+        for place, power in enumerate(powers):
+            log_evidence = _given_tau(terms, power, hyperprior.loc[j], hyperprior.scale[j])[2]
             log_share = log_evidence - (middles[j] / hyperprior.between[j]) ** 2 / 2
             share = np.exp(log_share - log_share.max())
             shares[place, j] = share / share.sum()
     cell = np.concatenate(
-        [
-            np.stack([resample(share, _PROPOSALS, random) for share in of_power], 1)
-            for of_power in shares
-        ]
+        [np.stack([resample(share, each, random) for share in of_power], 1) for of_power in shares]
     )
     tau = grid[np.arange(dim), cell] + cells * random.uniform(size=cell.shape)
-    summed = _normal_terms([table.likelihood(range(dim)) for table in tables], tau)
+    terms = _normal_terms([table.likelihood(range(dim)) for table in tables], tau)
     normal = random.standard_normal(tau.shape)
     mu = np.empty_like(tau)
     centers, roots = [], []
-    for place, power in enumerate(_POWERS):
-        center, precision, _ = _given_tau(summed, power, hyperprior.loc, hyperprior.scale)
+    for place, power in enumerate(powers):
+        center, precision, _ = _given_tau(terms, power, hyperprior.loc, hyperprior.scale)
         centers.append(center)
         roots.append(np.linalg.cholesky(precision))
-        own = slice(place * _PROPOSALS, (place + 1) * _PROPOSALS)
+        own = slice(place * each, (place + 1) * each)
         off = np.linalg.solve(roots[-1][own].mT, normal[own][..., None])[..., 0]
         mu[own] = center[own] + off
     found = []
@@ -234,40 +237,36 @@ def _propose(
     return mu, tau, _log_sum(np.stack(found), 0)
 
 
-def _normal_terms(
-    likelihoods: Sequence[_Normal], tau: Float[np.ndarray, "taus dim"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Add up tables' log evidence, normal likelihoods given: a quadratic in mu for each tau.
+def _normal_terms(likelihoods: Sequence[_Normal], tau: Float[np.ndarray, "taus dim"]) -> _Terms:
+    """Find tables' log evidence, normal likelihoods given: a quadratic in mu for each tau.
 
     With precision P, P times mean b and T = diag(tau^2) it is
     -mu' (I + P T)^-1 P mu / 2 + mu' (I + P T)^-1 b + b' T (I + P T)^-1 b / 2 - log|I + P T| / 2.
     """
-    variance = tau[:, None, :] ** 2
-    dim = tau.shape[1]
-    K, b, constant = np.zeros((len(tau), dim, dim)), np.zeros_like(tau), np.zeros(len(tau))
+    squares, lines, constants = [], [], []
     for precision, information in likelihoods:
-        widened = np.eye(dim) + precision * variance
+        widened = np.eye(tau.shape[1]) + precision * tau[:, None, :] ** 2
         inverse = np.linalg.inv(widened)
-        carried = inverse @ information
-        K += inverse @ precision
-        b += carried
-        constant += (information * tau**2 * carried).sum(1) / 2
-        constant -= np.linalg.slogdet(widened)[1] / 2
-    return (K + K.mT) / 2, b, constant
+        square, line = inverse @ precision, inverse @ information
+        squares.append((square + square.mT) / 2)
+        lines.append(line)
+        gain = (information * tau**2 * line).sum(1)
+        constants.append((gain - np.linalg.slogdet(widened)[1]) / 2)
+    return np.stack(squares), np.stack(lines), np.stack(constants)
 
 
 def _given_tau(
-    summed: tuple[np.ndarray, np.ndarray, np.ndarray],
-    power: float,
+    terms: _Terms,
+    powers: Float[np.ndarray, " tables"],
     loc: Float[np.ndarray, "*dim"],
     scale: Float[np.ndarray, "*dim"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and precision of mu given tau, and the log evidence for tau."""
-    K, b, constant = summed
-    precision = np.eye(b.shape[1]) * scale**-2 + power * K
-    information = loc * scale**-2 + power * b
+    square, line, constant = (np.tensordot(powers, each, 1) for each in terms)
+    precision = np.eye(line.shape[1]) * scale**-2 + square
+    information = loc * scale**-2 + line
     mean = np.linalg.solve(precision, information[..., None])[..., 0]
-    log_evidence = power * constant + (information * mean).sum(1) / 2
+    log_evidence = constant + (information * mean).sum(1) / 2
     return mean, precision, log_evidence - np.linalg.slogdet(precision)[1] / 2
 
 

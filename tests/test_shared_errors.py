@@ -1,0 +1,147 @@
+"""Errors that runs share: of a group, and along the scale."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from numpyro.infer.util import log_density
+from plain import build_model, fit
+from scipy import stats
+
+import scalingbayes as sb
+from scalingbayes.drift import STEPS, Drift
+from scalingbayes.precision import precision
+
+
+def curves(rng, tau=0.02, sigma=0.003):
+    """Draw twelve training curves, each of which errs as a whole."""
+    params = np.repeat(10 ** rng.uniform(7, 10, 12), 8)
+    tokens = np.tile(np.geomspace(2e9, 2e11, 8), 12)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    shared = np.repeat(tau * rng.standard_normal(12), 8)
+    loss *= np.exp(shared + sigma * rng.standard_normal(96))
+    names = np.repeat([f"run {i:02}" for i in range(12)], 8)
+    return pd.DataFrame({"params": params, "tokens": tokens, "loss": loss, "run": names}), shared
+
+
+def test_shared_errors_are_found_and_widen_intervals():
+    table, shared = curves(np.random.default_rng(3))
+    aware = fit(table, groups="run", noise="normal", seed=1, draws=500)
+    blind = fit(table.drop(columns="run"), noise="normal", engine="laplace", seed=1)
+    frame = aware.summary(0.99)
+    assert frame.loc["tau", "eti99_lb"] < 0.02 < frame.loc["tau", "eti99_ub"]
+    assert frame.loc["sigma", "eti99_lb"] < 0.003 < frame.loc["sigma", "eti99_ub"]
+    assert blind.summary().loc["sigma", "mean"] > 0.01
+    found = aware.tree["shared_errors"]["loss"].mean(("chain", "draw"))
+    assert list(found["effect"].to_numpy()) == [f"run {i:02}" for i in range(12)]
+    # The law takes part of what curves of one size share; their differences remain.
+    assert stats.pearsonr(found, shared[::8]).statistic > 0.7
+    # A new run has an error of its own.
+    scores = aware.predict(params=1e9, tokens=2e10).draws
+    scatter = np.log(scores["observed"] / scores["expected"]).std()
+    assert scatter > 3 * frame.loc["sigma", "mean"]
+
+
+@pytest.mark.parametrize("noise", ["normal(groups=run)", "student_t(drift=compute)"])
+def test_densities_are_numpyros(noise, rng):
+    table, _ = curves(rng)
+    model = build_model(sb.Runs(table), noise=noise)
+    count = len(model.law.parameters)
+    with precision("float64"):
+        density = model.density("float64")
+        dim = len(model.parameters) + density.effects
+        points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, dim)))
+        ours, theirs = [], []
+        for point in points:
+            ours.append(float(density.weights @ density.log_likelihood(point)))
+            values = dict(density.in_units(point))
+            values["shared_error_over_tau"] = point[count : count + density.effects]
+            site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
+            theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
+            # What mode search climbs is the same density, from the location.
+            about = density.log_likelihood_about(density.location(point), point)
+            assert ours[-1] == pytest.approx(
+                float(density.weights @ (about - jnp.log(density.observed))), rel=1e-9
+            )
+        # Shared errors are standard normal over tau.
+        moved = points[0] + jnp.eye(dim)[count]
+        step = density.log_prior(moved) - density.log_prior(points[0])
+    assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
+    z = float(points[0][count])
+    assert step == pytest.approx(-((z + 1) ** 2 - z**2) / 2, rel=1e-9)
+
+
+def test_a_drift_is_a_random_walk():
+    drift = Drift(-2.0, 6.0)
+    ends = np.linspace(-2.0, 6.0, STEPS + 1)
+    with precision("float64"):
+        basis = np.asarray(drift.basis(jnp.asarray(ends)))
+        beyond = np.asarray(drift.beyond(jnp.asarray([-3.0, 0.0, 6.0, 10.0])))
+    gone = ends + 2.0
+    np.testing.assert_allclose(basis @ basis.T, 0.25 + np.minimum.outer(gone, gone), rtol=1e-6)
+    np.testing.assert_allclose(beyond, [1.0, 0.0, 0.0, 2.0])
+
+
+def test_a_law_that_drifts_is_less_sure_further_out():
+    rng = np.random.default_rng(5)
+    x = np.geomspace(1e6, 1e9, 60)
+    wander = np.cumsum(0.004 * rng.standard_normal(60))
+    loss = (0.5 + 40 * x**-0.3) * np.exp(wander + 0.001 * rng.standard_normal(60))
+    table = {"params": x, "loss": loss}
+    post = fit(table, "power_law", noise="normal(drift=params)", draws=500)
+    where = np.array([1e9, 4e9, 1.6e10])
+    draws = post.predict(params=where).draws
+    sd = np.log(draws["observed"]).std(("chain", "draw")).to_numpy()
+    assert sd[0] < sd[1] < sd[2]
+    # Beyond the runs the walk adds tau^2 for each factor of e.
+    tau = post.values["tau"]
+    added = np.log(draws["observed"] / draws["expected"]).var(("chain", "draw")).to_numpy()
+    assert added[2] - added[1] == pytest.approx(np.log(4) * (tau**2).mean(), rel=0.35)
+    exact = fit(table, "power_law", noise="normal", engine="laplace")
+    plain = np.log(exact.predict(params=where).draws["observed"]).std(("chain", "draw"))
+    assert sd[2] > 1.5 * float(plain[2])
+
+
+def test_a_drift_survives_a_file(tmp_path, rng):
+    table, _ = curves(rng)
+    post = fit(table, noise="normal(drift=compute)", draws=10, warmup=50)
+    post.save(tmp_path / "post.nc")
+    again = sb.load(tmp_path / "post.nc")
+    where = {"params": 1e9, "tokens": [1e10, 1e12]}
+    pair = post.predict(**where), again.predict(**where)
+    np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
+    scores = sb.score(again, table.iloc[:5])
+    assert np.isfinite(scores).all(axis=None)
+
+
+def test_training_curves_are_pointed_out(rng):
+    table, _ = curves(rng)
+    with pytest.warns(sb.InputWarning, match="'run' names 12 training curves of 96 rows"):
+        build_model(sb.Runs(table))
+    build_model(sb.Runs(table), groups="run")  # no warning where they are known of
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": "run", "engine": "grid"}, "'grid' cannot fit errors that runs share"),
+        ({"groups": "run", "engine": "bootstrap"}, "bootstrap draws whole groups with by="),
+        ({"groups": "curve"}, "no column 'curve'"),
+        ({"groups": "run", "noise": "normal(drift=compute)"}, "not both: give groups or drift"),
+        ({"noise": "normal(drift=flops)"}, "There is no input of law 'chinchilla' 'flops'"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(options, message, rng):
+    with pytest.raises(sb.InputError, match=message):
+        fit(curves(rng)[0], **options)
+
+
+def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
+    table, _ = curves(rng)
+    few = table[table["run"] < "run 06"]
+    how = {"law": "chinchilla", "noise": "normal", "temperature": 1.0, "groups": "run"}
+    posts = sb.fit_many({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
+    assert posts["all"].tree["shared_errors"].sizes["effect"] == 12
+    assert posts["few"].tree["shared_errors"].sizes["effect"] == 6
+    assert jax.tree.all(jax.tree.map(np.isfinite, dict(posts["few"].summary()["mean"])))
