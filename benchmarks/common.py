@@ -15,6 +15,9 @@ import scalingbayes as sb
 
 console = Console(width=130)
 
+EXACT: dict[str, Any] = {"law": "chinchilla", "noise": "student_t", "temperature": 1.0}
+"""The model that others fit too: an exact law, independent runs."""
+
 
 def seconds(function: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
     """Time a call, results ready; the median of several."""

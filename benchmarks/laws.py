@@ -272,9 +272,9 @@ def estimates(post: sb.Posterior, names: Mapping[str, float]) -> dict[str, np.nd
 
 def measure(case: Case) -> list[dict[str, Any]]:
     runs = runs_of(case)
-    options = {"law": case.law, "priors": dict(case.priors)}
-    sb.fit(runs, **options)
-    warm, post = seconds(lambda: sb.fit(runs, seed=1, **options), repeats=3)
+    options = {"law": case.law, "noise": "student_t", "priors": dict(case.priors)}
+    sb.fit(runs, temperature=1, **options)
+    warm, post = seconds(lambda: sb.fit(runs, seed=1, temperature=1, **options), repeats=3)
     model = sb.build_model(runs, **options)
     with precision("float64"):
         start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
@@ -335,7 +335,7 @@ def seed_table() -> str:
     for study, a in EXPONENTS.items():
         lines.append(f"| {study} | {a:.3g} | x {10**a:.1f} | x {10 ** (1 - a):.1f} | |")
     for name in ("chinchilla", "coupled"):
-        post = sb.fit(sb.datasets.load("chinchilla"), law=name)
+        post = sb.fit(sb.datasets.load("chinchilla"), law=name, noise="student_t", temperature=1)
         a = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
         best = post.allocate(GOPHER).draws
         grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**a)

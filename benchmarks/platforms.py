@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
-from common import chinchilla_240, console, machine, seconds, show, simulated, surface_axes
+from common import EXACT, chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 
 import scalingbayes as sb
 from scalingbayes.devices import describe_devices, map_lanes
@@ -35,7 +35,7 @@ STEPS = 100
 
 def gradients(batch: int, dtype: str) -> float:
     """Gradients per second: that many points of the 240 rows' log density, stepped in a loop."""
-    model = sb.build_model(chinchilla_240())
+    model = sb.build_model(chinchilla_240(), "chinchilla", "student_t")
     with precision(dtype):
         densities = stack_densities([model], dtype)
         center = np.asarray(model.density(dtype).center(jnp.dtype(dtype)))
@@ -68,8 +68,8 @@ def grid(points: int, dtype: str) -> float:
 def posteriors(batch: int, dtype: str) -> float:
     """Posteriors per second, 4 chains of 500 draws: tables of 100 rows, that many at once."""
     tables = [simulated(100, seed) for seed in range(batch)]
-    seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype))
-    took, _ = seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, seed=1))
+    seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, **EXACT))
+    took, _ = seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, **EXACT, seed=1))
     return batch / took
 
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import typer
-from common import chinchilla_240, console, machine, seconds, show, simulated
+from common import EXACT, chinchilla_240, console, machine, seconds, show, simulated
 from jax import lax
 from numpyro import infer
 from numpyro.diagnostics import effective_sample_size
@@ -54,9 +54,9 @@ def gradient_seconds(model: sb.Model, points: np.ndarray) -> float:
 def warm() -> list[dict[str, Any]]:
     """Fit 240 rows with everything compiled, beside numpyro's own sampler on the same model."""
     runs = chinchilla_240()
-    model = sb.build_model(runs)
-    sb.fit(runs)
-    ours, post = seconds(lambda: sb.fit(runs, seed=1), repeats=7)
+    model = sb.build_model(runs, "chinchilla", "student_t")
+    sb.fit(runs, **EXACT)
+    ours, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT), repeats=7)
     with precision("float64"):
         start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
     gradients = post.record["gradients"]
@@ -122,8 +122,8 @@ def growth(rows: int, draws: int) -> dict[str, Any]:
     runs = simulated(rows)
     options = {"draws": draws, "warmup": 300 if draws >= 300 else 50}
     if rows < 1_000_000:
-        sb.fit(runs, **options)
-    elapsed, post = seconds(lambda: sb.fit(runs, seed=1, **options))
+        sb.fit(runs, **EXACT, **options)
+    elapsed, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT, **options))
     a = post.exponents().draws["a"]
     return {
         "rows": rows,

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 import typer
-from common import chinchilla_240, console, machine, seconds, show, simulated, surface_axes
+from common import EXACT, chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 from jax import lax
 
 import scalingbayes as sb
@@ -148,7 +148,8 @@ def starts(size: Size) -> list[Row]:
     """Hoffmann's objective from 4,500 starts."""
     runs = chinchilla_240()
     took, best = ours(
-        lambda: sb.fit(runs, engine="optimize", noise="huber", starts=size.starts), size.repeats
+        lambda: sb.fit(runs, "chinchilla", engine="optimize", noise="huber", starts=size.starts),
+        size.repeats,
     )
     huber = peers.huber_objective(best.values, *arrays(runs))
     mine = {"who": "sb.fit, engine optimize", **took, "part": f"{len(best.searches)}"}
@@ -167,7 +168,9 @@ def bootstrap(size: Size) -> list[Row]:
     """The standard errors of that fit."""
     runs = chinchilla_240()
     took, post = ours(
-        lambda: sb.fit(runs, engine="bootstrap", noise="huber", resamples=size.bootstraps),
+        lambda: sb.fit(
+            runs, "chinchilla", engine="bootstrap", noise="huber", resamples=size.bootstraps
+        ),
         size.repeats,
     )
     values = {name: draws.ravel() for name, draws in post.values.items()}
@@ -211,10 +214,10 @@ def many(size: Size) -> list[Row]:
     tables = [simulated(100, seed) for seed in range(size.posteriors)]
 
     def run() -> sb.Posteriors:
-        return sb.fit_many(tables, draws=size.draws)
+        return sb.fit_many(tables, draws=size.draws, **EXACT)
 
     chunk = [simulated(100, seed) for seed in range(min(16, size.posteriors))]
-    first, _ = seconds(lambda: sb.fit_many(chunk, draws=size.draws))
+    first, _ = seconds(lambda: sb.fit_many(chunk, draws=size.draws, **EXACT))
     took, posts = seconds(run)
     a = exponent({name: x.to_numpy() for name, x in posts.draws.items()})
     truth = 0.28 / (0.34 + 0.28)
@@ -223,7 +226,9 @@ def many(size: Size) -> list[Row]:
     mine = {"who": "sb.fit_many", "seconds": took / len(tables), "first": first}
     mine |= {"part": f"{len(tables)}", "a": a[0].mean(), "sd of a": a[0].std()}
     mine["90% intervals that hold"] = held
-    light, posts = seconds(lambda: sb.fit_many(tables, engine="laplace", draws=4 * size.draws))
+    light, posts = seconds(
+        lambda: sb.fit_many(tables, engine="laplace", draws=4 * size.draws, **EXACT)
+    )
     b = exponent({name: x.to_numpy() for name, x in posts.draws.isel(fit=0).items()})
     weighed = {"who": "sb.fit_many, engine laplace", "seconds": light / len(tables)}
     weighed |= {"part": f"{len(tables)}", "a": b.mean(), "sd of a": b.std()}
@@ -291,7 +296,9 @@ def agreement(size: Size) -> list[Row]:
             for engine in ("nuts", "laplace", "grid", "bootstrap"):
                 options = {"resamples": 1000} if engine == "bootstrap" else {}
                 took, post = ours(
-                    lambda t=table, n=noise, e=engine, o=options: sb.fit(t, noise=n, engine=e, **o),
+                    lambda t=table, n=noise, e=engine, o=options: sb.fit(
+                        t, **{**EXACT, "noise": n, "engine": e, **o}
+                    ),
                     size.repeats,
                 )
                 a = post.exponents().draws["a"]
