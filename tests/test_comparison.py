@@ -74,7 +74,9 @@ def test_predictive_densities_are_scipys(posts, table):
     for post in posts.values():
         inputs = {name: table.column(name)[rows] for name in ("params", "tokens")}
         observed = table.column("loss")[rows]
-        found = log_predictive(post.law, post.noise, post.values, inputs, observed)
+        found = log_predictive(
+            post.law, post.noise, post.values, inputs, observed, post.record["reference"]
+        )
         expected, _ = mean_density(density_by_scipy(post, table, rows))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 

@@ -45,7 +45,8 @@ def test_counts_beyond_what_jax_holds_are_taken_as_numbers():
     law = get_law("chinchilla")
     values = {"E": 1.7, "A": 400.0, "B": 410.0, "alpha": 0.34, "beta": 0.28}
     for tokens in (np.array([10**12]), 10**12):
-        found = law({"params": np.array([7 * 10**10]), "tokens": tokens}, values)
+        there = {name: jnp.asarray(value) for name, value in values.items()}
+        found = law({"params": np.array([7 * 10**10]), "tokens": tokens}, there)
         by_hand = 1.7 + 400 * 7e10**-0.34 + 410 * 1e12**-0.28
         np.testing.assert_allclose(found, by_hand, rtol=1e-5)
 

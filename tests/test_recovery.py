@@ -43,7 +43,8 @@ def simulate(law, rng, count=200):
         noise = get_noise("student_t", law)
         sigma = 0.01 * (reference[law.target.column] if law.target.scale == "plain" else 1.0)
         spread = {"sigma": jnp.asarray(sigma), "nu": jnp.asarray(5.0)}
-        observed = noise(expected, spread, inputs).sample(jax.random.key(1))
+        there = jax.tree.map(jnp.asarray, inputs)
+        observed = noise(expected, spread, there).sample(jax.random.key(1))
     return truth, {**inputs, law.target.column: np.asarray(observed)}
 
 

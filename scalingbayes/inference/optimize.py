@@ -70,7 +70,7 @@ class Optimize:
         If a setting is out of range.
     """
 
-    starts: int | str | pd.DataFrame | Mapping[str, Sequence[float]] = 256
+    starts: int | str | pd.DataFrame | Mapping[str, Any] = 256
     objective: Objective = "likelihood"
 
     def __post_init__(self) -> None:

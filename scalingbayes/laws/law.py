@@ -32,7 +32,7 @@ def _real(values: Any) -> Any:
     whole = isinstance(values, (int, np.integer, np.ndarray)) and np.issubdtype(
         np.asarray(values).dtype, np.integer
     )
-    return np.asarray(values, float) if whole else values
+    return jnp.asarray(np.asarray(values, float)) if whole else values
 
 
 def signed(
