@@ -182,6 +182,7 @@ def _complete(
     The density of the terms is that over the point, whose other coordinates are given.
     """
     law, linear = density.law, form.terms
+    reference = dict.fromkeys(density.reference, 1.0)
 
     def one(draw: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         z, noise_z, normal = draw
@@ -201,7 +202,10 @@ def _complete(
 
         def coordinates(terms: Array) -> Array:
             given = dict(zip(linear, terms, strict=True))
-            spread = {n: density.priors[n].bijector(at) for n, at in noise.items()}
+            spread = {
+                n: density.parameters[n].place(density.priors[n].bijector(at), reference)
+                for n, at in noise.items()
+            }
             return density.from_reference({**values, **given, **spread})
 
         # Of all coordinates only those of the terms move with the terms.

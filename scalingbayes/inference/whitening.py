@@ -83,6 +83,9 @@ def _whitening(
     center: Float[Any, "fits dim"], curvature: Float[np.ndarray, "fits dim dim"]
 ) -> Whitening:
     curvatures, directions = np.linalg.eigh(curvature.astype(float))
+    # Rounding may turn an eigenvector round, and all draws with it: its largest part is positive.
+    largest = np.abs(directions).argmax(axis=1, keepdims=True)
+    directions = directions * np.sign(np.take_along_axis(directions, largest, axis=1))
     scales = np.maximum(np.abs(curvatures), _SMALLEST_CURVATURE) ** -0.5
     return Whitening(center.astype(float), directions * scales[:, None])
 
