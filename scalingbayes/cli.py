@@ -43,7 +43,18 @@ console = Console(
 )
 errors = Console(markup=False, stderr=True, soft_wrap=True, highlight=False)
 
+Source = Annotated[
+    str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
+]
 Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="Its name in the table.")]
+OtherColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN",
+        help="What another column that the law needs is called; may be repeated.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
 
 
 @app.callback()
@@ -53,9 +64,7 @@ def _commands() -> None:
 
 @app.command("fit")
 def fit_command(
-    source: Annotated[
-        str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
-    ],
+    source: Source,
     law: Annotated[
         str, typer.Option(help="The scaling law, by name: `scalingbayes laws` lists them.")
     ] = DEFAULT_LAW,
@@ -86,19 +95,13 @@ def fit_command(
     tokens: Column = None,
     compute: Column = None,
     loss: Column = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COLUMN",
-            help="What another column that the law needs is called; may be repeated.",
-        ),
-    ] = None,
+    column: OtherColumns = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for posterior.nc, summary.csv and exponents.csv."),
     ] = None,
     prob: Annotated[float, typer.Option(help="Probability of the credible intervals.")] = 0.9,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Seed = 0,
     chains: Annotated[int | None, typer.Option(help="Chains of nuts; 4.")] = None,
     draws: Annotated[
         int | None, typer.Option(help="Draws kept: 1000 of each chain; 4000 of laplace and grid.")
@@ -121,8 +124,7 @@ def fit_command(
     """
     check_interval(prob, "eti")
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    columns |= dict(_renaming(each) for each in column or ())
-    runs = _read(source, {name: given for name, given in columns.items() if given is not None})
+    runs = _read(source, columns, column)
     if out is not None:
         _make_folder(out)
     given = {
@@ -159,9 +161,7 @@ def fit_command(
 
 @app.command("compare")
 def compare_command(
-    source: Annotated[
-        str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
-    ],
+    source: Source,
     laws: Annotated[
         str, typer.Option(help="The scaling laws, by name, with commas between.")
     ] = "chinchilla,coupled",
@@ -180,22 +180,15 @@ def compare_command(
     tokens: Column = None,
     compute: Column = None,
     loss: Column = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=COLUMN",
-            help="What another column that a law needs is called; may be repeated.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    column: OtherColumns = None,
+    seed: Seed = 0,
 ) -> None:
     """Fit several scaling laws and say which predicts runs best that it has not seen.
 
     Exit status: 0; 2 if the input cannot be used; 3 if a fit failed its own checks.
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    columns |= dict(_renaming(each) for each in column or ())
-    runs = _read(source, {name: given for name, given in columns.items() if given is not None})
+    runs = _read(source, columns, column)
     # Commas within parentheses separate a law's options.
     names = [name.strip() for name in re.split(r",(?![^(]*\))", laws)]
     if len(set(names)) < 2:
@@ -254,7 +247,9 @@ def main() -> None:
         sys.exit(1)
 
 
-def _read(source: str, columns: dict[str, str]) -> Runs:
+def _read(source: str, given: dict[str, str | None], others: list[str] | None) -> Runs:
+    columns = {name: column for name, column in given.items() if column is not None}
+    columns |= dict(_renaming(each) for each in others or ())
     if not Path(source).is_file() and source in datasets.names():
         runs = datasets.load(source)
         return Runs(runs.frame, name=runs.name, **columns) if columns else runs

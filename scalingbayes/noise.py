@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from math import log
 
 import jax.numpy as jnp
@@ -157,25 +157,13 @@ def student_t(target: Target) -> Noise:
 @cache
 def normal(target: Target) -> Noise:
     """Return the normal distribution on the target's scale: one bad run bends the law."""
-    return Noise(
-        name="normal",
-        scale=target.on_scale,
-        distribution=lambda location, *, sigma: dist.Normal(location, sigma),
-        equation=_equation(target, "sigma * normal"),
-        parameters={"sigma": _spread(target)},
-    )
+    return _of_spread_alone("normal", target, dist.Normal, "sigma * normal")
 
 
 @cache
 def laplace(target: Target) -> Noise:
     """Return Laplace's distribution on the target's scale: least absolute deviations."""
-    return Noise(
-        name="laplace",
-        scale=target.on_scale,
-        distribution=lambda location, *, sigma: dist.Laplace(location, sigma),
-        equation=_equation(target, "Laplace(sigma)"),
-        parameters={"sigma": _spread(target)},
-    )
+    return _of_spread_alone("laplace", target, dist.Laplace, "Laplace(sigma)")
 
 
 @cache
@@ -197,17 +185,11 @@ def huber(target: Target) -> Noise:
             f"{target.column!r} scatters on its own: use 'student_t'."
         )
 
-    def distribution(
-        location: Float[Array, "*#shape"], *, sigma: Float[Array, "*#shape"]
-    ) -> Distribution:
-        return RoundedLaplace(location, sigma, HUBER_DELTA)
-
-    return Noise(
-        name="huber",
-        scale=target.on_scale,
-        distribution=distribution,
-        equation=_equation(target, f"Laplace(sigma), its tip rounded within {HUBER_DELTA:g}"),
-        parameters={"sigma": _spread(target)},
+    return _of_spread_alone(
+        "huber",
+        target,
+        partial(RoundedLaplace, tip=HUBER_DELTA),
+        f"Laplace(sigma), its tip rounded within {HUBER_DELTA:g}",
     )
 
 
@@ -312,6 +294,25 @@ def _with_options(
         error=error,
         groups=groups,
         drift=products[drift] if drift else (),
+    )
+
+
+def _of_spread_alone(
+    name: str, target: Target, family: Callable[..., Distribution], scatter: str
+) -> Noise:
+    """Make a noise model of a family of location and scale, with no other parameter."""
+
+    def distribution(
+        location: Float[Array, "*#shape"], *, sigma: Float[Array, "*#shape"]
+    ) -> Distribution:
+        return family(location, sigma)
+
+    return Noise(
+        name=name,
+        scale=target.on_scale,
+        distribution=distribution,
+        equation=_equation(target, scatter),
+        parameters={"sigma": _spread(target)},
     )
 
 

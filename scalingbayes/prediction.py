@@ -51,7 +51,7 @@ def predict(
     values: dict[str, Float[Array, "*draws"]],
     inputs: dict[str, Float[Array, "*#draws points"]],
     reference: dict[str, Float[Array, ""]],
-    walk: "Walk | None",
+    walk: Walk | None,
     seed: Int[ArrayLike, ""],
     stream: Int[ArrayLike, ""],
 ) -> dict[str, Float[Array, "*draws points"]]:
@@ -100,7 +100,7 @@ def log_predictive(
     observed: Float[np.ndarray, " points"],
     reference: Mapping[str, float],
     errors: Float[np.ndarray, " points"] | None = None,
-    walk: "Walk | None" = None,
+    walk: Walk | None = None,
 ) -> Float[np.ndarray, " points"]:
     """Compute the log predictive density of each of some runs: of its target, in its own unit.
 
@@ -138,7 +138,7 @@ def _log_predictive(
     noise: Noise,
     values: dict[str, Float[Array, "*draws"]],
     reference: dict[str, Float[Array, ""]],
-    walk: "Walk | None",
+    walk: Walk | None,
     inputs: dict[str, Float[Array, " points"]],
     observed: Float[Array, " points"],
     errors: Float[Array, " points"] | None,
