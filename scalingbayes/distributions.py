@@ -72,3 +72,43 @@ class RoundedLaplace(Distribution):
         far *= jax.random.rademacher(keys[2], shape, bound.dtype)
         in_tip = jax.random.bernoulli(keys[3], tip / (tip + tails), shape)
         return self.loc + jnp.where(in_tip, near, far)
+
+
+class Above(Distribution):
+    """A distribution over numbers from 0 that is cut off below a number.
+
+    Parameters
+    ----------
+    whole
+        It before it is cut off, with a ``cdf``.
+    low
+        Where it is cut off.
+    """
+
+    def __init__(self, whole: Distribution, low: float) -> None:
+        self.whole, self.low = whole, low
+        super().__init__(whole.batch_shape)
+
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> constraints.Constraint:
+        """Numbers above ``low`` that the whole distribution allows."""
+        high = getattr(self.whole.support, "upper_bound", None)
+        if high is None:
+            return constraints.greater_than(self.low)
+        return constraints.interval(self.low, high)
+
+    def log_prob(self, value: Array, intermediates: None = None) -> Array:
+        """Return the log density."""
+        return self.whole.log_prob(value) - jnp.log1p(-self.whole.cdf(self.low))
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw values; again where they are below."""
+
+        def again(state: tuple[Array, Array]) -> tuple[Array, Array]:
+            key, values = state
+            key, own = jax.random.split(key)
+            fresh = self.whole.sample(own, sample_shape)
+            return key, jnp.where(values > self.low, values, fresh)
+
+        first = jnp.full(sample_shape + self.batch_shape, self.low, float)
+        return jax.lax.while_loop(lambda s: (s[1] <= self.low).any(), again, (key, first))[1]

@@ -24,8 +24,10 @@ from numpyro.distributions import (
     constraints,
 )
 
+from scalingbayes.distributions import Above
 from scalingbayes.errors import InputError, unknown
 
+_LEAST_MASS = 1e-3
 _FUNCTIONS = {"log": jnp.log, "exp": jnp.exp, "softplus": jax.nn.softplus}
 
 
@@ -73,8 +75,17 @@ class Parameter:
     @property
     def free(self) -> bool:
         """Whether every value that the default prior's support allows is allowed in any units."""
-        real = self.prior.support is constraints.real
-        return real or (self.shift == "0" and not self.unit.startswith("-"))
+        return self.prior.support is constraints.real or self.low is not None
+
+    @property
+    def low(self) -> float | None:
+        """What a positive parameter is above in any units; None where that is for others to say."""
+        if self.shift == "0" and not self.unit.startswith("-"):
+            return 0.0
+        try:
+            return float(self.shift) if self.unit == "1" else None
+        except ValueError:
+            return None
 
     @property
     def depends_on(self) -> frozenset[str]:
@@ -145,23 +156,27 @@ class Prior:
     at_reference
         Whether it is stated at the data's reference point (default priors) or in the units of the
         table (priors that a user gives).
-    positive
-        Whether a family over all reals is cut off below 0.
+    above
+        Where a family that reaches below is cut off.
     """
 
     hyperparameters: dict[str, Any]
     family: type[Distribution] = field(metadata={"static": True})
     at_reference: bool = field(default=True, metadata={"static": True})
-    positive: bool = field(default=False, metadata={"static": True})
+    above: float | None = field(default=None, metadata={"static": True})
 
     @property
     def distribution(self) -> Distribution:
         """The prior as a numpyro distribution."""
-        return LeftTruncatedDistribution(self.whole, low=0.0) if self.positive else self.whole
+        if self.above is None:
+            return self.whole
+        if self.whole.support is constraints.real:
+            return LeftTruncatedDistribution(self.whole, low=self.above)
+        return Above(self.whole, self.above)
 
     @property
     def whole(self) -> Distribution:
-        """The prior before it is cut off below 0."""
+        """The prior before it is cut off."""
         return self.family(**self.hyperparameters)
 
     @property
@@ -182,7 +197,9 @@ class Prior:
     @property
     def is_logarithm(self) -> bool:
         """Whether the coordinate may be a logarithm: of a positive number, or any real."""
-        return self.positive or self.family.support in (constraints.positive, constraints.real)
+        if self.above is not None:
+            return self.above == 0
+        return self.family.support in (constraints.positive, constraints.real)
 
     def as_record(self, name: str, parameter: Parameter) -> dict[str, Any]:
         """Write it down with its exact numbers."""
@@ -191,13 +208,13 @@ class Prior:
             "family": self.family.__name__,
             "hyperparameters": self.hyperparameters,
             "at_reference": self.at_reference,
-            "positive": self.positive,
+            "above": self.above,
         }
 
     def describe(self, name: str, parameter: Parameter) -> str:
         """Say it as a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
         arguments = ", ".join(f"{key}={value:.4g}" for key, value in self.hyperparameters.items())
-        above = ", above 0" if self.positive else ""
+        above = "" if self.above is None else f", above {self.above:g}"
         law = f"{self.family.__name__}({arguments}){above}"
         if parameter.plain:
             return f"{name} ~ {law}"
@@ -271,11 +288,11 @@ def read_prior(name: str, record: Mapping[str, Any]) -> Prior:
             f"The prior of {name!r} was a {record['family']}, which numpyro does not have: "
             f"the fit cannot be repeated from its record."
         )
-    how = {key: record[key] for key in ("at_reference", "positive")}
+    how = {key: record[key] for key in ("at_reference", "above")}
     return Prior(record["hyperparameters"], family, **how)
 
 
-def _prior(distribution: Distribution, **how: bool) -> Prior:
+def _prior(distribution: Distribution, **how: Any) -> Prior:
     hyperparameters = {name: float(value) for name, value in distribution.get_args().items()}
     return Prior(hyperparameters, type(distribution), **how)
 
@@ -309,26 +326,25 @@ def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
                 f"dist.Uniform({low}, {high}); {family} reaches beyond."
             )
         return _prior(prior, at_reference=False)
-    anything = parameter.prior.support is constraints.real or not parameter.free
-    if anything or _above_zero(prior.support):
+    low = None if parameter.prior.support is constraints.real else parameter.low
+    reach = _ends(prior.support)
+    if low is None or reach[0] >= low:
         return _prior(prior, at_reference=False)
-    if prior.support is constraints.real and isinstance(prior, reals):
-        return _prior(prior, at_reference=False, positive=True)
+    if isinstance(prior, reals) or reach[0] >= 0:
+        if prior.cdf(low) > 1 - _LEAST_MASS:
+            raise InputError(
+                f"{name!r} is above {low:g} but {family} has less than {_LEAST_MASS:g} of its mass "
+                f"there: give a distribution over numbers above {low:g}."
+            )
+        return _prior(prior, at_reference=False, above=low)
     raise InputError(
         f"{name!r} is positive but {family} has mass below 0: give a distribution over positive "
         f"numbers, such as dist.LogNormal."
     )
 
 
-def _above_zero(support: Any) -> bool:
-    return support in (
-        constraints.positive,
-        constraints.nonnegative,
-        constraints.unit_interval,
-    ) or bool(getattr(support, "lower_bound", -1) >= 0)
-
-
 def _ends(support: Any) -> tuple[float, float]:
     if support is constraints.unit_interval:
         return 0.0, 1.0
-    return getattr(support, "lower_bound", -inf), getattr(support, "upper_bound", inf)
+    low, high = (getattr(support, f"{end}_bound", None) for end in ("lower", "upper"))
+    return (-inf if low is None else float(low)), (inf if high is None else float(high))

@@ -171,8 +171,8 @@ def test_the_largest_runs_are_predicted_from_the_others(posts, table):
 def test_runs_that_weights_cannot_leave_out_are_refitted(table):
     # A run far from the others, to which the law must bend.
     frame = table.frame.drop(columns="compute")
-    law = 1.69 + (406.4 / 1e5**0.34 + 410.7 / 1e12**0.28) ** 0.6
-    frame.loc[0, ["params", "tokens", "loss"]] = [1e5, 1e12, law]
+    law = 1.69 + (406.4 / 1e11**0.34 + 410.7 / 1e6**0.28) ** 0.6
+    frame.loc[0, ["params", "tokens", "loss"]] = [1e11, 1e6, law]
     runs = sb.Runs(frame)
     posts = {name: fit(runs, name, seed=3, **QUICK) for name in ("chinchilla", "coupled")}
     for post in posts.values():

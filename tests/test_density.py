@@ -7,7 +7,8 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
-from plain import build_model
+from plain import build_model, fit
+from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes.inference.mode import find_mode
@@ -18,6 +19,7 @@ from scalingbayes.shares import from_shares, to_shares
 PRIORS = {
     "defaults": {},
     "in units": {"E": dist.Normal(1.8, 0.1), "A": dist.LogNormal(6, 1), "beta": dist.Uniform(0, 1)},
+    "cut off": {"nu": dist.Gamma(2.0, 0.1)},
 }
 
 
@@ -221,6 +223,8 @@ def test_other_hyperparameters_have_the_same_structure(runs):
         ({"alpha": dist.Normal(jnp.zeros(2), 1)}, "scalar continuous"),
         ({"alpha": dist.Gumbel(0, 1)}, "mass below 0"),
         ({"alpha": dist.Uniform(-1, 1)}, "mass below 0"),
+        ({"nu": dist.Uniform(0, 1)}, "'nu' is above 1 but Uniform has less than 0.001 of its mass"),
+        ({"E": dist.Normal(-2, 0.1)}, "'E' is above 0 but Normal has less than 0.001"),
         ({"A": dist.Uniform(-300, -100)}, "mass below 0"),
         ({"alpha": dist.Delta(0.3)}, "scalar continuous"),
         ([dist.Normal(0, 1)], "must map names"),
@@ -275,6 +279,25 @@ def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
         == "E ~ Normal(loc=1.8, scale=0.1), above 0, in the table's units"
     )
     assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in repr(model)
+
+
+@pytest.mark.parametrize(
+    ("prior", "whole"),
+    [
+        (dist.Gamma(2.0, 0.1), stats.gamma(2, scale=10)),
+        (dist.Uniform(0.0, 30.0), stats.uniform(0, 30)),
+        (dist.Normal(3.0, 2.0), stats.norm(3, 2)),
+    ],
+    ids=["Gamma", "Uniform", "Normal"],
+)
+def test_a_prior_is_cut_off_where_its_parameter_begins(runs, prior, whole):
+    priors = {"nu": prior}
+    assert (
+        "above 1, in the table's units" in build_model(runs, priors=priors).describe_priors()["nu"]
+    )
+    drawn = fit(runs, priors=priors, engine="prior", draws=4000, seed=1).values["nu"]
+    cut = stats.kstest(drawn.ravel(), lambda x: (whole.cdf(x) - whole.cdf(1)) / whole.sf(1))
+    assert cut.pvalue > 0.001
 
 
 @pytest.mark.parametrize("weights", [[1, 2], [-1] * 240, [np.nan] * 240, ["a"] * 240])
