@@ -7,6 +7,7 @@
 """
 
 from scalingbayes import datasets, folds
+from scalingbayes.allocation import Limits, costs
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
@@ -43,6 +44,7 @@ __all__ = [
     "InputError",
     "InputWarning",
     "Law",
+    "Limits",
     "Model",
     "Noise",
     "Parameter",
@@ -60,6 +62,7 @@ __all__ = [
     "calibrate",
     "check",
     "compare",
+    "costs",
     "datasets",
     "evaluate_grid",
     "family",

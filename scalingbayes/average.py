@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float, Int
 
+from scalingbayes.allocation import Cost, Limits
 from scalingbayes.comparison import Comparison, compare
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import SAMPLE_DIMS, Estimate, IntervalKind
@@ -111,7 +112,10 @@ class Average:
         return self._mix(parameters, "Shared parameters").to_dataframe(prob, kind)
 
     def exponents(
-        self, compute: ArrayLike | Sequence[float] | None = None, **inputs: float
+        self,
+        compute: ArrayLike | Sequence[float] | None = None,
+        cost: Cost | None = None,
+        **inputs: float,
     ) -> Estimate:
         """Estimate a and b of N_opt ∝ C^a and D_opt ∝ C^b, as :meth:`Posterior.exponents` does.
 
@@ -121,9 +125,15 @@ class Average:
             If a law has no compute-optimal allocation, and for the same reasons as there.
         """
         others = self._others(inputs)
-        return self._mix(lambda post: post.exponents(compute, **others(post)))
+        return self._mix(lambda post: post.exponents(compute, cost, **others(post)))
 
-    def allocate(self, compute: ArrayLike | Sequence[float], **inputs: float) -> Estimate:
+    def allocate(
+        self,
+        compute: ArrayLike | Sequence[float],
+        cost: Cost | None = None,
+        limits: Limits | None = None,
+        **inputs: float,
+    ) -> Estimate:
         """Estimate the model and tokens of least loss, as :meth:`Posterior.allocate` does.
 
         Raises
@@ -132,7 +142,7 @@ class Average:
             If a law has no compute-optimal allocation, and for the same reasons as there.
         """
         others = self._others(inputs)
-        return self._mix(lambda post: post.allocate(compute, **others(post)))
+        return self._mix(lambda post: post.allocate(compute, cost, limits, **others(post)))
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what runs will reach, as :meth:`Posterior.predict` does.
@@ -187,9 +197,8 @@ class Average:
         mixed = mixed.rename(sample="draw").expand_dims("chain")
         mixed = mixed.transpose(*SAMPLE_DIMS, ...)
         mixed = mixed.assign_coords({dim: np.arange(mixed.sizes[dim]) for dim in SAMPLE_DIMS})
-        return Estimate(
-            f"{title or found.title}; {self._names()}", mixed, self.verdict, found.has_sd
-        )
+        title = f"{title or found.title}; {self._names()}"
+        return Estimate(title, mixed, self.verdict, found.has_sd, found.notes)
 
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)

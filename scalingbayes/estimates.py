@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -29,12 +30,15 @@ class Estimate:
     has_sd
         Whether the quantities have a standard deviation; a run's loss under heavy-tailed noise
         has none.
+    notes
+        What to know when reading it, such as how far beyond the runs it lies.
     """
 
     title: str
     draws: xr.Dataset
     verdict: Verdict
     has_sd: bool = True
+    notes: tuple[str, ...] = ()
 
     def median(self) -> xr.Dataset:
         """Return the posterior median of each quantity."""
@@ -66,7 +70,12 @@ class Estimate:
             bounds = bounds.assign_coords(labels)
         else:
             tails = [(1 - prob) / 2, (1 + prob) / 2]
-            bounds = self.draws.quantile(tails, SAMPLE_DIMS).rename(quantile="bound")
+            # Between a number and infinity there is nothing to interpolate.
+            finite = all(np.isfinite(each).all() for each in self.draws.values())
+            bounds = self.draws.quantile(
+                tails, SAMPLE_DIMS, method="linear" if finite else "nearest"
+            )
+            bounds = bounds.rename(quantile="bound")
         return bounds.assign_coords(bound=["lower", "upper"])
 
     def to_dataframe(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
@@ -96,10 +105,12 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         table = self.to_dataframe().to_html(float_format=format_number)
-        return f"<p>{self.title}</p>{table}<p>{self._warning()}</p>"
+        below = self._warning().strip().replace("\n", "<br>")
+        return f"<p>{self.title}</p>{table}<p>{below}</p>"
 
     def _warning(self) -> str:
-        return "" if self.verdict.passed else f"\n{self.verdict}"
+        notes = "".join(f"\n{note}" for note in self.notes)
+        return notes if self.verdict.passed else f"{notes}\n{self.verdict}"
 
 
 def check_interval(prob: float, kind: str) -> None:

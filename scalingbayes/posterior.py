@@ -16,7 +16,15 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes.allocation import budget_amid, exponents, optimum, require_allocation
+from scalingbayes.allocation import (
+    Cost,
+    Limits,
+    Proportional,
+    budget_amid,
+    exponents,
+    optimum,
+    require_allocation,
+)
 from scalingbayes.density import LogDensity
 from scalingbayes.drift import Drift
 from scalingbayes.errors import InputError, InputWarning
@@ -29,6 +37,7 @@ from scalingbayes.estimates import (
     format_table,
     interval_columns,
 )
+from scalingbayes.extrapolation import beyond
 from scalingbayes.given import beside_budget, check_inputs, numbers, side_by_side
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
@@ -218,7 +227,10 @@ class Posterior:
         return frame
 
     def exponents(
-        self, compute: ArrayLike | Sequence[float] | None = None, **inputs: float
+        self,
+        compute: ArrayLike | Sequence[float] | None = None,
+        cost: Cost | None = None,
+        **inputs: float,
     ) -> Estimate:
         """Estimate a and b of N_opt ∝ C^a and D_opt ∝ C^b.
 
@@ -227,6 +239,8 @@ class Posterior:
         compute
             Budgets in FLOPs at which to take the local exponents, d log N_opt / d log C. Without
             it, they are taken amid the runs; Chinchilla's are the same everywhere.
+        cost
+            What a budget pays for, as for :meth:`allocate`.
         **inputs
             The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
 
@@ -239,39 +253,80 @@ class Posterior:
         require_allocation(self.law)
         amid = budget_amid(self.law, self.record["reference"])
         budgets = numbers("compute", amid if compute is None else compute).ravel()
-        draws = self._per_budget(exponents, budgets, inputs)
+        draws = self._per_budget(exponents, budgets, inputs, cost=cost)
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
         size = "N_opt" if self.law.budget.size == "params" else self.law.budget.size
-        return Estimate(f"Exponents of {size} ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
+        notes = () if compute is None else self._beyond(budgets)
+        title = f"Exponents of {size} ∝ C^a, D_opt ∝ C^b"
+        return Estimate(title, draws, self.verdict, notes=notes)
 
-    def allocate(self, compute: ArrayLike | Sequence[float], **inputs: float) -> Estimate:
+    def allocate(
+        self,
+        compute: ArrayLike | Sequence[float],
+        cost: Cost | None = None,
+        limits: Limits | None = None,
+        **inputs: float,
+    ) -> Estimate:
         """Estimate the model and tokens of least loss for training budgets.
 
         Parameters
         ----------
         compute
-            Budgets in FLOPs; for most laws training costs 6 * params * tokens.
+            Budgets in FLOPs; ``Hardware.flops`` turns money and GPU hours into these.
+        cost
+            What a budget pays for: what the law says by default, for most 6 * params * tokens; a
+            :class:`Transformer` with attention and embeddings; either with the tokens that the
+            model will serve, ``sb.costs.Proportional().serve(1e13)``.
+        limits
+            What may not be exceeded.
         **inputs
             The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
 
         Returns
         -------
         Estimate
-            For each budget ``params``, ``tokens``, ``tokens_per_param`` and the law's ``loss``.
+            For each budget ``params``, ``tokens``, ``tokens_per_param``, the law's ``loss``, and
+            the exponents there, ``a`` and ``b``; for a law that reads unique tokens also
+            ``epochs`` and ``next_epoch``, by how much a further one would lower the loss.
 
         Raises
         ------
         InputError
-            If the law has no compute-optimal allocation, lacks an input, or a budget is not a
-            positive number.
+            If the law has no compute-optimal allocation, lacks an input, a budget is not a
+            positive number, or the limits leave nothing of one.
         """
         require_allocation(self.law)
         budgets = numbers("compute", compute).ravel()
-        draws = self._per_budget(optimum, budgets, inputs)
-        size, flops = self.law.budget.size, self.law.budget.flops
-        cost = "6 N D" if size == "params" else f"{flops:g} {size} tokens"
-        return Estimate(f"Compute-optimal allocation, C = {cost}", draws, self.verdict)
+        draws = self._per_budget(optimum, budgets, inputs, cost=cost, limits=limits)
+        if "unique_tokens" in self.law.inputs:
+            draws = self._epochs(draws, inputs)
+        paid = (cost or Proportional.of(self.law.budget)).equation
+        within = "" if limits is None else f"; {limits}"
+        title = f"Compute-optimal allocation, {paid}{within}"
+        return Estimate(title, draws, self.verdict, notes=self._beyond(budgets))
+
+    def _epochs(self, draws: xr.Dataset, inputs: Mapping[str, float]) -> xr.Dataset:
+        """Say how often the unique tokens are seen, and what once more would be worth."""
+        unique = float(inputs["unique_tokens"])
+        epochs = np.maximum(draws["tokens"] / unique, 1.0)
+        with precision("float64"):
+            values = {n: jnp.asarray(x)[..., None] for n, x in self.values.items()}
+            run = {n: jnp.asarray(draws[n].to_numpy()) for n in (self.law.budget.size, "tokens")}
+            others = {name: jnp.asarray(float(x)) for name, x in inputs.items()}
+            more = {**run, "tokens": run["tokens"] + jnp.minimum(run["tokens"], unique)}
+            after = np.asarray(self.law({**others, **more}, values))
+        worth = draws[self.law.target.column] - after
+        return draws.assign(epochs=epochs, next_epoch=worth)
+
+    @property
+    def _compute(self) -> Float[np.ndarray, " runs"]:
+        """What the runs cost, in FLOPs, as the law counts them."""
+        constant, budget = self.tree["constant_data"], self.law.budget
+        return budget.flops * constant[budget.size].to_numpy() * constant["tokens"].to_numpy()
+
+    def _beyond(self, budgets: Float[np.ndarray, " budgets"]) -> tuple[str, ...]:
+        return beyond("FLOPs", budgets, self._compute)
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what runs will reach.
@@ -332,7 +387,10 @@ class Posterior:
         coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
         draws = self._dataset(found, "run").assign_coords(coords)
         title = f"Predicted {law.target.column}, after the runs of {self.record['data']['name']!r}"
-        return Estimate(title, draws, verdict, has_sd=False)
+        notes: tuple[str, ...] = ()
+        if law.allocates and {law.budget.size, "tokens"} <= set(flat):
+            notes = self._beyond(law.budget.flops * flat[law.budget.size] * flat["tokens"])
+        return Estimate(title, draws, verdict, has_sd=False, notes=notes)
 
     @property
     def _stream(self) -> int:
@@ -368,14 +426,18 @@ class Posterior:
             self.tree.to_netcdf(temporary, engine="h5netcdf")
 
     def _per_budget(
-        self, function: Any, budgets: Float[np.ndarray, " budgets"], inputs: Mapping[str, float]
+        self,
+        function: Any,
+        budgets: Float[np.ndarray, " budgets"],
+        inputs: Mapping[str, float],
+        **how: Any,
     ) -> xr.Dataset:
         law = self.law
         fixed = beside_budget(law, inputs)
         with precision("float64"):
             values = to_device(self.values, "float64")
             scalars = to_device(fixed, "float64")
-            found = function(law, values, jnp.asarray(budgets), scalars)
+            found = function(law, values, jnp.asarray(budgets), scalars, **how)
         for values in found.values():
             if lost := int((~np.isfinite(values)).any(axis=(0, 1)).sum()):
                 share = float((~np.isfinite(values)).mean(axis=(0, 1)).max())

@@ -1,0 +1,139 @@
+"""What a training run may not exceed, and the scales that this leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from scalingbayes.allocation.bisection import SCALES, bisect
+from scalingbayes.allocation.costs import Cost
+from scalingbayes.errors import InputError
+from scalingbayes.given import numbers
+
+Budgets = Float[Array, "*budgets"]
+
+_DIFFERENCE = 1e-4  # in log compute, to see how bounds move
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on a model and its training tokens.
+
+    Where they leave some of a budget unspent, the run is at the bounds.
+
+    Parameters
+    ----------
+    max_params
+        The largest model that can be served.
+    max_tokens
+        Tokens to train on at most, repeated ones counted.
+    min_tokens_per_param
+        The least ratio of training tokens to parameters.
+    shapes
+        Pairs of ``n_layer`` and ``d_model`` that can be built: the model is one of these. What
+        they cost and how many parameters they have, the cost says.
+
+    Raises
+    ------
+    InputError
+        If a limit is not a number above 0, or shapes are not pairs of such.
+    """
+
+    max_params: float | None = None
+    max_tokens: float | None = None
+    min_tokens_per_param: float | None = None
+    shapes: Sequence[tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.bounds.items():
+            if numbers(name, value).size != 1:
+                raise InputError(f"{name} must be one number; got {value!r}.")
+        if self.shapes is not None:
+            _ = self.shape_table
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Bounds that are set, by name."""
+        names = ("max_params", "max_tokens", "min_tokens_per_param")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @cached_property
+    def shape_table(self) -> Float[np.ndarray, "shapes 2"]:
+        """The shapes as an array: ``n_layer``, ``d_model``."""
+        given: Any = self.shapes
+        table = numbers("shapes", given)
+        if table.ndim != 2 or table.shape[1] != 2:
+            raise InputError(f"shapes must be pairs of n_layer and d_model; got {given!r}.")
+        return table
+
+    def __str__(self) -> str:
+        said = [f"{name} {value:.4g}" for name, value in self.bounds.items()]
+        if self.shapes is not None:
+            said.append(f"one of {len(self.shape_table)} shapes")
+        return ", ".join(said)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Bounds:
+    """The smallest and largest scale at each budget, and how they move with its logarithm.
+
+    The smallest is that from which on the budget buys no more tokens than allowed: above the
+    largest, some of the budget is left over.
+    """
+
+    low: Float[Any, "*budgets"]
+    high: Float[Any, "*budgets"]
+    low_moves: Float[Any, "*budgets"]
+    high_moves: Float[Any, "*budgets"]
+
+
+def bounds_of(cost: Cost, limits: dict[str, ArrayLike], log_compute: Budgets) -> Bounds:
+    """Find the scales that limits and serving allow.
+
+    Parameters
+    ----------
+    cost
+        What a budget pays for.
+    limits
+        :attr:`Limits.bounds`.
+    log_compute
+        Logs of budgets; shape (*budgets,).
+    """
+    at = partial(ends, cost, limits)
+    after, before = (at(log_compute + step) for step in (_DIFFERENCE, -_DIFFERENCE))
+    moves = ((up - down) / (2 * _DIFFERENCE) for up, down in zip(after, before, strict=True))
+    return Bounds(*at(log_compute), *moves)
+
+
+def ends(cost: Cost, given: dict[str, ArrayLike], log_compute: Array) -> tuple[Array, Array]:
+    """Find the smallest and the largest scale that bounds and serving allow at each budget."""
+    low, high = (jnp.full_like(log_compute, end) for end in SCALES)
+    root = partial(bisect, low=low, high=high)
+    # Where serving takes all of the budget, no tokens are left: too large a model.
+    high = jnp.minimum(high, root(lambda scale: cost.log_served(scale) - log_compute))
+    if "max_params" in given:
+        largest = jnp.log(jnp.asarray(given["max_params"]))
+        high = jnp.minimum(high, root(lambda scale: cost.log_size(scale) - largest))
+    if "max_tokens" in given:
+        most = jnp.log(jnp.asarray(given["max_tokens"]))
+        low = root(lambda scale: most - _no_less(cost.log_tokens(scale, log_compute)))
+    if "min_tokens_per_param" in given:
+        least = jnp.log(jnp.asarray(given["min_tokens_per_param"]))
+
+        def lacking(scale: Array) -> Array:
+            return least + cost.log_size(scale) - _no_less(cost.log_tokens(scale, log_compute))
+
+        high = jnp.minimum(high, root(lacking))
+        if "max_tokens" in given:
+            high = jnp.minimum(high, root(lambda scale: cost.log_size(scale) + least - most))
+    return low, high
+
+
+def _no_less(log_tokens: Array) -> Array:
+    return jnp.where(jnp.isnan(log_tokens), -jnp.inf, log_tokens)
