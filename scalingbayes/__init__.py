@@ -13,6 +13,7 @@ from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
 from scalingbayes.checks import check, sensitivity
 from scalingbayes.comparison import Comparison, compare
+from scalingbayes.decisions import Plan, critical_size, overtrain, plan, reach
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
@@ -48,6 +49,7 @@ __all__ = [
     "Model",
     "Noise",
     "Parameter",
+    "Plan",
     "PointEstimate",
     "Pooled",
     "Posterior",
@@ -63,6 +65,7 @@ __all__ = [
     "check",
     "compare",
     "costs",
+    "critical_size",
     "datasets",
     "evaluate_grid",
     "family",
@@ -72,9 +75,12 @@ __all__ = [
     "law",
     "laws",
     "load",
+    "overtrain",
+    "plan",
     "pool",
     "profile_grid",
     "progress_bar",
+    "reach",
     "read_runs",
     "refit",
     "register",

@@ -26,6 +26,8 @@ def beyond(
     tuple of str
         A sentence for each direction in which the runs are left.
     """
+    if not len(asked):
+        return ()
     ends = {
         "beyond the largest run": np.log10(asked.max() / seen.max()),
         "below the smallest run": np.log10(seen.min() / asked.min()),

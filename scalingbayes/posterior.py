@@ -320,13 +320,13 @@ class Posterior:
         return draws.assign(epochs=epochs, next_epoch=worth)
 
     @property
-    def _compute(self) -> Float[np.ndarray, " runs"]:
+    def compute(self) -> Float[np.ndarray, " runs"]:
         """What the runs cost, in FLOPs, as the law counts them."""
         constant, budget = self.tree["constant_data"], self.law.budget
         return budget.flops * constant[budget.size].to_numpy() * constant["tokens"].to_numpy()
 
     def _beyond(self, budgets: Float[np.ndarray, " budgets"]) -> tuple[str, ...]:
-        return beyond("FLOPs", budgets, self._compute)
+        return beyond("FLOPs", budgets, self.compute)
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what runs will reach.

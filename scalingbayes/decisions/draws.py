@@ -1,0 +1,74 @@
+"""What decisions take from a posterior: its draws on a device, and estimates made of results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from scalingbayes.errors import InputError
+from scalingbayes.estimates import SAMPLE_DIMS
+from scalingbayes.given import beside_budget, numbers
+from scalingbayes.laws import Law
+from scalingbayes.posterior import Posterior
+from scalingbayes.precision import to_device
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """A law's parameters, draw by draw, and its other inputs, as device arrays."""
+
+    law: Law
+    values: dict[str, Float[Array, "chains draws"]]
+    fixed: dict[str, Float[Array, ""]]
+
+
+def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
+    """Take a posterior's draws; call it inside of :func:`precision`.
+
+    Raises
+    ------
+    InputError
+        If it is no posterior of one law that divides compute, or inputs are missing or too many.
+    """
+    if not isinstance(post, Posterior):
+        raise InputError(
+            f"Give a posterior, what fit returns; got {type(post).__name__}. Of an average, ask "
+            f"each of its posteriors."
+        )
+    fixed = to_device(beside_budget(post.law, inputs), "float64")
+    return Draws(post.law, to_device(post.values, "float64"), fixed)
+
+
+def one_number(name: str, value: float) -> float:
+    """Read one positive number.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    found = numbers(name, value)
+    if found.size != 1:
+        raise InputError(f"{name} must be one number; got {value!r}.")
+    return float(found[0])
+
+
+def dataset(
+    post: Posterior,
+    arrays: Mapping[str, Any],
+    dim: str,
+    labels: Float[np.ndarray, " cases"],
+) -> xr.Dataset:
+    """Name the axes of results of shape (chains, draws, cases)."""
+    coords = {name: post.tree["posterior"][name].values for name in SAMPLE_DIMS}
+    variables = {name: ((*SAMPLE_DIMS, dim), np.asarray(x)) for name, x in arrays.items()}
+    return xr.Dataset(variables, coords={**coords, dim: labels})
+
+
+def share_that(fails: Float[np.ndarray, "..."] | Any) -> str:
+    """Write the largest share of draws in which something fails, over cases."""
+    share = float(np.asarray(fails).mean((0, 1)).max())
+    return f"{share:.0%}" if share >= 0.01 else "less than 1%"

@@ -1,0 +1,166 @@
+"""Smaller models on more tokens: what reaching the same loss costs (De Vries 2023)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from scalingbayes.allocation import budget_amid, optimum
+from scalingbayes.allocation.bisection import bisect
+from scalingbayes.decisions.draws import Draws, dataset, draws_of, one_number, share_that
+from scalingbayes.estimates import Estimate
+from scalingbayes.extrapolation import beyond
+from scalingbayes.given import numbers
+from scalingbayes.laws import Law
+from scalingbayes.posterior import Posterior
+from scalingbayes.precision import precision
+
+SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
+"""Sizes over the optimal one."""
+
+_FURTHEST = 60.0  # in the logarithm of tokens over the optimum's: no data are more
+
+
+def overtrain(
+    post: Posterior,
+    size_factor: ArrayLike | Sequence[float] = SIZES,
+    compute: float | None = None,
+    **inputs: float,
+) -> Estimate:
+    """Estimate what it costs to train a smaller model to the loss of the optimal one.
+
+    De Vries 2023, "Go smol or go home": a model k_N times as large as the optimal one needs k_D
+    times as many tokens, so its training costs k_N k_D - 1 more. For Chinchilla's law k_D is
+    (1 - (k_N^-alpha - 1) A N_opt^-alpha / (B D_opt^-beta))^(-1/beta), whatever the budget.
+
+    Parameters
+    ----------
+    post
+        A fit of a law that divides compute.
+    size_factor
+        Sizes over the optimal one, k_N.
+    compute
+        The budget in FLOPs of the optimal model; amid the runs by default.
+    **inputs
+        The law's inputs other than the model's size and tokens.
+
+    Returns
+    -------
+    Estimate
+        For each k_N ``tokens_factor``, k_D, and ``overhead``, the compute that it takes over the
+        optimal model's, less 1. Infinite in the draws in which no number of tokens reaches the
+        loss, because the size is below the critical one.
+
+    Raises
+    ------
+    InputError
+        If the law does not divide compute, or a number cannot be used.
+    """
+    factors = numbers("size_factor", size_factor).ravel()
+    with precision("float64"):
+        draws, budget, run = _optimal_run(post, compute, inputs)
+        found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
+    tokens = np.asarray(found)
+    lost = np.isinf(tokens)
+    notes = beyond("FLOPs", np.array([budget]), post.compute)
+    if lost.any():
+        notes += (
+            f"Infinite, no number of tokens reaches the loss: in up to {share_that(lost)} of the "
+            f"draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}.",
+        )
+    estimate = dataset(
+        post, {"tokens_factor": tokens, "overhead": factors * tokens - 1}, "size_factor", factors
+    )
+    title = f"Models smaller or larger than the optimal one of {budget:.3g} FLOPs, at its loss"
+    return Estimate(title, estimate, post.verdict, has_sd=False, notes=notes)
+
+
+def critical_size(post: Posterior, compute: float | None = None, **inputs: float) -> Estimate:
+    """Estimate the least size with which the loss of the optimal model can be reached.
+
+    De Vries 2023, "Go smol or go home": towards the critical size the tokens that it takes grow
+    without bound.
+
+    Parameters
+    ----------
+    post, compute, **inputs
+        As for :func:`overtrain`.
+
+    Returns
+    -------
+    Estimate
+        ``size_factor``, the critical size over the optimal one, and the size.
+
+    Raises
+    ------
+    InputError
+        If the law does not divide compute, or a number cannot be used.
+    """
+    with precision("float64"):
+        draws, budget, run = _optimal_run(post, compute, inputs)
+        factor = _critical_factor(post.law, draws.values, run, draws.fixed)
+        size = post.law.budget.size
+        found = {"size_factor": factor, size: factor * run[size]}
+    estimate = dataset(
+        post, {n: x[..., None] for n, x in found.items()}, "compute", np.array([budget])
+    ).squeeze("compute", drop=True)
+    title = f"Least size that reaches the loss of the optimal model of {budget:.3g} FLOPs"
+    notes = beyond("FLOPs", np.array([budget]), post.compute)
+    return Estimate(title, estimate, post.verdict, notes=notes)
+
+
+def _optimal_run(
+    post: Posterior, compute: float | None, inputs: Mapping[str, float]
+) -> tuple[Draws, float, dict[str, Array]]:
+    draws = draws_of(post, inputs)
+    amid = budget_amid(post.law, post.record["reference"])
+    budget = amid if compute is None else one_number("compute", compute)
+    best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed)
+    return draws, budget, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
+
+
+def _excess(
+    law: Law, values: dict[str, Array], run: dict[str, Array], fixed: dict[str, Array]
+) -> Callable[[Array, Array], Array]:
+    """Say how far a run is below the optimal one's loss, from logs of its size and tokens over."""
+    goal = law({**fixed, **run}, values)
+
+    def below(log_size: Array, log_tokens: Array) -> Array:
+        there = {
+            law.budget.size: run[law.budget.size] * jnp.exp(log_size),
+            "tokens": run["tokens"] * jnp.exp(log_tokens),
+        }
+        return goal - law({**fixed, **there}, values)
+
+    return below
+
+
+@partial(jax.jit, static_argnums=0)
+def _tokens_factor(
+    law: Law,
+    values: dict[str, Array],
+    run: dict[str, Array],
+    fixed: dict[str, Array],
+    factors: Float[Array, " sizes"],
+) -> Float[Array, "*draws sizes"]:
+    below = _excess(law, values, run, fixed)
+    most = jnp.full_like(run["tokens"], _FURTHEST)
+
+    def tokens(factor: Array) -> Array:
+        size = jnp.log(factor)
+        found = bisect(lambda more: below(size, more), -most, most)
+        return jnp.where(below(size, most) > 0, jnp.exp(found), jnp.inf)
+
+    return jnp.moveaxis(jax.lax.map(tokens, factors), 0, -1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _critical_factor(
+    law: Law, values: dict[str, Array], run: dict[str, Array], fixed: dict[str, Array]
+) -> Float[Array, "*draws"]:
+    below = _excess(law, values, run, fixed)
+    most = jnp.full_like(run["tokens"], _FURTHEST)
+    return jnp.exp(bisect(lambda size: below(size, most), -most, most))

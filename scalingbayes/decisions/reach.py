@@ -1,0 +1,80 @@
+"""What it takes to reach a loss, serving counted in."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike
+
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, optimum
+from scalingbayes.allocation.optimum import cost_of
+from scalingbayes.decisions.draws import dataset, draws_of, share_that
+from scalingbayes.errors import InputError
+from scalingbayes.estimates import Estimate
+from scalingbayes.extrapolation import beyond
+from scalingbayes.given import numbers
+from scalingbayes.posterior import Posterior
+from scalingbayes.precision import precision
+
+
+def reach(
+    post: Posterior,
+    loss: ArrayLike | Sequence[float],
+    cost: Cost | None = None,
+    limits: Limits | None = None,
+    **inputs: float,
+) -> Estimate:
+    """Estimate the cheapest model and tokens that reach a loss.
+
+    Counting in the tokens that the model will serve, ``sb.costs.Proportional().serve(1e13)``, it is
+    the choice of Sardana & Frankle 2023 (arXiv:2401.00448), eq. 3: smaller models on more tokens.
+
+    Parameters
+    ----------
+    post
+        A fit of a law that divides compute.
+    loss
+        The loss to reach; several are estimated side by side.
+    cost
+        What a budget pays for; what the law says by default.
+    limits
+        What may not be exceeded; without shapes.
+    **inputs
+        The law's inputs other than the model's size and tokens.
+
+    Returns
+    -------
+    Estimate
+        For each loss ``compute``, training and serving together, ``params``, ``tokens`` and
+        ``tokens_per_param``; infinite in the draws that cannot reach it, whose share a note says.
+
+    Raises
+    ------
+    InputError
+        If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
+    """
+    target = post.law.target.column
+    losses = numbers("loss", loss).ravel()
+    with precision("float64"):
+        draws = draws_of(post, inputs)
+        law, values, fixed = draws.law, draws.values, draws.fixed
+        compute = compute_to_reach(law, values, jnp.asarray(losses), fixed, cost, limits)
+        reached = (compute > 0) & jnp.isfinite(compute)
+        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, cost, limits)
+    lost = ~np.asarray(reached)
+    if (everywhere := lost.all((0, 1))).any():
+        raise InputError(
+            f"No draw of the posterior reaches a {target} of {losses[everywhere].min():.4g} with "
+            f"any budget: ask for one above what the law approaches (E, in many laws)"
+            f"{'' if limits is None else ', or loosen a limit'}."
+        )
+    sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
+    found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
+    estimate = dataset(post, {"compute": compute, **found}, target, losses)
+    usual = np.median(compute, (0, 1))
+    notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
+    if lost.any():
+        notes += (f"Infinite, no budget reaches it: in {share_that(lost)} of the draws.",)
+    title = f"Cheapest model that reaches a {target}, {cost_of(law, cost).equation}"
+    within = "" if limits is None else f"; {limits}"
+    return Estimate(title + within, estimate, post.verdict, has_sd=False, notes=notes)
