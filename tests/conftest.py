@@ -12,6 +12,7 @@ CHECKED = (
     "precision",
     "inference",
     "allocation",
+    "frontier",
     "prediction",
 )
 
