@@ -15,6 +15,7 @@ from scalingbayes.comparison import Comparison, compare
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
+from scalingbayes.facts import published_models
 from scalingbayes.fitting import fit
 from scalingbayes.laws import Input, Law, Sum, family, register
 from scalingbayes.laws import catalogue as laws  # sb.laws() lists them; the package is hidden
@@ -29,6 +30,7 @@ from scalingbayes.posteriors import Posteriors
 from scalingbayes.progress import progress_bar
 from scalingbayes.runs import Runs, read_runs
 from scalingbayes.scoring import Backtest, backtest, score
+from scalingbayes.standing import Standing, standing
 from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
@@ -52,6 +54,7 @@ __all__ = [
     "Posteriors",
     "Runs",
     "Simulation",
+    "Standing",
     "Sum",
     "Target",
     "average",
@@ -72,10 +75,12 @@ __all__ = [
     "pool",
     "profile_grid",
     "progress_bar",
+    "published_models",
     "read_runs",
     "refit",
     "register",
     "score",
     "sensitivity",
     "simulate",
+    "standing",
 ]
