@@ -6,7 +6,7 @@
 >>> post.exponents()  # doctest: +SKIP
 """
 
-from scalingbayes import datasets, folds
+from scalingbayes import datasets, facts, folds
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
@@ -31,6 +31,7 @@ from scalingbayes.progress import progress_bar
 from scalingbayes.runs import Runs, read_runs
 from scalingbayes.scoring import Backtest, backtest, score
 from scalingbayes.standing import Standing, standing
+from scalingbayes.stock import Exhaustion, exhaustion
 from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
@@ -41,6 +42,7 @@ __all__ = [
     "Comparison",
     "Domain",
     "Estimate",
+    "Exhaustion",
     "Input",
     "InputError",
     "InputWarning",
@@ -65,6 +67,8 @@ __all__ = [
     "compare",
     "datasets",
     "evaluate_grid",
+    "exhaustion",
+    "facts",
     "family",
     "fit",
     "fit_many",

@@ -115,9 +115,8 @@ def _solve_draw(
     low = jnp.full_like(loss, _REACH * jnp.log(limits.tiny))
     high = jnp.full_like(loss, _REACH * jnp.log(limits.max))
     none = jnp.zeros(loss.shape, bool)
-    _, at, _, _, above, below, _ = lax.while_loop(
-        unfinished, improve, (jnp.asarray(0), start, low, high, none, none, none)
-    )
+    state: tuple[Array, ...] = (jnp.asarray(0), start, low, high, none, none, none)
+    _, at, _, _, above, below, _ = lax.while_loop(unfinished, improve, state)
     found = jnp.where(above & below, jnp.exp(at), jnp.where(above, jnp.inf, 0.0))
     return jnp.where(above | below, found, jnp.nan).astype(loss.dtype)
 
