@@ -142,7 +142,7 @@ def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None
         Where to draw; new axes by default.
     """
     ax = ax if ax is not None else plt.subplots(layout="constrained")[1]
-    year, lower, upper = found.table(prob).loc["year"].to_numpy(float)
+    year, lower, upper = map(float, found.table(prob).loc["year"].to_numpy())
     last = int(np.minimum(found.horizon, np.ceil(upper) + 3))
     curves = found.curves.sel(year=slice(None, last))
     years = curves["year"].to_numpy()
@@ -157,7 +157,7 @@ def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None
         ax.plot(years, middle, color=color, label=f"{label}, median and {100 * prob:g}% band")
         ax.fill_between(years, low, high, color=shade, alpha=0.4, linewidth=0)
     if np.isfinite(lower):
-        at = np.interp(min(year, last), years, stock[0])
+        at = float(np.interp(np.minimum(year, last), years, stock[0]))
         end = float(np.minimum(upper, last))
         ax.plot([lower, end], [at, at], color=_WARNING, linewidth=3, solid_capstyle="butt")
         if np.isfinite(year):

@@ -126,15 +126,15 @@ class Exhaustion:
         lines = []
         if unmet > 0:
             lines.append(
-                f"In {unmet:.1%} of the draws demand does not meet the stock by {self.horizon}."
+                f"In {_percent(unmet)} of the draws demand does not meet the stock by {self.horizon}."
             )
         if at_once > 0:
             lines.append(
-                f"In {at_once:.1%} of the draws it had met it by {self.compute_year} already."
+                f"In {_percent(at_once)} of the draws it had met it by {self.compute_year} already."
             )
         first = float((self.years < self.draws["ceiling_year"]).mean())
         lines.append(
-            f"The stock binds before budgets come to {self.ceiling:.2g} FLOPs in {first:.1%} of "
+            f"The stock binds before budgets come to {self.ceiling:.2g} FLOPs in {_percent(first)} of "
             f"the draws."
         )
         compute, *_ = _quantiles(self.draws["compute"], 0.9)
@@ -423,3 +423,7 @@ def _quantiles(draws: xr.DataArray, prob: float) -> list[float]:
     ordered = np.sort(draws.to_numpy().ravel())
     shares = np.array([0.5, (1 - prob) / 2, (1 + prob) / 2])
     return ordered[np.ceil(shares * ordered.size).astype(int) - 1].tolist()
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
