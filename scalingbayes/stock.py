@@ -126,7 +126,8 @@ class Exhaustion:
         lines = []
         if unmet > 0:
             lines.append(
-                f"In {_percent(unmet)} of the draws demand does not meet the stock by {self.horizon}."
+                f"In {_percent(unmet)} of the draws demand does not meet the stock by "
+                f"{self.horizon}."
             )
         if at_once > 0:
             lines.append(
@@ -134,8 +135,8 @@ class Exhaustion:
             )
         first = float((self.years < self.draws["ceiling_year"]).mean())
         lines.append(
-            f"The stock binds before budgets come to {self.ceiling:.2g} FLOPs in {_percent(first)} of "
-            f"the draws."
+            f"The stock binds before budgets come to {self.ceiling:.2g} FLOPs in "
+            f"{_percent(first)} of the draws."
         )
         compute, *_ = _quantiles(self.draws["compute"], 0.9)
         if np.isfinite(compute):
