@@ -6,17 +6,28 @@
 >>> post.exponents()  # doctest: +SKIP
 """
 
-from scalingbayes import datasets, folds
+from scalingbayes import datasets, facts, folds
 from scalingbayes.allocation import Limits, costs
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
 from scalingbayes.checks import check, sensitivity
 from scalingbayes.comparison import Comparison, compare
-from scalingbayes.decisions import Plan, critical_size, overtrain, plan, reach
+from scalingbayes.decisions import (
+    Exhaustion,
+    Plan,
+    Standing,
+    critical_size,
+    exhaustion,
+    overtrain,
+    plan,
+    reach,
+    standing,
+)
 from scalingbayes.domains import Domain
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import Estimate
+from scalingbayes.facts import published_models
 from scalingbayes.fitting import fit
 from scalingbayes.laws import Input, Law, Sum, family, register
 from scalingbayes.laws import catalogue as laws  # sb.laws() lists them; the package is hidden
@@ -41,6 +52,7 @@ __all__ = [
     "Comparison",
     "Domain",
     "Estimate",
+    "Exhaustion",
     "Input",
     "InputError",
     "InputWarning",
@@ -56,6 +68,7 @@ __all__ = [
     "Posteriors",
     "Runs",
     "Simulation",
+    "Standing",
     "Sum",
     "Target",
     "average",
@@ -68,6 +81,8 @@ __all__ = [
     "critical_size",
     "datasets",
     "evaluate_grid",
+    "exhaustion",
+    "facts",
     "family",
     "fit",
     "fit_many",
@@ -80,6 +95,7 @@ __all__ = [
     "pool",
     "profile_grid",
     "progress_bar",
+    "published_models",
     "reach",
     "read_runs",
     "refit",
@@ -87,4 +103,5 @@ __all__ = [
     "score",
     "sensitivity",
     "simulate",
+    "standing",
 ]

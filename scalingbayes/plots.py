@@ -4,12 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from scalingbayes import checks
 from scalingbayes.allocation import require_allocation
 from scalingbayes.calibration import Calibration
 from scalingbayes.calibration.uniformity import band
-from scalingbayes.estimates import Estimate
+from scalingbayes.decisions.exhaustion import Exhaustion
+from scalingbayes.estimates import SAMPLE_DIMS, Estimate
 from scalingbayes.posterior import Posterior
 
 _INK = "#1f4e79"
@@ -125,7 +127,62 @@ def plot_frontier(
     return _finish(ax, estimate)
 
 
-def _finish(ax: Axes, estimate: Estimate) -> Axes:
+def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+    """Draw the stock of tokens and the demand for them over the years, with their bands.
+
+    The bar is the interval of the year in which they meet; an arrow leads past the horizon.
+
+    Parameters
+    ----------
+    found
+        What :func:`scalingbayes.exhaustion` found.
+    prob
+        Posterior probability of the equal-tailed bands and of the interval.
+    ax
+        Where to draw; new axes by default.
+    """
+    ax = ax if ax is not None else plt.subplots(layout="constrained")[1]
+    year, lower, upper = map(float, found.table(prob).loc["year"].to_numpy())
+    last = int(np.minimum(found.horizon, np.ceil(upper) + 3))
+    curves = found.curves.sel(year=slice(None, last))
+    years = curves["year"].to_numpy()
+    tails = [0.5, (1 - prob) / 2, (1 + prob) / 2]
+    stock, demand = (
+        curves[name].quantile(tails, SAMPLE_DIMS).to_numpy() for name in ("stock", "demand")
+    )
+    for (middle, low, high), color, shade, label in (
+        (stock, _RUNS, _RUNS, "tokens there are"),
+        (demand, _INK, _BAND, r"$D_\mathrm{opt}$ of the largest budget"),
+    ):
+        ax.plot(years, middle, color=color, label=f"{label}, median and {100 * prob:g}% band")
+        ax.fill_between(years, low, high, color=shade, alpha=0.4, linewidth=0)
+    if np.isfinite(lower):
+        at = float(np.interp(np.minimum(year, last), years, stock[0]))
+        end = float(np.minimum(upper, last))
+        ax.plot([lower, end], [at, at], color=_WARNING, linewidth=3, solid_capstyle="butt")
+        if np.isfinite(year):
+            ax.plot(year, at, "o", color=_WARNING, markersize=7)
+        if end < upper:
+            ax.plot(end, at, ">", color=_WARNING, markersize=9, clip_on=False)
+    if np.isfinite(year):
+        ends = f"[{int(lower)}, {int(upper) if np.isfinite(upper) else f'after {last}'}]"
+        title = f"Demand meets the stock in {int(year)}, {100 * prob:g}% interval {ends}"
+    else:
+        unmet = 1 - found.share_met()
+        title = f"Demand does not meet the stock by {last} in {unmet:.0%} of the draws"
+    ax.set(
+        yscale="log",
+        xlabel="year",
+        ylabel="tokens",
+        title=title,
+        xlim=(found.compute_year, last),
+    )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, loc="upper left")
+    return _finish(ax, found)
+
+
+def _finish(ax: Axes, estimate: Estimate | Exhaustion) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     if not estimate.verdict.passed:
         ax.text(

@@ -42,6 +42,22 @@ def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
     return Draws(post.law, to_device(post.values, "float64"), fixed)
 
 
+def require_params_and_tokens(law: Law) -> None:
+    """Check that a law predicts loss from a model's params and tokens, and from nothing else.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    if set(law.inputs) != {"params", "tokens"} or law.target.column != "loss":
+        raise InputError(
+            f"This needs a law that predicts loss from params and tokens alone, such as "
+            f"'chinchilla'; {law.name!r} predicts {law.target.column} from "
+            f"{' and '.join(law.inputs)}."
+        )
+
+
 def one_number(name: str, value: float) -> float:
     """Read one positive number.
 
