@@ -7,6 +7,17 @@
 """
 
 from scalingbayes import datasets, folds
+from scalingbayes.approaches import (  # sb.approaches is the function; the package is hidden
+    Approaches,
+    Frontier,
+    Parametric,
+    approaches,
+    envelope,
+    isoflop,
+    isoflop_bias,
+    isoflop_sweep,
+    parametric,
+)
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
@@ -33,12 +44,14 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Approaches",
     "Average",
     "Backtest",
     "Calibration",
     "Comparison",
     "Domain",
     "Estimate",
+    "Frontier",
     "Input",
     "InputError",
     "InputWarning",
@@ -46,6 +59,7 @@ __all__ = [
     "Model",
     "Noise",
     "Parameter",
+    "Parametric",
     "PointEstimate",
     "Pooled",
     "Posterior",
@@ -54,6 +68,7 @@ __all__ = [
     "Simulation",
     "Sum",
     "Target",
+    "approaches",
     "average",
     "backtest",
     "build_model",
@@ -61,14 +76,19 @@ __all__ = [
     "check",
     "compare",
     "datasets",
+    "envelope",
     "evaluate_grid",
     "family",
     "fit",
     "fit_many",
     "folds",
+    "isoflop",
+    "isoflop_bias",
+    "isoflop_sweep",
     "law",
     "laws",
     "load",
+    "parametric",
     "pool",
     "profile_grid",
     "progress_bar",
