@@ -157,14 +157,7 @@ def plot_approaches(found: Approaches, ax: Axes | None = None) -> Axes:
         ax = plt.subplots(figsize=size, layout="constrained")[1]
     heights = np.arange(len(table))[::-1]
     middle, lower, upper = (table[column].to_numpy(float) for column in ("a", "a_lower", "a_upper"))
-    ax.errorbar(
-        middle,
-        heights,
-        xerr=[middle - lower, upper - middle],
-        fmt="none",
-        ecolor=_BAND,
-        elinewidth=4,
-    )
+    ax.hlines(heights, lower, upper, color=_BAND, linewidth=4)
     ax.scatter(middle, heights, s=30, color=_INK, zorder=3)
     ax.axvline(0.5, color=_RUNS, linewidth=1, linestyle=":")
     for height, value, at in zip(heights, middle, upper, strict=True):

@@ -21,7 +21,7 @@ PORIAN_TAILS = (0.025, 0.975)
 _FEWEST_OPTIMA = 2
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Exponents:
     """Exponents a and b of N_opt ∝ C^a, D_opt ∝ C^b, as one approach reports them.
 
@@ -56,6 +56,16 @@ class Exponents:
             lower, upper = self.resampled[name].quantile(list(self.tails))
             found |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
         return {**found, "interval": self.interval, "used": self.used, "note": self.note}
+
+    def __repr__(self) -> str:
+        row = self.row()
+        columns = {"exponent": "", "lower": "_lower", "upper": "_upper"}
+        table = pd.DataFrame(
+            {title: [row[f"{name}{end}"] for name in "ab"] for title, end in columns.items()},
+            index=["N_opt ∝ C^a", "D_opt ∝ C^b"],
+        )
+        lines = [format_table(table), f"Interval: {row['interval']}.", f"Used: {row['used']}."]
+        return "\n".join(lines + ([f"Note: {row['note']}."] if row["note"] else []))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,14 +115,7 @@ class Frontier:
         return pd.DataFrame(columns, index=pd.Index(budgets, name="compute"))
 
     def __repr__(self) -> str:
-        row = self.exponents.row()
-        columns = {"exponent": "", "lower": "_lower", "upper": "_upper"}
-        table = pd.DataFrame(
-            {title: [row[f"{name}{end}"] for name in "ab"] for title, end in columns.items()},
-            index=["N_opt ∝ C^a", "D_opt ∝ C^b"],
-        )
-        lines = [format_table(table), f"Interval: {row['interval']}.", f"Used: {row['used']}."]
-        return "\n".join(lines + ([f"Note: {row['note']}."] if row["note"] else []))
+        return repr(self.exponents)
 
 
 def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:

@@ -36,7 +36,7 @@ class Parametric:
     resampled: Posterior
 
     def __repr__(self) -> str:
-        return repr(self.best)
+        return f"{self.exponents}\n\n{self.best}"
 
 
 def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) -> Parametric:

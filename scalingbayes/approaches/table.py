@@ -68,7 +68,7 @@ class Approaches:
             str(name): f"{{:<{shown[name].str.len().max()}}}".format for name in shown
         }
         table = shown.to_string(formatters=left, justify="left").splitlines()
-        lines = [self._title(), "", *(line.rstrip() for line in table)]
+        lines = [*textwrap.wrap(self._title(), _WIDTH), "", *(line.rstrip() for line in table)]
         for heading, remarks in self._remarks().items():
             lines += ["", heading]
             for remark in remarks:
@@ -101,7 +101,7 @@ class Approaches:
             methods.setdefault(interval, []).append(str(method))
         notes = self.table["note"].items()
         return {
-            "Intervals": [f"{', '.join(of)}: {kind}." for kind, of in methods.items() if kind],
+            "Intervals": [f"{'; '.join(of)}: {kind}." for kind, of in methods.items() if kind],
             "Notes": [f"{method}: {note}." for method, note in notes if note],
         }
 
@@ -204,7 +204,7 @@ def _of_posterior(post: Posterior, prob: float) -> dict[str, float | str]:
         **values,
         interval=f"{100 * prob:g}% credible interval, equal tails, about the median",
         used=used,
-        note="" if post.verdict.passed else str(post.verdict).replace("\n", " "),
+        note="" if post.verdict.passed else " ".join(str(post.verdict).split()).rstrip("."),
     )
 
 
