@@ -171,9 +171,20 @@ def plot_approaches(found: Approaches, ax: Axes | None = None) -> Axes:
         yticklabels=table.index,
         ylim=(-0.6, len(table) - 0.4),
         xlabel=r"exponent $a$ of $N_\mathrm{opt} \propto C^{\,a}$",
-        title=f"Exponents on {found.name}, each with its authors' interval",
+        title=found.name,
     )
     ax.margins(x=0.1)
+    if found.posterior is not None and not found.posterior.verdict.passed:
+        at = table.index.get_loc(found.posterior_row)
+        ax.annotate(
+            "failed its checks",
+            (middle[at], heights[at]),
+            xytext=(0, -13),
+            textcoords="offset points",
+            ha="center",
+            color=_WARNING,
+            fontsize="small",
+        )
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -341,6 +341,8 @@ def test_a_posterior_that_failed_is_marked(small_table):
     post = fit(small_table, engine="laplace")  # without noise no spread is small enough
     found = sb.approaches(small_table, post)
     assert "FAILED ITS CHECKS" in found.table["note"]["posterior of law 'chinchilla'"]
+    assert "failed its checks" in [text.get_text() for text in found.plot().texts]
+    plt.close("all")
 
 
 def test_a_posterior_without_an_optimum_says_so(small_table):

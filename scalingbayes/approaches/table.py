@@ -56,6 +56,11 @@ class Approaches:
     posterior: Posterior | None
     name: str
 
+    @property
+    def posterior_row(self) -> str | None:
+        """Which row of the table is the posterior's, if there is one."""
+        return None if self.posterior is None else _row_name(self.posterior)
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw a with its interval, a row a method; see :func:`scalingbayes.plots`."""
         from scalingbayes.plots import plot_approaches
@@ -170,7 +175,7 @@ def approaches(
     if posterior is None:
         posterior = fit(runs, seed=seed)
     if posterior:
-        rows[f"posterior of law {posterior.law.name!r}"] = _of_posterior(posterior, prob)
+        rows[_row_name(posterior)] = _of_posterior(posterior, prob)
     rows["Kaplan et al. 2020"] = _row(
         **KAPLAN,
         used="their own runs",
@@ -178,6 +183,10 @@ def approaches(
     )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     return Approaches(table, fits, posterior or None, runs.name)
+
+
+def _row_name(post: Posterior) -> str:
+    return f"posterior of law {post.law.name!r}"
 
 
 def _row(**known: float | str) -> dict[str, float | str]:
