@@ -178,7 +178,7 @@ def plot_approaches(found: Approaches, ax: Axes | None = None) -> Axes:
         at = table.index.get_loc(found.posterior_row)
         ax.annotate(
             "failed its checks",
-            (middle[at], heights[at]),
+            (np.nan_to_num(middle[at], nan=0.5), heights[at]),
             xytext=(0, -13),
             textcoords="offset points",
             ha="center",
