@@ -8,6 +8,17 @@
 
 from scalingbayes import datasets, facts, folds
 from scalingbayes.allocation import Limits, costs
+from scalingbayes.approaches import (  # sb.approaches is the function; the package is hidden
+    Approaches,
+    Frontier,
+    Parametric,
+    approaches,
+    envelope,
+    isoflop,
+    isoflop_bias,
+    isoflop_sweep,
+    parametric,
+)
 from scalingbayes.average import Average, average
 from scalingbayes.batch import fit_many, refit
 from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
@@ -46,6 +57,7 @@ from scalingbayes.surface import evaluate_grid, profile_grid
 from scalingbayes.targets import Target
 
 __all__ = [
+    "Approaches",
     "Average",
     "Backtest",
     "Calibration",
@@ -53,6 +65,7 @@ __all__ = [
     "Domain",
     "Estimate",
     "Exhaustion",
+    "Frontier",
     "Input",
     "InputError",
     "InputWarning",
@@ -61,6 +74,7 @@ __all__ = [
     "Model",
     "Noise",
     "Parameter",
+    "Parametric",
     "Plan",
     "PointEstimate",
     "Pooled",
@@ -71,6 +85,7 @@ __all__ = [
     "Standing",
     "Sum",
     "Target",
+    "approaches",
     "average",
     "backtest",
     "build_model",
@@ -80,6 +95,7 @@ __all__ = [
     "costs",
     "critical_size",
     "datasets",
+    "envelope",
     "evaluate_grid",
     "exhaustion",
     "facts",
@@ -87,10 +103,14 @@ __all__ = [
     "fit",
     "fit_many",
     "folds",
+    "isoflop",
+    "isoflop_bias",
+    "isoflop_sweep",
     "law",
     "laws",
     "load",
     "overtrain",
+    "parametric",
     "plan",
     "pool",
     "profile_grid",

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from scalingbayes import checks
 from scalingbayes.allocation import require_allocation
+from scalingbayes.approaches import Approaches
 from scalingbayes.calibration import Calibration
 from scalingbayes.calibration.uniformity import band
 from scalingbayes.decisions.exhaustion import Exhaustion
@@ -194,6 +195,54 @@ def _finish(ax: Axes, estimate: Estimate | Exhaustion) -> Axes:
             color=_WARNING,
             fontweight="bold",
         )
+    return ax
+
+
+def plot_approaches(found: Approaches, ax: Axes | None = None) -> Axes:
+    """Draw the exponent a with its interval, a row a method; intervals differ in kind.
+
+    Parameters
+    ----------
+    found
+        What :func:`scalingbayes.approaches` found.
+    ax
+        Where to draw; new axes by default.
+    """
+    table = found.table
+    if ax is None:
+        size = (9, 1.2 + 0.45 * len(table))
+        ax = plt.subplots(figsize=size, layout="constrained")[1]
+    heights = np.arange(len(table))[::-1]
+    middle, lower, upper = (table[column].to_numpy(float) for column in ("a", "a_lower", "a_upper"))
+    ax.hlines(heights, lower, upper, color=_BAND, linewidth=4)
+    ax.scatter(middle, heights, s=30, color=_INK, zorder=3)
+    ax.axvline(0.5, color=_RUNS, linewidth=1, linestyle=":")
+    for height, value, at in zip(heights, middle, upper, strict=True):
+        if np.isnan(value):
+            ax.annotate("not used", (0.5, height), color=_WARNING, va="center", ha="center")
+        else:
+            place = (value if np.isnan(at) else at, height)
+            ax.annotate(f"  {value:.3f}", place, va="center", fontsize="small")
+    ax.set(
+        yticks=heights,
+        yticklabels=table.index,
+        ylim=(-0.6, len(table) - 0.4),
+        xlabel=r"exponent $a$ of $N_\mathrm{opt} \propto C^{\,a}$",
+        title=found.name,
+    )
+    ax.margins(x=0.1)
+    if found.posterior is not None and not found.posterior.verdict.passed:
+        at = table.index.get_loc(found.posterior_row)
+        ax.annotate(
+            "failed its checks",
+            (np.nan_to_num(middle[at], nan=0.5), heights[at]),
+            xytext=(0, -13),
+            textcoords="offset points",
+            ha="center",
+            color=_WARNING,
+            fontsize="small",
+        )
+    ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 

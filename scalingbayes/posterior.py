@@ -19,8 +19,8 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes.allocation import (
     Cost,
     Limits,
-    Proportional,
     budget_amid,
+    cost_of,
     exponents,
     optimum,
     require_allocation,
@@ -253,7 +253,7 @@ class Posterior:
         require_allocation(self.law)
         amid = budget_amid(self.law, self.record["reference"])
         budgets = numbers("compute", amid if compute is None else compute).ravel()
-        draws = self._per_budget(exponents, budgets, inputs, cost=cost)
+        draws = self._per_budget(exponents, budgets, inputs, cost=cost_of(self.law, cost))
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
         size = "N_opt" if self.law.budget.size == "params" else self.law.budget.size
@@ -298,12 +298,12 @@ class Posterior:
         """
         require_allocation(self.law)
         budgets = numbers("compute", compute).ravel()
-        draws = self._per_budget(optimum, budgets, inputs, cost=cost, limits=limits)
+        paid = cost_of(self.law, cost)
+        draws = self._per_budget(optimum, budgets, inputs, cost=paid, limits=limits)
         if "unique_tokens" in self.law.inputs:
             draws = self._epochs(draws, inputs)
-        paid = (cost or Proportional.of(self.law.budget)).equation
         within = "" if limits is None else f"; {limits}"
-        title = f"Compute-optimal allocation, {paid}{within}"
+        title = f"Compute-optimal allocation, {paid.equation}{within}"
         return Estimate(title, draws, self.verdict, notes=self._beyond(budgets))
 
     def _epochs(self, draws: xr.Dataset, inputs: Mapping[str, float]) -> xr.Dataset:

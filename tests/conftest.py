@@ -11,7 +11,7 @@ CHECKED = (
     "devices",
     "precision",
     "inference",
-    "allocation",
+    *(f"allocation.{room}" for room in ("frontier", "newton", "optimum", "search", "shapes")),
     "prediction",
 )
 

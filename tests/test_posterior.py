@@ -99,7 +99,8 @@ def test_allocation_spends_the_budget(post):
     )
     table = estimate.to_dataframe()
     assert table.index.names == ["compute", "quantity"]
-    assert list(table.loc[1e21].index) == ["params", "tokens", "tokens_per_param", "loss"]
+    quantities = ["params", "tokens", "tokens_per_param", "loss", "a", "b"]
+    assert list(table.loc[1e21].index) == quantities
     # Compute-optimal loss falls with the budget, and never below E.
     assert (draws["loss"].sel(compute=1e24) < draws["loss"].sel(compute=1e21)).all()
     assert (draws["loss"] > post.tree["posterior"]["E"]).all()

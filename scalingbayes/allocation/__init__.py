@@ -8,6 +8,7 @@ from scalingbayes.allocation.frontier import compute_to_reach
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
     budget_amid,
+    cost_of,
     exponents,
     optimum,
     require_allocation,
@@ -21,6 +22,7 @@ __all__ = [
     "Transformer",
     "budget_amid",
     "compute_to_reach",
+    "cost_of",
     "exponents",
     "optimum",
     "require_allocation",

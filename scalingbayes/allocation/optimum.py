@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -122,7 +122,7 @@ def require_allocation(law: Law) -> None:
         )
 
 
-def cost_of(law: Law, cost: Cost | None) -> Cost:
+def cost_of(law: Law, cost: Any) -> Cost:
     """Return what a law's models cost: as it says itself, unless another cost is given.
 
     Raises

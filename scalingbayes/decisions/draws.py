@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
+from scalingbayes.allocation import require_allocation
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import SAMPLE_DIMS
 from scalingbayes.given import beside_budget, numbers
@@ -25,19 +26,30 @@ class Draws:
     fixed: dict[str, Float[Array, ""]]
 
 
-def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
-    """Take a posterior's draws; call it inside of :func:`precision`.
+def require_posterior(post: Any) -> None:
+    """Check that what is asked is a posterior of one law.
 
     Raises
     ------
     InputError
-        If it is no posterior of one law that divides compute, or inputs are missing or too many.
+        If it is not.
     """
     if not isinstance(post, Posterior):
         raise InputError(
             f"Give a posterior, what fit returns; got {type(post).__name__}. Of an average, ask "
             f"each of its posteriors."
         )
+    require_allocation(post.law)
+
+
+def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
+    """Take a posterior's draws; call it inside of :func:`precision`.
+
+    Raises
+    ------
+    InputError
+        If inputs are missing or too many.
+    """
     fixed = to_device(beside_budget(post.law, inputs), "float64")
     return Draws(post.law, to_device(post.values, "float64"), fixed)
 

@@ -10,7 +10,14 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, optimum
 from scalingbayes.allocation.bisection import bisect
-from scalingbayes.decisions.draws import Draws, dataset, draws_of, one_number, share_that
+from scalingbayes.decisions.draws import (
+    Draws,
+    dataset,
+    draws_of,
+    one_number,
+    require_posterior,
+    share_that,
+)
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
 from scalingbayes.given import numbers
@@ -59,6 +66,7 @@ def overtrain(
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
+    require_posterior(post)
     factors = numbers("size_factor", size_factor).ravel()
     with precision("float64"):
         draws, budget, run = _optimal_run(post, compute, inputs)
@@ -115,6 +123,7 @@ def critical_size(post: Posterior, compute: float | None = None, **inputs: float
 def _optimal_run(
     post: Posterior, compute: float | None, inputs: Mapping[str, float]
 ) -> tuple[Draws, float, dict[str, Array]]:
+    require_posterior(post)
     draws = draws_of(post, inputs)
     amid = budget_amid(post.law, post.record["reference"])
     budget = amid if compute is None else one_number("compute", compute)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, optimum
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.allocation.bisection import SCALES, bisect
 from scalingbayes.allocation.limits import ends
-from scalingbayes.allocation.optimum import cost_of, over_budgets
+from scalingbayes.allocation.optimum import over_budgets
 from scalingbayes.allocation.path import expected
-from scalingbayes.decisions.draws import Draws, dataset, draws_of, one_number
+from scalingbayes.decisions.draws import Draws, dataset, draws_of, one_number, require_posterior
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
@@ -124,6 +124,7 @@ def plan(
     InputError
         If the law does not divide compute, or a number, the cost or the limits cannot be used.
     """
+    require_posterior(post)
     budget, stated = one_number("compute", compute), one_number("regret", regret)
     if limits is not None and limits.shapes is not None:
         raise InputError("A plan is made for any size: give limits without shapes.")

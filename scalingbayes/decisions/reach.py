@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike
 
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, optimum
-from scalingbayes.allocation.optimum import cost_of
-from scalingbayes.decisions.draws import dataset, draws_of, share_that
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
+from scalingbayes.decisions.draws import dataset, draws_of, require_posterior, share_that
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
@@ -53,14 +52,15 @@ def reach(
     InputError
         If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
     """
+    require_posterior(post)
     target = post.law.target.column
-    losses = numbers("loss", loss).ravel()
+    losses, paid = numbers("loss", loss).ravel(), cost_of(post.law, cost)
     with precision("float64"):
         draws = draws_of(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
-        compute = compute_to_reach(law, values, jnp.asarray(losses), fixed, cost, limits)
+        compute = compute_to_reach(law, values, jnp.asarray(losses), fixed, paid, limits)
         reached = (compute > 0) & jnp.isfinite(compute)
-        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, cost, limits)
+        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
     lost = ~np.asarray(reached)
     if (everywhere := lost.all((0, 1))).any():
         raise InputError(
@@ -75,6 +75,6 @@ def reach(
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     if lost.any():
         notes += (f"Infinite, no budget reaches it: in {share_that(lost)} of the draws.",)
-    title = f"Cheapest model that reaches a {target}, {cost_of(law, cost).equation}"
+    title = f"Cheapest model that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
     return Estimate(title + within, estimate, post.verdict, has_sd=False, notes=notes)

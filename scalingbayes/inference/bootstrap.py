@@ -12,9 +12,11 @@ from scalingbayes.errors import InputError
 from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.optimize import OBJECTIVES, TIGHT, Objective, Optimize, search
-from scalingbayes.inference.settings import check_choice, check_whole
+from scalingbayes.inference.settings import check_between, check_choice, check_whole
 from scalingbayes.model import Model, padded_length
 from scalingbayes.precision import precision, to_dtype
+
+KINDS = ("multinomial", "bayesian", "subsample")
 
 _WEIGHTS_AT_ONCE = 1 << 25  # numbers: 256 MB of weights
 
@@ -35,7 +37,10 @@ class Bootstrap(Engine):
         run's id, since these share errors.
     kind
         ``"multinomial"`` draws with replacement; ``"bayesian"`` gives Dirichlet weights (Rubin
-        1981), under which no row is ever left out.
+        1981), under which no row is ever left out; ``"subsample"`` draws a part without
+        replacement, whose scatter is sqrt(1/part - 1) of the others' (Politis & Romano 1994).
+    part
+        How much of the table a subsample holds.
     objective
         ``"likelihood"`` or ``"posterior"``.
     starts
@@ -52,13 +57,15 @@ class Bootstrap(Engine):
 
     resamples: int = 1000
     by: str | None = None
-    kind: Literal["multinomial", "bayesian"] = "multinomial"
+    kind: Literal["multinomial", "bayesian", "subsample"] = "multinomial"
+    part: float = 0.8
     objective: Objective = "likelihood"
     starts: int = 256
 
     def __post_init__(self) -> None:
         check_whole(self, resamples=4, starts=1)
-        check_choice(self, kind=("multinomial", "bayesian"), objective=OBJECTIVES)
+        check_choice(self, kind=KINDS, objective=OBJECTIVES)
+        check_between(self, 0.0, 1.0, "part")
 
     @override
     def run(
@@ -118,6 +125,9 @@ class Bootstrap(Engine):
         number = units.max() + 1
         if self.kind == "multinomial":
             drawn = random.multinomial(number, np.full(number, 1 / number), count).astype(float)
+        elif self.kind == "subsample":
+            kept = np.arange(number) < round(self.part * number)
+            drawn = random.permuted(np.tile(kept, (count, 1)), axis=1).astype(float)
         else:
             drawn = random.dirichlet(np.ones(number), count) * number
         return np.where(units >= 0, drawn[:, units], 0.0)
