@@ -8,10 +8,14 @@ from pathlib import Path
 import jax
 import typer
 
+from scalingbayes.cli.allocate import allocate_command
 from scalingbayes.cli.catalogue import datasets_command, laws_command
 from scalingbayes.cli.compare import compare_command
 from scalingbayes.cli.fit import fit_command
+from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, show_warning
+from scalingbayes.cli.standing import standing_command
+from scalingbayes.cli.stock import stock_command
 from scalingbayes.errors import InputError
 
 UNUSABLE_INPUT = 2
@@ -24,6 +28,10 @@ app = typer.Typer(
 )
 app.command("fit")(fit_command)
 app.command("compare")(compare_command)
+app.command("predict")(predict_command)
+app.command("allocate")(allocate_command)
+app.command("standing")(standing_command)
+app.command("stock")(stock_command)
 app.command("laws")(laws_command)
 app.command("datasets")(datasets_command)
 

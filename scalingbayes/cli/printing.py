@@ -1,7 +1,7 @@
 """What commands print: tables, verdicts, warnings and errors."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,11 +24,15 @@ console = Console(
 errors = Console(markup=False, stderr=True, soft_wrap=True, highlight=False)
 
 
-def print_grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print cells under headings, the first column to the left and all others to the right."""
+def print_grid(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[str] = ()
+) -> None:
+    """Print cells under headings: the first column and those of words to the left, others right."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        left = number == 0 or heading in words
+        # On a narrow terminal cells take two lines, rather than lose their last digits.
+        table.add_column(heading, justify="left" if left else "right", overflow="fold")
     for cells in rows:
         table.add_row(*cells)
     console.print(table)
@@ -62,10 +66,22 @@ def write_interval(row: pd.Series, prob: float) -> str:
     return f"{row[lower]:.4g} to {row[upper]:.4g}"
 
 
+def say_fit(post: Posterior) -> str:
+    """Say in one line what was fitted to what."""
+    of, data = post.record["of"].capitalize(), post.record["data"]
+    return f"{of} of law {post.law.name!r}, {data['rows']} runs of {data['name']!r}"
+
+
 def say_interval(post: Posterior, prob: float) -> str:
     """Say what the intervals of a table are."""
     kind = "confidence interval" if post.record["of"] == "bootstrap" else "credible interval"
     return f"{100 * prob:g}% CI: equal-tailed {kind}."
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what to know when reading a table."""
+    for note in notes:
+        console.print(note)
 
 
 def print_verdict(verdict: Verdict) -> None:
