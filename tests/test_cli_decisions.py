@@ -1,0 +1,294 @@
+"""The command line's answers from a saved posterior, in this process."""
+
+import json
+import re
+import sys
+import warnings
+
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+
+import scalingbayes as sb
+from scalingbayes import cli
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Saved posteriors: of Chinchilla's law, one that failed, one that reads unique tokens."""
+    folder = tmp_path_factory.mktemp("saved")
+    exact = {"noise": "student_t", "temperature": 1.0}
+    runs = sb.datasets.load("chinchilla")
+    fitted = sb.fit(runs, "chinchilla", engine="laplace", draws=1000, **exact)
+    fitted.save(folder / "post.nc")
+    failed = sb.load(folder / "post.nc")
+    failed.tree.attrs["scalingbayes"] = json.dumps({**failed.record, "pareto_k": 2.0})
+    failed.save(folder / "failed.nc")
+    # Draws of narrow priors will do here, and take a tenth of the time of a fit.
+    narrow = {name: dist.LogNormal(-1.0, 0.1) for name in ("alpha", "beta")}
+    sb.fit(
+        sb.datasets.load("datablations"),
+        "data_constrained",
+        engine="prior",
+        draws=200,
+        priors=narrow,
+        **exact,
+    ).save(folder / "repeated.nc")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def post(folder):
+    return sb.load(folder / "post.nc")
+
+
+@pytest.fixture
+def shell(folder, monkeypatch, capsys):
+    """Run a command; return its exit status, what it printed and what it complained of."""
+    # What the command line sets before JAX starts, it leaves to the caller who has.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.chdir(folder)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["scalingbayes", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
+def numbers(line: str) -> list[float]:
+    return [float(x) for x in re.findall(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?", line)]
+
+
+def row(printed: str, name: str) -> list[float]:
+    """Read the numbers of a table's first row of a name."""
+    (line, *_) = [x for x in printed.splitlines() if x.strip().startswith(f"{name} ")]
+    return numbers(line.strip().removeprefix(name))
+
+
+def test_a_budget_is_divided_as_in_python(shell, post):
+    status, out, err = shell("allocate", "post.nc", "--compute", "1e24", "--prob", "0.8")
+    assert (status, err) == (0, "")
+    frame = post.allocate(1e24).to_dataframe(0.8).loc[1e24]
+    for name in ("params", "tokens", "loss", "a"):
+        said = frame.loc[name, ["median", "sd", "eti80_lb", "eti80_ub"]]
+        np.testing.assert_allclose(row(out, name), said, rtol=0.05)
+        np.testing.assert_allclose(row(out, name)[0], said["median"], rtol=1e-3)
+    for word in ("C = 6 N D", "80% CI: equal-tailed", "Extrapolated: 1e+24 FLOPs", "passed its"):
+        assert word in out
+    assert max(map(len, out.splitlines()[:-1])) <= 100
+
+
+def test_what_is_written_spends_the_budget(shell, folder, post):
+    budgets = [3e23, 1e22]
+    flags = [word for each in budgets for word in ("--compute", each)]
+    status, out, _ = shell(
+        "allocate", "post.nc", *flags, "--plan", "--regret", "0.02", "--out", "a.csv"
+    )
+    assert status == 0
+    assert "Written to a.csv." in out
+    table = pd.read_csv(folder / "a.csv").set_index(["compute", "quantity"])
+    assert set(table["verdict"]) == {"passed"}
+    assert list(table.index.unique("compute")) == budgets
+    best = post.allocate(budgets).to_dataframe()
+    np.testing.assert_allclose(table.loc[best.index, best.columns], best, rtol=1e-12)
+    for budget in budgets:
+        run = table["median"].loc[budget, ["plan_params", "plan_tokens"]]
+        assert 6 * run.prod() == pytest.approx(budget, rel=1e-9)
+        # Along a budget tokens fall as params rise: their medians are those of one draw.
+        medians = table["median"].loc[budget]
+        assert 6 * medians["params"] * medians["tokens"] == pytest.approx(budget, rel=0.01)
+        chosen = sb.plan(post, budget, regret=0.02)
+        assert table.loc[(budget, "plan_regret"), "mean"] == pytest.approx(
+            float(chosen.outcome.draws["regret"].mean())
+        )
+        within = table["median"].loc[budget, ["plan_smallest_params", "plan_largest_params"]]
+        np.testing.assert_allclose(within, chosen.within)
+        low, high = (f"{size:.4g}" for size in chosen.within)
+        assert f"at most 0.02 for params from {low} to {high}" in out
+
+
+def test_money_and_hours_buy_flops(shell):
+    machine = ("--peak-flops", "1e15", "--utilisation", "0.5", "--price-per-hour", "2")
+    flops = 1e4 * 3600 * 0.5 * 1e15
+    outs = [
+        shell("allocate", "post.nc", flag, value, *machine)[1]
+        for flag, value in (("--gpu-hours", 1e4), ("--dollars", 2e4), ("--compute", flops))
+    ]
+    assert outs[0] == outs[1] == outs[2]
+    assert "1.8e+22 FLOPs: 10,000 GPU hours, $20,000" in outs[0]
+
+
+def test_costs_limits_and_serving(shell, post):
+    ask = ("allocate", "post.nc", "--compute", "1e23")
+    transformer = sb.costs.Transformer(4096, 128_000)
+    proportional = sb.costs.Proportional()
+    cases = {
+        ("--cost", "6ND"): (None, None),
+        ("--cost", "transformer", "--context", "4096", "--vocab", "128000"): (transformer, None),
+        ("--inference-tokens", "1e13"): (proportional.serve(1e13), None),
+        ("--inference-tokens", "1e13", "--serving-price", "2"): (
+            proportional.serve(1e13, 2.0),
+            None,
+        ),
+        ("--max-params", "1e10"): (None, sb.Limits(max_params=1e10)),
+        ("--max-unique-tokens", "2e11"): (None, sb.Limits(max_tokens=2e11)),
+        ("--max-tokens", "1e11", "--max-unique-tokens", "2e11"): (
+            None,
+            sb.Limits(max_tokens=1e11),
+        ),
+        ("--min-tokens-per-param", "100"): (None, sb.Limits(min_tokens_per_param=100.0)),
+    }
+    for options, (cost, limits) in cases.items():
+        status, out, err = shell(*ask, *options)
+        assert (status, err) == (0, "")
+        middle = post.allocate(1e23, cost, limits).median()
+        for name in ("params", "tokens"):
+            assert row(out, name)[0] == pytest.approx(float(middle[name][0]), rel=1e-3)
+        assert ("seen once at most" in out) == ("--max-unique-tokens" in options)
+    assert "min_tokens_per_param 100" in out
+    assert row(out, "tokens_per_param")[0] == pytest.approx(100)
+
+
+def test_unique_tokens_are_an_input_where_the_law_reads_them(shell, folder):
+    status, out, _ = shell(
+        *("allocate", "repeated.nc", "--compute", "1e22", "--max-unique-tokens", "1e10")
+    )
+    post = sb.load(folder / "repeated.nc")
+    assert status == 0
+    middle = post.allocate(1e22, unique_tokens=1e10).median()
+    assert row(out, "epochs")[0] == pytest.approx(float(middle["epochs"][0]), rel=1e-3)
+    status, again, _ = shell(
+        *("allocate", "repeated.nc", "--compute", "1e22", "--input", "unique_tokens=1e10")
+    )
+    assert again == out
+
+
+def test_runs_are_predicted_side_by_side(shell, folder, post):
+    status, out, err = shell(
+        *("predict", "post.nc", "--params", "7e10", "--params", "1e9", "--tokens", "1.4e12"),
+        *("--out", "p.csv", "--seed", "3"),
+    )
+    assert (status, err) == (0, "")
+    found = post.predict(params=[7e10, 1e9], tokens=1.4e12, seed=3).to_dataframe()
+    for start, params in ((0, "7e+10"), (2, "1e+09")):
+        run = found.iloc[start : start + 2]
+        said = run[["median", "eti90_lb", "eti90_ub"]].to_numpy().ravel()
+        np.testing.assert_allclose(row(out, params), [1.4e12, *said], rtol=1e-3)
+    written = pd.read_csv(folder / "p.csv", index_col=[0, 1, 2])
+    np.testing.assert_allclose(written["median"], found["median"])
+
+
+def test_models_stand_as_in_python(shell, folder, post):
+    status, out, _ = shell("standing", "post.nc", "--prob", "0.5")
+    assert status == 0
+    for name, cells in sb.standing(post).overview(0.5).iterrows():
+        assert re.search(re.escape(name) + r" +" + r" +".join(map(re.escape, cells)), out)
+    mine = pd.DataFrame({"model": ["mine"], "params": [7e9], "tokens": [1e12]})
+    mine.to_csv(folder / "mine.csv", index=False)
+    status, out, _ = shell("standing", "post.nc", "--models", "mine.csv", "--out", "s.csv")
+    assert status == 0
+    assert "mine" in out
+    assert "Gopher" not in out
+    written = pd.read_csv(folder / "s.csv", index_col=["model", "quantity"])
+    best = float(post.allocate(4.2e22).median()["params"][0])
+    assert written["median"]["mine", "params_ratio"] == pytest.approx(7e9 / best, rel=1e-3)
+
+
+def test_the_stock_as_in_python(shell, folder, post):
+    assumed = ("--stock", "1e15", "--stock-growth", "1.05", "--compute-growth", "2,3,4")
+    status, out, err = shell("stock", "post.nc", *assumed, "--horizon", "2035", "--out", "x.csv")
+    assert (status, err) == (0, "")
+    found = sb.exhaustion(post, 1e15, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035)
+    table = found.table()
+    assert row(out, "demand meets the stock")[0] == pytest.approx(
+        table.loc["year", "median"], abs=0.05
+    )
+    assert found.in_words() in out
+    assert "after 2035" in out
+    assert row(out, "compute_growth") == [2, 3, 4]
+    written = pd.read_csv(folder / "x.csv", index_col=0)
+    np.testing.assert_allclose(written["median"], table["median"])
+
+
+def test_without_a_posterior_the_stock_takes_a_bundled_table(shell, post, monkeypatch):
+    monkeypatch.setattr("scalingbayes.cli.stock.fit", lambda *_, **__: post)
+    status, out, _ = shell("stock")
+    assert status == 0
+    assert "the bundled runs of 'chinchilla' are fitted" in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("allocate", "failed.nc", "--compute", "1e24"),
+        ("predict", "failed.nc", "--params", "1e9", "--tokens", "1e11"),
+        ("standing", "failed.nc"),
+        ("stock", "failed.nc"),
+    ],
+)
+def test_a_fit_that_failed_says_so(shell, command, tmp_path):
+    status, out, _ = shell(*command, "--out", tmp_path / "t.csv")
+    assert status == 3
+    assert "THE FIT FAILED ITS CHECKS" in out
+    assert set(pd.read_csv(tmp_path / "t.csv")["verdict"]) == {"failed"}
+
+
+BUDGET = ("allocate", "post.nc", "--compute", "1e23")
+RUN = ("predict", "post.nc", "--params", "1e9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("allocate", "none.nc", "--compute", "1e23"), "There is no file 'none.nc'"),
+        (("allocate", "chinchilla", "--compute", "1e23"), "--out results` writes results/"),
+        (("allocate", "text.nc", "--compute", "1e23"), "is not a netCDF file"),
+        (("allocate", "post.nc"), "--dollars, --gpu-hours; got none"),
+        ((*BUDGET, "--dollars", "5"), "got --compute and --dollars"),
+        (("allocate", "post.nc", "--dollars", "5"), "give that too, such as --peak-flops"),
+        (("allocate", "post.nc", "--dollars", "5", "--peak-flops", "1e15"), "--price-per-hour 2"),
+        ((*BUDGET, "--price-per-hour", "2"), "go with --peak-flops"),
+        ((*BUDGET, "--peak-flops", "1e15", "--utilisation", "40"), "at most 1; got 40"),
+        (("allocate", "post.nc", "--compute", "1e2x"), "Invalid value for '--compute'"),
+        (("allocate", "post.nc", "--compute", "-1e24"), "compute must be finite numbers"),
+        (("allocate", "post.nc", "--compute", "nan"), "compute must be finite numbers"),
+        ((*BUDGET, "--cost", "6nd"), "Did you mean '6ND'?"),
+        ((*BUDGET, "--cost", "transformer"), "needs --context and --vocab"),
+        ((*BUDGET, "--cost", "transformer", "--context", "-1", "--vocab", "9"), "--context must"),
+        ((*BUDGET, "--vocab", "9"), "go with --cost transformer"),
+        ((*BUDGET, "--serving-price", "2"), "that of --inference-tokens"),
+        ((*BUDGET, "--inference-tokens", "0"), "must be finite numbers"),
+        ((*BUDGET, "--max-params", "0"), "max_params must be finite numbers"),
+        ((*BUDGET, "--regret", "0.1"), "give --plan too"),
+        ((*BUDGET, "--plan", "--regret", "-1"), "regret must be finite numbers"),
+        ((*BUDGET, "--prob", "90"), "prob must be between 0 and 1"),
+        ((*BUDGET, "--input", "depth"), "--input takes NAME=VALUE"),
+        ((*BUDGET, "--input", "depth=3"), "also reads nothing"),
+        ((*BUDGET, "--out", "t.txt"), "--out takes the name of a CSV file"),
+        ((*BUDGET, "--out", "absent/t.csv"), "cannot be written"),
+        (("allocate", "repeated.nc", "--compute", "1e23"), "also reads unique_tokens"),
+        (RUN, "predicts from params and tokens; got params"),
+        ((*RUN, "--params", "2e9", *("--tokens", "1e9") * 3), "got 2 params and 3 tokens"),
+        ((*RUN, "--tokens", "0"), "tokens must be finite numbers"),
+        (("standing", "repeated.nc"), "predicts loss from params and tokens alone"),
+        (("standing", "post.nc", "--models", "absent.csv"), "There is no file absent.csv"),
+        (("stock", "post.nc", "--stock", "agregated"), "Did you mean 'aggregated'?"),
+        (("stock", "post.nc", "--compute-growth", "4,x"), "--compute-growth takes a number"),
+        (("stock", "post.nc", "--compute-growth", "5,4,3"), "in this order; got (5.0, 4.0, 3.0)"),
+        (("stock", "post.nc", "--stock", "1e15"), "how the stock grows a year"),
+        (("stock", "post.nc", "--horizon", "1990"), "horizon must be after compute_year"),
+    ],
+)
+def test_what_cannot_be_used_ends_in_one_message(shell, folder, arguments, message):
+    (folder / "text.nc").write_text("not a posterior")
+    status, out, err = shell(*arguments)
+    assert status == 2
+    assert out == ""
+    assert message in " ".join(re.sub("[│╭╮╰╯─]", " ", err).split())
