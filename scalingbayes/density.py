@@ -13,6 +13,9 @@ from scalingbayes.noise import SHARED, Noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order
 from scalingbayes.shares import from_shares, to_shares
 
+_STEP = 0.03
+"""What the steps of a drift are counted in: about as large as they come."""
+
 Point = Float[Array, " dim"]
 Values = dict[str, Array]
 
@@ -56,8 +59,9 @@ class LogDensity:
     design
         How much each row has of each error that rows share: 1 of its group's and 0 of others'.
     effects
-        How many such errors there are. Over tau they are coordinates of their own, standard
-        normal, between those of the law and of the noise.
+        How many such errors there are: coordinates of their own, between those of the law and of
+        the noise. Errors of groups are standard normal over tau. The steps of a drift, which the
+        rows of a curve all but decide, are not taken over tau: a ridge would join them to it.
 
     Densities of several tables may be stacked: then each array has one more axis in front, and what
     is below is for ``jax.vmap`` over it.
@@ -122,7 +126,8 @@ class LogDensity:
 
     def _shared_by_group(self, point: Point, values: Values) -> Float[Array, " effects"]:
         first = len(self.law.parameters)
-        return values[SHARED] * point[first : first + self.effects]
+        unit = _STEP if self.noise.drift else values[SHARED]
+        return unit * point[first : first + self.effects]
 
     def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
         assert self.design is not None
@@ -135,7 +140,7 @@ class LogDensity:
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""
-        total = self.log_priors(self.coordinates(point)).sum()
+        total = self.log_priors(self.coordinates(point)).sum() + self.log_prior_of_steps(point)
         if not any(self.priors[name].may_leave(each) for name, each in self.parameters.items()):
             return total
         return jnp.where(self._places(point)[2], total, -jnp.inf)
@@ -145,6 +150,20 @@ class LogDensity:
         first = len(self.law.parameters)
         named = jnp.stack(list(self._coordinates(point).values()))
         return jnp.concatenate([named, point[first : first + self.effects]])
+
+    def log_prior_of_steps(self, point: Point) -> Float[Array, ""]:
+        """Log density of a drift's steps given tau, over that of steps of the usual size.
+
+        A search for the mode leaves it out: with tau the steps can shrink to nothing, where the
+        density has no end.
+        """
+        if not (self.effects and self.noise.drift):
+            return jnp.zeros((), point.dtype)
+        first = len(self.law.parameters)
+        steps = point[first : first + self.effects]
+        sd = self.at_reference(point)[SHARED] / _STEP
+        normal = jax.scipy.stats.norm.logpdf
+        return (normal(steps, 0.0, sd) - normal(steps)).sum()
 
     def log_priors(self, coordinates: Point) -> Point:
         """Log density of each of :meth:`coordinates`."""

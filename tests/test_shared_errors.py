@@ -43,6 +43,18 @@ def test_shared_errors_are_found_and_widen_intervals():
     assert scatter > 3 * frame.loc["sigma", "mean"]
 
 
+def log_density_of_errors(density, point, count):
+    """Log density of what stands for shared errors in a point: normal with sd tau, and a volume."""
+    effects = slice(count, count + density.effects)
+
+    def errors(part):
+        return density.shared_errors(jnp.concatenate([point[:count], part, point[effects.stop :]]))
+
+    tau = float(density.in_units(point)["tau"])
+    volume = jnp.linalg.slogdet(jax.jacfwd(errors)(point[effects]))[1]
+    return stats.norm(0, tau).logpdf(errors(point[effects])).sum() + volume
+
+
 @pytest.mark.parametrize("noise", ["normal(groups=run)", "student_t(drift=compute)"])
 def test_densities_are_numpyros(noise, rng):
     table, _ = curves(rng)
@@ -56,7 +68,7 @@ def test_densities_are_numpyros(noise, rng):
         for point in points:
             ours.append(float(density.weights @ density.log_likelihood(point)))
             values = dict(density.in_units(point))
-            values["shared_error_over_tau"] = point[count : count + density.effects]
+            values["shared_error_over_tau"] = density.shared_errors(point) / values["tau"]
             site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
             theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
             # What mode search climbs is the same density, from the location.
@@ -64,12 +76,22 @@ def test_densities_are_numpyros(noise, rng):
             assert ours[-1] == pytest.approx(
                 float(density.weights @ (about - jnp.log(density.observed))), rel=1e-9
             )
-        # Shared errors are standard normal over tau.
+        # Shared errors are standard normal over tau, whatever stands for them in a point.
         moved = points[0] + jnp.eye(dim)[count]
         step = density.log_prior(moved) - density.log_prior(points[0])
+        tau = float(density.in_units(points[0])["tau"])
+        before, after = (float(density.shared_errors(p)[0]) / tau for p in (points[0], moved))
+        wider = points[0] + 0.3 * jnp.eye(dim)[count + density.effects]
+        alone = [
+            density.log_priors(density.coordinates(p))[: len(model.parameters)].sum()
+            for p in (points[0], wider)
+        ]
+        errors = [log_density_of_errors(density, p, count) for p in (points[0], wider)]
+        spread = density.log_prior(wider) - density.log_prior(points[0])
     assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
-    z = float(points[0][count])
-    assert step == pytest.approx(-((z + 1) ** 2 - z**2) / 2, rel=1e-9)
+    assert step == pytest.approx(-(after**2 - before**2) / 2, rel=1e-9)
+    expected = alone[1] + errors[1] - alone[0] - errors[0]
+    assert spread == pytest.approx(float(expected), rel=1e-9)
 
 
 def test_a_drift_is_a_random_walk():

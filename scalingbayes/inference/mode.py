@@ -189,5 +189,5 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
         slope, bend = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
         gradient += to_coordinates @ slope
         curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
-        total += density.log_prior(point)
+        total += density.log_prior(point) - density.log_prior_of_steps(point)
     return _Here(point, total, gradient, curvature)
