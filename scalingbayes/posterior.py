@@ -37,7 +37,7 @@ from scalingbayes.estimates import (
     format_table,
     interval_columns,
 )
-from scalingbayes.extrapolation import beyond
+from scalingbayes.extrapolation import beyond, runs_beyond
 from scalingbayes.given import beside_budget, check_inputs, numbers, side_by_side
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
@@ -304,7 +304,11 @@ class Posterior:
             draws = self._epochs(draws, inputs)
         within = "" if limits is None else f"; {limits}"
         title = f"Compute-optimal allocation, {paid.equation}{within}"
-        return Estimate(title, draws, self.verdict, notes=self._beyond(budgets))
+        notes = self._runs_beyond(draws)
+        if limits is not None and (left := limits.unspent(paid, budgets)).any():
+            where = "" if len(left) == 1 else f" at {left.sum()} of {len(left)} budgets"
+            notes += (f"The limits leave some of the budget unspent{where}.",)
+        return Estimate(title, draws, self.verdict, notes=notes)
 
     def _epochs(self, draws: xr.Dataset, inputs: Mapping[str, float]) -> xr.Dataset:
         """Say how often the unique tokens are seen, and what once more would be worth."""
@@ -327,6 +331,13 @@ class Posterior:
 
     def _beyond(self, budgets: Float[np.ndarray, " budgets"]) -> tuple[str, ...]:
         return beyond("FLOPs", budgets, self.compute)
+
+    def _runs_beyond(self, draws: xr.Dataset) -> tuple[str, ...]:
+        """Say how far the median runs of an allocation are from those fitted."""
+        names = (self.law.budget.size, "tokens")
+        middle, constant = draws[list(names)].median(SAMPLE_DIMS), self.tree["constant_data"]
+        asked, seen = ({n: each[n].to_numpy() for n in names} for each in (middle, constant))
+        return runs_beyond(asked, seen, self.law.budget.flops)
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what runs will reach.
@@ -443,7 +454,7 @@ class Posterior:
                 share = float((~np.isfinite(values)).mean(axis=(0, 1)).max())
                 raise InputError(
                     f"Law {law.name!r} has no compute-optimal {law.budget.size} at {lost} of the "
-                    f"{len(budgets)} budgets in up to {share:.0%} of the draws: along the budget "
+                    f"{len(budgets)} budgets in up to {share:.2g} of the draws: along the budget "
                     f"the {law.target.column} has no lowest point. Ask nearer the runs."
                 )
         return self._dataset(found, "compute").assign_coords(compute=budgets)

@@ -1,6 +1,7 @@
 """What a model costs to train and to serve, and what money and GPU hours buy."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, override
 
@@ -16,6 +17,7 @@ from scalingbayes.laws.law import Budget
 from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
 
 Scale = Float[Array, "*#shape"]
+Numbers = ArrayLike | Sequence[float]
 Real = Any
 """A number, or what JAX puts in its place when it traces."""
 
@@ -295,7 +297,7 @@ class Hardware:
         return self.price_per_hour / self.flops_per_hour
 
     def flops(
-        self, *, dollars: ArrayLike | None = None, gpu_hours: ArrayLike | None = None
+        self, *, dollars: Numbers | None = None, gpu_hours: Numbers | None = None
     ) -> Float[np.ndarray, " budgets"]:
         """Find how many FLOPs a budget of money or of hours buys.
 
@@ -310,11 +312,11 @@ class Hardware:
             return numbers("gpu_hours", gpu_hours) * self.flops_per_hour
         return numbers("dollars", dollars) / self.price  # type: ignore[arg-type]
 
-    def gpu_hours(self, flops: ArrayLike) -> Float[np.ndarray, "..."]:
+    def gpu_hours(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find how many hours of one of them so many FLOPs take."""
         return numbers("flops", flops) / self.flops_per_hour
 
-    def dollars(self, flops: ArrayLike) -> Float[np.ndarray, "..."]:
+    def dollars(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find what so many FLOPs cost."""
         return numbers("flops", flops) * self.price
 

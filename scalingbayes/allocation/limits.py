@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from scalingbayes.allocation.bisection import SCALES, bisect
 from scalingbayes.allocation.costs import Cost
@@ -70,6 +70,15 @@ class Limits:
         if table.ndim != 2 or table.shape[1] != 2:
             raise InputError(f"shapes must be pairs of n_layer and d_model; got {given!r}.")
         return table
+
+    def unspent(
+        self, cost: Cost, compute: Float[np.ndarray, " budgets"]
+    ) -> Bool[np.ndarray, " budgets"]:
+        """Tell at which budgets no run within the bounds costs all of it."""
+        if self.shapes is not None or "max_tokens" not in self.bounds:
+            return np.zeros(len(compute), bool)
+        low, high = ends(cost, dict(self.bounds), jnp.log(jnp.asarray(compute)))
+        return np.asarray(low > high)
 
     def __str__(self) -> str:
         said = [f"{name} {value:.4g}" for name, value in self.bounds.items()]

@@ -9,6 +9,7 @@ import jax
 import typer
 
 from scalingbayes.cli.allocate import allocate_command
+from scalingbayes.cli.approaches import approaches_command
 from scalingbayes.cli.catalogue import datasets_command, laws_command
 from scalingbayes.cli.compare import compare_command
 from scalingbayes.cli.fit import fit_command
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("fit")(fit_command)
 app.command("compare")(compare_command)
+app.command("approaches")(approaches_command)
 app.command("predict")(predict_command)
 app.command("allocate")(allocate_command)
 app.command("standing")(standing_command)

@@ -349,7 +349,7 @@ def _sources(
     return {
         "stock": f"words in {stock_year}: {f'{paper}, {stock}' if named else 'given'}",
         "stock_growth": f"a year: {paper if named and growth is None else 'given'}",
-        "usable": "share of the stock: given",
+        "usable": f"share of the stock: {'all' if beliefs['usable'] == 1.0 else 'given'}",
         **found,
     }
 

@@ -176,8 +176,8 @@ class _Course:
         reach = (jnp.full(2, end) for end in SCALES)
         low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *reach)
         lowest, highest = ends(self.cost, dict(self.bounds), self.log_budget)
-        # Just below the largest scale serving takes all of the budget.
-        high = jnp.minimum(high, highest[0] - _APART)
+        # At the largest scale serving takes all of the budget: just below it some is left.
+        high = jnp.minimum(high, highest[0] - (_APART if self.cost.served_tokens else 0.0))
         return jnp.linspace(jnp.minimum(jnp.maximum(low, lowest[0]), high), high, _GRID)
 
     def run(self, scales: Float[Array, " scales"]) -> tuple[Array, Array]:

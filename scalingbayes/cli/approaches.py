@@ -1,0 +1,43 @@
+"""``scalingbayes approaches``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalingbayes.approaches import approaches
+from scalingbayes.cli.options import Column, Seed, Source, read_table
+from scalingbayes.cli.printing import console, exit_if_failed
+from scalingbayes.cli.saved import check_out, write_out
+
+
+def approaches_command(
+    source: Source,
+    params: Column = None,
+    tokens: Column = None,
+    compute: Column = None,
+    loss: Column = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of the IsoFLOP budgets; near compute without."),
+    ] = None,
+    curves: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column that names the training curve of a row."),
+    ] = None,
+    prob: Annotated[float, typer.Option(help="Probability of the credible interval.")] = 0.9,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Estimate a and b by Hoffmann's three approaches, beside the posterior.
+
+    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    """
+    check_out(out)
+    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    runs = read_table(source, columns, None)
+    found = approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
+    console.print(repr(found))
+    assert found.posterior is not None
+    write_out(out, found.table, found.posterior.verdict.word)
+    exit_if_failed(found.posterior.verdict)
