@@ -4,14 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
 from scalingbayes import checks
 from scalingbayes.allocation import require_allocation
 from scalingbayes.approaches import Approaches
 from scalingbayes.calibration import Calibration
 from scalingbayes.calibration.uniformity import band
-from scalingbayes.decisions.exhaustion import Exhaustion
+from scalingbayes.decisions import Exhaustion, critical_size, overtrain
 from scalingbayes.estimates import SAMPLE_DIMS, Estimate
 from scalingbayes.posterior import Posterior
 
@@ -125,6 +125,55 @@ def plot_frontier(
         title="Compute-optimal model size",
     )
     ax.legend(frameon=False, loc="upper left")
+    return _finish(ax, estimate)
+
+
+def plot_overtraining(
+    post: Posterior, compute: float | None = None, prob: float = 0.9, ax: Axes | None = None
+) -> Axes:
+    """Draw what compute smaller and larger models take for the loss of the optimal one.
+
+    Parameters
+    ----------
+    post
+        A fit of a law that has a compute-optimal allocation.
+    compute
+        The optimal model's budget in FLOPs; amid the runs by default.
+    prob
+        Posterior probability of the equal-tailed band and of the critical size's interval.
+    ax
+        Where to draw; new axes by default.
+    """
+    ax = ax if ax is not None else plt.subplots(layout="constrained")[1]
+    factors = np.geomspace(0.1, 3.0, 120)
+    estimate = overtrain(post, factors, compute)
+    critical = critical_size(post, compute).interval(prob)["size_factor"].to_numpy()
+    lower, upper = estimate.interval(prob)["overhead"].transpose("bound", "size_factor").to_numpy()
+    top = 2.0
+    ax.axvspan(*critical, color=_RUNS, alpha=0.3, linewidth=0, label="critical size")
+    ax.plot(factors, estimate.median()["overhead"], color=_INK, label="overhead, median")
+    ax.fill_between(
+        factors,
+        lower,
+        np.minimum(upper, 10 * top),  # infinite below the critical size
+        where=np.isfinite(lower),
+        color=_BAND,
+        alpha=0.5,
+        linewidth=0,
+        label=f"{100 * prob:g}% band",
+    )
+    ax.set(
+        xscale="log",
+        xlabel="size over the optimal one",
+        ylabel="compute over the optimal model's, less 1",
+        xticks=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3],
+        ylim=(-0.02, top),
+        title="Smaller models on more tokens, at the same loss",
+    )
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.legend(frameon=False, loc="upper right")
     return _finish(ax, estimate)
 
 

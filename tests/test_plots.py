@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from plain import fit
 
+import scalingbayes as sb
 from scalingbayes import plots
 
 
@@ -29,6 +30,19 @@ def test_the_frontier_follows_the_allocation(post):
     band = ax.collections[-1].get_paths()[0].vertices[:, 1]
     assert band.min() == pytest.approx(table["eti50_lb"].min())
     assert band.max() == pytest.approx(table["eti50_ub"].max())
+
+
+def test_overtraining_is_drawn_up_to_the_critical_size(post):
+    ax = plots.plot_overtraining(post, compute=1e21)
+    (line,) = [line for line in ax.lines if "overhead" in str(line.get_label())]
+    factors, overhead = line.get_data()
+    expected = sb.overtrain(post, factors, 1e21).median()["overhead"]
+    np.testing.assert_allclose(overhead, expected)
+    assert np.isinf(overhead[0])
+    span = next(patch for patch in ax.patches if patch.get_label() == "critical size")
+    lower, upper = sb.critical_size(post, 1e21).interval()["size_factor"].to_numpy()
+    assert span.get_x() == pytest.approx(lower)
+    assert span.get_width() == pytest.approx(upper - lower)
 
 
 def test_the_density_of_the_exponent_integrates_to_one(post):
