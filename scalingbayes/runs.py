@@ -340,28 +340,31 @@ def _check_magnitudes(frame: pd.DataFrame) -> None:
 def _complete(frame: pd.DataFrame) -> None:
     """Fill in the one of params, tokens and compute that is missing, or compare all three."""
     there = {"params", "tokens", "compute"} & set(frame.columns)
+    experts = "active_params" in frame  # of a mixture of experts only these are computed with
+    size = "active_params" if experts else "params"
     if there == {"params", "tokens"}:
-        frame["compute"] = FLOPS_PER_PARAM_TOKEN * frame["params"] * frame["tokens"]
-    elif len(there) == 2:
+        frame["compute"] = FLOPS_PER_PARAM_TOKEN * _numbers(frame[size], POSITIVE) * frame["tokens"]
+    elif len(there) == 2 and not experts:
         (known,) = there - {"compute"}
         (absent,) = {"params", "tokens"} - there
         frame[absent] = frame["compute"] / (FLOPS_PER_PARAM_TOKEN * frame[known])
     elif len(there) == 3:
-        ratio = frame["compute"] / (FLOPS_PER_PARAM_TOKEN * frame["params"] * frame["tokens"])
+        product = FLOPS_PER_PARAM_TOKEN * _numbers(frame[size], POSITIVE) * frame["tokens"]
+        ratio = frame["compute"] / product
         factor = np.exp(np.abs(np.log(ratio)))
         if factor.max() > _CONTRADICTION:
             row = int(np.argmax(factor > _CONTRADICTION))
             raise InputError(
-                f"Column 'compute', row {row + 1}: params, tokens and compute contradict each "
+                f"Column 'compute', row {row + 1}: {size}, tokens and compute contradict each "
                 f"other: {frame['compute'].iloc[row]:.4g} is {ratio.iloc[row]:.3g} times "
-                f"6 * params * tokens ({int((factor > _CONTRADICTION).sum())} such rows). Mend the "
+                f"6 * {size} * tokens ({int((factor > _CONTRADICTION).sum())} such rows). Mend the "
                 f"one that is wrong, or drop one of the three columns and it is derived."
             )
         if factor.max() > _DEVIATION:
             _warn(
                 f"Column 'compute' is {ratio.min():.3g} to {ratio.max():.3g} times "
-                f"6 * params * tokens. It is kept as given; budgets that you ask about are taken "
-                f"as 6 * params * tokens."
+                f"6 * {size} * tokens. It is kept as given; budgets that you ask about are taken "
+                f"as 6 * {size} * tokens."
             )
 
 

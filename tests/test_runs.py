@@ -173,6 +173,17 @@ def test_unreadable_paths_are_refused(tmp_path):
         sb.read_runs(broken)
 
 
+def test_compute_of_a_mixture_of_experts_is_that_of_active_params(small_table):
+    frame = pd.DataFrame(small_table)
+    table = frame.assign(active_params=frame["params"] / 8)
+    flops = 6 * table["active_params"] * table["tokens"]
+    derived = sb.Runs(table.drop(columns="compute", errors="ignore")).frame["compute"]
+    np.testing.assert_allclose(derived, flops)
+    np.testing.assert_allclose(sb.Runs(table.assign(compute=flops)).frame["compute"], flops)
+    with pytest.raises(sb.InputError, match=r"active_params, tokens and compute contradict.*8 tim"):
+        sb.Runs(table.assign(compute=8 * flops))
+
+
 def test_params_tokens_and_compute_that_contradict_each_other_are_refused(small_table):
     compute = 6 * small_table["params"] * small_table["tokens"]
     compute[8] *= 1000
