@@ -1,5 +1,15 @@
 """Fixtures, and run-time checks of the annotated shapes and types."""
 
+import os
+import shutil
+import tempfile
+
+# Workers, and the processes that tests start, compile a program once between them.
+CACHE = None
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    CACHE = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="programs-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
 from jaxtyping import install_import_hook
 
 # The rooms behind the public face; what reaches that is checked by the package itself.
@@ -26,6 +36,11 @@ import scalingbayes as sb
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
+
+
+def pytest_unconfigure() -> None:
+    if CACHE is not None:
+        shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -257,6 +257,7 @@ def test_the_parametric_fit_is_the_published_one(runs, all_runs):
     assert len(found.resampled.values["alpha"].ravel()) == 100
 
 
+@pytest.mark.slow
 def test_subsamples_scatter_less_than_bootstraps(runs):
     how = {"engine": "bootstrap", "noise": "huber", "resamples": 400}
     whole, subsample = fit(runs, **how), fit(runs, **how, kind="subsample", part=0.8)
@@ -337,6 +338,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_a_posterior_that_failed_is_marked(small_table):
     post = fit(small_table, engine="laplace")  # without noise no spread is small enough
     found = sb.approaches(small_table, post)
@@ -345,6 +347,7 @@ def test_a_posterior_that_failed_is_marked(small_table):
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_a_posterior_without_an_optimum_says_so(small_table):
     post = fit(small_table, "power_law", engine="laplace")
     found = sb.approaches(small_table, post)

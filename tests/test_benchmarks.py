@@ -39,6 +39,7 @@ def test_the_suite_runs(job, tmp_path):
         assert rows[0]["sum of Huber"] < 0.0010183
 
 
+@pytest.mark.slow
 def test_platforms_are_compared_and_the_absent_named(tmp_path):
     results = tmp_path / "platforms.json"
     printed = run("platforms.py", "--quick", "--json", results)

@@ -64,9 +64,9 @@ def test_the_figure_of_ranks(narrow_and_right):
 
 def test_simulated_parameters_and_losses_are_numpyros():
     runs = sb.datasets.load("chinchilla")
-    found = sb.simulate(runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=4000)
+    found = sb.simulate(runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=1500)
     with precision("float64"):
-        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=4000)
+        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = sample(jax.random.key(7))
     for name in found.truths:
         # Two-sample Kolmogorov: nine comparisons at 1e-4 fail by chance once in 1,100.

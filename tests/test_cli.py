@@ -135,6 +135,7 @@ def test_input_that_cannot_be_used_ends_in_one_message(shell, table, arguments, 
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_brackets_in_names_and_odd_probabilities_are_printed(shell, tmp_path, all_runs):
     all_runs.frame.to_csv(tmp_path / "runs[v2].csv", index=False)
     done = shell("fit", "runs[v2].csv", "--prob", "0.955", "--draws", "400", "--out", "o[b]")
@@ -144,6 +145,7 @@ def test_brackets_in_names_and_odd_probabilities_are_printed(shell, tmp_path, al
     assert "Written to o[b]" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_bundled_name_may_be_a_folder_too(shell):
     for _ in range(2):
         done = shell("fit", "chinchilla", "--draws", "400", "--out", "chinchilla")
@@ -191,6 +193,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
 
 
 def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
+    environment.pop("JAX_COMPILATION_CACHE_DIR")  # the tests' own
     arguments = ("fit", "chinchilla", "--draws", "100")
     shell(*arguments)
     cached = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}

@@ -245,6 +245,7 @@ def test_nothing_of_the_callers_configuration_is_touched(small_table):
     assert jax.numpy.ones(()).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     # As they do on an accelerator.
     monkeypatch.setattr("scalingbayes.devices.side_by_side", lambda: True)

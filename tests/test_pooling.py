@@ -246,6 +246,7 @@ def test_pooled_posteriors_answer(simulated, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_tables_whose_draws_do_not_reach_are_fitted_again(simulated):
     group = simulated[1][0]
     astray = fit(

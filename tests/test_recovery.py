@@ -62,6 +62,7 @@ def test_parameters_are_recovered(name, rng):
     assert not strays, strays
 
 
+@pytest.mark.slow
 def test_one_posteriors_prediction_is_anothers_input(rng):
     params, ratio = np.exp(rng.uniform(18, 23, 40)), np.exp(rng.uniform(2, 5, 40))
     table = {"params": params, "tokens": params * ratio}

@@ -38,6 +38,7 @@ def post():
     return fit(simulate(np.random.default_rng(1), 150), engine="laplace", seed=1)
 
 
+@pytest.mark.slow
 def test_true_predictions_are_calibrated(post):
     fresh = simulate(np.random.default_rng(2), 2000)
     scores = sb.score(post, fresh)

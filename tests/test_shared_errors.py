@@ -159,6 +159,7 @@ def test_what_cannot_be_shared_is_refused(options, message, rng):
         fit(curves(rng)[0], **options)
 
 
+@pytest.mark.slow
 def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
     table, _ = curves(rng)
     few = table[table["run"] < "run 06"]
