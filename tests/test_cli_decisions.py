@@ -292,3 +292,21 @@ def test_what_cannot_be_used_ends_in_one_message(shell, folder, arguments, messa
     assert status == 2
     assert out == ""
     assert message in " ".join(re.sub("[│╭╮╰╯─]", " ", err).split())
+
+
+@pytest.mark.slow
+def test_approaches_are_those_of_python(shell, folder):
+    status, printed, _ = shell("approaches", "chinchilla", "--out", "approaches.csv", "--seed", "3")
+    assert status == 0
+    written = pd.read_csv(folder / "approaches.csv", index_col=0)
+    table = sb.approaches(sb.datasets.load("chinchilla"), seed=3).table
+    np.testing.assert_allclose(written["a"], table["a"])
+    for name in written.index:
+        assert str(name) in printed
+
+
+def test_approaches_refuse_a_column_that_is_not_there(shell):
+    status, _, complaint = shell("approaches", "chinchilla", "--budgets", "flops")
+    assert status == 2
+    assert complaint.startswith("error:")
+    assert "flops" in complaint
