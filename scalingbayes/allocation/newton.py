@@ -15,6 +15,8 @@ from scalingbayes.allocation.path import expected
 from scalingbayes.laws import Law
 
 _KNOTS = 32  # budgets from which others are interpolated
+_LOOKED_AT = 8  # of these, about, on which it is seen whether that is enough
+_KNOWN = 1e-9  # of a scale
 _LOG_SIZE, _LOG_TOKENS = 20.0, 24.0  # of a usual run
 _MOST_NEWTON_STEPS = 50
 _STRAIGHT = 1e-3  # of logarithms; rounding in float32 is below
@@ -38,8 +40,16 @@ def by_newton(
         return _newton(worth, log_compute, cost, _start(law, values, log_compute, cost))
     # The best scale is a smooth function of the budget: found at a few, it is all but known.
     knots, between = _interpolation(log_compute)
-    at_knots, _ = _newton(worth, knots, cost, _start(law, values, knots, cost))
-    return _newton(worth, log_compute, cost, at_knots @ between)
+    at_knots, moves = _newton(worth, knots, cost, _start(law, values, knots, cost))
+    between_knots = at_knots @ between, moves @ between
+    some = slice(None, None, len(log_compute) // _LOOKED_AT)
+    exact, _ = _newton(worth, log_compute[some], cost, between_knots[0][..., some])
+    known = jnp.abs(exact - between_knots[0][..., some]).max() < _KNOWN
+    return lax.cond(
+        known,
+        lambda: between_knots,
+        lambda: _newton(worth, log_compute, cost, between_knots[0]),
+    )
 
 
 def _interpolation(points: Float[Array, " points"]) -> tuple[Array, Array]:
