@@ -30,6 +30,20 @@ def numbers(
     return found
 
 
+def one_number(name: str, value: Any, domain: Domain = POSITIVE) -> float:
+    """Read one number of a domain.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    found = numbers(name, value, domain)
+    if found.size != 1:
+        raise InputError(f"{name} must be one number; got {value!r}.")
+    return float(found.item())
+
+
 def check_inputs(law: Law, given: Mapping[str, Any]) -> None:
     """Check that the inputs given are those that a law predicts from.
 
@@ -78,8 +92,6 @@ def beside_budget(law: Law, given: Mapping[str, Any]) -> dict[str, Float[np.ndar
             f"{', '.join(f'{name}=...' for name in others) or 'compute only'}; "
             f"got {', '.join(given) or 'none'}."
         )
-    fixed = {name: numbers(name, given[name], each.domain) for name, each in others.items()}
-    for name, found in fixed.items():
-        if found.size != 1:
-            raise InputError(f"{name} must be one number; got {given[name]!r}.")
-    return {name: found.reshape(()) for name, found in fixed.items()}
+    return {
+        name: np.array(one_number(name, given[name], each.domain)) for name, each in others.items()
+    }

@@ -396,7 +396,7 @@ class Posterior:
             )
         rows = pd.MultiIndex.from_arrays(list(index.values()), names=list(index))
         coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
-        draws = self._dataset(found, "run").assign_coords(coords)
+        draws = self.named(found, "run").assign_coords(coords)
         title = f"Predicted {law.target.column}, after the runs of {self.record['data']['name']!r}"
         notes: tuple[str, ...] = ()
         if law.allocates and {law.budget.size, "tokens"} <= set(flat):
@@ -457,9 +457,10 @@ class Posterior:
                     f"{len(budgets)} budgets in up to {share:.2g} of the draws: along the budget "
                     f"the {law.target.column} has no lowest point. Ask nearer the runs."
                 )
-        return self._dataset(found, "compute").assign_coords(compute=budgets)
+        return self.named(found, "compute").assign_coords(compute=budgets)
 
-    def _dataset(self, arrays: Mapping[str, Array], dim: str) -> xr.Dataset:
+    def named(self, arrays: Mapping[str, Any], dim: str) -> xr.Dataset:
+        """Name the axes of arrays of shape (chains, draws, cases), the last as ``dim``."""
         coords = {name: self.tree["posterior"][name].values for name in SAMPLE_DIMS}
         return _dataset(arrays, (*SAMPLE_DIMS, dim), coords)
 

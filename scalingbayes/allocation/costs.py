@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes import architecture
 from scalingbayes.errors import InputError
-from scalingbayes.given import numbers
+from scalingbayes.given import numbers, one_number
 from scalingbayes.laws.law import Budget
 from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
 
@@ -93,8 +93,8 @@ class Cost(ABC):
         """
         return replace(
             self,
-            served_tokens=_one("tokens", tokens),
-            serving_price=_one("price", price),
+            served_tokens=one_number("tokens", tokens),
+            serving_price=one_number("price", price),
         )
 
     @property
@@ -108,12 +108,12 @@ class Cost(ABC):
 
     def log_tokens(self, scale: Scale, log_budget: Scale) -> Scale:
         """Log of the training tokens that a budget leaves; NaN where serving takes it all."""
-        left = jnp.log1p(-jnp.exp(self.log_served(scale) - log_budget))
-        return log_budget + left - self.log_training(scale)
+        return self.log_tokens_left(self.log_training(scale), self.log_serving(scale), log_budget)
 
-    def log_total(self, scale: Scale, log_tokens: Scale) -> Scale:
-        """Log of the budget that pays for a model and its training tokens."""
-        return jnp.logaddexp(self.log_training(scale) + log_tokens, self.log_served(scale))
+    def log_tokens_left(self, log_training: Scale, log_serving: Scale, log_budget: Scale) -> Scale:
+        """Log of the training tokens that a budget leaves, from logs of the FLOPs of a token."""
+        left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
+        return log_budget + left - log_training
 
 
 @jax.tree_util.register_dataclass
@@ -235,7 +235,11 @@ class Transformer(Cost):
     @override
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
         serving = jnp.log(self._forward(n_layer, d_model))
-        return jnp.log(self._size(n_layer, d_model)), serving + jnp.log(3.0), serving
+        return (
+            jnp.log(self._size(n_layer, d_model)),
+            serving + jnp.log(_BACKWARD_AND_FORWARD),
+            serving,
+        )
 
     def _size(self, n_layer: Scale, d_model: Scale) -> Scale:
         if not self.embedding:
@@ -272,11 +276,11 @@ class Hardware:
     price_per_hour: float | None = None
 
     def __post_init__(self) -> None:
-        _one("peak_flops", self.peak_flops)
-        if _one("utilisation", self.utilisation) > 1:
+        one_number("peak_flops", self.peak_flops)
+        if one_number("utilisation", self.utilisation) > 1:
             raise InputError(f"utilisation must be above 0, at most 1; got {self.utilisation!r}.")
         if self.price_per_hour is not None:
-            _one("price_per_hour", self.price_per_hour)
+            one_number("price_per_hour", self.price_per_hour)
 
     @property
     def flops_per_hour(self) -> float:
@@ -319,10 +323,3 @@ class Hardware:
     def dollars(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find what so many FLOPs cost."""
         return numbers("flops", flops) * self.price
-
-
-def _one(name: str, value: float) -> float:
-    found = numbers(name, value)
-    if found.size != 1:
-        raise InputError(f"{name} must be one number; got {value!r}.")
-    return float(found[0])

@@ -1,11 +1,10 @@
 """What a training run may not exceed, and the scales that this leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
@@ -13,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from scalingbayes.allocation.bisection import SCALES, bisect
 from scalingbayes.allocation.costs import Cost
 from scalingbayes.errors import InputError
-from scalingbayes.given import numbers
+from scalingbayes.given import numbers, one_number
 
 Budgets = Float[Array, "*budgets"]
 
@@ -51,8 +50,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.bounds.items():
-            if numbers(name, value).size != 1:
-                raise InputError(f"{name} must be one number; got {value!r}.")
+            one_number(name, value)
         if self.shapes is not None:
             _ = self.shape_table
 
@@ -87,19 +85,17 @@ class Limits:
         return ", ".join(said)
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The smallest and largest scale at each budget, and how they move with its logarithm.
 
     The smallest is that from which on the budget buys no more tokens than allowed: above the
     largest, some of the budget is left over.
     """
 
-    low: Float[Any, "*budgets"]
-    high: Float[Any, "*budgets"]
-    low_moves: Float[Any, "*budgets"]
-    high_moves: Float[Any, "*budgets"]
+    low: Budgets
+    high: Budgets
+    low_moves: Budgets
+    high_moves: Budgets
 
 
 def bounds_of(cost: Cost, limits: dict[str, ArrayLike], log_compute: Budgets) -> Bounds:
@@ -142,6 +138,13 @@ def ends(cost: Cost, given: dict[str, ArrayLike], log_compute: Array) -> tuple[A
         if "max_tokens" in given:
             high = jnp.minimum(high, root(lambda scale: cost.log_size(scale) + least - most))
     return low, high
+
+
+def at_most(log_tokens: Array, limits: Mapping[str, ArrayLike]) -> Array:
+    """Cut logs of tokens off where there are no more, given :attr:`Limits.bounds`."""
+    if "max_tokens" not in limits:
+        return log_tokens
+    return jnp.minimum(log_tokens, jnp.log(jnp.asarray(limits["max_tokens"])))
 
 
 def _no_less(log_tokens: Array) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation.costs import Cost, Proportional
-from scalingbayes.allocation.limits import Limits, bounds_of
+from scalingbayes.allocation.limits import Limits, at_most, bounds_of
 from scalingbayes.allocation.newton import by_newton, closed_scale, is_straight
 from scalingbayes.allocation.path import expected
 from scalingbayes.allocation.search import by_search
@@ -66,8 +66,9 @@ def optimum(
     if limits is not None and limits.shapes is not None:
         size, tokens, loss = best_shape(law, parameters, compute, fixed, cost, limits)
     else:
-        how = (way_to(law, parameters, cost), {} if limits is None else limits.bounds)
-        size, tokens, loss, a, b = _optimum(law, how[0], parameters, compute, fixed, cost, how[1])
+        way = way_to(law, parameters, cost)
+        bounds = {} if limits is None else limits.bounds
+        size, tokens, loss, a, b = _optimum(law, way, parameters, compute, fixed, cost, bounds)
         growth = {"a": a, "b": b}
     ratio = {"tokens_per_param": tokens / size} if law.budget.size == "params" else {}
     return {law.budget.size: size, "tokens": tokens, **ratio, law.target.column: loss, **growth}
@@ -201,7 +202,7 @@ def best_run(
     law, fixed, cost
         As for :func:`optimum`.
     way
-        :func:`way_to` find it.
+        How it is found: :func:`way_to` says.
     values
         :func:`over_budgets`.
     log_compute
@@ -216,7 +217,7 @@ def best_run(
         best, moves = by_newton(law, values, log_compute, cost)
     else:
         best, moves = by_search(law, values, log_compute, fixed, cost)
-    if limits or way == "search":
+    if limits:
         bounds = bounds_of(cost, limits, log_compute)
         moves = jnp.where(best < bounds.low, bounds.low_moves, moves)
         best = jnp.maximum(best, bounds.low)
@@ -225,9 +226,6 @@ def best_run(
     log_size, a = jax.jvp(cost.log_size, (best,), (moves,))
     along = (best, jnp.broadcast_to(log_compute, best.shape))
     log_tokens, b = jax.jvp(cost.log_tokens, along, (moves, jnp.ones_like(moves)))
-    if "max_tokens" in limits:
-        most = jnp.log(jnp.asarray(limits["max_tokens"]))
-        b = jnp.where(log_tokens > most, 0.0, b)
-        log_tokens = jnp.minimum(log_tokens, most)
-    loss = expected(law, values, fixed, log_size, log_tokens)
-    return BestRun(log_size, log_tokens, loss, a, b)
+    tokens = at_most(log_tokens, limits)
+    b = jnp.where(tokens < log_tokens, 0.0, b)
+    return BestRun(log_size, tokens, expected(law, values, fixed, log_size, tokens), a, b)

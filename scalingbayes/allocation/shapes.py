@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool
 
 from scalingbayes.allocation.costs import Cost
-from scalingbayes.allocation.limits import Limits
+from scalingbayes.allocation.limits import Limits, at_most
 from scalingbayes.allocation.path import expected
 from scalingbayes.errors import InputError
 from scalingbayes.laws import Law
@@ -62,10 +62,7 @@ def _try_shapes(
 
     def look(best: _Best, each: _Best) -> tuple[_Best, None]:
         log_size, log_training, log_serving = each
-        left = jnp.log1p(-jnp.exp(log_serving + cost.log_served_tokens - log_compute))
-        log_tokens = log_compute + left - log_training
-        if "max_tokens" in bounds:
-            log_tokens = jnp.minimum(log_tokens, jnp.log(jnp.asarray(bounds["max_tokens"])))
+        log_tokens = at_most(cost.log_tokens_left(log_training, log_serving, log_compute), bounds)
         loss = expected(law, values, fixed, log_size, log_tokens)
         fits: Bool[Array, "..."] = jnp.isfinite(log_tokens)
         if "max_params" in bounds:

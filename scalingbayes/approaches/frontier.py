@@ -10,6 +10,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import format_table
 from scalingbayes.given import numbers
+from scalingbayes.inference import bootstrap
 
 HOFFMANN_RESAMPLES = 100
 HOFFMANN_PART = 0.8
@@ -130,9 +131,7 @@ def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:
         1 where a unit was drawn, 0 elsewhere.
     """
     random = np.random.default_rng(seed)
-    kept = np.arange(count) < round(HOFFMANN_PART * count)
-    drawn = random.permuted(np.tile(kept, (HOFFMANN_RESAMPLES, 1)), axis=1)
-    return drawn.astype(float)
+    return bootstrap.draw_parts(random, count, HOFFMANN_PART, HOFFMANN_RESAMPLES)
 
 
 def fit_power_law(

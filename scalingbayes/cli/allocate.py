@@ -11,10 +11,8 @@ from scalingbayes.allocation import Cost, Hardware, Limits, Proportional, Transf
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import (
     console,
-    exit_if_failed,
     print_notes,
     print_table,
-    print_verdict,
     say_fit,
     say_interval,
 )
@@ -23,14 +21,14 @@ from scalingbayes.cli.saved import (
     Out,
     Saved,
     check_out,
+    finish,
     read_inputs,
     read_posterior,
-    write_out,
 )
 from scalingbayes.decisions import Plan, plan
-from scalingbayes.decisions.draws import one_number
 from scalingbayes.errors import InputError, unknown
 from scalingbayes.estimates import check_interval
+from scalingbayes.given import one_number
 from scalingbayes.laws import Law
 
 _BUDGET, _COST, _LIMITS = "The budget", "What it pays for", "What may not be exceeded"
@@ -176,12 +174,10 @@ def allocate_command(
         f"{say_interval(post, prob)}"
     )
     print_notes([*notes, *best.notes])
-    print_verdict(post.verdict)
     rows = [table] if not plans else []
     for chosen in plans:
         rows += [table.loc[[chosen.compute]], _rows(chosen, prob)]
-    write_out(out, pd.concat(rows), post.verdict.word)
-    exit_if_failed(post.verdict)
+    finish(post.verdict, out, pd.concat(rows))
 
 
 def _hardware(peak_flops: Number, utilisation: Number, price_per_hour: Number) -> Hardware | None:

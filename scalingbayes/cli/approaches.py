@@ -1,14 +1,13 @@
 """``scalingbayes approaches``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scalingbayes.approaches import approaches
-from scalingbayes.cli.options import Column, Seed, Source, read_table
+from scalingbayes.cli.options import Column, Prob, Seed, Source, read_table
 from scalingbayes.cli.printing import console, exit_if_failed
-from scalingbayes.cli.saved import check_out, write_out
+from scalingbayes.cli.saved import Out, check_out, write_out
 
 
 def approaches_command(
@@ -25,8 +24,8 @@ def approaches_command(
         str | None,
         typer.Option(metavar="COLUMN", help="Column that names the training curve of a row."),
     ] = None,
-    prob: Annotated[float, typer.Option(help="Probability of the credible interval.")] = 0.9,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the table.")] = None,
+    prob: Prob = 0.9,
+    out: Out = None,
     seed: Seed = 0,
 ) -> None:
     """Estimate a and b by Hoffmann's three approaches, beside the posterior.

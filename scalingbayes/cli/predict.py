@@ -9,10 +9,8 @@ import typer
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import (
     console,
-    exit_if_failed,
     print_grid,
     print_notes,
-    print_verdict,
     say_fit,
     say_interval,
     write_interval,
@@ -22,9 +20,9 @@ from scalingbayes.cli.saved import (
     Out,
     Saved,
     check_out,
+    finish,
     read_inputs,
     read_posterior,
-    write_out,
 )
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import check_interval
@@ -62,9 +60,7 @@ def predict_command(
         f"{say_interval(post, prob)}"
     )
     print_notes(found.notes)
-    print_verdict(found.verdict)
-    write_out(out, table, found.verdict.word)
-    exit_if_failed(found.verdict)
+    finish(found.verdict, out, table)
 
 
 def _check_counts(inputs: dict[str, Any]) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from scalingbayes.cli.printing import console
+from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
 from scalingbayes.errors import InputError
 from scalingbayes.posterior import Posterior, load
 from scalingbayes.storage import written_whole
+from scalingbayes.verdict import Verdict
 
 Saved = Annotated[
     str,
@@ -88,6 +89,13 @@ def check_out(out: Path | None) -> None:
         raise InputError(
             f"--out {out} cannot be written: it must be a file in a folder that exists."
         )
+
+
+def finish(verdict: Verdict, out: Path | None, table: pd.DataFrame) -> None:
+    """Say whether to believe what was printed, write it down, and end as the fit deserves."""
+    print_verdict(verdict)
+    write_out(out, table, verdict.word)
+    exit_if_failed(verdict)
 
 
 def write_out(out: Path | None, table: pd.DataFrame, verdict: str) -> None:

@@ -8,12 +8,10 @@ import typer
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import (
     console,
-    exit_if_failed,
     print_grid,
-    print_verdict,
     say_fit,
 )
-from scalingbayes.cli.saved import Out, Saved, check_out, read_posterior, write_out
+from scalingbayes.cli.saved import Out, Saved, check_out, finish, read_posterior
 from scalingbayes.decisions import standing
 from scalingbayes.estimates import check_interval
 from scalingbayes.runs import read_runs
@@ -53,6 +51,4 @@ def standing_command(
         f"compute wasted: the share not needed for the model's loss. Serving is not counted: a "
         f"small\n  model may be meant."
     )
-    print_verdict(found.verdict)
-    write_out(out, found.to_dataframe(prob), found.verdict.word)
-    exit_if_failed(found.verdict)
+    finish(found.verdict, out, found.to_dataframe(prob))

@@ -2,20 +2,17 @@
 
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from scalingbayes import datasets
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import (
     console,
-    exit_if_failed,
     print_grid,
-    print_verdict,
     say_fit,
     say_interval,
 )
-from scalingbayes.cli.saved import Out, check_out, read_posterior, write_out
+from scalingbayes.cli.saved import Out, check_out, finish, read_posterior
 from scalingbayes.decisions import Exhaustion, exhaustion
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import check_interval, format_number, interval_columns
@@ -110,9 +107,7 @@ def stock_command(
     post = _bundled(seed) if posterior is None else read_posterior(posterior)
     found = exhaustion(post, named, seed=seed, **given)
     _print(found, post, prob)
-    print_verdict(found.verdict)
-    write_out(out, found.table(prob), found.verdict.word)
-    exit_if_failed(found.verdict)
+    finish(found.verdict, out, found.table(prob))
 
 
 def _belief(name: str, text: str) -> Any:
@@ -141,7 +136,7 @@ def _print(found: Exhaustion, post: Posterior, prob: float) -> None:
     columns = ("median", *interval_columns(prob))
     rows = []
     for name, row in found.table(prob).iterrows():
-        middle, low, high = (_write(str(name), row[each], found.horizon) for each in columns)
+        middle, low, high = (found.write(str(name), row[each]) for each in columns)
         rows.append((_MEANING[str(name)], middle, f"{low} to {high}"))
     print_grid(("", "median", f"{100 * prob:g}% CI"), rows)
     console.print(f"{say_interval(post, prob)}\n{found.in_words()}")
@@ -153,9 +148,3 @@ def _print(found: Exhaustion, post: Posterior, prob: float) -> None:
         ),
         words=("from",),
     )
-
-
-def _write(name: str, value: float, horizon: int) -> str:
-    if not np.isfinite(value):
-        return f"after {horizon}" if "year" in name else "not reached"
-    return f"{value:.1f}" if "year" in name else format_number(value)

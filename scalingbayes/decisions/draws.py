@@ -10,8 +10,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes.allocation import require_allocation
 from scalingbayes.errors import InputError
-from scalingbayes.estimates import SAMPLE_DIMS
-from scalingbayes.given import beside_budget, numbers
+from scalingbayes.given import beside_budget
 from scalingbayes.laws import Law
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import to_device
@@ -70,20 +69,6 @@ def require_params_and_tokens(law: Law) -> None:
         )
 
 
-def one_number(name: str, value: float) -> float:
-    """Read one positive number.
-
-    Raises
-    ------
-    InputError
-        If it is not one.
-    """
-    found = numbers(name, value)
-    if found.size != 1:
-        raise InputError(f"{name} must be one number; got {value!r}.")
-    return float(found[0])
-
-
 def dataset(
     post: Posterior,
     arrays: Mapping[str, Any],
@@ -91,9 +76,7 @@ def dataset(
     labels: Float[np.ndarray, " cases"],
 ) -> xr.Dataset:
     """Name the axes of results of shape (chains, draws, cases)."""
-    coords = {name: post.tree["posterior"][name].values for name in SAMPLE_DIMS}
-    variables = {name: ((*SAMPLE_DIMS, dim), np.asarray(x)) for name, x in arrays.items()}
-    return xr.Dataset(variables, coords={**coords, dim: labels})
+    return post.named(arrays, dim).assign_coords({dim: labels})
 
 
 def share_that(fails: Float[np.ndarray, "..."] | Any) -> str:

@@ -20,7 +20,7 @@ from scalingbayes.estimates import (
 )
 from scalingbayes.facts import token_stock
 from scalingbayes.fitting import check_seed
-from scalingbayes.given import numbers
+from scalingbayes.given import numbers, one_number
 from scalingbayes.posterior import Posterior
 from scalingbayes.verdict import Verdict
 
@@ -159,12 +159,13 @@ class Exhaustion:
     def _shown(self) -> pd.DataFrame:
         frame = self.table()
         texts = [
-            [self._write(str(name), value) for value in row]
+            [self.write(str(name), value) for value in row]
             for name, row in zip(frame.index, frame.to_numpy(), strict=True)
         ]
         return pd.DataFrame(texts, index=frame.index, columns=frame.columns)
 
-    def _write(self, name: str, value: float) -> str:
+    def write(self, name: str, value: float) -> str:
+        """Write a number of :meth:`table`, or in words that it is not within the horizon."""
         if not np.isfinite(value):
             return f"after {self.horizon}" if "year" in name else "not reached"
         return f"{value:.1f}" if "year" in name else format_number(value)
@@ -254,9 +255,7 @@ def exhaustion(
     require_params_and_tokens(post.law)
     check_seed(seed)
     years = _years(compute_year, horizon, stock_year)
-    limit = numbers("ceiling", ceiling)
-    if limit.size != 1:
-        raise InputError(f"ceiling must be one number; got {ceiling!r}.")
+    limit = one_number("ceiling", ceiling)
     beliefs = {
         **_stock(stock, stock_growth),
         "usable": usable,
@@ -295,7 +294,7 @@ def exhaustion(
         assumptions=assumptions,
         compute_year=compute_year,
         horizon=horizon,
-        ceiling=float(limit[0]),
+        ceiling=limit,
         largest_run=float(post.compute.max()),
         verdict=post.verdict,
     )

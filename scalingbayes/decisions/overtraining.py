@@ -14,13 +14,12 @@ from scalingbayes.decisions.draws import (
     Draws,
     dataset,
     draws_of,
-    one_number,
     require_posterior,
     share_that,
 )
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
-from scalingbayes.given import numbers
+from scalingbayes.given import numbers, one_number
 from scalingbayes.laws import Law
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import precision
@@ -66,7 +65,6 @@ def overtrain(
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
-    require_posterior(post)
     factors = numbers("size_factor", size_factor).ravel()
     with precision("float64"):
         draws, budget, run = _optimal_run(post, compute, inputs)

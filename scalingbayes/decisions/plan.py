@@ -10,13 +10,14 @@ from jaxtyping import Array, Float
 
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.allocation.bisection import SCALES, bisect
-from scalingbayes.allocation.limits import ends
+from scalingbayes.allocation.limits import at_most, ends
 from scalingbayes.allocation.optimum import over_budgets
 from scalingbayes.allocation.path import expected
-from scalingbayes.decisions.draws import Draws, dataset, draws_of, one_number, require_posterior
+from scalingbayes.decisions.draws import Draws, dataset, draws_of, require_posterior
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
+from scalingbayes.given import one_number
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import precision
 
@@ -183,9 +184,7 @@ class _Course:
     def run(self, scales: Float[Array, " scales"]) -> tuple[Array, Array]:
         """Take logs of the size and of the tokens."""
         log_tokens = self.cost.log_tokens(scales, jnp.broadcast_to(self.log_budget, scales.shape))
-        if "max_tokens" in self.bounds:
-            log_tokens = jnp.minimum(log_tokens, jnp.log(self.bounds["max_tokens"]))
-        return self.cost.log_size(scales), log_tokens
+        return self.cost.log_size(scales), at_most(log_tokens, self.bounds)
 
     def loss(self, scales: Float[Array, " scales"]) -> Float[Array, "*draws scales"]:
         """Say what each draw expects of each run."""

@@ -126,8 +126,15 @@ class Bootstrap(Engine):
         if self.kind == "multinomial":
             drawn = random.multinomial(number, np.full(number, 1 / number), count).astype(float)
         elif self.kind == "subsample":
-            kept = np.arange(number) < round(self.part * number)
-            drawn = random.permuted(np.tile(kept, (count, 1)), axis=1).astype(float)
+            drawn = draw_parts(random, int(number), self.part, count)
         else:
             drawn = random.dirichlet(np.ones(number), count) * number
         return np.where(units >= 0, drawn[:, units], 0.0)
+
+
+def draw_parts(
+    random: np.random.Generator, units: int, part: float, count: int
+) -> Float[np.ndarray, "count units"]:
+    """Draw a part of the units without replacement, so many times: 1 where one was drawn."""
+    kept = np.arange(units) < round(part * units)
+    return random.permuted(np.tile(kept, (count, 1)), axis=1).astype(float)
