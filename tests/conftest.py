@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import sys
 import tempfile
+import warnings
+from typing import NamedTuple
 
 # Workers, and the processes that tests start, compile a program once between them.
 CACHE = None
@@ -33,6 +36,7 @@ import numpy as np
 import pytest
 
 import scalingbayes as sb
+from scalingbayes import cli
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
@@ -84,6 +88,31 @@ def small_table() -> dict[str, np.ndarray]:
     tokens = np.repeat([3e9, 1e10, 3e10], 4)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
     return {"params": params, "tokens": tokens, "loss": loss}
+
+
+class Ended(NamedTuple):
+    """How a command ended, what it printed and what it complained of."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run the command line in this process, which has JAX at hand, in an empty folder."""
+    # What the command line sets before JAX starts, it leaves to the caller who has.
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["scalingbayes", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
 
 
 class CompilationCounter:

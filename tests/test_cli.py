@@ -1,4 +1,4 @@
-"""The command line, as a process of its own."""
+"""The command line: in this process, and as one of its own where that matters."""
 
 import os
 import signal
@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 import scalingbayes as sb
+
+EXACT = ("--law", "chinchilla", "--noise", "student_t", "--temperature", "1")
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,7 @@ def table(tmp_path, small_table, rng):
 
 
 def test_a_bundled_table_is_fitted_and_written(shell, tmp_path, all_runs):
-    exact = ("--law", "chinchilla", "--noise", "student_t", "--temperature", "1")
-    done = shell("fit", "chinchilla", *exact, "--out", "results")
+    done = shell("fit", "chinchilla", *EXACT, "--out", "results")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no progress bar where there is no terminal
     for word in ("alpha", "90% CI", "N_opt ∝ C^a", "passed its checks", "LogNormal", "R-hat"):
@@ -62,8 +63,8 @@ def test_a_bundled_table_is_fitted_and_written(shell, tmp_path, all_runs):
     assert summary.loc["E", "mean"] == pytest.approx(post.values["E"].mean())
 
 
-def test_foreign_names_and_settings(shell, table):
-    done = shell(
+def test_foreign_names_and_settings(command, table):
+    done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),
         *("--prob", "0.5", "--seed", "3", "--draws", "1500", "--target-accept", "0.95"),
     )
@@ -72,21 +73,21 @@ def test_foreign_names_and_settings(shell, table):
     assert "seed 3" in done.stdout
 
 
-def test_laws_are_listed_and_shown(shell):
-    listed = shell("laws")
+def test_laws_are_listed_and_shown(command):
+    listed = command("laws")
     assert listed.returncode == 0, listed.stderr
     for name, equation in sb.laws()["equation"].items():
         assert f"{name}: {equation}" in listed.stdout
-    shown = shell("laws", "power_law(x=tokens)")
+    shown = command("laws", "power_law(x=tokens)")
     assert "x = tokens" in shown.stdout
     assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in shown.stdout
 
 
-def test_a_law_of_another_column_is_fitted_from_the_shell(shell, tmp_path, rng):
+def test_a_law_of_another_column_is_fitted_from_the_shell(command, tmp_path, rng):
     loss = np.linspace(2.4, 3.6, 20)
     rate = 0.85 - 2.1 * np.exp(-0.75 * loss) + 0.002 * rng.standard_normal(20)
     pd.DataFrame({"val_loss": loss, "err": rate}).to_csv(tmp_path / "evals.csv", index=False)
-    done = shell(
+    done = command(
         *("fit", "evals.csv", "--law", "downstream", "--loss", "val_loss"),
         *("--column", "error=err", "--draws", "500"),
     )
@@ -97,9 +98,11 @@ def test_a_law_of_another_column_is_fitted_from_the_shell(shell, tmp_path, rng):
 
 
 @pytest.mark.slow
-def test_laws_are_compared_in_the_shell(shell):
+def test_laws_are_compared_in_the_shell(command):
     laws = "chinchilla, chinchilla(tied=True)"
-    done = shell("compare", "chinchilla", "--laws", laws, "--engine", "laplace", "--by", "largest")
+    done = command(
+        "compare", "chinchilla", "--laws", laws, "--engine", "laplace", "--by", "largest"
+    )
     assert done.returncode == 0, done.stderr
     for word in ("2 laws compared, the 11 runs of most compute left out", "chinchilla(tied=True)"):
         assert word in done.stdout
@@ -127,8 +130,8 @@ def test_laws_are_compared_in_the_shell(shell):
         (("fit", "chinchilla", "--chains", "many"), "Invalid value for '--chains'"),
     ],
 )
-def test_input_that_cannot_be_used_ends_in_one_message(shell, table, arguments, message):
-    done = shell(*arguments)
+def test_input_that_cannot_be_used_ends_in_one_message(command, table, arguments, message):
+    done = command(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -136,9 +139,9 @@ def test_input_that_cannot_be_used_ends_in_one_message(shell, table, arguments, 
 
 
 @pytest.mark.slow
-def test_brackets_in_names_and_odd_probabilities_are_printed(shell, tmp_path, all_runs):
+def test_brackets_in_names_and_odd_probabilities_are_printed(command, tmp_path, all_runs):
     all_runs.frame.to_csv(tmp_path / "runs[v2].csv", index=False)
-    done = shell("fit", "runs[v2].csv", "--prob", "0.955", "--draws", "400", "--out", "o[b]")
+    done = command("fit", "runs[v2].csv", "--prob", "0.955", "--draws", "400", "--out", "o[b]")
     assert done.returncode == 0, done.stderr
     assert "'runs[v2].csv'" in done.stdout
     assert "95.5% CI" in done.stdout
@@ -146,23 +149,23 @@ def test_brackets_in_names_and_odd_probabilities_are_printed(shell, tmp_path, al
 
 
 @pytest.mark.slow
-def test_a_bundled_name_may_be_a_folder_too(shell):
+def test_a_bundled_name_may_be_a_folder_too(command):
     for _ in range(2):
-        done = shell("fit", "chinchilla", "--draws", "400", "--out", "chinchilla")
+        done = command("fit", "chinchilla", "--draws", "400", "--out", "chinchilla")
         assert done.returncode == 0, done.stderr
 
 
 def test_a_warning_is_one_line(shell, tmp_path, all_runs):
     frame = all_runs.frame.drop(columns="compute").assign(params=lambda f: f["params"] / 1e9)
     frame.to_csv(tmp_path / "billions.csv", index=False)
-    done = shell("fit", "billions.csv", "--draws", "400")
+    done = shell("fit", "billions.csv", *EXACT, "--draws", "400")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: Column 'params' has a median of")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_fit_that_fails_its_checks_still_writes(shell, tmp_path):
-    done = shell("fit", "chinchilla", "--draws", "20", "--warmup", "50", "--out", "results")
+def test_a_fit_that_fails_its_checks_still_writes(command, tmp_path):
+    done = command("fit", "chinchilla", "--draws", "20", "--warmup", "50", "--out", "results")
     assert done.returncode == 3, done.stderr
     assert "THE FIT FAILED ITS CHECKS" in done.stdout
     assert set(pd.read_csv(tmp_path / "results" / "summary.csv")["verdict"]) == {"failed"}
@@ -173,6 +176,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "scalingbayes", "fit", "chinchilla"),
+            *EXACT,
             *("--draws", "10000000", "--out", "results"),
         ],
         cwd=tmp_path,
@@ -181,12 +185,16 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "results").exists():  # made just before sampling begins
-        time.sleep(0.1)
-        assert process.poll() is None
-    time.sleep(5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with process:
+        try:
+            while not (tmp_path / "results").exists():  # made just before sampling begins
+                time.sleep(0.1)
+                assert process.poll() is None
+            time.sleep(5)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert not list((tmp_path / "results").iterdir())
@@ -194,7 +202,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
 
 def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
     environment.pop("JAX_COMPILATION_CACHE_DIR")  # the tests' own
-    arguments = ("fit", "chinchilla", "--draws", "100")
+    arguments = ("fit", "chinchilla", *EXACT, "--draws", "100")
     shell(*arguments)
     cached = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
     shell(*arguments)
@@ -203,7 +211,7 @@ def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
     assert again == cached
 
 
-def test_datasets_are_listed(shell):
-    done = shell("datasets")
+def test_datasets_are_listed(command):
+    done = command("datasets")
     assert done.returncode == 0
     assert "licence  MIT" in done.stdout

@@ -2,8 +2,6 @@
 
 import json
 import re
-import sys
-import warnings
 
 import numpy as np
 import numpyro.distributions as dist
@@ -11,7 +9,6 @@ import pandas as pd
 import pytest
 
 import scalingbayes as sb
-from scalingbayes import cli
 
 
 @pytest.fixture(scope="module")
@@ -44,22 +41,10 @@ def post(folder):
 
 
 @pytest.fixture
-def shell(folder, monkeypatch, capsys):
-    """Run a command; return its exit status, what it printed and what it complained of."""
-    # What the command line sets before JAX starts, it leaves to the caller who has.
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+def shell(folder, monkeypatch, command):
+    """Run a command in the folder of saved posteriors."""
     monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["scalingbayes", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return run
+    return command
 
 
 def numbers(line: str) -> list[float]:
@@ -225,7 +210,7 @@ def test_without_a_posterior_the_stock_takes_a_bundled_table(shell, post, monkey
 
 
 @pytest.mark.parametrize(
-    "command",
+    "arguments",
     [
         ("allocate", "failed.nc", "--compute", "1e24"),
         ("predict", "failed.nc", "--params", "1e9", "--tokens", "1e11"),
@@ -233,8 +218,8 @@ def test_without_a_posterior_the_stock_takes_a_bundled_table(shell, post, monkey
         ("stock", "failed.nc"),
     ],
 )
-def test_a_fit_that_failed_says_so(shell, command, tmp_path):
-    status, out, _ = shell(*command, "--out", tmp_path / "t.csv")
+def test_a_fit_that_failed_says_so(shell, arguments, tmp_path):
+    status, out, _ = shell(*arguments, "--out", tmp_path / "t.csv")
     assert status == 3
     assert "THE FIT FAILED ITS CHECKS" in out
     assert set(pd.read_csv(tmp_path / "t.csv")["verdict"]) == {"failed"}
