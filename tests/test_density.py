@@ -14,7 +14,14 @@ import scalingbayes as sb
 from scalingbayes.inference.mode import find_mode
 from scalingbayes.model import padded_length
 from scalingbayes.precision import precision
-from scalingbayes.shares import from_shares, to_shares
+from scalingbayes.shares import (
+    from_shares,
+    last_share,
+    log_slope,
+    stretch,
+    to_shares,
+    unstretch,
+)
 
 PRIORS = {
     "defaults": {},
@@ -188,6 +195,42 @@ def test_shares_are_a_map_of_determinant_one(rng, terms):
     np.testing.assert_allclose(abs(jnp.linalg.det(jax.jacfwd(back)(shares))), 1, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("terms", "share", "over"),
+    [
+        (sb.Sum("a", "b"), "b", ["a"]),
+        (sb.Sum("a", "b", "c"), "c", ["b"]),
+        (sb.Sum(sb.Sum("a", "b", power="0.3"), "c"), "b", ["a", "b"]),
+        (sb.Sum("a", sb.Sum("b", "c"), "d"), "c", ["b", "c"]),
+    ],
+    ids=str,
+)
+def test_the_last_share_is_that_of_all_else_over_the_floor(rng, terms, share, over):
+    def power(part):
+        return float(part.power)
+
+    logs = {name: jnp.asarray(rng.normal()) for name in terms}
+    assert last_share(terms) == share
+    *_, floor = terms
+    more = to_shares(terms, logs | {floor: logs[floor] - 0.7}, power)
+    assert more[share] - to_shares(terms, logs, power)[share] == pytest.approx(0.7)
+    for name in over:
+        moved = to_shares(terms, logs | {name: logs[name] + 0.1}, power)
+        assert moved[share] > to_shares(terms, logs, power)[share]
+
+
+def test_a_stretched_share_has_the_normal_tail_of_an_exponential_one():
+    share = jnp.linspace(-60.0, 60.0, 4001)
+    stretched = jax.vmap(stretch)(share)
+    np.testing.assert_allclose(jax.vmap(unstretch)(stretched), share, atol=1e-9)
+    slopes = jax.vmap(log_slope)(share)
+    np.testing.assert_allclose(slopes, jnp.log(jax.vmap(jax.grad(stretch))(share)), atol=1e-9)
+    # Far above, a density of exp(-stretched) bends as a normal one; far below nothing moves.
+    bend = jax.grad(jax.grad(lambda x: -stretch(x) + log_slope(x)))
+    assert bend(40.0) == pytest.approx(-1, abs=1e-3)
+    np.testing.assert_allclose(stretched[:1000], share[:1000], atol=1e-9)
+
+
 def test_padded_lengths_are_few_and_never_waste_half():
     lengths = [padded_length(rows) for rows in range(1, 200_000)]
     assert len(set(lengths[:60_000])) < 25
@@ -250,12 +293,10 @@ def test_many_families_serve_as_priors(small_table, prior, rng):
 def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
     density = build_model(runs).density("float64")
     names = list(density.parameters)
-    # Draws from the priors themselves, taken to R^k where every prior is a normal.
+    # Draws from the priors themselves, taken to their coordinates, where they are normal.
     priors = {"A": (-1.2, 1.5), "B": (-1.2, 1.5), "alpha": (-1.0, 0.8), "sigma": (-4.6, 1.5)}
     logs = {name: rng.normal(*priors.get(name, (0, 1)), 20_000) for name in names}
-    shares = jax.vmap(lambda logs: to_shares(density.law.terms, logs, lambda _: 1))(logs)
-    coordinates = {**logs, **shares}
-    found = density.prior_shares(jnp.stack([coordinates[name] for name in names], axis=1))
+    found = density.prior_shares(jax.vmap(density.from_coordinates)(logs))
     for name in priors:
         assert found[name] == pytest.approx(1, abs=0.03)
     narrow = density.prior_shares(density.center("float64") + 1e-3 * rng.normal(size=(100, 7)))

@@ -11,6 +11,7 @@ from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes.drift import STEPS, Drift
+from scalingbayes.marginal import MarginalDensity
 from scalingbayes.precision import precision
 
 
@@ -92,6 +93,48 @@ def test_densities_are_numpyros(noise, rng):
     assert step == pytest.approx(-(after**2 - before**2) / 2, rel=1e-9)
     expected = alone[1] + errors[1] - alone[0] - errors[0]
     assert spread == pytest.approx(float(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("noise", ["normal(groups=run)", "normal(drift=compute)"])
+def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
+    table, _ = curves(rng)
+    weights = np.where(np.arange(96) % 5 == 0, 0.0, rng.uniform(0.2, 1.0, 96))
+    model = build_model(sb.Runs(table), noise=noise, weights=weights)
+    counted = weights > 0
+    with precision("float64"):
+        (density,) = one = [model.density("float64")]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *one)
+        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), MarginalDensity.of(stacked))
+        middle = density.center(float)[density.named]
+        gaps = []
+        for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):
+            bare = density.with_shared_errors(named, jnp.zeros(density.effects))
+            values = density.at_reference(bare)
+            tau, sigma = float(values["tau"]), float(values["sigma"])
+            design = np.asarray(density.design)[:96][counted]
+            rows = np.diag(sigma**2 / weights[counted])
+            together = stats.multivariate_normal(
+                np.asarray(density.location(bare))[:96][counted], tau**2 * design @ design.T + rows
+            )
+            observed = np.asarray(density.observed_on_scale)[:96][counted]
+            # A power of a normal density is one of another spread, and a factor.
+            factor = (1 - weights[counted]).sum() * np.log(sigma)
+            found = marginal(named) - density.log_prior_of_parameters(bare)
+            gaps.append(float(found) - together.logpdf(observed) - factor)
+
+            def errors(normals, named=named):
+                return density.shared_errors(marginal.complete(named, normals))
+
+            # Given the parameters they are normal, as regression says.
+            gain = tau**2 * design.T @ np.linalg.inv(together.cov)
+            none = jnp.zeros(density.effects)
+            np.testing.assert_allclose(
+                errors(none), gain @ (observed - together.mean), rtol=1e-7, atol=1e-12
+            )
+            root = np.asarray(jax.jacfwd(errors)(none))
+            covariance = tau**2 * (np.eye(density.effects) - gain @ design)
+            np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=1e-8)
 
 
 def test_a_drift_is_a_random_walk():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from numpyro.distributions import Distribution
 
 from scalingbayes.calibration.design import typical_inputs
@@ -24,9 +24,11 @@ from scalingbayes.noise import Noise
 from scalingbayes.precision import precision, to_device
 from scalingbayes.prediction import predict
 from scalingbayes.runs import Runs, Table, as_runs
+from scalingbayes.targets import Target
 
 _ROWS = 64
 _MOST_ROUNDS = 20
+_WIDEST = 14.0  # span of a table's values on their scale: losses over a factor of a million
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,10 @@ class Simulation:
     observed
         What each run reached; shape (tables, runs).
     rejected
-        How many tables were drawn again, since a value overflowed or was no target's: a loss
-        of 0, an error rate of 1. Priors are cut off so far.
+        How many tables were drawn again since they are none that anyone has: a value overflowed
+        or was no target's (a loss of 0, an error rate of 1 or within a millionth of it), or losses
+        spread over more than a factor of a million. That depends on their values alone, so a
+        right posterior's intervals hold as often among those that are left.
     """
 
     model: Model
@@ -123,7 +127,7 @@ def simulate(
         (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
         losses = _observe(model, draws.points[0], _stream(seed, step))
         good = np.isfinite(losses).all(1)
-        good &= ~target.on_scale.domain.excludes(np.where(good[:, None], losses, 0.5)).any(1)
+        good &= _plausible(target, np.where(good[:, None], losses, 0.5))
         good &= np.cumsum(good) <= count - kept
         points.append(draws.points[0][good])
         observed.append(losses[good])
@@ -140,6 +144,18 @@ def simulate(
         )
     chosen = np.concatenate(points)
     return Simulation(model, _in_units(model, chosen), chosen, np.concatenate(observed), rejected)
+
+
+def _plausible(
+    target: Target, losses: Float[np.ndarray, "tables runs"]
+) -> Bool[np.ndarray, " tables"]:
+    """Say which tables are such as someone might have."""
+    scale = target.on_scale
+    inside = ~scale.domain.excludes(losses).any(1)
+    with precision("float64"):
+        on_scale = np.asarray(scale.link(jnp.asarray(np.where(inside[:, None], losses, 0.5))))
+        told_apart = np.isclose(scale.inverse()(on_scale), losses, rtol=1e-9, atol=0.0).all(1)
+    return inside & told_apart & (np.ptp(on_scale, axis=1) < _WIDEST)
 
 
 def check_count(name: str, count: int) -> None:
