@@ -6,12 +6,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
+from numpyro.distributions import HalfNormal
 
 from scalingbayes.laws import Law, Sum
 from scalingbayes.noise import SHARED, Noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order
-from scalingbayes.shares import from_shares, to_shares
+from scalingbayes.shares import (
+    from_shares,
+    last_share,
+    log_slope,
+    stretch,
+    to_shares,
+    unstretch,
+)
 
 _STEP = 0.03
 """What the steps of a drift are counted in: about as large as they come."""
@@ -126,21 +135,40 @@ class LogDensity:
 
     def _shared_by_group(self, point: Point, values: Values) -> Float[Array, " effects"]:
         first = len(self.law.parameters)
-        unit = _STEP if self.noise.drift else values[SHARED]
-        return unit * point[first : first + self.effects]
+        return self._unit(values) * point[first : first + self.effects]
+
+    def _unit(self, values: Values) -> Array | float:
+        return _STEP if self.noise.drift else values[SHARED]
 
     def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
         assert self.design is not None
         return self.design @ self._shared_by_group(point, values)  # a gather would be slower
 
-    def _named(self, point: Point) -> Float[Array, " named"]:
-        """Drop the coordinates of shared errors, which have no names."""
+    @property
+    def named(self) -> Int[np.ndarray, " named"]:
+        """Which coordinates are those of parameters, which have names; not of shared errors."""
+        dim, first = len(self.parameters) + self.effects, len(self.law.parameters)
+        return np.delete(np.arange(dim), slice(first, first + self.effects))
+
+    def with_shared_errors(
+        self, named: Float[Array, " named"], errors: Float[Array, " effects"]
+    ) -> Point:
+        """Put errors that rows share into coordinates that are without."""
         first = len(self.law.parameters)
-        return jnp.concatenate([point[:first], point[first + self.effects :]])
+        blank = jnp.concatenate([named[:first], jnp.zeros_like(errors), named[first:]])
+        unit = self._unit(self.at_reference(blank))
+        return blank.at[first : first + self.effects].set(errors / unit)
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""
-        total = self.log_priors(self.coordinates(point)).sum() + self.log_prior_of_steps(point)
+        first = len(self.law.parameters)
+        shared = jax.scipy.stats.norm.logpdf(point[first : first + self.effects]).sum()
+        return self.log_prior_of_parameters(point) + shared + self.log_prior_of_steps(point)
+
+    def log_prior_of_parameters(self, point: Point) -> Float[Array, ""]:
+        """Log density of the priors of the law and of the noise, whatever the shared errors."""
+        each = self.log_priors(self.coordinates(point))[: len(self.parameters)]
+        total = each.sum() + self.log_volume(point)
         if not any(self.priors[name].may_leave(each) for name, each in self.parameters.items()):
             return total
         return jnp.where(self._places(point)[2], total, -jnp.inf)
@@ -150,6 +178,12 @@ class LogDensity:
         first = len(self.law.parameters)
         named = jnp.stack(list(self._coordinates(point).values()))
         return jnp.concatenate([named, point[first : first + self.effects]])
+
+    def log_volume(self, point: Point) -> Float[Array, ""]:
+        """Log determinant of the map from points to :meth:`coordinates`."""
+        if self._stretched is None:
+            return jnp.zeros((), point.dtype)
+        return log_slope(point[list(self.parameters).index(self._stretched)])
 
     def log_prior_of_steps(self, point: Point) -> Float[Array, ""]:
         """Log density of a drift's steps given tau, over that of steps of the usual size.
@@ -246,6 +280,8 @@ class LogDensity:
             units = self._log_units(coordinates)
             logs = {name: coordinates[name] - unit for name, unit in units.items()}
             coordinates = coordinates | to_shares(self.law.terms, logs, self._power(coordinates))
+            if self._stretched is not None:
+                coordinates[self._stretched] = unstretch(coordinates[self._stretched])
         named = jnp.stack([coordinates[name] for name in self.parameters])
         first = len(self.law.parameters)
         return jnp.concatenate([named[:first], jnp.zeros(self.effects, named.dtype), named[first:]])
@@ -256,6 +292,15 @@ class LogDensity:
         return bool(self.law.terms.parts) and all(
             self.priors[name].is_logarithm and self._is_share(name) for name in self.law.terms
         )
+
+    @property
+    def _stretched(self) -> str | None:
+        """The coordinate that is stretched: how large all else is over a floor that may be 0."""
+        if not self._works_on_shares:
+            return None
+        *others, last = self.law.terms
+        may_be_nothing = isinstance(self.law.parameters[last].prior, HalfNormal)
+        return last_share(self.law.terms) if others and may_be_nothing else None
 
     def _is_share(self, name: str) -> bool:
         """Whether a term's coordinate and its share differ by a number, whatever the point."""
@@ -289,10 +334,12 @@ class LogDensity:
 
     def _coordinates(self, point: Point) -> Values:
         """Each parameter's own coordinate, in which its prior is stated."""
-        named = self._named(point) if self.effects else point
+        named = point[self.named] if self.effects else point
         coordinates = dict(zip(self.parameters, named, strict=True))
         if self._works_on_shares:
             units = self._log_units(coordinates)
+            if self._stretched is not None:
+                coordinates[self._stretched] = stretch(coordinates[self._stretched])
             logs = from_shares(self.law.terms, coordinates, self._power(coordinates))
             coordinates |= {name: log + units[name] for name, log in logs.items()}
         return coordinates

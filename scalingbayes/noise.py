@@ -53,6 +53,8 @@ class Noise:
         The column of the table whose labels say which runs err together, or "".
     drift
         Inputs of the law along the log of whose product the law itself errs, as a random walk.
+    normal
+        Whether the distribution is normal.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Noise:
     error: str = ""
     groups: str = ""
     drift: tuple[str, ...] = ()
+    normal: bool = False
 
     @property
     def shares(self) -> bool:
@@ -157,7 +160,7 @@ def student_t(target: Target) -> Noise:
 @cache
 def normal(target: Target) -> Noise:
     """Return the normal distribution on the target's scale: one bad run bends the law."""
-    return _of_spread_alone("normal", target, dist.Normal, "sigma * normal")
+    return replace(_of_spread_alone("normal", target, dist.Normal, "sigma * normal"), normal=True)
 
 
 @cache

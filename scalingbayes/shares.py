@@ -2,7 +2,10 @@
 
 The sum of a law's terms at the reference point is known far better than each of them, so samplers
 work on these coordinates. The map between them and the terms' logarithms has determinant 1 or -1:
-it changes no density.
+it changes no density, but where the last share is stretched.
+
+A floor may be nothing: a density that is finite at 0 gives its logarithm an exponential tail, in
+which chains linger. Stretched, the share of all else over the floor has a normal one.
 """
 
 from collections.abc import Callable
@@ -13,9 +16,34 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import Sum
+from scalingbayes.laws.roots import root
 
 Logs = dict[str, Float[Array, ""]]
 Power = Callable[[Sum], Any]
+
+_BEGIN = 1.0  # how far below a share of a half it begins to be stretched
+
+
+def last_share(total: Sum) -> str:
+    """Name the coordinate that says how large what is before the last part is over that."""
+    before = 1 + sum(1 if isinstance(part, str) else len(list(part)) for part in total.parts[:-2])
+    return list(total)[before]
+
+
+def stretch(share: Float[Array, ""]) -> Float[Array, ""]:
+    """Take a normal tail above to an exponential one, and leave what is far below as it is."""
+    return share + jax.nn.softplus(share + _BEGIN) ** 2 / 2
+
+
+def log_slope(share: Float[Array, ""]) -> Float[Array, ""]:
+    """Log of the derivative of :func:`stretch`."""
+    return jnp.log1p(jax.nn.softplus(share + _BEGIN) * jax.nn.sigmoid(share + _BEGIN))
+
+
+def unstretch(stretched: Float[Array, ""]) -> Float[Array, ""]:
+    """Invert :func:`stretch`."""
+    guess = jnp.where(stretched > 0, jnp.sqrt(2 * jnp.abs(stretched)), stretched)
+    return root(lambda share, goal: stretch(share) - goal, guess, stretched)
 
 
 def from_shares(total: Sum, coordinates: Logs, power: Power) -> Logs:

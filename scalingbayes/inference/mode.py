@@ -187,7 +187,7 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
             return jax.jvp(density.log_priors, (z,), (jnp.ones_like(z),))[1]
 
         slope, bend = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
-        gradient += to_coordinates @ slope
+        gradient += to_coordinates @ slope + jax.grad(density.log_volume)(point)
         curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
         total += density.log_prior(point) - density.log_prior_of_steps(point)
     return _Here(point, total, gradient, curvature)

@@ -24,6 +24,7 @@ from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.inference.whitening import Whitening, whiten
+from scalingbayes.marginal import MarginalDensity
 from scalingbayes.model import Model, stack_densities
 from scalingbayes.precision import precision, to_dtype
 
@@ -104,6 +105,8 @@ class _Sampler:
     ) -> None:
         self.settings = settings
         self.densities = stack_densities(models, dtype)
+        marginal = MarginalDensity.exists(self.densities)
+        self.sampled = MarginalDensity.of(self.densities) if marginal else self.densities
         self.dtype = dtype
         self.progress = progress
         self.fits = len(models)
@@ -129,7 +132,7 @@ class _Sampler:
                 positions, whitening = _refine(whitening, x)
         _, x, stats = self.advance(chains, whitening, settings.draws, False)
         gradients += stats["n_steps"].sum((1, 2))
-        points = whitening.place(x)
+        points = self.complete(whitening.place(x))
         return [
             Draws(
                 points[fit],
@@ -142,6 +145,9 @@ class _Sampler:
     def start(self) -> tuple[np.ndarray, Whitening]:
         """Whiten by the curvature at the best mode, and start chains near good ones."""
         modes, whitening = whiten(self.densities, self.random, self.settings.chains, self.dtype)
+        if isinstance(self.sampled, MarginalDensity):
+            modes = modes._replace(point=modes.point[..., self.densities.named])
+            whitening = whitening.of(self.densities.named)
         best = np.nanmax(modes.log_density, axis=1, keepdims=True)
         near = modes.log_density > best - _COMPARABLE_MODES
         points = np.where(near[..., None], modes.point, whitening.center[:, None])
@@ -149,6 +155,15 @@ class _Sampler:
         for fit, random in enumerate(self.random):
             positions[fit] += random.standard_normal(positions[fit].shape)
         return positions.reshape(-1, positions.shape[-1]), whitening
+
+    def complete(self, points: np.ndarray) -> np.ndarray:
+        """Draw what was integrated out, if anything was."""
+        if not isinstance(self.sampled, MarginalDensity):
+            return points
+        shape = (*points.shape[1:-1], self.densities.effects)
+        normals = np.stack([random.standard_normal(shape) for random in self.random])
+        lanes = to_dtype((points, normals), self.dtype)
+        return fetch(_complete(self.sampled, *lanes)).astype(float)
 
     def advance(
         self, chains: _Chain, whitening: Whitening, draws: int, adapt: bool
@@ -160,7 +175,7 @@ class _Sampler:
         for first in range(0, draws, self.block):
             count = min(self.block, draws - first)
             chains, block = _advance(
-                self.densities,
+                self.sampled,
                 whitening,
                 self.owner,
                 chains,
@@ -187,7 +202,7 @@ class _Sampler:
 
 @partial(jax.jit, static_argnames=("max_tree_depth",))
 def _advance(
-    densities: LogDensity,
+    densities: LogDensity | MarginalDensity,
     whitenings: Whitening,
     owner: Int[ArrayLike, " lanes"],
     chains: _Chain,
@@ -201,7 +216,7 @@ def _advance(
     """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
 
     def run_chain(
-        owner: tuple[LogDensity, Whitening], lane: tuple[_Chain, Array]
+        owner: tuple[LogDensity | MarginalDensity, Whitening], lane: tuple[_Chain, Array]
     ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
         density, whitening = owner
         (position, adaptation), seed = lane
@@ -272,6 +287,19 @@ def _advance(
         return _Chain(state.z, adaptation), buffers
 
     return map_lanes(run_chain, (densities, whitenings), owner, (chains, seeds))
+
+
+@jax.jit
+def _complete(
+    densities: MarginalDensity,
+    points: Float[ArrayLike, "fits chains draws named"],
+    normals: Float[ArrayLike, "fits chains draws effects"],
+) -> Float[Array, "fits chains draws dim"]:
+    def one(density: MarginalDensity, lane: tuple[Array, Array]) -> Array:
+        return lax.map(lambda drawn: jax.vmap(density.complete)(*drawn), lane)
+
+    fits = jnp.arange(len(jnp.asarray(points)))
+    return map_lanes(one, densities, fits, (points, normals))
 
 
 def _new_adaptation(lanes: int) -> tuple[np.ndarray, ...]:

@@ -32,6 +32,12 @@ class Whitening(NamedTuple):
         flat = x.reshape(len(x), -1, x.shape[-1])
         return (self.center[:, None] + flat @ np.swapaxes(self.root, 1, 2)).reshape(x.shape)
 
+    def of(self, chosen: Int[np.ndarray, " chosen"]) -> "Whitening":
+        """Whiten some of the coordinates alone, whatever the others are."""
+        part = self.root[:, chosen]
+        root = np.linalg.cholesky(part @ np.swapaxes(part, 1, 2))
+        return Whitening(self.center[:, chosen], root)
+
     def displace(
         self, points: Float[np.ndarray, "fits points dim"]
     ) -> Float[np.ndarray, "fits points dim"]:

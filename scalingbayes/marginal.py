@@ -1,0 +1,83 @@
+"""The log density with the errors that rows share integrated out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from scalingbayes.density import LogDensity, Point, Values
+from scalingbayes.noise import SHARED
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class MarginalDensity:
+    """The log density of the parameters alone, where rows scatter normally and all alike.
+
+    Given the parameters, errors that rows share are then normal: they are integrated out, which
+    leaves fewer unknowns and none that tau's size decides, and are drawn afterwards.
+
+    In a basis in which the rows tell of each shared error alone, these are independent.
+
+    Parameters
+    ----------
+    whole
+        The log density of parameters and shared errors.
+    turn
+        From that basis to the shared errors.
+    design
+        How much each row has of each error of that basis.
+    told
+        How many rows' worth is told of each.
+    """
+
+    whole: LogDensity
+    turn: Float[Any, "*fits effects effects"]
+    design: Float[Any, "*fits rows effects"]
+    told: Float[Any, "*fits effects"]
+
+    @staticmethod
+    def exists(density: LogDensity) -> bool:
+        """Whether errors can be integrated out of a density."""
+        noise = density.noise
+        return noise.shares and noise.normal and not (noise.varying or noise.error)
+
+    @staticmethod
+    def of(densities: LogDensity) -> "MarginalDensity":
+        """Integrate shared errors out of several log densities, stacked."""
+        design = np.asarray(densities.design)
+        counts = np.swapaxes(design, 1, 2) @ (np.asarray(densities.weights)[..., None] * design)
+        told, turn = np.linalg.eigh(counts)
+        return MarginalDensity(densities, turn, design @ turn, np.maximum(told, 0.0))
+
+    def __call__(self, named: Float[Array, " named"]) -> Float[Array, ""]:
+        """Log posterior density, up to a constant, of the parameters."""
+        bare = self._bare(named)
+        values = self.whole.at_reference(bare)
+        deviations, found, precision = self._shared(values)
+        weights = self.whole.weights
+        log_likelihood = -weights.sum() * jnp.log(values["sigma"]) - weights @ deviations**2 / 2
+        log_likelihood += (found**2 / precision - jnp.log(precision)).sum() / 2
+        return log_likelihood + self.whole.log_prior_of_parameters(bare)
+
+    def complete(self, named: Float[Array, " named"], normals: Float[Array, " effects"]) -> Point:
+        """Draw the shared errors given the parameters, from standard normal numbers."""
+        values = self.whole.at_reference(self._bare(named))
+        _, found, precision = self._shared(values)
+        drawn = self.turn @ (found / precision + normals / jnp.sqrt(precision))
+        return self.whole.with_shared_errors(named, values[SHARED] * drawn)
+
+    def _bare(self, named: Float[Array, " named"]) -> Point:
+        return self.whole.with_shared_errors(named, jnp.zeros(self.whole.effects, named.dtype))
+
+    def _shared(self, values: Values) -> tuple[Array, Array, Array]:
+        """Give deviations over sigma; and of errors over tau precisions, and these times means."""
+        whole = self.whole
+        expected = whole.noise.scale.link(whole.law(whole.inputs, values))
+        deviations = (whole.observed_on_scale - expected) / values["sigma"]
+        ratio = values[SHARED] / values["sigma"]
+        found = ratio * (whole.weights * deviations) @ self.design
+        return deviations, found, 1 + ratio**2 * self.told
