@@ -33,10 +33,11 @@ TABLES = {
     "language": ("revisiting_nsl_language.csv", ["domain", "architecture", "task"], "loss"),
 }
 DRIFT = {"noise": f"student_t(drift={X})"}
+NORMAL_DRIFT = {"noise": f"normal(drift={X})", "temperature": 1}
 PLAIN = {"noise": "student_t", "temperature": 1}
 FITS: list[tuple[str, dict[str, Any]]] = [  # laws, and how they are fitted
     (law, how)
-    for how in (PLAIN, {"noise": "student_t"}, DRIFT | {"temperature": 1}, DRIFT)
+    for how in (NORMAL_DRIFT, PLAIN, {"noise": "student_t"}, DRIFT | {"temperature": 1}, DRIFT)
     for law in ("power_law", "m4", "broken")
 ]
 PUBLISHED = [  # means over the image curves (Lee et al. 2025, arXiv:2505.23032)

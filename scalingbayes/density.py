@@ -155,9 +155,14 @@ class LogDensity:
     ) -> Point:
         """Put errors that rows share into coordinates that are without."""
         first = len(self.law.parameters)
-        blank = jnp.concatenate([named[:first], jnp.zeros_like(errors), named[first:]])
+        blank = self.without_shared_errors(named)
         unit = self._unit(self.at_reference(blank))
-        return blank.at[first : first + self.effects].set(errors / unit)
+        return jnp.concatenate([named[:first], errors / unit, named[first:]])
+
+    def without_shared_errors(self, named: Float[Array, " named"]) -> Point:
+        """Put in shared errors of 0."""
+        first = len(self.law.parameters)
+        return jnp.concatenate([named[:first], jnp.zeros(self.effects, named.dtype), named[first:]])
 
     def log_prior(self, point: Point) -> Float[Array, ""]:
         """Log density of the priors over R^k; -inf outside a parameter's range."""
@@ -282,9 +287,9 @@ class LogDensity:
             coordinates = coordinates | to_shares(self.law.terms, logs, self._power(coordinates))
             if self._stretched is not None:
                 coordinates[self._stretched] = unstretch(coordinates[self._stretched])
-        named = jnp.stack([coordinates[name] for name in self.parameters])
-        first = len(self.law.parameters)
-        return jnp.concatenate([named[:first], jnp.zeros(self.effects, named.dtype), named[first:]])
+        return self.without_shared_errors(
+            jnp.stack([coordinates[name] for name in self.parameters])
+        )
 
     @property
     def _works_on_shares(self) -> bool:
@@ -334,7 +339,8 @@ class LogDensity:
 
     def _coordinates(self, point: Point) -> Values:
         """Each parameter's own coordinate, in which its prior is stated."""
-        named = point[self.named] if self.effects else point
+        first = len(self.law.parameters)
+        named = jnp.concatenate([point[:first], point[first + self.effects :]])
         coordinates = dict(zip(self.parameters, named, strict=True))
         if self._works_on_shares:
             units = self._log_units(coordinates)

@@ -55,7 +55,7 @@ class MarginalDensity:
 
     def __call__(self, named: Float[Array, " named"]) -> Float[Array, ""]:
         """Log posterior density, up to a constant, of the parameters."""
-        bare = self._bare(named)
+        bare = self.whole.without_shared_errors(named)
         values = self.whole.at_reference(bare)
         deviations, found, precision = self._shared(values)
         weights = self.whole.weights
@@ -65,13 +65,10 @@ class MarginalDensity:
 
     def complete(self, named: Float[Array, " named"], normals: Float[Array, " effects"]) -> Point:
         """Draw the shared errors given the parameters, from standard normal numbers."""
-        values = self.whole.at_reference(self._bare(named))
+        values = self.whole.at_reference(self.whole.without_shared_errors(named))
         _, found, precision = self._shared(values)
         drawn = self.turn @ (found / precision + normals / jnp.sqrt(precision))
         return self.whole.with_shared_errors(named, values[SHARED] * drawn)
-
-    def _bare(self, named: Float[Array, " named"]) -> Point:
-        return self.whole.with_shared_errors(named, jnp.zeros(self.whole.effects, named.dtype))
 
     def _shared(self, values: Values) -> tuple[Array, Array, Array]:
         """Give deviations over sigma; and of errors over tau precisions, and these times means."""
