@@ -57,6 +57,9 @@ class NUTS(Engine):
         Acceptance rate that the step size is adapted to; nearer 1 for difficult posteriors.
     max_tree_depth
         At most ``2**max_tree_depth`` gradients are spent on a draw.
+    starts
+        Searches for modes: chains start in the best that are found. A mode that one search in ten
+        finds is missed by one fit in thirty.
 
     Raises
     ------
@@ -69,9 +72,10 @@ class NUTS(Engine):
     warmup: int = 300
     target_accept: float = 0.9
     max_tree_depth: int = 10
+    starts: int = 32
 
     def __post_init__(self) -> None:
-        check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1)
+        check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1, starts=1)
         check_between(self, 0.0, 1.0, "target_accept")
 
     @override
@@ -144,14 +148,17 @@ class _Sampler:
 
     def start(self) -> tuple[np.ndarray, Whitening]:
         """Whiten by the curvature at the best mode, and start chains near good ones."""
-        modes, whitening = whiten(self.densities, self.random, self.settings.chains, self.dtype)
+        modes, whitening = whiten(self.densities, self.random, self.settings.starts, self.dtype)
         if isinstance(self.sampled, MarginalDensity):
             modes = modes._replace(point=modes.point[..., self.densities.named])
             whitening = whitening.of(self.densities.named)
         best = np.nanmax(modes.log_density, axis=1, keepdims=True)
-        near = modes.log_density > best - _COMPARABLE_MODES
-        points = np.where(near[..., None], modes.point, whitening.center[:, None])
-        positions = whitening.displace(points)
+        near = modes.log_density >= best - _COMPARABLE_MODES
+        turns = np.arange(self.settings.chains)
+        chosen = [np.flatnonzero(each)[turns % each.sum()] for each in near]
+        positions = whitening.displace(
+            np.stack([points[own] for points, own in zip(modes.point, chosen, strict=True)])
+        )
         for fit, random in enumerate(self.random):
             positions[fit] += random.standard_normal(positions[fit].shape)
         return positions.reshape(-1, positions.shape[-1]), whitening
