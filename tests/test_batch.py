@@ -360,6 +360,7 @@ def finish(process):
     return output.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, begin):
     tables = {f"table {seed}": simulate(np.random.default_rng(seed), 64) for seed in range(40)}
     out = tmp_path / "batch"

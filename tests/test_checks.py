@@ -27,6 +27,7 @@ def right():
     return fit_many([simulate(rng, 80) for _ in range(40)], engine="laplace", draws=1000)
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform_or_cautious_where_the_model_is_right(right):
     found = [sb.check(post).frame["p_value"] for post in right.values()]
     for name in found[0].index:

@@ -200,6 +200,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
     assert not list((tmp_path / "results").iterdir())
 
 
+@pytest.mark.slow
 def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
     environment.pop("JAX_COMPILATION_CACHE_DIR")  # the tests' own
     arguments = ("fit", "chinchilla", *EXACT, "--draws", "100")

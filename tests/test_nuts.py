@@ -92,6 +92,7 @@ def test_a_posterior_known_by_importance_sampling(rng):
     np.testing.assert_array_less(abs(center.std(0) / sd - 1), 4 * np.sqrt(2 / ess))
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_of_simulated_tables():
     truth = {"E": 1.69, "alpha": 0.34, "beta": 0.28, "a": 0.28 / 0.62}
     tables = 40

@@ -154,12 +154,12 @@ def test_a_law_that_drifts_is_less_sure_further_out():
     wander = np.cumsum(0.004 * rng.standard_normal(60))
     loss = (0.5 + 40 * x**-0.3) * np.exp(wander + 0.001 * rng.standard_normal(60))
     table = {"params": x, "loss": loss}
-    post = fit(table, "power_law", noise="normal(drift=params)", draws=500)
+    post = fit(table, "power_law", noise="normal(drift=params)", draws=4000)
     where = np.array([1e9, 4e9, 1.6e10])
     draws = post.predict(params=where).draws
     sd = np.log(draws["observed"]).std(("chain", "draw")).to_numpy()
     assert sd[0] < sd[1] < sd[2]
-    # Beyond the runs the walk adds tau^2 for each factor of e.
+    # Beyond the runs the walk adds tau^2 for each factor of e; 35 % are three Monte Carlo errors.
     tau = post.values["tau"]
     added = np.log(draws["observed"] / draws["expected"]).var(("chain", "draw")).to_numpy()
     assert added[2] - added[1] == pytest.approx(np.log(4) * (tau**2).mean(), rel=0.35)

@@ -24,6 +24,7 @@ def models(tables):
     return [sb.build_model(table, **PLAIN) for table in tables]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::scalingbayes.InputWarning")
 def test_half_the_temperature_is_every_other_copy_of_a_table(rng):
     """A likelihood to the power of 1/2, of a table twice over, is that of the table."""
