@@ -113,13 +113,12 @@ Written by `python benchmarks/calibration.py --processes 16 --write docs/calibra
 truths rank uniformly among their draws. *p* is the least of all quantities, after Bonferroni: the
 parameters, the log density and, where it varies, the exponent a. *Cover* is that of 90 % intervals,
 in per cent: of the worst quantity, of the mean of all, and of a. *Few draws* counts fits of less
-than 100 effective draws. Tables that nobody could have, such as of losses over more than a factor of a
-million, are drawn again; most that are left are still stranger than real ones. *Tables* are as many
-as time allowed; laws that are absent take too long for a part of theirs.
+than 100 effective draws. Tables that nobody could have, such as of losses over more than a factor
+of a million, are drawn again; most that are left are still stranger than real ones. *Tables* are as
+many as time allowed; laws that are absent take too long for a part of theirs.
 
-Why some fail, as far as is known: the break of `broken` may lie anywhere, and two in five of its fits
-have few effective draws. In some tables of `data_constrained` all chains start in an inferior mode:
-one search in ten finds the better.
+Why one fails, as far as is known: the break of `broken` may lie anywhere, and two in five of its
+fits have few effective draws.
 
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|
