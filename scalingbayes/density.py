@@ -339,8 +339,10 @@ class LogDensity:
 
     def _coordinates(self, point: Point) -> Values:
         """Each parameter's own coordinate, in which its prior is stated."""
-        first = len(self.law.parameters)
-        named = jnp.concatenate([point[:first], point[first + self.effects :]])
+        named = point
+        if self.effects:
+            first = len(self.law.parameters)
+            named = jnp.concatenate([point[:first], point[first + self.effects :]])
         coordinates = dict(zip(self.parameters, named, strict=True))
         if self._works_on_shares:
             units = self._log_units(coordinates)

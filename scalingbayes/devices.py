@@ -93,6 +93,11 @@ def map_lanes(
     return over_devices(part, shared, (owner, lanes))
 
 
+def map_each(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
+    """Call ``function`` for every owner and its one lane; see :func:`map_lanes`."""
+    return map_lanes(function, shared, jnp.arange(len(jax.tree.leaves(lanes)[0])), lanes)
+
+
 def queue_width(rows: int) -> int:
     """Say how many tables of so many rows a device should work on at once."""
     return max(1, _NUMBERS_AT_ONCE * (_ACCELERATOR if side_by_side() else 1) // rows)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Shaped
 
 from scalingbayes.allocation import budget_amid, exponents
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_lanes
+from scalingbayes.devices import fetch, map_each
 from scalingbayes.estimates import SAMPLE_DIMS, Estimate, IntervalKind
 from scalingbayes.inference import Draws
 from scalingbayes.model import Model, stack_densities
@@ -172,4 +172,4 @@ def _describe(
         values, _, _, shares = describe(density, points, pointwise=False)
         return values, shares
 
-    return map_lanes(one, densities, jnp.arange(len(points)), points)
+    return map_each(one, densities, points)

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_lanes
+from scalingbayes.devices import fetch, map_each
 from scalingbayes.folds import levels
 from scalingbayes.inference.whitening import whiten
 from scalingbayes.model import Model, stack_densities
@@ -156,8 +156,6 @@ def _predicted(
     points: Float[ArrayLike, "lanes draws dim"],
     masks: Bool[ArrayLike, "lanes rows"],
 ) -> Float[Array, " lanes"]:
-    lanes: Int[Array, " lanes"] = jnp.arange(len(jnp.asarray(points)))
-
     def score(density: LogDensity, item: tuple[Array, Array]) -> Array:
         draws, mask = item
         log_density = jax.vmap(density.log_likelihood)(draws)
@@ -165,4 +163,4 @@ def _predicted(
         each = jax.nn.logsumexp(log_density, axis=0) - jnp.log(len(draws))
         return jnp.where(mask, each, 0.0).sum() / mask.sum()
 
-    return map_lanes(score, densities, lanes, (jnp.asarray(points), jnp.asarray(masks)))
+    return map_each(score, densities, (jnp.asarray(points), jnp.asarray(masks)))

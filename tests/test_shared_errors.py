@@ -12,6 +12,7 @@ from scipy import stats
 import scalingbayes as sb
 from scalingbayes.drift import STEPS, Drift
 from scalingbayes.marginal import MarginalDensity
+from scalingbayes.model import stack_densities
 from scalingbayes.precision import precision
 
 
@@ -102,9 +103,9 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
     model = build_model(sb.Runs(table), noise=noise, weights=weights)
     counted = weights > 0
     with precision("float64"):
-        (density,) = one = [model.density("float64")]
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *one)
-        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), MarginalDensity.of(stacked))
+        density = model.density("float64")
+        marginals = MarginalDensity.of(stack_densities([model], "float64"))
+        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), marginals)
         middle = density.center(float)[density.named]
         gaps = []
         for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):

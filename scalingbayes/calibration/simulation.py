@@ -126,8 +126,7 @@ def simulate(
     for step in range(_MOST_ROUNDS):
         (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
         losses = _observe(model, draws.points[0], _stream(seed, step))
-        good = np.isfinite(losses).all(1)
-        good &= _plausible(target, np.where(good[:, None], losses, 0.5))
+        good = _plausible(target, losses)
         good &= np.cumsum(good) <= count - kept
         points.append(draws.points[0][good])
         observed.append(losses[good])
@@ -151,7 +150,7 @@ def _plausible(
 ) -> Bool[np.ndarray, " tables"]:
     """Say which tables are such as someone might have."""
     scale = target.on_scale
-    inside = ~scale.domain.excludes(losses).any(1)
+    inside = (np.isfinite(losses) & ~scale.domain.excludes(losses)).all(1)
     with precision("float64"):
         on_scale = np.asarray(scale.link(jnp.asarray(np.where(inside[:, None], losses, 0.5))))
         told_apart = np.isclose(scale.inverse()(on_scale), losses, rtol=1e-9, atol=0.0).all(1)

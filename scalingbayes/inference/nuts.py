@@ -19,7 +19,7 @@ from numpyro.infer.hmc_util import (
 )
 
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_lanes
+from scalingbayes.devices import fetch, map_each, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_between, check_whole
@@ -305,8 +305,7 @@ def _complete(
     def one(density: MarginalDensity, lane: tuple[Array, Array]) -> Array:
         return lax.map(lambda drawn: jax.vmap(density.complete)(*drawn), lane)
 
-    fits = jnp.arange(len(jnp.asarray(points)))
-    return map_lanes(one, densities, fits, (points, normals))
+    return map_each(one, densities, (points, normals))
 
 
 def _new_adaptation(lanes: int) -> tuple[np.ndarray, ...]:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_lanes
+from scalingbayes.devices import fetch, map_each, map_lanes
 from scalingbayes.inference.mode import Mode, find_mode
 from scalingbayes.precision import to_dtype
 
@@ -113,4 +112,4 @@ def _hessians(
     def hessian(density: LogDensity, point: Array) -> Array:
         return jax.hessian(density)(point)
 
-    return map_lanes(hessian, densities, jnp.arange(densities.observed.shape[0]), points)
+    return map_each(hessian, densities, points)
