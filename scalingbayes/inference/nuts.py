@@ -22,6 +22,7 @@ from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, map_each, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
+from scalingbayes.inference.jumps import Mixture, jump, learn, unlearnt
 from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.inference.whitening import Whitening, whiten
 from scalingbayes.marginal import MarginalDensity
@@ -30,9 +31,11 @@ from scalingbayes.precision import precision, to_dtype
 
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
-_WARMUP_STAGES = (0.2, 0.5, 1.0)  # parts of the warm-up after which a stage ends
+_WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a stage ends
 _COMPARABLE_MODES = 10.0  # nats; chains start in every mode that is this near the best
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
+_EASY_STEPS = 7  # gradients that a draw may take before jumps are tried
+_JUMPS_PER_STEP = 0.5  # draws from the mixture for each gradient beyond these
 
 _, _update_adaptation = dual_averaging()
 
@@ -42,8 +45,10 @@ class NUTS(Engine):
     """Sample with NUTS.
 
     Each chain starts near a mode of the posterior. The curvature there whitens the
-    coordinates; warm-up adapts the step size and twice refines the whitening from the draws of all
-    chains. One short compiled program runs warm-up and sampling for any number of draws.
+    coordinates; warm-up adapts the step size and refines the whitening, in stages, from the draws
+    of all chains. Where trajectories are long, as along narrow ridges, chains may also jump after
+    each of them, to draws from a mixture that is learnt from the same draws: these join ridges'
+    ends, and modes. One short compiled program runs warm-up and sampling for any number of draws.
 
     Parameters
     ----------
@@ -60,6 +65,8 @@ class NUTS(Engine):
     starts
         Searches for modes: chains start in the best that are found. A mode that one search in ten
         finds is missed by one fit in thirty.
+    jumps
+        Whether chains may jump; if not, NUTS alone moves them.
 
     Raises
     ------
@@ -73,6 +80,7 @@ class NUTS(Engine):
     target_accept: float = 0.9
     max_tree_depth: int = 10
     starts: int = 32
+    jumps: bool = True
 
     def __post_init__(self) -> None:
         check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1, starts=1)
@@ -91,6 +99,14 @@ class _Chain(NamedTuple):
 
     position: Float[Array | np.ndarray, "*lanes dim"]
     adaptation: tuple[Float[Array | np.ndarray, "*lanes"], ...]
+
+
+class _Tuning(NamedTuple):
+    """What warm-up has learnt of each fit."""
+
+    whitening: Whitening
+    mixture: Mixture
+    jumps: Int[Array | np.ndarray, "*fits"]
 
 
 class _Sampler:
@@ -126,15 +142,22 @@ class _Sampler:
     def run(self) -> list[Draws]:
         settings = self.settings
         positions, whitening = self.start()
+        mixture = unlearnt(self.fits, positions.shape[-1])
+        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int))
         gradients = np.zeros(self.fits, int)
         for end in _WARMUP_STAGES:
             chains = _Chain(positions, _new_adaptation(len(self.owner)))
             draws = round(end * settings.warmup) - self.done
-            chains, x, stats = self.advance(chains, whitening, draws, True)
+            chains, x, stats = self.advance(chains, tuning, draws, True)
             gradients += stats["n_steps"].sum((1, 2))
             if end < 1:
-                positions, whitening = _refine(whitening, x)
-        _, x, stats = self.advance(chains, whitening, settings.draws, False)
+                whitening, x = _refine(whitening, x)
+                positions = x[:, :, -1].reshape(len(self.owner), -1)
+            jumps = self.jumps(stats["n_steps"])
+            if jumps.any():
+                mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
+            tuning = _Tuning(whitening, mixture, jumps)
+        _, x, stats = self.advance(chains, tuning, settings.draws, False)
         gradients += stats["n_steps"].sum((1, 2))
         points = self.complete(whitening.place(x))
         return [
@@ -163,6 +186,13 @@ class _Sampler:
             positions[fit] += random.standard_normal(positions[fit].shape)
         return positions.reshape(-1, positions.shape[-1]), whitening
 
+    def jumps(self, steps: Int[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
+        """Say how many jumps to try after each trajectory: the more, the longer these are."""
+        if not self.settings.jumps:
+            return np.zeros(self.fits, int)
+        beyond = np.maximum(steps.mean((1, 2)) - _EASY_STEPS, 0.0)
+        return (_JUMPS_PER_STEP * beyond).round().astype(int)
+
     def complete(self, points: np.ndarray) -> np.ndarray:
         """Draw what was integrated out, if anything was."""
         if not isinstance(self.sampled, MarginalDensity):
@@ -173,17 +203,18 @@ class _Sampler:
         return fetch(_complete(self.sampled, *lanes)).astype(float)
 
     def advance(
-        self, chains: _Chain, whitening: Whitening, draws: int, adapt: bool
+        self, chains: _Chain, tuning: _Tuning, draws: int, adapt: bool
     ) -> tuple[_Chain, np.ndarray, dict[str, np.ndarray]]:
         """Move every chain on by a number of draws, block after block."""
         settings = self.settings
-        whitening, chains = to_dtype((whitening, chains), self.dtype)
+        whitening, mixture, chains = to_dtype((*tuning[:2], chains), self.dtype)
+        tuning = _Tuning(whitening, mixture, tuning.jumps)
         blocks = []
         for first in range(0, draws, self.block):
             count = min(self.block, draws - first)
             chains, block = _advance(
                 self.sampled,
-                whitening,
+                tuning,
                 self.owner,
                 chains,
                 self.seeds,
@@ -210,7 +241,7 @@ class _Sampler:
 @partial(jax.jit, static_argnames=("max_tree_depth",))
 def _advance(
     densities: LogDensity | MarginalDensity,
-    whitenings: Whitening,
+    tunings: _Tuning,
     owner: Int[ArrayLike, " lanes"],
     chains: _Chain,
     seeds: Shaped[ArrayLike, " lanes"],
@@ -223,22 +254,25 @@ def _advance(
     """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
 
     def run_chain(
-        owner: tuple[LogDensity | MarginalDensity, Whitening], lane: tuple[_Chain, Array]
+        owner: tuple[LogDensity | MarginalDensity, _Tuning], lane: tuple[_Chain, Array]
     ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
-        density, whitening = owner
+        density, (whitening, mixture, jumps) = owner
         (position, adaptation), seed = lane
         dtype = position.dtype
         unit_mass = jnp.ones_like(position)
 
+        def log_density(x: Array) -> Array:
+            return density(jnp.asarray(whitening.center + whitening.root @ x))
+
         def potential(x: Array) -> Array:
-            return -density(jnp.asarray(whitening.center + whitening.root @ x))
+            return -log_density(x)
 
         _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
 
         def draw(i: Array, carry: Any) -> Any:
             state, adaptation, buffers = carry
-            momentum_key, tree_key = jax.random.split(
-                jax.random.fold_in(jax.random.key(seed), first + i)
+            momentum_key, tree_key, jump_key = jax.random.split(
+                jax.random.fold_in(jax.random.key(seed), first + i), 3
             )
             momentum = jax.random.normal(momentum_key, position.shape, dtype)
             step_size = jnp.exp(jnp.where(adapt, adaptation[0], adaptation[1]))
@@ -257,19 +291,24 @@ def _advance(
                 _update_adaptation(target_accept - accepted, adaptation),
                 adaptation,
             )
-            state = IntegratorState(
-                tree.z_proposal, momentum, tree.z_proposal_pe, tree.z_proposal_grad
+            end = tree.z_proposal, tree.z_proposal_pe, tree.z_proposal_grad
+            count = jnp.asarray(jumps)
+            x, jumped = jump(mixture, log_density, end[0], -end[1], count, jump_key)
+            x, energy, gradient = lax.cond(
+                jumped, lambda x: (x, *jax.value_and_grad(potential)(x)), lambda _: end, x
             )
+            state = IntegratorState(x, momentum, energy, gradient)
             new = (
-                tree.z_proposal,
+                x,
                 {
-                    "lp": -tree.z_proposal_pe,
+                    "lp": -energy,
                     "energy": tree.z_proposal_energy,
                     "acceptance_rate": accepted,
                     "step_size": step_size,
                     "n_steps": tree.num_proposals,
                     "tree_depth": tree.depth,
                     "diverging": tree.diverging,
+                    "jumped": jumped,
                 },
             )
             buffers = jax.tree.map(lambda buffer, value: buffer.at[i].set(value), buffers, new)
@@ -288,12 +327,13 @@ def _advance(
                 "n_steps": whole,
                 "tree_depth": whole,
                 "diverging": jnp.zeros(_BLOCK, bool),
+                "jumped": jnp.zeros(_BLOCK, bool),
             },
         )
         state, adaptation, buffers = lax.fori_loop(0, count, draw, (state, adaptation, buffers))
         return _Chain(state.z, adaptation), buffers
 
-    return map_lanes(run_chain, (densities, whitenings), owner, (chains, seeds))
+    return map_lanes(run_chain, (densities, tunings), owner, (chains, seeds))
 
 
 @jax.jit
@@ -314,10 +354,10 @@ def _new_adaptation(lanes: int) -> tuple[np.ndarray, ...]:
     return zero, zero, zero, zero, np.full(lanes, np.log(10.0))
 
 
-def _refine(whitening: Whitening, x: np.ndarray) -> tuple[np.ndarray, Whitening]:
+def _refine(whitening: Whitening, x: np.ndarray) -> tuple[Whitening, np.ndarray]:
     """Whiten by the covariance of all of a fit's draws, shrunk towards the present whitening.
 
-    Returns where the chains are in the new coordinates, and these.
+    Returns the new coordinates, and the draws in these.
     """
     fits, chains, draws, dim = x.shape
     count = chains * draws
@@ -326,6 +366,5 @@ def _refine(whitening: Whitening, x: np.ndarray) -> tuple[np.ndarray, Whitening]
     deviations = flat - mean[:, None]
     spread = np.einsum("fni,fnj->fij", deviations, deviations) / (count - 1)
     root = np.linalg.cholesky((count * spread + _SHRINKAGE * np.eye(dim)) / (count + _SHRINKAGE))
-    positions = Whitening(mean, root).displace(x[:, :, -1])
-    moved = Whitening(whitening.place(mean[:, None])[:, 0], whitening.root @ root)
-    return positions.reshape(-1, dim), moved
+    refined = Whitening(whitening.place(mean[:, None])[:, 0], whitening.root @ root)
+    return refined, Whitening(mean, root).displace(flat).reshape(x.shape)

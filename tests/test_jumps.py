@@ -1,0 +1,107 @@
+"""Jumps against SciPy's densities, and against what plain NUTS cannot reach."""
+
+import arviz_stats
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+
+import scalingbayes as sb
+from scalingbayes.inference import NUTS
+from scalingbayes.inference.draws import silent
+from scalingbayes.inference.jumps import Mixture, jump, learn
+from scalingbayes.model import build_model
+from scalingbayes.precision import precision
+
+WEIGHTS = np.array([0.7, 0.3])
+CENTERS = np.array([[-2.0, 0.0], [3.0, 1.0]])
+SHAPES = np.array([[[1.0, 0.3], [0.3, 0.5]], [[0.2, 0.0], [0.0, 2.0]]])
+
+
+@pytest.fixture
+def mixture():
+    roots = np.linalg.cholesky(SHAPES)
+    parts = np.log(WEIGHTS), CENTERS, roots, np.linalg.inv(roots)
+    with precision("float64"):
+        yield Mixture(*map(jnp.asarray, parts))
+
+
+def test_the_density_is_scipys(mixture, rng):
+    points = 3 * rng.standard_normal((50, 2))
+    parts = zip(WEIGHTS, CENTERS, SHAPES, strict=True)
+    each = [np.log(w) + stats.multivariate_t(m, s, df=8).logpdf(points) for w, m, s in parts]
+    found = jax.vmap(mixture.log_density)(jnp.asarray(points))
+    np.testing.assert_allclose(np.ptp(found - logsumexp(each, axis=0)), 0, atol=1e-10)
+
+
+def test_draws_are_from_it(mixture):
+    count = 40_000
+    draws = np.asarray(jax.vmap(mixture.draw)(jax.random.split(jax.random.key(0), count)))
+    second = np.searchsorted([0.5], draws[:, 0]).astype(bool)
+    cuts = [
+        stats.t(8, m[0], np.sqrt(s[0, 0])).cdf(0.5) for m, s in zip(CENTERS, SHAPES, strict=True)
+    ]
+    share = WEIGHTS @ (1 - np.array(cuts))
+    assert abs(second.mean() - share) < 4 * np.sqrt(share * (1 - share) / count)
+    # Marginals of a multivariate t are t; so are the draws' by the part.
+    far = draws[draws[:, 0] > 1.5]
+    whole = stats.t(8, CENTERS[1, 1], np.sqrt(SHAPES[1, 1, 1]))
+    beyond = WEIGHTS[0] * stats.t(8, -2.0, 1.0).sf(1.5)
+    assert beyond < 0.01  # of the other part
+    assert stats.kstest(far[:, 1], whole.cdf).statistic < 4 / np.sqrt(len(far))
+
+
+def test_a_mixture_is_learnt(rng):
+    part = rng.random(2000) < 0.25
+    draws = np.where(part[:, None], [2.0, 1.0], [-1.0, 0.0]) + 0.2 * rng.standard_normal((2000, 2))
+    with precision("float64"):
+        found = learn(draws[None], "float64")
+    weights = np.exp(found.log_weights[0])
+    right = found.centers[0, :, 0] > 0.5
+    assert weights.sum() == pytest.approx(1)
+    # 480 draws are used; a share of them is binomial. Each part adds one draw's worth.
+    assert abs(weights[right].sum() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 480) + 8 / 488
+    np.testing.assert_allclose(weights[right] @ found.centers[0, right] / 0.25, [2, 1], rtol=0.35)
+    shapes = found.roots[0] @ np.swapaxes(found.roots[0], 1, 2)
+    assert (np.linalg.det(shapes) < 4 * 0.2**4).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_jumps_leave_any_density_as_it_is(mixture, count):
+    # Exact draws of a skewed density stay such, though the mixture is nothing like it.
+    draws = 20_000
+    target = stats.gamma(3.0)
+    points = np.stack(
+        [target.rvs(draws, random_state=1), stats.norm.rvs(size=draws, random_state=2)], 1
+    )
+
+    def log_density(x):
+        inside = x[0] > 0
+        first = 2 * jnp.log(jnp.where(inside, x[0], 1.0)) - x[0]
+        return jnp.where(inside, first, jnp.nan) - x[1] ** 2 / 2
+
+    def move(x, key):
+        return jump(mixture, log_density, x, log_density(x), jnp.asarray(count), key)
+
+    moved, did = jax.vmap(move)(jnp.asarray(points), jax.random.split(jax.random.key(3), draws))
+    assert 0.1 < np.mean(did) < 1
+    # Kolmogorov's statistic is beyond 1.95 / sqrt(n) once in a thousand.
+    assert stats.kstest(moved[:, 0], target.cdf).statistic < 1.95 / np.sqrt(draws)
+    assert stats.kstest(moved[:, 1], stats.norm.cdf).statistic < 1.95 / np.sqrt(draws)
+
+
+@pytest.mark.slow
+def test_chains_in_modes_far_apart_agree():
+    # A table of a broken power law that a floor, or a last exponent near 0, describes as well.
+    simulation = sb.simulate(law="broken", count=13, seed=5)
+    model = build_model(simulation.tables[12], "broken", reference=simulation.model.reference)
+
+    def worst(**settings):
+        (draws,) = NUTS(draws=300, **settings).run([model], [0], "float64", silent)
+        assert draws.stats["jumped"].any() == settings.get("jumps", True)
+        return max(float(arviz_stats.rhat(each)) for each in np.moveaxis(draws.points, -1, 0))
+
+    assert worst(jumps=False, max_tree_depth=7) > 1.2
+    assert worst() < 1.05
