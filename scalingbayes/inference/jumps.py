@@ -95,7 +95,7 @@ def jump(
     log_density_here: Float[Array, ""],
     count: Int[Array, ""],
     key: Array,
-) -> tuple[Float[Array, " dim"], Bool[Array, ""]]:
+) -> tuple[Float[Array, " dim"], Float[Array, ""], Bool[Array, ""]]:
     """Choose between a point and draws from the mixture, by density over the mixture's.
 
     This leaves the density as it is, whatever the mixture (iterated sampling-importance
@@ -118,26 +118,27 @@ def jump(
     Returns
     -------
     tuple
-        Where the chain goes on, and whether it moved.
+        Where the chain goes on, the log density there, and whether it moved.
     """
 
-    def score(key: Array, x: Array, log_density: Array) -> Array:
-        # The largest of log weights with Gumbel noise is each one's by its weight.
+    def rate(key: Array, x: Array, log_density: Array) -> tuple[Array, Array, Array]:
+        # Of log weights with Gumbel noise, each is the largest in proportion to its weight.
         noise = jax.random.gumbel(key, (), x.dtype)
-        return log_density - mixture.log_density(x) + noise
+        return x, log_density, log_density - mixture.log_density(x) + noise
 
-    def consider(i: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        best, most, moved = carry
+    def consider(i: Array, carry: tuple[Any, Array]) -> tuple[Any, Array]:
+        best, moved = carry
         draw_key, score_key = jax.random.split(jax.random.fold_in(key, i))
         x = mixture.draw(draw_key)
-        new = score(score_key, x, log_density(x))
-        better = new > most  # false for NaN
-        return jnp.where(better, x, best), jnp.where(better, new, most), moved | better
+        new = rate(score_key, x, log_density(x))
+        better = new[-1] > best[-1]  # false for NaN
+        chosen = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, best)
+        return chosen, moved | better
 
     # Draws have the keys from 0 on.
-    start = score(jax.random.fold_in(key, count), here, log_density_here)
-    best, _, moved = lax.fori_loop(0, count, consider, (here, start, jnp.zeros((), bool)))
-    return best, moved
+    start = rate(jax.random.fold_in(key, count), here, log_density_here)
+    (x, there, _), moved = lax.fori_loop(0, count, consider, (start, jnp.zeros((), bool)))
+    return x, there, moved
 
 
 @jax.jit

@@ -270,7 +270,10 @@ def _advance(
         _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
 
         def draw(i: Array, carry: Any) -> Any:
-            state, adaptation, buffers = carry
+            (position, energy, gradient, jumped), adaptation, buffers = carry
+            energy, gradient = lax.cond(
+                jumped, jax.value_and_grad(potential), lambda _: (energy, gradient), position
+            )
             momentum_key, tree_key, jump_key = jax.random.split(
                 jax.random.fold_in(jax.random.key(seed), first + i), 3
             )
@@ -279,7 +282,7 @@ def _advance(
             tree = build_tree(
                 leapfrog,
                 euclidean_kinetic_energy,
-                state._replace(r=momentum),
+                IntegratorState(position, momentum, energy, gradient),
                 unit_mass,
                 step_size,
                 tree_key,
@@ -291,17 +294,12 @@ def _advance(
                 _update_adaptation(target_accept - accepted, adaptation),
                 adaptation,
             )
-            end = tree.z_proposal, tree.z_proposal_pe, tree.z_proposal_grad
-            count = jnp.asarray(jumps)
-            x, jumped = jump(mixture, log_density, end[0], -end[1], count, jump_key)
-            x, energy, gradient = lax.cond(
-                jumped, lambda x: (x, *jax.value_and_grad(potential)(x)), lambda _: end, x
-            )
-            state = IntegratorState(x, momentum, energy, gradient)
+            end, at_end = tree.z_proposal, -tree.z_proposal_pe
+            x, lp, jumped = jump(mixture, log_density, end, at_end, jnp.asarray(jumps), jump_key)
             new = (
                 x,
                 {
-                    "lp": -energy,
+                    "lp": lp,
                     "energy": tree.z_proposal_energy,
                     "acceptance_rate": accepted,
                     "step_size": step_size,
@@ -312,10 +310,8 @@ def _advance(
                 },
             )
             buffers = jax.tree.map(lambda buffer, value: buffer.at[i].set(value), buffers, new)
-            return state, adaptation, buffers
+            return (x, -lp, tree.z_proposal_grad, jumped), adaptation, buffers
 
-        energy, gradient = jax.value_and_grad(potential)(position)
-        state = IntegratorState(position, jnp.zeros_like(position), energy, gradient)
         real, whole = jnp.zeros(_BLOCK, dtype), jnp.zeros(_BLOCK, int)
         buffers = (
             jnp.zeros((_BLOCK, position.size), dtype),
@@ -330,8 +326,10 @@ def _advance(
                 "jumped": jnp.zeros(_BLOCK, bool),
             },
         )
-        state, adaptation, buffers = lax.fori_loop(0, count, draw, (state, adaptation, buffers))
-        return _Chain(state.z, adaptation), buffers
+        # As after a jump, energy and gradient are not known yet.
+        start = position, jnp.zeros((), dtype), jnp.zeros_like(position), jnp.ones((), bool)
+        end, adaptation, buffers = lax.fori_loop(0, count, draw, (start, adaptation, buffers))
+        return _Chain(end[0], adaptation), buffers
 
     return map_lanes(run_chain, (densities, tunings), owner, (chains, seeds))
 
