@@ -401,6 +401,7 @@ def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, be
         np.testing.assert_allclose(found, expected, rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_two_hosts_give_the_draws_of_two_devices(small, sampled, tmp_path, begin):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

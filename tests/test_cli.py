@@ -83,6 +83,7 @@ def test_laws_are_listed_and_shown(command):
     assert "alpha ~ LogNormal(loc=-1, scale=0.8)" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_law_of_another_column_is_fitted_from_the_shell(command, tmp_path, rng):
     loss = np.linspace(2.4, 3.6, 20)
     rate = 0.85 - 2.1 * np.exp(-0.75 * loss) + 0.002 * rng.standard_normal(20)

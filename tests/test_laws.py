@@ -338,6 +338,7 @@ def test_a_law_is_registered_in_a_few_lines_and_allocates(rng):
     assert abs(np.median(post.values["r"]) - 20) < 4 * post.values["r"].std()
 
 
+@pytest.mark.slow
 def test_a_law_of_ones_own_is_fitted(rng, tmp_path):
     def loss(tokens, *, E, B, beta):
         return E + B * power(tokens, -beta)

@@ -17,7 +17,7 @@ from scalingbayes.noise import get_noise
 from scalingbayes.precision import precision
 
 # A fraction and a signed loss; losses are all over the other tests. The others need --slow.
-QUICK = ("downstream", "vocabulary")
+QUICK = ("downstream",)
 EACH = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow, id=n) for n in NAMES]
 
 # Four standard deviations: 150 parameters stray as far once in 100 such test runs.
