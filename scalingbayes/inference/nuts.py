@@ -208,7 +208,7 @@ class _Sampler:
         """Move every chain on by a number of draws, block after block."""
         settings = self.settings
         whitening, mixture, chains = to_dtype((*tuning[:2], chains), self.dtype)
-        tuning = _Tuning(whitening, mixture, tuning.jumps)
+        tuning = tuning._replace(whitening=whitening, mixture=mixture)
         blocks = []
         for first in range(0, draws, self.block):
             count = min(self.block, draws - first)
