@@ -204,6 +204,18 @@ class LogDensity:
         normal = jax.scipy.stats.norm.logpdf
         return (normal(steps, 0.0, sd) - normal(steps)).sum()
 
+    def log_ratio(self, point: Point) -> Float[Array, ""]:
+        """Log of what shared errors are counted in, over the spread of rows."""
+        values = self.at_reference(point)
+        return jnp.log(self._unit(values) / values["sigma"])
+
+    def log_room(self, log_ratio: Float[Array, ""]) -> Float[Array, ""]:
+        """Log of the room that rows leave to shared errors, if they scatter normally."""
+        assert self.design is not None
+        told = self.design.T @ (self.weights[:, None] * self.design)
+        precision = jnp.eye(self.effects, dtype=told.dtype) + jnp.exp(2 * log_ratio) * told
+        return -jnp.log(jnp.diagonal(jnp.linalg.cholesky(precision))).sum()
+
     def log_priors(self, coordinates: Point) -> Point:
         """Log density of each of :meth:`coordinates`."""
         count = len(self.parameters)

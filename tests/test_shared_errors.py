@@ -11,6 +11,7 @@ from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes.drift import STEPS, Drift
+from scalingbayes.inference.whitening import whiten
 from scalingbayes.marginal import MarginalDensity
 from scalingbayes.model import stack_densities
 from scalingbayes.precision import precision
@@ -136,6 +137,56 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
             covariance = tau**2 * (np.eye(density.effects) - gain @ design)
             np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=1e-8)
+
+
+def few_rows(rng):
+    """Draw nine rows of a curve that wanders: fewer than the walk has steps."""
+    x = np.geomspace(1e6, 2.56e8, 9)
+    wander = np.cumsum(0.01 * rng.standard_normal(9))
+    return sb.Runs({"params": x, "loss": (0.4 + 200 * x**-0.4) * np.exp(wander)})
+
+
+def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
+    model = build_model(few_rows(rng), "power_law", noise="normal(drift=params)")
+    with precision("float64"):
+        density = model.density("float64")
+        marginals = MarginalDensity.of(stack_densities([model], "float64"))
+        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), marginals)
+        named = density.center(float)[density.named]
+        bare = density.without_shared_errors(named)
+        tau = float(density.at_reference(bare)["tau"])
+        design = np.asarray(density.design)[:9]
+        walk = stats.multivariate_normal(
+            np.asarray(density.location(bare))[:9], tau**2 * design @ design.T
+        )
+        expected = walk.logpdf(np.asarray(density.observed_on_scale)[:9])
+        expected += 9 / 2 * np.log(2 * np.pi)  # a constant, which the density is without
+        gaps = []
+        for log_sigma in np.log([1e-6, 1e-9]):  # the last coordinate
+            small = jnp.append(named[:-1], log_sigma)
+            prior = density.log_prior_of_parameters(density.without_shared_errors(small))
+            gaps.append(float(marginal(small) - prior) - expected)
+    np.testing.assert_allclose(gaps, 0, atol=1e-3)
+
+
+def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
+    model = build_model(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
+    with precision("float64"):
+        densities = stack_densities([model], "float64")
+        modes, _ = whiten(densities, [rng], 4, "float64")
+        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), MarginalDensity.of(densities))
+        at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.named])
+        best = float(marginal(at))
+        steps = 0.05 * np.concatenate([np.eye(at.size), -np.eye(at.size)])
+        near = [float(marginal(at + step)) for step in steps]
+        slope = jax.grad(marginal)(at)
+    assert max(near) < best
+    np.testing.assert_allclose(slope, 0.0, atol=0.02)  # nats over a unit
+
+
+def test_chains_of_few_rows_and_a_walk_agree(rng):
+    post = fit(few_rows(rng), "power_law", noise="normal(drift=params)", draws=500, seed=1)
+    assert post.summary()["r_hat"].max() < 1.03
 
 
 def test_a_drift_is_a_random_walk():

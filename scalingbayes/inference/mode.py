@@ -190,4 +190,12 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
         gradient += to_coordinates @ slope + jax.grad(density.log_volume)(point)
         curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
         total += density.log_prior(point) - density.log_prior_of_steps(point)
+        if density.effects:
+            # As if shared errors were integrated out. Else they would leave rows no spread.
+            ratio, to_ratio = jax.value_and_grad(density.log_ratio)(point)
+            room = density.log_room
+            slope, bend = jax.jvp(jax.grad(room), (ratio,), (jnp.ones_like(ratio),))
+            gradient += slope * to_ratio
+            curvature += jnp.maximum(-bend, 0.0) * jnp.outer(to_ratio, to_ratio)
+            total += room(ratio)
     return _Here(point, total, gradient, curvature)
