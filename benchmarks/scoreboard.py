@@ -2,7 +2,7 @@
 
     python benchmarks/scoreboard.py --data FOLDER                # the tables of the README
     python benchmarks/scoreboard.py --data FOLDER --only llama3  # some sweeps
-    python benchmarks/scoreboard.py --data FOLDER --methods default,separable --json board.json
+    python benchmarks/scoreboard.py --data FOLDER --methods "default;separable" --json board.json
 
 FOLDER holds the public tables as CSV files (chinchilla_epoch.csv, porian_isoflop.csv, ...). Of each
 sweep the largest budget (or model size, where there are no budgets) is held out, then the largest

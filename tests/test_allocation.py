@@ -159,7 +159,7 @@ def repeated(rng_module):
         inputs = {"params": params, "tokens": tokens, "unique_tokens": unique}
         expected = law(*jax.tree.map(jnp.asarray, (inputs, {**values, **stars})))
     loss = np.asarray(expected) * np.exp(0.003 * rng_module.standard_normal(60))
-    return fit({**inputs, "loss": loss}, law=law)
+    return fit({**inputs, "loss": loss}, law=law, engine="laplace")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_deepseeks_scale_of_a_model_is_allocated(runs):
     table = runs.frame[["params", "tokens", "loss"]].assign(
         flops_per_token=6 * runs.frame["params"]
     )
-    post = fit(table, law="deepseek", draws=500)
+    post = fit(table, law="deepseek", engine="laplace")
     found = post.allocate(1e22)
     assert "C = 1 flops_per_token tokens" in found.title
     np.testing.assert_allclose(
@@ -208,7 +208,7 @@ def test_deepseeks_scale_of_a_model_is_allocated(runs):
 
 
 def test_a_law_without_size_and_tokens_allocates_nothing(runs):
-    post = fit(runs, law="power_law(x=compute)", draws=500)
+    post = fit(runs, law="power_law(x=compute)", engine="laplace")
     for ask in (lambda: post.allocate(1e22), lambda: plots.plot_frontier(post)):
         with pytest.raises(sb.InputError, match="does not read params and tokens"):
             ask()

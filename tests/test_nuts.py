@@ -10,6 +10,7 @@ from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.inference import NUTS
+from scalingbayes.inference.nuts import distinct_modes
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
 REFERENCE = {
@@ -255,3 +256,13 @@ def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     jax.clear_caches()
     assert together.verdict.passed, str(together.verdict)
     compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
+
+
+def test_each_of_several_modes_is_found_once_and_the_best_first(rng):
+    often, best, worse = np.zeros((30, 3)), np.full((1, 3), 5.0), np.full((1, 3), -5.0)
+    points = np.concatenate([often + 1e-3 * rng.standard_normal((30, 3)), best, worse, best + 1])
+    log_density = np.array([*rng.uniform(-1e-6, 0.0, 30), 3.0, -20.0, np.nan])
+    found = distinct_modes(points, log_density)
+    assert found[0] == 30
+    assert len(found) == 2
+    assert found[1] == log_density[:30].argmax()

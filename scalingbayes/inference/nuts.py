@@ -32,10 +32,12 @@ from scalingbayes.precision import precision, to_dtype
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
 _WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a stage ends
-_COMPARABLE_MODES = 10.0  # nats; chains start in every mode that is this near the best
+_COMPARABLE_MODES = 10.0  # nats; chains start in modes that are this near the best,
+_APART = 1.0  # and, in whitened coordinates, so far from each other
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
 _EASY_STEPS = 7  # gradients that a draw may take before jumps are tried
 _JUMPS_PER_STEP = 0.5  # draws from the mixture for each gradient beyond these
+_JUMPS_BETWEEN_MODES = 4  # where there are several, however short trajectories are
 
 _, _update_adaptation = dual_averaging()
 
@@ -44,11 +46,12 @@ _, _update_adaptation = dual_averaging()
 class NUTS(Engine):
     """Sample with NUTS.
 
-    Each chain starts near a mode of the posterior. The curvature there whitens the
-    coordinates; warm-up adapts the step size and refines the whitening, in stages, from the draws
-    of all chains. Where trajectories are long, as along narrow ridges, chains may also jump after
-    each of them, to draws from a mixture that is learnt from the same draws: these join ridges'
-    ends, and modes. One short compiled program runs warm-up and sampling for any number of draws.
+    Each chain starts near a mode of the posterior, and each of several modes has a chain. The
+    curvature at the best whitens the coordinates; warm-up adapts the step size and refines the
+    whitening, in stages, from the draws of all chains. Where there are several modes, or
+    trajectories are long, as along narrow ridges, chains may also jump after each of them, to draws
+    from a mixture that is learnt from the same draws: these join ridges' ends, and modes. One short
+    compiled program runs warm-up and sampling for any number of draws.
 
     Parameters
     ----------
@@ -137,6 +140,7 @@ class _Sampler:
         self.seeds = np.concatenate(
             [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
         )
+        self.modes = np.ones(self.fits, int)
         self.done = 0
 
     def run(self) -> list[Draws]:
@@ -175,23 +179,24 @@ class _Sampler:
         if isinstance(self.sampled, MarginalDensity):
             modes = modes._replace(point=modes.point[..., self.densities.named])
             whitening = whitening.of(self.densities.named)
-        best = np.nanmax(modes.log_density, axis=1, keepdims=True)
-        near = modes.log_density >= best - _COMPARABLE_MODES
-        turns = np.arange(self.settings.chains)
-        chosen = [np.flatnonzero(each)[turns % each.sum()] for each in near]
-        positions = whitening.displace(
-            np.stack([points[own] for points, own in zip(modes.point, chosen, strict=True)])
-        )
+        chains, dim = self.settings.chains, modes.point.shape[-1]
+        positions = np.empty((self.fits, chains, dim))
+        x = whitening.displace(np.asarray(modes.point))
+        log_density = np.asarray(modes.log_density)
         for fit, random in enumerate(self.random):
-            positions[fit] += random.standard_normal(positions[fit].shape)
-        return positions.reshape(-1, positions.shape[-1]), whitening
+            found = distinct_modes(x[fit], log_density[fit])
+            self.modes[fit] = len(found)
+            positions[fit] = x[fit, found[np.arange(chains) % len(found)]]
+            positions[fit] += random.standard_normal((chains, dim))
+        return positions.reshape(-1, dim), whitening
 
     def jumps(self, steps: Int[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
         """Say how many jumps to try after each trajectory: the more, the longer these are."""
         if not self.settings.jumps:
             return np.zeros(self.fits, int)
         beyond = np.maximum(steps.mean((1, 2)) - _EASY_STEPS, 0.0)
-        return (_JUMPS_PER_STEP * beyond).round().astype(int)
+        between = np.where(self.modes > 1, _JUMPS_BETWEEN_MODES, 0)
+        return np.maximum(between, (_JUMPS_PER_STEP * beyond).round().astype(int))
 
     def complete(self, points: np.ndarray) -> np.ndarray:
         """Draw what was integrated out, if anything was."""
@@ -350,6 +355,18 @@ def _new_adaptation(lanes: int) -> tuple[np.ndarray, ...]:
     """Dual averaging as it begins: log step size 0, and drawn towards log 10."""
     zero = np.zeros(lanes)
     return zero, zero, zero, zero, np.full(lanes, np.log(10.0))
+
+
+def distinct_modes(
+    modes: Float[np.ndarray, "starts dim"], log_density: Float[np.ndarray, " starts"]
+) -> Int[np.ndarray, " distinct"]:
+    """Pick the modes that are near the best, one of each that coincide; the best is the first."""
+    falling = np.argsort(-log_density)  # NaN last
+    found: list[int] = []
+    for each in falling[log_density[falling] >= np.nanmax(log_density) - _COMPARABLE_MODES]:
+        if all(np.linalg.norm(modes[each] - modes[other]) > _APART for other in found):
+            found.append(each)
+    return np.array(found)
 
 
 def _refine(whitening: Whitening, x: np.ndarray) -> tuple[Whitening, np.ndarray]:
