@@ -117,9 +117,6 @@ than 100 effective draws. Tables that nobody could have, such as of losses over 
 of a million, are drawn again; most that are left are still stranger than real ones. *Tables* are as
 many as time allowed; laws that are absent take too long for a part of theirs.
 
-Why one fails, as far as is known: the break of `broken` may lie anywhere, and two in five of its
-fits have few effective draws.
-
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|
 """
