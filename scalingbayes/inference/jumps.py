@@ -135,10 +135,14 @@ def jump(
         chosen = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, best)
         return chosen, moved | better
 
-    # Draws have the keys from 0 on.
-    start = rate(jax.random.fold_in(key, count), here, log_density_here)
-    (x, there, _), moved = lax.fori_loop(0, count, consider, (start, jnp.zeros((), bool)))
-    return x, there, moved
+    def choose() -> tuple[Array, Array, Array]:
+        # Draws have the keys from 0 on.
+        start = rate(jax.random.fold_in(key, count), here, log_density_here)
+        (x, there, _), moved = lax.fori_loop(0, count, consider, (start, jnp.zeros((), bool)))
+        return x, there, moved
+
+    # An easy fit does not pay for rating where it is.
+    return lax.cond(count > 0, choose, lambda: (here, log_density_here, jnp.zeros((), bool)))
 
 
 @jax.jit
