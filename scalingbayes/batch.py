@@ -19,11 +19,11 @@ from scalingbayes.fitting import (
     Temper,
     build_engine,
     check_groups,
-    check_seed,
     check_temperature,
     describe_run,
     run,
 )
+from scalingbayes.given import check_seed
 from scalingbayes.inference import Draws, Optimize, Progress, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import DEFAULT_LAW, Model, build_model, padded_length

@@ -11,6 +11,7 @@ from numpyro.distributions import Distribution
 
 from scalingbayes.devices import describe_devices
 from scalingbayes.errors import InputError, unknown
+from scalingbayes.given import check_seed
 from scalingbayes.inference import ENGINES, Draws, Engine, Optimize, Progress, silent
 from scalingbayes.laws import Law
 from scalingbayes.model import DEFAULT_LAW, Model, build_model
@@ -158,18 +159,6 @@ def build_engine(name: str, options: Mapping[str, Any]) -> Any:
         if option not in settings:
             raise unknown(f"option of engine {name!r}", option, settings)
     return ENGINES[name](**options)
-
-
-def check_seed(seed: Any) -> None:
-    """Check that a seed is one.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
 
 
 def check_temperature(temperature: Any, engine: str) -> None:

@@ -1,4 +1,4 @@
-"""Numbers that a caller gives for a law's inputs, checked."""
+"""Numbers that a caller gives, for a law's inputs or as a seed, checked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,3 +95,15 @@ def beside_budget(law: Law, given: Mapping[str, Any]) -> dict[str, Float[np.ndar
     return {
         name: np.array(one_number(name, given[name], each.domain)) for name, each in others.items()
     }
+
+
+def check_seed(seed: Any) -> None:
+    """Check that a seed is one.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")

@@ -21,7 +21,8 @@ from numpyro.distributions import Distribution, LogNormal, Normal, constraints
 
 from scalingbayes.errors import InputError, unknown
 from scalingbayes.estimates import SAMPLE_DIMS, Estimate, IntervalKind
-from scalingbayes.fitting import check_seed, fit
+from scalingbayes.fitting import fit
+from scalingbayes.given import check_seed
 from scalingbayes.inference.importance import resample, smooth
 from scalingbayes.parameters import Parameter, read_prior, recorded_priors, resolve_priors
 from scalingbayes.population import (

@@ -38,7 +38,7 @@ from scalingbayes.estimates import (
     interval_columns,
 )
 from scalingbayes.extrapolation import beyond, runs_beyond
-from scalingbayes.given import beside_budget, check_inputs, numbers, side_by_side
+from scalingbayes.given import beside_budget, check_inputs, check_seed, numbers, side_by_side
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import Model
@@ -360,9 +360,10 @@ class Posterior:
         Raises
         ------
         InputError
-            If an input is missing, not one of the law's, or cannot be used.
+            If an input is missing, not one of the law's, or cannot be used, or ``seed`` is none.
         """
         law = self.law
+        check_seed(seed)
         check_inputs(law, inputs)
         chained: dict[str, Estimate] = {}
         given: dict[str, np.ndarray] = {}

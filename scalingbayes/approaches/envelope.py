@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float, Int
 
 from scalingbayes.approaches.frontier import HOFFMANN_TAILS, Frontier, draw_parts, make_frontier
 from scalingbayes.errors import InputError
-from scalingbayes.fitting import check_seed
 from scalingbayes.folds import levels
+from scalingbayes.given import check_seed
 from scalingbayes.runs import Runs, Table, as_runs
 
 CURVES = "run_id"

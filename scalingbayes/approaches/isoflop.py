@@ -16,8 +16,8 @@ from scalingbayes.approaches.frontier import (
     make_frontier,
 )
 from scalingbayes.errors import InputError
-from scalingbayes.fitting import check_seed
 from scalingbayes.folds import levels
+from scalingbayes.given import check_seed
 from scalingbayes.runs import Runs, Table, as_runs
 
 Curve = Literal["parabola", "akima"]

@@ -16,7 +16,8 @@ from scalingbayes.approaches.isoflop import isoflop
 from scalingbayes.approaches.parametric import Parametric, parametric
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import check_interval
-from scalingbayes.fitting import check_seed, fit
+from scalingbayes.fitting import fit
+from scalingbayes.given import check_seed
 from scalingbayes.posterior import Posterior
 from scalingbayes.runs import Table, as_runs
 

@@ -16,7 +16,7 @@ from numpyro.distributions import Distribution
 from scalingbayes.calibration.design import typical_inputs
 from scalingbayes.density import LogDensity
 from scalingbayes.errors import InputError, InputWarning
-from scalingbayes.fitting import check_seed
+from scalingbayes.given import check_seed
 from scalingbayes.inference import PriorDraws, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import DEFAULT_LAW, Model, build_model

@@ -19,8 +19,7 @@ from scalingbayes.estimates import (
     interval_columns,
 )
 from scalingbayes.facts import token_stock
-from scalingbayes.fitting import check_seed
-from scalingbayes.given import numbers, one_number
+from scalingbayes.given import check_seed, numbers, one_number
 from scalingbayes.posterior import Posterior
 from scalingbayes.verdict import Verdict
 
