@@ -13,6 +13,7 @@ from numpyro.distributions import HalfNormal
 from scalingbayes.laws import Law, Sum
 from scalingbayes.noise import SHARED, Noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order
+from scalingbayes.shared_errors import SharedErrors
 from scalingbayes.shares import (
     from_shares,
     last_share,
@@ -65,12 +66,10 @@ class LogDensity:
         The reference value of each input and of the target, in the table's units.
     errors
         The known standard error of each row's target, on the scale on which it scatters.
-    design
-        How much each row has of each error that rows share: 1 of its group's and 0 of others'.
-    effects
-        How many such errors there are: coordinates of their own, between those of the law and of
-        the noise. Errors of groups are standard normal over tau. The steps of a drift, which the
-        rows of a curve all but decide, are not taken over tau: a ridge would join them to it.
+    shared
+        The errors that rows share: coordinates of their own, between those of the law and of the
+        noise. Errors of groups are standard normal over tau. The steps of a drift, which the rows
+        of a curve all but decide, are not taken over tau: a ridge would join them to it.
 
     Densities of several tables may be stacked: then each array has one more axis in front, and what
     is below is for ``jax.vmap`` over it.
@@ -84,8 +83,7 @@ class LogDensity:
     weights: Float[Any, "*fits rows"]
     reference: dict[str, Float[Any, "*fits"]]
     errors: Float[Any, "*fits rows"] | None = None
-    design: Float[Any, "*fits rows effects"] | None = None
-    effects: int = field(default=0, metadata={"static": True})
+    shared: SharedErrors | None = None
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -125,6 +123,11 @@ class LogDensity:
         return scatter.log_prob(self.observed_on_scale)
 
     @property
+    def effects(self) -> int:
+        """How many errors rows share."""
+        return 0 if self.shared is None else self.shared.told.shape[-1]
+
+    @property
     def of_location(self) -> int:
         """How many of the coordinates, the first, decide where rows are expected."""
         return len(self.law.parameters) + (self.effects + 1 if self.effects else 0)
@@ -141,8 +144,9 @@ class LogDensity:
         return _STEP if self.noise.drift else values[SHARED]
 
     def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
-        assert self.design is not None
-        return self.design @ self._shared_by_group(point, values)  # a gather would be slower
+        assert self.shared is not None
+        errors = self._shared_by_group(point, values)
+        return self.shared.design @ errors  # a gather would be slower
 
     @property
     def named(self) -> Int[np.ndarray, " named"]:
@@ -211,10 +215,8 @@ class LogDensity:
 
     def log_room(self, log_ratio: Float[Array, ""]) -> Float[Array, ""]:
         """Log of the room that rows leave to shared errors, if they scatter normally."""
-        assert self.design is not None
-        told = self.design.T @ (self.weights[:, None] * self.design)
-        precision = jnp.eye(self.effects, dtype=told.dtype) + jnp.exp(2 * log_ratio) * told
-        return -jnp.log(jnp.diagonal(jnp.linalg.cholesky(precision))).sum()
+        assert self.shared is not None
+        return -jnp.log1p(jnp.exp(2 * log_ratio) * self.shared.told).sum() / 2
 
     def log_priors(self, coordinates: Point) -> Point:
         """Log density of each of :meth:`coordinates`."""

@@ -25,6 +25,7 @@ from scalingbayes.noise import SHARED, Noise, default_noise, get_noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order, resolve_priors
 from scalingbayes.precision import precision, to_device
 from scalingbayes.runs import Runs, missing_column
+from scalingbayes.shared_errors import SharedErrors
 
 DEFAULT_LAW = "coupled"
 """It contains Chinchilla's and Kaplan's laws, and predicted larger runs best on public sweeps
@@ -169,8 +170,8 @@ class Model:
         effects = effects or design.shape[1]
         padded = np.zeros((length, effects))
         padded[: design.shape[0], : design.shape[1]] = design
-        design = to_device(padded, dtype)
-        return LogDensity(self.law, self.noise, **arrays, design=design, effects=effects)
+        shared = SharedErrors.of(padded, _pad(self.weights, length, 0.0), dtype)
+        return LogDensity(self.law, self.noise, **arrays, shared=shared)
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model in numpyro's language.

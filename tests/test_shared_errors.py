@@ -105,15 +105,14 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
     counted = weights > 0
     with precision("float64"):
         density = model.density("float64")
-        marginals = MarginalDensity.of(stack_densities([model], "float64"))
-        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), marginals)
+        marginal = MarginalDensity(density)
         middle = density.center(float)[density.named]
         gaps = []
         for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):
             bare = density.with_shared_errors(named, jnp.zeros(density.effects))
             values = density.at_reference(bare)
             tau, sigma = float(values["tau"]), float(values["sigma"])
-            design = np.asarray(density.design)[:96][counted]
+            design = np.asarray(density.shared.design)[:96][counted]
             rows = np.diag(sigma**2 / weights[counted])
             together = stats.multivariate_normal(
                 np.asarray(density.location(bare))[:96][counted], tau**2 * design @ design.T + rows
@@ -150,12 +149,11 @@ def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
     model = build_model(few_rows(rng), "power_law", noise="normal(drift=params)")
     with precision("float64"):
         density = model.density("float64")
-        marginals = MarginalDensity.of(stack_densities([model], "float64"))
-        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), marginals)
+        marginal = MarginalDensity(density)
         named = density.center(float)[density.named]
         bare = density.without_shared_errors(named)
         tau = float(density.at_reference(bare)["tau"])
-        design = np.asarray(density.design)[:9]
+        design = np.asarray(density.shared.design)[:9]
         walk = stats.multivariate_normal(
             np.asarray(density.location(bare))[:9], tau**2 * design @ design.T
         )
@@ -174,7 +172,7 @@ def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
     with precision("float64"):
         densities = stack_densities([model], "float64")
         modes, _ = whiten(densities, [rng], 4, "float64")
-        marginal = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), MarginalDensity.of(densities))
+        marginal = MarginalDensity(model.density("float64"))
         at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.named])
         best = float(marginal(at))
         steps = 0.05 * np.concatenate([np.eye(at.size), -np.eye(at.size)])

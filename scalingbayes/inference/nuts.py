@@ -129,7 +129,7 @@ class _Sampler:
         self.settings = settings
         self.densities = stack_densities(models, dtype)
         marginal = MarginalDensity.exists(self.densities)
-        self.sampled = MarginalDensity.of(self.densities) if marginal else self.densities
+        self.sampled = MarginalDensity(self.densities) if marginal else self.densities
         self.dtype = dtype
         self.progress = progress
         self.fits = len(models)
