@@ -175,6 +175,11 @@ def test_units_cannot_change_the_answer(runs, post, column, factor):
     assert abs(ratio / (factor if column == "loss" else 1) - 1) < 0.01
 
 
+def test_an_easy_posterior_has_the_steps_that_are_asked_for(post):
+    accepted = post.tree["sample_stats"]["acceptance_rate"]
+    assert accepted.mean() == pytest.approx(0.9, abs=0.03)
+
+
 def test_the_same_seed_gives_the_same_draws(runs, post):
     again, other = fit(runs, seed=1), fit(runs, seed=3)
     assert again.tree.identical(post.tree)

@@ -184,7 +184,9 @@ def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
 
 def test_chains_of_few_rows_and_a_walk_agree(rng):
     post = fit(few_rows(rng), "power_law", noise="normal(drift=params)", draws=500, seed=1)
-    assert post.summary()["r_hat"].max() < 1.03
+    assert post.verdict.passed
+    # Where the walk is small the law is held fast: there the usual steps would diverge.
+    assert post.tree["sample_stats"]["acceptance_rate"].mean() > 0.96
 
 
 def test_a_drift_is_a_random_walk():

@@ -38,6 +38,7 @@ _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refi
 _EASY_STEPS = 7  # gradients that a draw may take before jumps are tried
 _JUMPS_PER_STEP = 0.5  # draws from the mixture for each gradient beyond these
 _JUMPS_BETWEEN_MODES = 4  # where there are several, however short trajectories are
+_CAREFUL = 0.1  # of the rejections that are aimed at, where warm-up diverges
 
 _, _update_adaptation = dual_averaging()
 
@@ -50,8 +51,9 @@ class NUTS(Engine):
     curvature at the best whitens the coordinates; warm-up adapts the step size and refines the
     whitening, in stages, from the draws of all chains. Where there are several modes, or
     trajectories are long, as along narrow ridges, chains may also jump after each of them, to draws
-    from a mixture that is learnt from the same draws: these join ridges' ends, and modes. One short
-    compiled program runs warm-up and sampling for any number of draws.
+    from a mixture that is learnt from the same draws: these join ridges' ends, and modes. Where
+    trajectories of the warm-up diverge, as in a narrow end of the posterior, steps are made
+    smaller. One short compiled program runs warm-up and sampling for any number of draws.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ class NUTS(Engine):
     warmup
         Draws of each chain spent on adaptation and discarded.
     target_accept
-        Acceptance rate that the step size is adapted to; nearer 1 for difficult posteriors.
+        Acceptance rate that the step size is adapted to. Where warm-up diverges, a tenth as many
+        rejections are aimed at: .99 in place of .9.
     max_tree_depth
         At most ``2**max_tree_depth`` gradients are spent on a draw.
     starts
@@ -110,6 +113,7 @@ class _Tuning(NamedTuple):
     whitening: Whitening
     mixture: Mixture
     jumps: Int[Array | np.ndarray, "*fits"]
+    target_accept: Float[Array | np.ndarray, "*fits"]
 
 
 class _Sampler:
@@ -147,7 +151,9 @@ class _Sampler:
         settings = self.settings
         positions, whitening = self.start()
         mixture = unlearnt(self.fits, positions.shape[-1])
-        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int))
+        target = np.full(self.fits, settings.target_accept)
+        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int), target)
+        diverged = np.zeros(self.fits, bool)
         gradients = np.zeros(self.fits, int)
         for end in _WARMUP_STAGES:
             chains = _Chain(positions, _new_adaptation(len(self.owner)))
@@ -160,7 +166,10 @@ class _Sampler:
             jumps = self.jumps(stats["n_steps"])
             if jumps.any():
                 mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
-            tuning = _Tuning(whitening, mixture, jumps)
+            # A stage's first steps, which it has yet to learn, may be too long anywhere.
+            diverged |= stats["diverging"][:, :, draws // 2 :].any((1, 2))
+            careful = 1 - _CAREFUL * (1 - settings.target_accept)
+            tuning = _Tuning(whitening, mixture, jumps, np.where(diverged, careful, target))
         _, x, stats = self.advance(chains, tuning, settings.draws, False)
         gradients += stats["n_steps"].sum((1, 2))
         points = self.complete(whitening.place(x))
@@ -212,8 +221,10 @@ class _Sampler:
     ) -> tuple[_Chain, np.ndarray, dict[str, np.ndarray]]:
         """Move every chain on by a number of draws, block after block."""
         settings = self.settings
-        whitening, mixture, chains = to_dtype((*tuning[:2], chains), self.dtype)
-        tuning = tuning._replace(whitening=whitening, mixture=mixture)
+        whitening, mixture, jumps, target_accept = tuning
+        numbers = whitening, mixture, target_accept, chains
+        whitening, mixture, target_accept, chains = to_dtype(numbers, self.dtype)
+        tuning = _Tuning(whitening, mixture, jumps, target_accept)
         blocks = []
         for first in range(0, draws, self.block):
             count = min(self.block, draws - first)
@@ -226,7 +237,6 @@ class _Sampler:
                 self.done,
                 count,
                 adapt,
-                settings.target_accept,
                 settings.max_tree_depth,
             )
             # From the host, as they first came: a program is compiled for each place of arguments.
@@ -253,7 +263,6 @@ def _advance(
     first: Int[ArrayLike, ""],
     count: Int[ArrayLike, ""],
     adapt: Bool[ArrayLike, ""],
-    target_accept: Float[ArrayLike, ""],
     max_tree_depth: int,
 ) -> tuple[_Chain, tuple[Float[Array, "lanes block dim"], dict[str, Array]]]:
     """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
@@ -261,7 +270,7 @@ def _advance(
     def run_chain(
         owner: tuple[LogDensity | MarginalDensity, _Tuning], lane: tuple[_Chain, Array]
     ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
-        density, (whitening, mixture, jumps) = owner
+        density, (whitening, mixture, jumps, target_accept) = owner
         (position, adaptation), seed = lane
         dtype = position.dtype
         unit_mass = jnp.ones_like(position)
