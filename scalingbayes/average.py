@@ -1,6 +1,6 @@
 """Several laws at once: their draws mixed in proportion to how far each is trusted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class Average:
             draws = post.tree["posterior"].to_dataset()[shared]
             return Estimate("Shared parameters", draws, post.verdict)
 
-        return self._mix(parameters, "Shared parameters").to_dataframe(prob, kind)
+        return self.mix(map(parameters, self.posteriors.values())).to_dataframe(prob, kind)
 
     def exponents(
         self,
@@ -124,8 +124,8 @@ class Average:
         InputError
             If a law has no compute-optimal allocation, and for the same reasons as there.
         """
-        others = self._others(inputs)
-        return self._mix(lambda post: post.exponents(compute, cost, **others(post)))
+        asked = self.inputs_of_each(inputs).items()
+        return self.mix(post.exponents(compute, cost, **others) for post, others in asked)
 
     def allocate(
         self,
@@ -141,8 +141,8 @@ class Average:
         InputError
             If a law has no compute-optimal allocation, and for the same reasons as there.
         """
-        others = self._others(inputs)
-        return self._mix(lambda post: post.allocate(compute, cost, limits, **others(post)))
+        asked = self.inputs_of_each(inputs).items()
+        return self.mix(post.allocate(compute, cost, limits, **others) for post, others in asked)
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what runs will reach, as :meth:`Posterior.predict` does.
@@ -161,10 +161,17 @@ class Average:
                 f"Laws must read the same inputs to predict together; these read: {listed}. "
                 f"Average those that do, or predict with each."
             )
-        return self._mix(lambda post: post.predict(seed=seed, **inputs))
+        return self.mix(post.predict(seed=seed, **inputs) for post in self.posteriors.values())
 
-    def _others(self, inputs: Mapping[str, float]) -> Callable[[Posterior], dict[str, float]]:
-        """Check that all laws allocate alike; return what gives each the inputs that it reads."""
+    def inputs_of_each(self, inputs: Mapping[str, float]) -> dict[Posterior, dict[str, float]]:
+        """Give each law those of some inputs that it reads, to divide a budget with.
+
+        Raises
+        ------
+        InputError
+            If a law has no compute-optimal allocation, they spend budgets differently, or no law
+            reads an input.
+        """
         not_so = [name for name, post in self.posteriors.items() if not post.law.allocates]
         if not_so:
             raise InputError(
@@ -180,25 +187,32 @@ class Average:
             if name not in read:
                 raise InputError(f"None of {self._names()} reads {name!r}: leave it out.")
 
-        def others(post: Posterior) -> dict[str, float]:
-            return {name: value for name, value in inputs.items() if name in post.law.inputs}
+        return {
+            post: {name: value for name, value in inputs.items() if name in post.law.inputs}
+            for post in self.posteriors.values()
+        }
 
-        return others
+    def mix(self, estimates: Iterable[Estimate]) -> Estimate:
+        """Mix what the posteriors say of one thing: of each its share of draws.
 
-    def _mix(self, ask: Callable[[Posterior], Estimate], title: str | None = None) -> Estimate:
-        """Ask every posterior, and take its share of draws."""
-        parts, found = [], None
-        for name, post in self.posteriors.items():
-            found = ask(post)
-            flat = found.draws.stack(sample=SAMPLE_DIMS, create_index=False)  # noqa: PD013
+        Parameters
+        ----------
+        estimates
+            One of each of ``posteriors``, in their order.
+        """
+        each = dict(zip(self.posteriors, estimates, strict=True))
+        parts = []
+        for name, own in each.items():
+            flat = own.draws.stack(sample=SAMPLE_DIMS, create_index=False)  # noqa: PD013
             parts.append(flat.isel(sample=self._taken[name]).drop_vars(SAMPLE_DIMS))
-        assert found is not None
         mixed = xr.concat(parts, "sample", join="override").isel(sample=self._order)
         mixed = mixed.rename(sample="draw").expand_dims("chain")
         mixed = mixed.transpose(*SAMPLE_DIMS, ...)
         mixed = mixed.assign_coords({dim: np.arange(mixed.sizes[dim]) for dim in SAMPLE_DIMS})
-        title = f"{title or found.title}; {self._names()}"
-        return Estimate(title, mixed, self.verdict, found.has_sd, found.notes)
+        first, *_ = each.values()
+        notes = dict.fromkeys(note for own in each.values() for note in own.notes)
+        title = f"{first.title}; {self._names()}"
+        return Estimate(title, mixed, self.verdict, first.has_sd, tuple(notes))
 
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)

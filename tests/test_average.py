@@ -9,6 +9,7 @@ from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes.average import apportion
+from scalingbayes.precision import precision, to_device
 
 WEIGHTS = {"chinchilla": 0.25, "coupled": 0.75, "spare": 0.0}
 
@@ -47,6 +48,9 @@ def of_all(posts, quantity):
         (lambda post: post.exponents([1e22]), "b"),
         (lambda post: post.allocate(1e24), "params"),
         (lambda post: post.predict(params=7e10, tokens=1.4e12), "observed"),
+        (lambda post: sb.reach(post, 2.3), "tokens"),
+        (lambda post: sb.overtrain(post, 0.8), "tokens_factor"),
+        (lambda post: sb.critical_size(post), "size_factor"),
     ],
 )
 def test_intervals_are_the_mixtures(posts, mixed, ask, name):
@@ -62,6 +66,44 @@ def test_intervals_are_the_mixtures(posts, mixed, ask, name):
     values = estimate.draws[name].to_numpy().ravel()
     for law, x in draws.items():
         assert np.isin(values, x).sum() == pytest.approx(2000 * WEIGHTS[law], abs=1)
+
+
+def test_the_plan_has_the_least_expected_loss_of_all_laws(posts):
+    weights = {"chinchilla": 0.3, "kaplan": 0.7}
+    kaplan = fit(posts["chinchilla"].runs, "kaplan", engine="laplace", draws=2000)
+    both = {"chinchilla": posts["chinchilla"], "kaplan": kaplan}
+    found = sb.plan(sb.average(both, weights), 1e23, regret=0.05)
+    size = found.run["params"]
+    assert 6 * size * found.run["tokens"] == pytest.approx(1e23, rel=1e-12)
+    alone = {law: sb.plan(post, 1e23).run["params"] for law, post in both.items()}
+    sizes = np.geomspace(min(alone.values()) / 10, 10 * max(alone.values()), 2001)
+
+    def losses(post, at):
+        values = {name: x.reshape(-1, 1) for name, x in post.values.items()}
+        run = {"params": at, "tokens": 1e23 / 6 / at}
+        with precision("float64"):
+            return np.asarray(post.law(to_device(run, "float64"), to_device(values, "float64")))
+
+    each = {law: losses(post, sizes) for law, post in both.items()}
+    means = sum(weights[law] * x.mean(0) for law, x in each.items())
+    least = sum(weights[law] * x.min(1).mean() for law, x in each.items())
+    best = sizes[means.argmin()]
+    assert size == pytest.approx(best, rel=0.01)
+    assert min(abs(np.log(best / other)) for other in alone.values()) > 0.03
+    mild = sizes[means - least <= 0.05]
+    np.testing.assert_allclose(found.within, (mild[0], mild[-1]), rtol=0.02)
+    # The outcome's draws are the laws' own, in proportion.
+    outcome = found.outcome.draws["loss"].to_numpy().ravel()
+    for law, post in both.items():
+        own = losses(post, np.array([size]))[:, 0]
+        taken = np.abs(outcome[:, None] - own).min(1) < 1e-9
+        assert taken.sum() == pytest.approx(2000 * weights[law], abs=1)
+
+
+@pytest.mark.parametrize("ask", [sb.standing, sb.exhaustion])
+def test_what_asks_one_law_alone_says_so(mixed, ask):
+    with pytest.raises(sb.InputError, match="Of an average, ask each of its posteriors"):
+        ask(mixed)
 
 
 def test_the_seed_decides(posts, mixed):

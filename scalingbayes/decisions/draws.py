@@ -1,6 +1,6 @@
 """What decisions take from a posterior: its draws on a device, and estimates made of results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,9 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from scalingbayes.allocation import require_allocation
+from scalingbayes.average import Average
 from scalingbayes.errors import InputError
+from scalingbayes.estimates import Estimate
 from scalingbayes.given import beside_budget
 from scalingbayes.laws import Law
 from scalingbayes.posterior import Posterior
@@ -25,20 +27,41 @@ class Draws:
     fixed: dict[str, Float[Array, ""]]
 
 
-def require_posterior(post: Any) -> None:
-    """Check that what is asked is a posterior of one law.
+def inputs_of_each(
+    post: Posterior | Average, inputs: Mapping[str, float]
+) -> dict[Posterior, dict[str, float]]:
+    """Give each law that is asked those of some inputs that it reads: one law, or an average's.
 
     Raises
     ------
     InputError
-        If it is not.
+        If it is neither a posterior nor an average, a law has no compute-optimal allocation, or an
+        average's laws cannot be asked together.
     """
+    if isinstance(post, Average):
+        return post.inputs_of_each(inputs)
     if not isinstance(post, Posterior):
         raise InputError(
-            f"Give a posterior, what fit returns; got {type(post).__name__}. Of an average, ask "
-            f"each of its posteriors."
+            f"Give a posterior, what fit returns, or an average; got {type(post).__name__}."
         )
     require_allocation(post.law)
+    return {post: dict(inputs)}
+
+
+def weights_of(post: Posterior | Average) -> list[float]:
+    """Say how much each law that is asked counts."""
+    if not isinstance(post, Average):
+        return [1.0]
+    weights = np.array([post.weights[name] for name in post.posteriors])
+    return (weights / weights.sum()).tolist()
+
+
+def mix(post: Posterior | Average, estimates: Iterable[Estimate]) -> Estimate:
+    """Make one of the estimates of the laws that were asked."""
+    if isinstance(post, Average):
+        return post.mix(estimates)
+    (alone,) = estimates
+    return alone
 
 
 def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
@@ -53,14 +76,18 @@ def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
     return Draws(post.law, to_device(post.values, "float64"), fixed)
 
 
-def require_params_and_tokens(law: Law) -> None:
-    """Check that a law predicts loss from a model's params and tokens, and from nothing else.
+def require_params_and_tokens(post: Any) -> None:
+    """Check that one law is asked, which predicts loss from params and tokens, and nothing else.
 
     Raises
     ------
     InputError
-        If it does not.
+        If it is not so.
     """
+    if not hasattr(post, "law"):
+        each = " Of an average, ask each of its posteriors." if isinstance(post, Average) else ""
+        raise InputError(f"Give a posterior, what fit returns; got {type(post).__name__}.{each}")
+    law = post.law
     if set(law.inputs) != {"params", "tokens"} or law.target.column != "loss":
         raise InputError(
             f"This needs a law that predicts loss from params and tokens alone, such as "

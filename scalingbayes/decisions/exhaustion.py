@@ -251,7 +251,7 @@ def exhaustion(
         its three numbers do not rise, the years are in no order, or the law has no optimum at a
         budget that is looked at.
     """
-    require_params_and_tokens(post.law)
+    require_params_and_tokens(post)
     check_seed(seed)
     years = _years(compute_year, horizon, stock_year)
     limit = one_number("ceiling", ceiling)

@@ -1,6 +1,7 @@
 """Smaller models on more tokens: what reaching the same loss costs (De Vries 2023)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -10,11 +11,13 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes.allocation import budget_amid, optimum
 from scalingbayes.allocation.bisection import bisect
+from scalingbayes.average import Average
 from scalingbayes.decisions.draws import (
     Draws,
     dataset,
     draws_of,
-    require_posterior,
+    inputs_of_each,
+    mix,
     share_that,
 )
 from scalingbayes.estimates import Estimate
@@ -31,7 +34,7 @@ _FURTHEST = 60.0  # in the logarithm of tokens over the optimum's: no data are m
 
 
 def overtrain(
-    post: Posterior,
+    post: Posterior | Average,
     size_factor: ArrayLike | Sequence[float] = SIZES,
     compute: float | None = None,
     **inputs: float,
@@ -45,7 +48,7 @@ def overtrain(
     Parameters
     ----------
     post
-        A fit of a law that divides compute.
+        A fit of a law that divides compute, or an average of such.
     size_factor
         Sizes over the optimal one, k_N.
     compute
@@ -66,25 +69,21 @@ def overtrain(
         If the law does not divide compute, or a number cannot be used.
     """
     factors = numbers("size_factor", size_factor).ravel()
-    with precision("float64"):
-        draws, budget, run = _optimal_run(post, compute, inputs)
-        found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
-    tokens = np.asarray(found)
-    lost = np.isinf(tokens)
-    notes = beyond("FLOPs", np.array([budget]), post.compute)
-    if lost.any():
-        notes += (
-            f"Infinite, no number of tokens reaches the loss: in up to {share_that(lost)} of the "
-            f"draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}.",
-        )
-    estimate = dataset(
-        post, {"tokens_factor": tokens, "overhead": factors * tokens - 1}, "size_factor", factors
+    asked = inputs_of_each(post, inputs).items()
+    found = mix(post, [_overtrain(*each, factors, compute) for each in asked])
+    lost = np.isinf(found.draws["tokens_factor"].to_numpy())
+    if not lost.any():
+        return found
+    note = (
+        f"Infinite, no number of tokens reaches the loss: in up to {share_that(lost)} of the "
+        f"draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}."
     )
-    title = f"Models smaller or larger than the optimal one of {budget:.3g} FLOPs, at its loss"
-    return Estimate(title, estimate, post.verdict, has_sd=False, notes=notes)
+    return replace(found, notes=(*found.notes, note))
 
 
-def critical_size(post: Posterior, compute: float | None = None, **inputs: float) -> Estimate:
+def critical_size(
+    post: Posterior | Average, compute: float | None = None, **inputs: float
+) -> Estimate:
     """Estimate the least size with which the loss of the optimal model can be reached.
 
     De Vries 2023, "Go smol or go home": towards the critical size the tokens that it takes grow
@@ -105,6 +104,31 @@ def critical_size(post: Posterior, compute: float | None = None, **inputs: float
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
+    asked = inputs_of_each(post, inputs).items()
+    return mix(post, [_critical_size(*each, compute) for each in asked])
+
+
+def _overtrain(
+    post: Posterior,
+    inputs: Mapping[str, float],
+    factors: Float[np.ndarray, " sizes"],
+    compute: float | None,
+) -> Estimate:
+    """Ask one law; infinite where no number of tokens reaches the loss."""
+    with precision("float64"):
+        draws, budget, run = _optimal_run(post, compute, inputs)
+        found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
+    tokens = np.asarray(found)
+    estimate = dataset(
+        post, {"tokens_factor": tokens, "overhead": factors * tokens - 1}, "size_factor", factors
+    )
+    title = f"Models smaller or larger than the optimal one of {budget:.3g} FLOPs, at its loss"
+    notes = beyond("FLOPs", np.array([budget]), post.compute)
+    return Estimate(title, estimate, post.verdict, has_sd=False, notes=notes)
+
+
+def _critical_size(post: Posterior, inputs: Mapping[str, float], compute: float | None) -> Estimate:
+    """Ask one law."""
     with precision("float64"):
         draws, budget, run = _optimal_run(post, compute, inputs)
         factor = _critical_factor(post.law, draws.values, run, draws.fixed)
@@ -121,7 +145,6 @@ def critical_size(post: Posterior, compute: float | None = None, **inputs: float
 def _optimal_run(
     post: Posterior, compute: float | None, inputs: Mapping[str, float]
 ) -> tuple[Draws, float, dict[str, Array]]:
-    require_posterior(post)
     draws = draws_of(post, inputs)
     amid = budget_amid(post.law, post.record["reference"])
     budget = amid if compute is None else one_number("compute", compute)

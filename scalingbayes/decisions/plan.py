@@ -1,5 +1,6 @@
 """One run for a budget, chosen under uncertainty, and how far it may be from the best."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import jax
@@ -13,7 +14,8 @@ from scalingbayes.allocation.bisection import SCALES, bisect
 from scalingbayes.allocation.limits import at_most, ends
 from scalingbayes.allocation.optimum import over_budgets
 from scalingbayes.allocation.path import expected
-from scalingbayes.decisions.draws import Draws, dataset, draws_of, require_posterior
+from scalingbayes.average import Average
+from scalingbayes.decisions.draws import Draws, dataset, draws_of, inputs_of_each, mix, weights_of
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
@@ -87,7 +89,7 @@ class Plan:
 
 
 def plan(
-    post: Posterior,
+    post: Posterior | Average,
     compute: float,
     cost: Cost | None = None,
     limits: Limits | None = None,
@@ -102,7 +104,8 @@ def plan(
     Parameters
     ----------
     post
-        A fit of a law that divides compute.
+        A fit of a law that divides compute, or an average of such, in which each law counts by its
+        weight.
     compute
         The budget in FLOPs.
     cost
@@ -125,53 +128,47 @@ def plan(
     InputError
         If the law does not divide compute, or a number, the cost or the limits cannot be used.
     """
-    require_posterior(post)
+    asked = inputs_of_each(post, inputs)
     budget, stated = one_number("compute", compute), one_number("regret", regret)
     if limits is not None and limits.shapes is not None:
         raise InputError("A plan is made for any size: give limits without shapes.")
     bounds = {} if limits is None else limits.bounds
-    law, target = post.law, post.law.target.column
+    one = next(iter(asked)).law  # laws that are asked together spend a budget alike
+    paid, size = cost_of(one, cost), one.budget.size
     with precision("float64"):
-        draws = draws_of(post, inputs)
-        paid = cost_of(law, cost)
-        budgets = jnp.asarray([budget])
-        best = optimum(law, draws.values, budgets, draws.fixed, paid, limits)
-        least = best[target][..., 0]
-        course = _Course(draws, paid, bounds, jnp.log(budgets))
-        scales = course.about(best[law.budget.size])
-        losses = course.mean_loss(scales)
-        chosen = course.lowest(scales, losses)
-        log_size, log_tokens = course.run(chosen)
-        loss = course.loss(chosen)[..., 0]
-        equal = compute_to_reach(law, draws.values, loss[..., None], draws.fixed, paid, limits)
-        mild = scales[losses - least.mean() <= stated]
-        sizes = np.exp(paid.log_size(mild))
-        lost = {"loss": loss, "regret": loss - least, "wasted": 1 - equal[..., 0] / budget}
-    found = dataset(post, {n: x[..., None] for n, x in lost.items()}, "compute", np.array([budget]))
-    title = f"Run of least expected {target} for {budget:.4g} FLOPs, {paid.equation}"
-    outcome = Estimate(
-        title if limits is None else f"{title}; {limits}",
-        found.squeeze("compute", drop=True),
-        post.verdict,
-        notes=beyond("FLOPs", np.array([budget]), post.compute),
-    )
-    run = {law.budget.size: float(np.exp(log_size[0])), "tokens": float(np.exp(log_tokens[0]))}
-    if law.budget.size == "params":
+        course = _Course(paid, bounds, jnp.log(jnp.asarray([budget])))
+        outlooks = [
+            _Outlook.of(each, others, weight, budget, paid, limits)
+            for (each, others), weight in zip(asked.items(), weights_of(post), strict=True)
+        ]
+
+        def regret_of(scales: Float[Array, " scales"]) -> Float[Array, " scales"]:
+            run = course.run(scales)
+            return jnp.stack([each.weight * each.mean_regret(*run) for each in outlooks]).sum(0)
+
+        scales = course.about(jnp.concatenate([each.best_sizes.ravel() for each in outlooks]))
+        regrets = regret_of(scales)
+        log_size, log_tokens = course.run(_least(regret_of, scales, regrets))
+        sizes = np.exp(paid.log_size(scales[regrets <= stated]))
+        outcome = mix(
+            post, [each.outcome(log_size, log_tokens, budget, paid, limits) for each in outlooks]
+        )
+    run = {size: float(np.exp(log_size[0])), "tokens": float(np.exp(log_tokens[0]))}
+    if size == "params":
         run["tokens_per_param"] = run["tokens"] / run["params"]
     within = (float(sizes[0]), float(sizes[-1])) if len(sizes) else None
-    return Plan(budget, law.budget.size, run, outcome, within, stated)
+    return Plan(budget, size, run, outcome, within, stated)
 
 
 @dataclass(frozen=True, eq=False)
 class _Course:
     """All runs that a budget pays for, from small models to large ones."""
 
-    draws: Draws
     cost: Cost
     bounds: dict[str, float]
     log_budget: Float[Array, " 1"]
 
-    def about(self, sizes: Float[Array, "*draws 1"]) -> Float[Array, " scales"]:
+    def about(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
         """Lay a grid of scales about sizes, within the bounds."""
         logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_WIDER, _WIDER])
         reach = (jnp.full(2, end) for end in SCALES)
@@ -186,23 +183,74 @@ class _Course:
         log_tokens = self.cost.log_tokens(scales, jnp.broadcast_to(self.log_budget, scales.shape))
         return self.cost.log_size(scales), at_most(log_tokens, self.bounds)
 
-    def loss(self, scales: Float[Array, " scales"]) -> Float[Array, "*draws scales"]:
+
+@dataclass(frozen=True, eq=False)
+class _Outlook:
+    """What one law says of runs of a budget, and how much it counts."""
+
+    post: Posterior
+    draws: Draws
+    weight: float
+    best_sizes: Float[Array, "chains draws 1"]
+    least: Float[Array, "chains draws 1"]
+
+    @staticmethod
+    def of(
+        post: Posterior,
+        inputs: Mapping[str, float],
+        weight: float,
+        budget: float,
+        cost: Cost,
+        limits: Limits | None,
+    ) -> "_Outlook":
+        law, draws = post.law, draws_of(post, inputs)
+        best = optimum(law, draws.values, jnp.asarray([budget]), draws.fixed, cost, limits)
+        return _Outlook(post, draws, weight, best[law.budget.size], best[law.target.column])
+
+    def loss(
+        self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]
+    ) -> Float[Array, "chains draws runs"]:
         """Say what each draw expects of each run."""
-        values = over_budgets(self.draws.law, self.draws.values)
-        return _expected(self.draws.law, values, self.draws.fixed, *self.run(scales))
+        law, values = self.draws.law, over_budgets(self.draws.law, self.draws.values)
+        return _expected(law, values, self.draws.fixed, log_size, log_tokens)
 
-    def mean_loss(self, scales: Float[Array, " scales"]) -> Float[Array, " scales"]:
-        """Say what the draws expect of each run on average."""
-        return self.loss(scales).reshape(-1, len(scales)).mean(0)
+    def mean_regret(
+        self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]
+    ) -> Float[Array, " runs"]:
+        """Say how far above the least each run is on average."""
+        return (self.loss(log_size, log_tokens) - self.least).mean((0, 1))
 
-    def lowest(
-        self, scales: Float[Array, " scales"], losses: Float[Array, " scales"]
-    ) -> Float[Array, " 1"]:
-        """Find the scale of least mean loss, on a grid between the neighbours of the least."""
-        at = int(losses.argmin())
-        low, high = scales[max(at - 1, 0)], scales[min(at + 1, len(scales) - 1)]
-        finer = jnp.linspace(low, high, _GRID)
-        return finer[self.mean_loss(finer).argmin()][None]
+    def outcome(
+        self,
+        log_size: Float[Array, " 1"],
+        log_tokens: Float[Array, " 1"],
+        budget: float,
+        cost: Cost,
+        limits: Limits | None,
+    ) -> Estimate:
+        """Say what comes of one run."""
+        law, values, fixed = self.draws.law, self.draws.values, self.draws.fixed
+        loss = self.loss(log_size, log_tokens)
+        equal = compute_to_reach(law, values, loss, fixed, cost, limits)
+        found = {"loss": loss, "regret": loss - self.least, "wasted": 1 - equal / budget}
+        title = f"Run of least expected {law.target.column} for {budget:.4g} FLOPs, {cost.equation}"
+        return Estimate(
+            title if limits is None else f"{title}; {limits}",
+            dataset(self.post, found, "compute", np.array([budget])).squeeze("compute", drop=True),
+            self.post.verdict,
+            notes=beyond("FLOPs", np.array([budget]), self.post.compute),
+        )
+
+
+def _least(
+    regret_of: Callable[[Float[Array, " scales"]], Float[Array, " scales"]],
+    scales: Float[Array, " scales"],
+    regrets: Float[Array, " scales"],
+) -> Float[Array, " 1"]:
+    """Find the scale of least mean regret, on a grid between the neighbours of the least."""
+    at = int(regrets.argmin())
+    finer = jnp.linspace(scales[max(at - 1, 0)], scales[min(at + 1, len(scales) - 1)], _GRID)
+    return finer[regret_of(finer).argmin()][None]
 
 
 _expected = jax.jit(expected, static_argnums=0)

@@ -1,13 +1,15 @@
 """What it takes to reach a loss, serving counted in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from jaxtyping import ArrayLike, Float
 
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
-from scalingbayes.decisions.draws import dataset, draws_of, require_posterior, share_that
+from scalingbayes.average import Average
+from scalingbayes.decisions.draws import dataset, draws_of, inputs_of_each, mix, share_that
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import Estimate
 from scalingbayes.extrapolation import beyond
@@ -17,7 +19,7 @@ from scalingbayes.precision import precision
 
 
 def reach(
-    post: Posterior,
+    post: Posterior | Average,
     loss: ArrayLike | Sequence[float],
     cost: Cost | None = None,
     limits: Limits | None = None,
@@ -31,7 +33,7 @@ def reach(
     Parameters
     ----------
     post
-        A fit of a law that divides compute.
+        A fit of a law that divides compute, or an average of such.
     loss
         The loss to reach; several are estimated side by side.
     cost
@@ -52,9 +54,32 @@ def reach(
     InputError
         If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
     """
-    require_posterior(post)
-    target = post.law.target.column
-    losses, paid = numbers("loss", loss).ravel(), cost_of(post.law, cost)
+    losses = numbers("loss", loss).ravel()
+    asked = inputs_of_each(post, inputs)
+    target = next(iter(asked)).law.target.column
+    found = mix(post, [_reach(*each, losses, cost, limits) for each in asked.items()])
+    lost = np.isinf(found.draws["tokens"].to_numpy())
+    if (everywhere := lost.all((0, 1))).any():
+        raise InputError(
+            f"No draw of the posterior reaches a {target} of {losses[everywhere].min():.4g} with "
+            f"any budget: ask for one above what the law approaches (E, in many laws)"
+            f"{'' if limits is None else ', or loosen a limit'}."
+        )
+    if not lost.any():
+        return found
+    note = f"Infinite, no budget reaches it: in {share_that(lost)} of the draws."
+    return replace(found, notes=(*found.notes, note))
+
+
+def _reach(
+    post: Posterior,
+    inputs: Mapping[str, float],
+    losses: Float[np.ndarray, " losses"],
+    cost: Cost | None,
+    limits: Limits | None,
+) -> Estimate:
+    """Ask one law; infinite where no budget reaches a loss."""
+    target, paid = post.law.target.column, cost_of(post.law, cost)
     with precision("float64"):
         draws = draws_of(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
@@ -62,19 +87,11 @@ def reach(
         reached = (compute > 0) & jnp.isfinite(compute)
         best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
     lost = ~np.asarray(reached)
-    if (everywhere := lost.all((0, 1))).any():
-        raise InputError(
-            f"No draw of the posterior reaches a {target} of {losses[everywhere].min():.4g} with "
-            f"any budget: ask for one above what the law approaches (E, in many laws)"
-            f"{'' if limits is None else ', or loosen a limit'}."
-        )
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
     estimate = dataset(post, {"compute": compute, **found}, target, losses)
     usual = np.median(compute, (0, 1))
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
-    if lost.any():
-        notes += (f"Infinite, no budget reaches it: in {share_that(lost)} of the draws.",)
     title = f"Cheapest model that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
     return Estimate(title + within, estimate, post.verdict, has_sd=False, notes=notes)

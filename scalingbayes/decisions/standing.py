@@ -106,7 +106,7 @@ def standing(post: Posterior, models: pd.DataFrame | Mapping[str, Any] | None = 
         If the law reads or predicts anything else, a column is missing, a name comes twice, a
         number is not positive, or a model is where the law has no frontier.
     """
-    require_params_and_tokens(post.law)
+    require_params_and_tokens(post)
     frame = _read(published_models() if models is None else models)
     names = frame.index.to_numpy()
     params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
