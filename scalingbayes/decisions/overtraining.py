@@ -1,6 +1,6 @@
 """Smaller models on more tokens: what reaching the same loss costs (De Vries 2023)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -69,8 +69,9 @@ def overtrain(
         If the law does not divide compute, or a number cannot be used.
     """
     factors = numbers("size_factor", size_factor).ravel()
-    asked = inputs_of_each(post, inputs).items()
-    found = mix(post, [_overtrain(*each, factors, compute) for each in asked])
+    asked = inputs_of_each(post, inputs)
+    budget = _budget(asked, compute)
+    found = mix(post, [_overtrain(*each, budget, factors) for each in asked.items()])
     lost = np.isinf(found.draws["tokens_factor"].to_numpy())
     if not lost.any():
         return found
@@ -104,19 +105,20 @@ def critical_size(
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
-    asked = inputs_of_each(post, inputs).items()
-    return mix(post, [_critical_size(*each, compute) for each in asked])
+    asked = inputs_of_each(post, inputs)
+    budget = _budget(asked, compute)
+    return mix(post, [_critical_size(*each, budget) for each in asked.items()])
 
 
 def _overtrain(
     post: Posterior,
     inputs: Mapping[str, float],
+    budget: float,
     factors: Float[np.ndarray, " sizes"],
-    compute: float | None,
 ) -> Estimate:
     """Ask one law; infinite where no number of tokens reaches the loss."""
     with precision("float64"):
-        draws, budget, run = _optimal_run(post, compute, inputs)
+        draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
     tokens = np.asarray(found)
     estimate = dataset(
@@ -127,10 +129,10 @@ def _overtrain(
     return Estimate(title, estimate, post.verdict, has_sd=False, notes=notes)
 
 
-def _critical_size(post: Posterior, inputs: Mapping[str, float], compute: float | None) -> Estimate:
+def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:
     """Ask one law."""
     with precision("float64"):
-        draws, budget, run = _optimal_run(post, compute, inputs)
+        draws, run = _optimal_run(post, inputs, budget)
         factor = _critical_factor(post.law, draws.values, run, draws.fixed)
         size = post.law.budget.size
         found = {"size_factor": factor, size: factor * run[size]}
@@ -142,14 +144,20 @@ def _critical_size(post: Posterior, inputs: Mapping[str, float], compute: float 
     return Estimate(title, estimate, post.verdict, notes=notes)
 
 
+def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
+    """Say of which budget the optimal model is; laws that are asked together have the same runs."""
+    if compute is not None:
+        return one_number("compute", compute)
+    post = next(iter(asked))
+    return budget_amid(post.law, post.record["reference"])
+
+
 def _optimal_run(
-    post: Posterior, compute: float | None, inputs: Mapping[str, float]
-) -> tuple[Draws, float, dict[str, Array]]:
+    post: Posterior, inputs: Mapping[str, float], budget: float
+) -> tuple[Draws, dict[str, Array]]:
     draws = draws_of(post, inputs)
-    amid = budget_amid(post.law, post.record["reference"])
-    budget = amid if compute is None else one_number("compute", compute)
     best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed)
-    return draws, budget, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
+    return draws, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
 
 
 def _excess(
