@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 # Workers, and the processes that tests start, compile a program once between them.
@@ -40,6 +41,18 @@ from scalingbayes import cli
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
+
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS = 20_000  # Linux allows a process 65,530, and a compiled fit takes hundreds
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_let_go():
+    """Let go of programs after a file of tests: a worker that keeps all of them is aborted."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 def pytest_unconfigure() -> None:
