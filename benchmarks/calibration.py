@@ -74,7 +74,7 @@ def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from scalingbayes.calibration.ranking import EXPONENT, summarize
 
     rows = []
-    for law in dict.fromkeys(part["law"] for part in parts):
+    for law in sorted({part["law"] for part in parts}):
         own = [part for part in parts if part["law"] == law]
         ranks, shares = (
             xr.Dataset(
@@ -115,7 +115,7 @@ parameters, the log density and, where it varies, the exponent a. *Cover* is tha
 in per cent: of the worst quantity, of the mean of all, and of a. *Few draws* counts fits of less
 than 100 effective draws. Tables that nobody could have, such as of losses over more than a factor
 of a million, are drawn again; most that are left are still stranger than real ones. *Tables* are as
-many as time allowed; laws that are absent take too long for a part of theirs.
+many as time allowed.
 
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|

@@ -119,9 +119,11 @@ def test_chains_in_modes_far_apart_agree():
     model = build_model(simulation.tables[12], "broken", reference=simulation.model.reference)
 
     def worst(**settings):
-        (draws,) = NUTS(draws=300, **settings).run([model], [0], "float64", silent)
-        assert draws.stats["jumped"].any() == settings.get("jumps", True)
-        return max(float(arviz_stats.rhat(each)) for each in np.moveaxis(draws.points, -1, 0))
+        seeds = range(5)
+        fits = NUTS(draws=300, **settings).run([model] * 5, seeds, "float64", silent)
+        assert all(each.stats["jumped"].any() == settings.get("jumps", True) for each in fits)
+        return [max(map(arviz_stats.rhat, np.moveaxis(each.points, -1, 0))) for each in fits]
 
-    assert worst(jumps=False, max_tree_depth=7) > 1.2
-    assert worst() < 1.05
+    # Not always: of twelve seeds there were two with which a chain stayed where it was.
+    assert np.median(worst(jumps=False, max_tree_depth=7)) > 1.2
+    assert np.median(worst()) < 1.05  # of twelve seeds two keep a chain where it is
