@@ -153,7 +153,7 @@ class _Sampler:
         mixture = unlearnt(self.fits, positions.shape[-1])
         target = np.full(self.fits, settings.target_accept)
         tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int), target)
-        diverged = np.zeros(self.fits, bool)
+        careful = 1 - _CAREFUL * (1 - settings.target_accept)
         gradients = np.zeros(self.fits, int)
         for end in _WARMUP_STAGES:
             chains = _Chain(positions, _new_adaptation(len(self.owner)))
@@ -167,9 +167,9 @@ class _Sampler:
             if jumps.any():
                 mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
             # A stage's first steps, which it has yet to learn, may be too long anywhere.
-            diverged |= stats["diverging"][:, :, draws // 2 :].any((1, 2))
-            careful = 1 - _CAREFUL * (1 - settings.target_accept)
-            tuning = _Tuning(whitening, mixture, jumps, np.where(diverged, careful, target))
+            diverged = stats["diverging"][:, :, draws // 2 :].any((1, 2))
+            target = np.where(diverged, careful, target)
+            tuning = _Tuning(whitening, mixture, jumps, target)
         _, x, stats = self.advance(chains, tuning, settings.draws, False)
         gradients += stats["n_steps"].sum((1, 2))
         points = self.complete(whitening.place(x))
