@@ -1,5 +1,6 @@
-"""Simulation-based calibration of every law with its default priors.
+"""Simulation-based calibration of every law with its default priors, and of every noise model.
 
+    python benchmarks/calibration.py --only "chinchilla, normal(groups=run)" --tables 100
     python benchmarks/calibration.py --only chinchilla --tables 100 --part 50
     python benchmarks/calibration.py --processes 16 --json calibration.json   # all, 1,000 tables
 
@@ -24,11 +25,28 @@ import xarray as xr
 from common import show
 
 
+ROWS, RUNS = 64, 8  # of a design; that many share errors, where runs do
+NOISES = [
+    f"chinchilla, {noise}"
+    for noise in (
+        "student_t",
+        "normal",
+        "laplace",
+        "huber",
+        "normal(groups=run)",
+        "student_t(groups=run)",
+        "normal(drift=compute)",
+        "student_t(drift=compute)",
+    )
+]
+"""Besides each law with its default noise."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """A law, and the seeds of the parts that its tables are cut into."""
+    """A law, with its noise if not the default, and the seeds of the parts of its tables."""
 
-    law: str
+    name: str
     seeds: range
     tables: int
     engine: str
@@ -45,18 +63,22 @@ def begin(cache: str) -> None:
 
 def one_law(job: Job) -> list[dict[str, Any]]:
     """Calibrate on one part of the tables after the other, while there is time."""
-    from scalingbayes.calibration import calibrate
+    from scalingbayes.calibration import calibrate, typical_inputs
+    from scalingbayes.laws import get_law
 
+    law, _, noise = (job.name, "", "") if job.name not in NOISES else job.name.partition(", ")
+    design = typical_inputs(get_law(law), ROWS, np.random.default_rng(0))
+    design["run"] = np.array([f"run {row % RUNS}" for row in range(ROWS)])
     parts: list[dict[str, Any]] = []
     for seed in job.seeds:
         start = time.time()
         if start > job.deadline:
             break
         options = {"tables": job.tables, "engine": job.engine, "seed": seed, "draws": job.draws}
-        found = calibrate(None, job.law, **options)
+        found = calibrate(design, law, noise=noise or None, **options)
         parts.append(
             {
-                "law": job.law,
+                "law": job.name,
                 "seed": seed,
                 "ranks": {str(n): v.to_numpy().round(5).tolist() for n, v in found.ranks.items()},
                 "shares": {str(n): v.to_numpy().round(5).tolist() for n, v in found.shares.items()},
@@ -65,7 +87,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
                 "seconds": time.time() - start,
             }
         )
-        print(f"{job.law}, seed {seed}: {parts[-1]['seconds']:.1f} s", flush=True)
+        print(f"{job.name}, seed {seed}: {parts[-1]['seconds']:.1f} s", flush=True)
     return parts
 
 
@@ -115,7 +137,7 @@ parameters, the log density and, where it varies, the exponent a. *Cover* is tha
 in per cent: of the worst quantity, of the mean of all, and of a. *Few draws* counts fits of less
 than 100 effective draws. Tables that nobody could have, such as of losses over more than a factor
 of a million, are drawn again; most that are left are still stranger than real ones. *Tables* are as
-many as time allowed.
+many as time allowed. Laws have their default noise, or the one named; *run* is one of eight labels.
 
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|
@@ -134,7 +156,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help="A law's name; may be repeated.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A row's name; may be repeated.")] = None,
     tables: Annotated[int, typer.Option(help="Tables of each law.")] = 1000,
     part: Annotated[int, typer.Option(help="Tables of a part.")] = 100,
     first_seed: Annotated[int, typer.Option(help="Seed of the first part.")] = 0,
@@ -156,7 +178,7 @@ def main(
 
     seeds = range(first_seed, first_seed + tables // part)
     deadline = time.time() + seconds
-    jobs = [Job(n, seeds, part, engine, draws, deadline) for n in only or NAMES]
+    jobs = [Job(n, seeds, part, engine, draws, deadline) for n in only or [*NAMES, *NOISES]]
     found = [part for path in merge or () for part in json.loads(path.read_text())["parts"]]
     context = multiprocessing.get_context("spawn")
     with (

@@ -21,7 +21,8 @@ from jaxtyping import Array, Float, Int, Shaped
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import SAMPLE_DIMS, format_table, interval_columns
 from scalingbayes.laws import Law
-from scalingbayes.noise import Noise
+from scalingbayes.model import known_errors
+from scalingbayes.noise import SHARED, Noise
 from scalingbayes.posterior import Posterior
 from scalingbayes.precision import precision, to_device
 from scalingbayes.verdict import Check, Verdict
@@ -127,7 +128,7 @@ def check(
         tangent = np.asarray(_tangent(law, post.noise, *arrays))
     statistics = [
         *_trends(law, inputs, residuals, tangent, weights),
-        *_group_statistics(residuals, groups),
+        *_group_statistics(post.noise, residuals, groups),
         _largest(residuals),
         *_bands(residuals),
     ]
@@ -160,6 +161,8 @@ def check(
 
 class Standardized(NamedTuple):
     """Residuals on the target's scale, in units of the noise's sigma.
+
+    Where runs share errors these are part of the residuals.
 
     Parameters
     ----------
@@ -250,17 +253,14 @@ def _look(
 ) -> tuple[dict[str, Float[np.ndarray, "draws runs"]], dict[str, Float[np.ndarray, " runs"]]]:
     """Find residuals, and the inputs of the runs that count."""
     law = post.law
-    if post.noise.shares or post.noise.error:
-        raise InputError(
-            f"Residuals of noise {post.noise.name!r} cannot be checked yet: fit without errors "
-            f"that runs share, or that are known, to see what they would have to explain."
-        )
     data = post.tree["constant_data"].to_dataset()
     inputs = {name: data[name].to_numpy() for name in law.inputs}
     observed = post.tree["observed_data"][law.target.column].to_numpy()
     values = _thinned(post, len(observed))
+    errors = known_errors(post.noise, post.runs, observed) if post.noise.error else None
+    table = inputs, observed, errors, post.shared_design
     with precision("float64"):
-        arrays = to_device((values, inputs, observed, post.record["reference"]), "float64")
+        arrays = to_device((values, post.record["reference"], *table), "float64")
         found = _residuals(law, post.noise, *arrays, seed)
         return {name: np.asarray(each) for name, each in found.items()}, inputs
 
@@ -307,14 +307,17 @@ def _residuals(
     law: Law,
     noise: Noise,
     values: dict[str, Float[Array, " draws"]],
+    reference: dict[str, Float[Array, ""]],
     inputs: dict[str, Float[Array, " runs"]],
     observed: Float[Array, " runs"],
-    reference: dict[str, Float[Array, ""]],
+    errors: Float[Array, " runs"] | None,
+    shared_design: Float[Array, "runs effects"] | None,
     seed: Int[Array, ""] | int,
 ) -> dict[str, Float[Array, "draws runs"]]:
     """Residuals, of the runs and of replicates, in units of sigma, and their scores.
 
-    Scores are Huber's: bounded where the noise has its tails, so that no few runs decide.
+    Errors that runs share are part of the residuals; those of replicates are drawn anew. Scores are
+    Huber's: bounded where the noise has its tails, so that no few runs decide.
     """
     values = {name: draws[:, None] for name, draws in values.items()}
     expected = law(inputs, values)
@@ -322,8 +325,14 @@ def _residuals(
 
     there = jnp.broadcast_to(noise.scale.link(observed), location.shape)
     ratios = {name: x / reference[name] for name, x in inputs.items()}
-    again = noise.about(location, values, ratios).sample(jax.random.key(seed))
-    sigma = noise.spread(values, ratios)
+    key, of_shared = jax.random.split(jax.random.key(seed))
+    centers = location
+    if shared_design is not None:
+        shape = (len(location), shared_design.shape[1])
+        normals = jax.random.normal(of_shared, shape, location.dtype)
+        centers += values[SHARED] * (normals @ shared_design.T)
+    again = noise.about(centers, values, ratios, errors).sample(key)
+    sigma = noise.spread(values, ratios, errors)
     found = {"observed": (there - location) / sigma, "replicated": (again - location) / sigma}
     bound = jnp.quantile(jnp.abs(found["replicated"]), _BANDS[-1])
     scores = {f"{name} score": jnp.clip(each, -bound, bound) for name, each in found.items()}
@@ -403,7 +412,7 @@ def _trends(
 
 
 def _group_statistics(
-    residuals: Mapping[str, np.ndarray], groups: Int[np.ndarray, " runs"] | None
+    noise: Noise, residuals: Mapping[str, np.ndarray], groups: Int[np.ndarray, " runs"] | None
 ) -> list[_Statistic]:
     if groups is None:
         return []
@@ -417,14 +426,15 @@ def _group_statistics(
         products = ((scores @ member) ** 2).sum(1) - (scores**2).sum(1)
         return products / pairs / (scores**2).mean(1)
 
+    resampled = "engine 'bootstrap' with by='COLUMN'"
+    remedy = resampled if noise.shares else f"groups='COLUMN', or {resampled}"
     return [
         _Statistic(
             "correlation within groups",
             within(residuals["observed score"]),
             within(residuals["replicated score"]),
             "residuals of one group, or of one compute, go together",
-            remedy="runs share errors, and intervals are too narrow; use engine 'bootstrap' with "
-            "by='COLUMN'",
+            remedy=f"runs share errors, and intervals are too narrow; use {remedy}",
         )
     ]
 

@@ -25,7 +25,7 @@ from scalingbayes.noise import SHARED, Noise, default_noise, get_noise
 from scalingbayes.parameters import Parameter, Prior, evaluate, in_order, resolve_priors
 from scalingbayes.precision import precision, to_device
 from scalingbayes.runs import Runs, missing_column
-from scalingbayes.shared_errors import SharedErrors
+from scalingbayes.shared_errors import SharedErrors, design_of_groups
 
 DEFAULT_LAW = "coupled"
 """It contains Chinchilla's and Kaplan's laws, and predicted larger runs best on public sweeps
@@ -79,11 +79,7 @@ class Model:
     @cached_property
     def errors(self) -> Float[np.ndarray, " runs"] | None:
         """Known standard errors of the target, on the scale on which it scatters."""
-        if not self.noise.error:
-            return None
-        with precision("float64"):
-            slope = self.noise.scale.slope(jnp.asarray(self.observed))
-        return self.runs.column(self.noise.error, NONNEGATIVE) * np.abs(slope)
+        return known_errors(self.noise, self.runs, self.observed)
 
     @cached_property
     def reference(self) -> dict[str, float]:
@@ -125,10 +121,7 @@ class Model:
             return np.array([f"step {i}" for i in range(design.shape[1])]), design
         if not self.noise.groups:
             return None
-        labels, numbers = np.unique(
-            self.runs.labels(self.noise.groups).astype(str), return_inverse=True
-        )
-        return labels, np.eye(len(labels))[numbers]
+        return design_of_groups(self.runs.labels(self.noise.groups))
 
     def density(
         self, dtype: str, length: int | None = None, effects: int | None = None
@@ -315,6 +308,23 @@ def build_model(
     if not noise.shares:
         _warn_of_curves(model)
     return model
+
+
+def known_errors(
+    noise: Noise, runs: Runs, observed: Float[np.ndarray, " runs"]
+) -> Float[np.ndarray, " runs"] | None:
+    """Take the known standard errors of a table's targets, if any are, to the target's scale.
+
+    Raises
+    ------
+    InputError
+        If the column is missing or has negative numbers.
+    """
+    if not noise.error:
+        return None
+    with precision("float64"):
+        slope = noise.scale.slope(jnp.asarray(observed))
+    return runs.column(noise.error, NONNEGATIVE) * np.abs(slope)
 
 
 def stack_densities(models: Sequence[Model], dtype: str) -> LogDensity:

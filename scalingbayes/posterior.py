@@ -46,6 +46,7 @@ from scalingbayes.noise import Noise, get_noise
 from scalingbayes.precision import precision, to_device
 from scalingbayes.prediction import Walk, predict
 from scalingbayes.runs import Runs
+from scalingbayes.shared_errors import design_of_groups
 from scalingbayes.storage import written_whole
 from scalingbayes.verdict import Verdict, judge
 
@@ -172,6 +173,19 @@ class Posterior:
             return None
         shared = self.tree["shared_errors"][self.law.target.column]
         return Walk(Drift(*self.record["drift"]), shared.transpose(..., "effect").to_numpy())
+
+    @property
+    def shared_design(self) -> Float[np.ndarray, "runs effects"] | None:
+        """How much each run has of each error that runs share, if they do; a row a run."""
+        noise = self.noise
+        if noise.groups:
+            return design_of_groups(self.runs.labels(noise.groups))[1]
+        if not noise.drift:
+            return None
+        inputs, reference = self.tree["constant_data"], self.record["reference"]
+        log_scale = sum(np.log(inputs[name].to_numpy() / reference[name]) for name in noise.drift)
+        with precision("float64"):
+            return np.asarray(Drift(*self.record["drift"]).basis(log_scale))
 
     @property
     def temperature(self) -> float:

@@ -5,11 +5,19 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from scalingbayes.precision import to_device
 
 _ROUNDING = 1e-12  # of the most that is told of an error
+
+
+def design_of_groups(
+    labels: Shaped[np.ndarray, " rows"],
+) -> tuple[Shaped[np.ndarray, " groups"], Float[np.ndarray, "rows groups"]]:
+    """Give the groups that labels name, and which rows are of each."""
+    groups, numbers = np.unique(labels.astype(str), return_inverse=True)
+    return groups, np.eye(len(groups))[numbers]
 
 
 @jax.tree_util.register_dataclass

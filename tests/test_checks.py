@@ -7,7 +7,7 @@ from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes import plots
+from scalingbayes import checks, plots
 
 
 def coupled(rng, rows, k=0.4):
@@ -58,6 +58,51 @@ def test_runs_that_share_errors_are_found_out(rng):
     assert "by='COLUMN'" in str(found.verdict)
     with pytest.raises(sb.InputError, match="by must be 120 labels"):
         sb.check(post, by=groups[:-1])
+
+
+def test_a_fit_that_knows_of_shared_errors_explains_them(rng):
+    table = simulate(rng, 120)
+    groups = np.repeat([f"run {i:02}" for i in range(12)], 10)
+    table["loss"] *= np.exp(0.02 * np.repeat(rng.standard_normal(12), 10))
+    post = fit({**table, "run": groups}, groups="run", noise="normal", draws=500)
+    found = sb.check(post, by=groups)
+    assert found.verdict.passed, str(found.verdict)
+    assert found.frame.loc["correlation within groups", "observed"] > 0.5
+    # They are replicated too, as one expects: of variances tau^2 and sigma^2, which make sigma's.
+    standardized = checks.standardized(post)
+    ratio = post.values["tau"] / post.values["sigma"]
+    wide = stats.norm.ppf(0.95) * np.sqrt(1 + (ratio**2).mean())
+    assert standardized.band == pytest.approx(wide, rel=0.1)
+
+
+@pytest.mark.slow
+def test_p_values_are_uniform_where_runs_share_errors(rng):
+    # Groups of like size: errors that they share look like a trend with it.
+    params = np.geomspace(1e7, 1e10, 60)
+    design = {"params": params, "run": np.repeat([f"run {i}" for i in range(10)], 6)}
+    options = {"law": "power_law", "noise": "normal", "groups": "run"}
+    simulation = sb.simulate(design, count=60, seed=1, **options)
+    how = {"reference": simulation.model.reference, "draws": 250, "temperature": 1}
+    posts = sb.fit_many(simulation.tables, **options, **how)
+    found = [sb.check(post).frame["p_value"] for post in posts.values()]
+    trends = [name for name in found[0].index if name.startswith(("trend", "bend"))]
+    assert trends
+    for name in trends:
+        values = [each[name] for each in found]
+        assert stats.kstest(values, "uniform").pvalue > 1e-3 / len(trends), name
+
+
+def test_residuals_are_counted_in_known_errors(rng):
+    params = np.geomspace(1e7, 1e10, 80)
+    errors = np.where(np.arange(80) % 2, 0.1, 0.001)
+    loss = (0.5 + 40 * params**-0.3) * np.exp(errors * rng.standard_normal(80))
+    table = {"params": params, "loss": loss, "se": errors * loss}
+    post = fit(table, "power_law", noise="normal(error=se)", engine="laplace")
+    found = checks.standardized(post)
+    inside = (abs(np.median(found.residuals, axis=0)) < found.band).reshape(-1, 2).mean(0)
+    # Each half is binomial, 40 of 0.9: below 0.7 once in 2,000.
+    assert (inside > 0.7).all()
+    assert sb.check(post).verdict.passed
 
 
 def test_a_trend_by_a_column_of_its_own_law_has_nothing_left(rng):

@@ -17,11 +17,13 @@ from scalingbayes.allocation import budget_amid, exponents
 from scalingbayes.batch import fit_many
 from scalingbayes.calibration.simulation import Simulation, simulate
 from scalingbayes.calibration.uniformity import p_value
+from scalingbayes.density import LogDensity
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import format_table
 from scalingbayes.inference import Progress
 from scalingbayes.inference.importance import log_densities
 from scalingbayes.laws import Law
+from scalingbayes.marginal import MarginalDensity
 from scalingbayes.model import DEFAULT_LAW, stack_densities
 from scalingbayes.noise import Noise
 from scalingbayes.posteriors import Posteriors
@@ -126,6 +128,7 @@ def calibrate(
     noise: str | Noise | None = None,
     priors: Mapping[str, Distribution] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
+    groups: str | None = None,
     reference: Mapping[str, float] | None = None,
     tables: int = 1000,
     engine: str = "nuts",
@@ -144,8 +147,8 @@ def calibrate(
     ----------
     runs
         The design, as for :func:`simulate`: your own table, or typical inputs of the law.
-    law, noise, priors
-        As for :func:`scalingbayes.fit`.
+    law, noise, priors, groups
+        As for :func:`simulate`.
     weights
         How much each run counts in the fits; the simulated losses do not know of it.
     reference
@@ -173,7 +176,14 @@ def calibrate(
             f"{', '.join(map(repr, _ENGINES))}."
         )
     simulation = simulate(
-        runs, law, noise=noise, priors=priors, reference=reference, count=tables, seed=seed
+        runs,
+        law,
+        noise=noise,
+        priors=priors,
+        groups=groups,
+        reference=reference,
+        count=tables,
+        seed=seed,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
@@ -183,6 +193,7 @@ def calibrate(
             noise=noise,
             priors=priors,
             weights=None if weights is None else [weights] * tables,
+            groups=groups,
             reference=simulation.model.reference,
             temperature=1.0,  # where law and noise are true it would only widen
             engine=engine,
@@ -207,13 +218,15 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     seed
         Of the tie-breaks.
     """
-    models = list(posts.models.values())
     with precision("float64"):
-        densities = log_densities(
-            stack_densities(models, "float64"), simulation.points[:, None], "float64"
-        )
+        densities = stack_densities(list(posts.models.values()), "float64")
+        sampled: LogDensity | MarginalDensity = densities
+        points = simulation.points
+        if engine == "nuts" and MarginalDensity.exists(densities):
+            sampled, points = MarginalDensity(densities), points[:, densities.named]
+        log_density = log_densities(sampled, points[:, None], "float64")[:, 0]
     truths = {str(name): values.to_numpy() for name, values in simulation.truths.items()}
-    truths[DENSITY] = densities[:, 0]
+    truths[DENSITY] = log_density
     draws = {str(name): values.to_numpy() for name, values in posts.draws.items()}
     draws[DENSITY] = posts.stat("lp")
     if simulation.model.law.allocates:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from numpyro.distributions import Distribution
 
 from scalingbayes.calibration.design import typical_inputs
@@ -21,8 +21,7 @@ from scalingbayes.inference import PriorDraws, silent
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model import DEFAULT_LAW, Model, build_model
 from scalingbayes.noise import Noise
-from scalingbayes.precision import precision, to_device
-from scalingbayes.prediction import predict
+from scalingbayes.precision import precision
 from scalingbayes.runs import Runs, Table, as_runs
 from scalingbayes.targets import Target
 
@@ -43,7 +42,8 @@ class Simulation:
     truths
         The parameters of each table, in the units of the design; dim ``table``.
     points
-        The same as coordinates of the model's density; shape (tables, dim).
+        The same, and errors that runs share, as coordinates of the model's density; shape (tables,
+        dim).
     observed
         What each run reached; shape (tables, runs).
     rejected
@@ -83,6 +83,7 @@ def simulate(
     *,
     noise: str | Noise | None = None,
     priors: Mapping[str, Distribution] | None = None,
+    groups: str | None = None,
     reference: Mapping[str, float] | None = None,
     count: int = 1000,
     seed: int = 0,
@@ -95,8 +96,8 @@ def simulate(
         The design: a table whose inputs the simulated ones share. Its losses, if it has any, say no
         more than where default priors are stated. By default 64 runs over the ranges of
         :func:`~scalingbayes.calibration.typical_inputs`.
-    law, noise, priors
-        As for :func:`scalingbayes.fit`.
+    law, noise, priors, groups
+        As for :func:`scalingbayes.fit`; the column ``groups`` is one of the design's.
     reference
         Where default priors are stated: by default the design's own point, with a loss of 1 if it
         has none.
@@ -108,24 +109,26 @@ def simulate(
     Raises
     ------
     InputError
-        If the design, the law, a prior or a setting cannot be used, or hardly any table drawn from
-        the priors has finite losses in the target's domain.
+        If the design, the law, a prior or a setting cannot be used, the noise has known errors,
+        which depend on the losses, or hardly any table drawn from the priors has finite losses in
+        the target's domain.
     """
     check_count("count", count)
     check_seed(seed)
     law = get_law(law)
-    model = build_model(_design(runs, law), law, noise, priors, reference=reference)
-    if model.noise.shares or model.noise.error:
+    design = _design(runs, law)
+    model = build_model(design, law, noise, priors, groups=groups, reference=reference)
+    if model.noise.error:
         raise InputError(
-            f"Tables of noise {model.noise.name!r} cannot be drawn: runs of it share errors, or "
-            f"their errors are known. Calibrate without groups, drift and error."
+            f"Tables of noise {model.noise.name!r} cannot be drawn: errors that are known are "
+            f"those of losses, which are to be drawn. Calibrate without error."
         )
     target = law.target
     points, observed = [], []
     rejected = kept = 0
     for step in range(_MOST_ROUNDS):
         (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
-        losses = _observe(model, draws.points[0], _stream(seed, step))
+        losses = _observe(model, draws.points[0], _stream(seed, step, 1))
         good = _plausible(target, losses)
         good &= np.cumsum(good) <= count - kept
         points.append(draws.points[0][good])
@@ -181,25 +184,36 @@ def _design(runs: Table | None, law: Law) -> Runs:
     return Runs(pd.DataFrame(runs.frame).assign(**{law.target.column: stand_in}), name=runs.name)
 
 
-def _stream(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([int(seed), step]).generate_state(1, np.uint64)[0] >> 1)
+def _stream(*numbers: int) -> int:
+    """Make one seed of several numbers; others make another."""
+    seeds = np.random.SeedSequence([int(each) for each in numbers])
+    return int(seeds.generate_state(1, np.uint64)[0] >> 1)
 
 
 def _observe(
     model: Model, points: Float[np.ndarray, "tables dim"], seed: int
 ) -> Float[np.ndarray, "tables runs"]:
     with precision("float64"):
-        values = _values(model.density("float64"), jnp.asarray(points))
-        inputs = to_device(model.inputs, "float64")
-        reference = to_device(model.reference, "float64")
-        found = predict(model.law, model.noise, values, inputs, reference, None, seed, 0)
-        return np.asarray(found["observed"])
+        on_scale = _scatter(model.density("float64", len(model.runs)), jnp.asarray(points), seed)
+        ratios = np.asarray(model.noise.scale.inverse()(on_scale))
+    return ratios * model.reference[model.law.target.column]
 
 
 def _in_units(model: Model, points: Float[np.ndarray, "tables dim"]) -> xr.Dataset:
     with precision("float64"):
         values = _values(model.density("float64"), jnp.asarray(points))
     return xr.Dataset({name: ("table", np.asarray(values[name])) for name in model.parameters})
+
+
+@jax.jit
+def _scatter(
+    density: LogDensity, points: Float[Array, "tables dim"], seed: Int[ArrayLike, ""]
+) -> Float[Array, "tables runs"]:
+    """Draw what runs reach, over its reference value, on the scale on which it scatters."""
+    locations = jax.vmap(density.location)(points)
+    values = {n: each[:, None] for n, each in jax.vmap(density.at_reference)(points).items()}
+    scatter = density.noise.about(locations, values, density.inputs)
+    return scatter.sample(jax.random.key(seed))
 
 
 @jax.jit

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, map_lanes
 from scalingbayes.inference.draws import Draws
+from scalingbayes.marginal import MarginalDensity
 from scalingbayes.precision import to_dtype
 
 OVERSAMPLING = 4  # draws proposed for each that is kept
@@ -34,7 +35,7 @@ def student_t_proposals(random: np.random.Generator, count: int, dim: int) -> Pr
 
 
 def log_densities(
-    densities: LogDensity, points: Float[np.ndarray, "fits draws dim"], dtype: str
+    densities: LogDensity | MarginalDensity, points: Float[np.ndarray, "fits draws dim"], dtype: str
 ) -> Float[np.ndarray, "fits draws"]:
     """Evaluate each fit's log density at its points."""
     return fetch(_log_densities(densities, to_dtype(points, dtype))).astype(float)
@@ -114,12 +115,12 @@ def resample(
 
 @jax.jit
 def _log_densities(
-    densities: LogDensity, points: Float[Array, "fits draws dim"]
+    densities: LogDensity | MarginalDensity, points: Float[Array, "fits draws dim"]
 ) -> Float[Array, "fits draws"]:
     fits, draws, dim = points.shape
     owner = np.repeat(np.arange(fits), draws)
 
-    def one(density: LogDensity, point: Array) -> Array:
+    def one(density: LogDensity | MarginalDensity, point: Array) -> Array:
         return density(point)
 
     return map_lanes(one, densities, owner, points.reshape(-1, dim)).reshape(fits, draws)

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from scalingbayes.density import LogDensity
+from scalingbayes.density import LogDensity, Point
 from scalingbayes.errors import InputError
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.model import Model
+from scalingbayes.noise import SHARED
 from scalingbayes.precision import precision
 
 _MOST_ROUNDS = 100
@@ -41,7 +42,6 @@ class PriorDraws(Engine):
     """
 
     tempered: ClassVar[bool] = False
-    shares: ClassVar[bool] = False
 
     draws: int = 4000
 
@@ -97,11 +97,19 @@ def draw_priors(
         Points, shape (count, dim), and booleans, shape (count,).
     """
     key = jax.random.fold_in(jax.random.key(seed), step)
-    keys = jax.random.split(key, len(density.parameters))
+    *keys, of_errors = jax.random.split(key, len(density.parameters) + 1)
     coordinates = {}
     for name, own in zip(density.parameters, keys, strict=True):
         prior = density.priors[name]
         coordinates[name] = prior.bijector.inv(prior.distribution.sample(own, (count,)))
     points = jax.vmap(density.from_coordinates)(coordinates)
+    if density.effects:
+        normals = jax.random.normal(of_errors, (count, density.effects), points.dtype)
+        points = jax.vmap(partial(_share_errors, density))(points, normals)
     inside = jnp.isfinite(jax.vmap(density.log_prior)(points))
     return points, inside & jnp.isfinite(points).all(1)
+
+
+def _share_errors(density: LogDensity, point: Point, normals: Float[Array, " effects"]) -> Point:
+    tau = density.at_reference(point)[SHARED]
+    return density.with_shared_errors(point[density.named], tau * normals)
