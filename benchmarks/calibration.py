@@ -24,7 +24,6 @@ import typer
 import xarray as xr
 from common import show
 
-
 ROWS, RUNS = 64, 8  # of a design; that many share errors, where runs do
 NOISES = [
     f"chinchilla, {noise}"

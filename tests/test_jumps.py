@@ -124,6 +124,5 @@ def test_chains_in_modes_far_apart_agree():
         assert all(each.stats["jumped"].any() == settings.get("jumps", True) for each in fits)
         return [max(map(arviz_stats.rhat, np.moveaxis(each.points, -1, 0))) for each in fits]
 
-    # Not always: of twelve seeds there were two with which a chain stayed where it was.
-    assert np.median(worst(jumps=False, max_tree_depth=7)) > 1.2
-    assert np.median(worst()) < 1.05  # of twelve seeds two keep a chain where it is
+    assert min(worst(jumps=False, max_tree_depth=7)) > 1.2
+    assert max(worst()) < 1.05

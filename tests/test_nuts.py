@@ -4,12 +4,14 @@ import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from arviz_stats import rhat
 from plain import build_model, fit, fit_many
 from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes.inference import NUTS
+from scalingbayes.inference import NUTS, nuts
+from scalingbayes.inference.draws import silent
 from scalingbayes.inference.nuts import distinct_modes
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
@@ -271,3 +273,35 @@ def test_each_of_several_modes_is_found_once_and_the_best_first(rng):
     assert found[0] == 30
     assert len(found) == 2
     assert found[1] == log_density[:30].argmax()
+
+
+def test_how_far_chains_disagree_is_arvizs_number(rng):
+    # Of four fits two have a chain that lies apart, one of them along one coordinate alone.
+    x = rng.standard_normal((4, 4, 60, 2))
+    x[1, 0] += 3.0
+    x[3, 2, :, 1] -= 3.0
+    expected = [max(rhat(each, method="split") for each in np.moveaxis(of, -1, 0)) for of in x]
+    np.testing.assert_allclose(nuts._r_hat(x), expected)
+
+
+def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch):
+    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+    engine = NUTS(chains=2, draws=200, warmup=100)
+    plain = engine.run(models, [1, 2], "float64", silent)
+    asked = []
+
+    def r_hat(x):
+        asked.append(x.shape)
+        return np.array([1.0, 1.5 if len(asked) < 3 else 1.0])
+
+    monkeypatch.setattr(nuts, "_r_hat", r_hat)
+    longer = engine.run(models, [1, 2], "float64", silent)
+    assert asked == 3 * [(2, 2, 45, 7)]  # the last stage, and two more
+    np.testing.assert_array_equal(longer[0].points, plain[0].points)
+    assert longer[0].facts == plain[0].facts
+    # Some seven gradients a draw; what it adapted to is new, what is sampled is not.
+    assert longer[1].facts["gradients"] > plain[1].facts["gradients"] + 2 * 2 * 45 * 3
+    pairs = (np.moveaxis(draws[1].points, -1, 0) for draws in (longer, plain))
+    for ours, before in zip(*pairs, strict=True):
+        assert not np.array_equal(ours, before)
+        assert stats.ks_2samp(ours[:, ::4].ravel(), before[:, ::4].ravel()).pvalue > 1e-4

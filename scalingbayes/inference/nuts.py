@@ -32,6 +32,8 @@ from scalingbayes.precision import precision, to_dtype
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
 _WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a stage ends
+_MORE_STAGES = 4  # at most, as long as the last, where chains disagree,
+_DISAGREE = 1.1  # by R-hat
 _COMPARABLE_MODES = 10.0  # nats; chains start in modes that are this near the best,
 _APART = 1.0  # and, in whitened coordinates, so far from each other
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
@@ -53,7 +55,8 @@ class NUTS(Engine):
     trajectories are long, as along narrow ridges, chains may also jump after each of them, to draws
     from a mixture that is learnt from the same draws: these join ridges' ends, and modes. Where
     trajectories of the warm-up diverge, as in a narrow end of the posterior, steps are made
-    smaller. One short compiled program runs warm-up and sampling for any number of draws.
+    smaller; where its chains disagree, it goes on. One short compiled program runs warm-up and
+    sampling for any number of draws.
 
     Parameters
     ----------
@@ -62,7 +65,8 @@ class NUTS(Engine):
     draws
         Draws kept of each chain.
     warmup
-        Draws of each chain spent on adaptation and discarded.
+        Draws of each chain spent on adaptation and discarded; where chains then disagree, up to 1.8
+        times as many more.
     target_accept
         Acceptance rate that the step size is adapted to. Where warm-up diverges, a tenth as many
         rejections are aimed at: .99 in place of .9.
@@ -145,42 +149,66 @@ class _Sampler:
             [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
         )
         self.modes = np.ones(self.fits, int)
-        self.done = 0
+        self.done = np.zeros(self.fits, int)
+        self.gradients = np.zeros(self.fits, int)
 
     def run(self) -> list[Draws]:
-        settings = self.settings
-        positions, whitening = self.start()
-        mixture = unlearnt(self.fits, positions.shape[-1])
-        target = np.full(self.fits, settings.target_accept)
-        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int), target)
-        careful = 1 - _CAREFUL * (1 - settings.target_accept)
-        gradients = np.zeros(self.fits, int)
-        for end in _WARMUP_STAGES:
-            chains = _Chain(positions, _new_adaptation(len(self.owner)))
-            draws = round(end * settings.warmup) - self.done
-            chains, x, stats = self.advance(chains, tuning, draws, True)
-            gradients += stats["n_steps"].sum((1, 2))
-            if end < 1:
-                whitening, x = _refine(whitening, x)
-                positions = x[:, :, -1].reshape(len(self.owner), -1)
-            jumps = self.jumps(stats["n_steps"])
-            if jumps.any():
-                mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
-            # A stage's first steps, which it has yet to learn, may be too long anywhere.
-            diverged = stats["diverging"][:, :, draws // 2 :].any((1, 2))
-            target = np.where(diverged, careful, target)
-            tuning = _Tuning(whitening, mixture, jumps, target)
-        _, x, stats = self.advance(chains, tuning, settings.draws, False)
-        gradients += stats["n_steps"].sum((1, 2))
-        points = self.complete(whitening.place(x))
+        chains, tuning = self.warm_up()
+        draws = np.full(self.fits, self.settings.draws)
+        _, x, stats = self.advance(chains, tuning, draws, False)
+        points = self.complete(tuning.whitening.place(x))
         return [
             Draws(
                 points[fit],
                 {name: values[fit] for name, values in stats.items()},
-                {"gradients": int(gradients[fit])},
+                {"gradients": int(self.gradients[fit])},
             )
             for fit in range(self.fits)
         ]
+
+    def warm_up(self) -> tuple[_Chain, _Tuning]:
+        """Adapt in stages; a fit whose chains disagree at the end has some more."""
+        positions, whitening = self.start()
+        chains = _Chain(positions, _new_adaptation(len(self.owner)))
+        mixture = unlearnt(self.fits, positions.shape[-1])
+        target = np.full(self.fits, self.settings.target_accept)
+        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int), target)
+        ends = [round(end * self.settings.warmup) for end in _WARMUP_STAGES]
+        stages = np.diff(ends, prepend=0)
+        most = len(stages) + _MORE_STAGES
+        adapting = np.ones(self.fits, bool)
+        for stage in range(1, most + 1):
+            draws = stages[min(stage, len(stages)) - 1]
+            moved, x, stats = self.advance(chains, tuning, np.where(adapting, draws, 0), True)
+            again = adapting & (stage < most)
+            if stage >= len(stages):
+                again &= _r_hat(x) > _DISAGREE
+            learnt, x = self.learn(tuning, x, stats, again)
+            fresh = _Chain(x[:, :, -1].reshape(positions.shape), _new_adaptation(len(self.owner)))
+            moved = _pick(again[self.owner], fresh, moved)
+            chains, tuning = (
+                _pick(adapting[self.owner], moved, chains),
+                _pick(adapting, learnt, tuning),
+            )
+            adapting = again
+            if not adapting.any():
+                break
+        return chains, tuning
+
+    def learn(
+        self, tuning: _Tuning, x: np.ndarray, stats: dict[str, np.ndarray], again: np.ndarray
+    ) -> tuple[_Tuning, np.ndarray]:
+        """Learn from a stage's draws; whiten anew, these too, where there will be another."""
+        refined, there = _refine(tuning.whitening, x)
+        whitening, x = _pick(again, (refined, there), (tuning.whitening, x))
+        jumps, mixture = self.jumps(stats["n_steps"]), tuning.mixture
+        if jumps.any():
+            mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
+        # A stage's first steps, which it has yet to learn, may be too long anywhere.
+        diverged = stats["diverging"][:, :, x.shape[2] // 2 :].any((1, 2))
+        careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
+        target = np.where(diverged, careful, tuning.target_accept)
+        return _Tuning(whitening, mixture, jumps, target), x
 
     def start(self) -> tuple[np.ndarray, Whitening]:
         """Whiten by the curvature at the best mode, and start chains near good ones."""
@@ -217,39 +245,41 @@ class _Sampler:
         return fetch(_complete(self.sampled, *lanes)).astype(float)
 
     def advance(
-        self, chains: _Chain, tuning: _Tuning, draws: int, adapt: bool
+        self, chains: _Chain, tuning: _Tuning, draws: Int[np.ndarray, " fits"], adapt: bool
     ) -> tuple[_Chain, np.ndarray, dict[str, np.ndarray]]:
-        """Move every chain on by a number of draws, block after block."""
+        """Move the chains of each fit on by a number of draws, block after block."""
         settings = self.settings
         whitening, mixture, jumps, target_accept = tuning
         numbers = whitening, mixture, target_accept, chains
         whitening, mixture, target_accept, chains = to_dtype(numbers, self.dtype)
         tuning = _Tuning(whitening, mixture, jumps, target_accept)
         blocks = []
-        for first in range(0, draws, self.block):
-            count = min(self.block, draws - first)
+        for first in range(0, draws.max(), self.block):
+            count = np.clip(draws - first, 0, self.block)
             chains, block = _advance(
                 self.sampled,
                 tuning,
                 self.owner,
                 chains,
                 self.seeds,
-                self.done,
-                count,
+                self.done[self.owner],
+                count[self.owner],
                 adapt,
                 settings.max_tree_depth,
             )
             # From the host, as they first came: a program is compiled for each place of arguments.
             chains, block = fetch((chains, block))
-            blocks.append(jax.tree.map(lambda values, n=count: values[:, :n], block))
+            longest = count.max()
+            blocks.append(jax.tree.map(lambda values, n=longest: values[:, :n], block))
             self.done += count
-            self.progress(self.done / (settings.warmup + settings.draws))
+            self.progress(min(1.0, self.done.min() / (settings.warmup + settings.draws)))
         x, stats = jax.tree.map(
             lambda *values: np.concatenate(values, axis=1).reshape(
-                self.fits, settings.chains, draws, *values[0].shape[2:]
+                self.fits, settings.chains, draws.max(), *values[0].shape[2:]
             ),
             *blocks,
         )
+        self.gradients += stats["n_steps"].sum((1, 2))
         return chains, x.astype(float), stats
 
 
@@ -260,18 +290,19 @@ def _advance(
     owner: Int[ArrayLike, " lanes"],
     chains: _Chain,
     seeds: Shaped[ArrayLike, " lanes"],
-    first: Int[ArrayLike, ""],
-    count: Int[ArrayLike, ""],
+    first: Int[ArrayLike, " lanes"],
+    count: Int[ArrayLike, " lanes"],
     adapt: Bool[ArrayLike, ""],
     max_tree_depth: int,
 ) -> tuple[_Chain, tuple[Float[Array, "lanes block dim"], dict[str, Array]]]:
-    """Take ``count`` draws of every chain; the rest of the block's buffers stay empty."""
+    """Take ``count`` draws of each chain; the rest of the block's buffers stay empty."""
 
     def run_chain(
-        owner: tuple[LogDensity | MarginalDensity, _Tuning], lane: tuple[_Chain, Array]
+        owner: tuple[LogDensity | MarginalDensity, _Tuning],
+        lane: tuple[_Chain, Array, Array, Array],
     ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
         density, (whitening, mixture, jumps, target_accept) = owner
-        (position, adaptation), seed = lane
+        (position, adaptation), seed, first, count = lane
         dtype = position.dtype
         unit_mass = jnp.ones_like(position)
 
@@ -345,7 +376,7 @@ def _advance(
         end, adaptation, buffers = lax.fori_loop(0, count, draw, (start, adaptation, buffers))
         return _Chain(end[0], adaptation), buffers
 
-    return map_lanes(run_chain, (densities, tunings), owner, (chains, seeds))
+    return map_lanes(run_chain, (densities, tunings), owner, (chains, seeds, first, count))
 
 
 @jax.jit
@@ -376,6 +407,26 @@ def distinct_modes(
         if all(np.linalg.norm(modes[each] - modes[other]) > _APART for other in found):
             found.append(each)
     return np.array(found)
+
+
+def _pick(chosen: Bool[np.ndarray, " rows"], new: Any, old: Any) -> Any:
+    """Take the chosen rows of arrays from the new ones, and the others from the old."""
+
+    def one(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(chosen.reshape(-1, *[1] * (np.ndim(a) - 1)), a, b)
+
+    return jax.tree.map(one, new, old)
+
+
+def _r_hat(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:
+    """Compare halves of chains with each other, along the coordinate in which they differ most."""
+    fits, chains, draws, dim = x.shape
+    half = draws // 2
+    halves = x[:, :, : 2 * half].reshape(fits, 2 * chains, half, dim)
+    within = halves.var(2, ddof=1).mean(1)
+    between = halves.mean(2).var(1, ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a fit that has not moved
+        return np.sqrt((half - 1) / half + between / within).max(1)
 
 
 def _refine(whitening: Whitening, x: np.ndarray) -> tuple[Whitening, np.ndarray]:
