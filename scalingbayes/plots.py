@@ -385,7 +385,8 @@ def plot_residuals(post: Posterior) -> Figure:
         wide = (x > 0).all() and x.max() > 10 * x.min()
         ax.set(xlabel=name, xscale="log" if wide else "linear")
         # Heavy tails are meant: a few far runs must not press the others into a line.
-        ax.set_yscale("symlog", linthresh=3 * found.band)
+        if max(high.max(), -low.min()) > 3 * found.band:
+            ax.set_yscale("symlog", linthresh=3 * found.band)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("residual, in sigma")
     figure.suptitle(f"Residuals of {law.equation}", fontsize="medium")

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
@@ -44,6 +45,16 @@ def test_shared_errors_are_found_and_widen_intervals():
     scores = aware.predict(params=1e9, tokens=2e10).draws
     scatter = np.log(scores["observed"] / scores["expected"]).std()
     assert scatter > 3 * frame.loc["sigma", "mean"]
+
+
+def test_the_prior_foresees_errors_that_runs_share(rng):
+    priors = {"tau": dist.LogNormal(-3.0, 0.1), "sigma": dist.LogNormal(-5.0, 0.1)}
+    post = fit(curves(rng)[0], engine="prior", groups="run", noise="normal", priors=priors)
+    shared = post.tree["shared_errors"]["loss"]
+    assert shared.shape == (1, 4000, 12)
+    # Over tau, in the same draw, they are standard normal: so are all of them together.
+    over_tau = shared.to_numpy()[0] / post.values["tau"][0][:, None]
+    assert stats.kstest(over_tau.ravel(), "norm").pvalue > 1e-3
 
 
 def log_density_of_errors(density, point, count):
