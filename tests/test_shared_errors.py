@@ -239,6 +239,9 @@ def test_a_drift_survives_a_file(tmp_path, rng):
     where = {"params": 1e9, "tokens": [1e10, 1e12]}
     pair = post.predict(**where), again.predict(**where)
     np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
+    model = build_model(sb.Runs(table), noise="normal(drift=compute)")
+    np.testing.assert_allclose(again.shared_design, model.shared[1], rtol=1e-12)
+    assert sb.check(again).frame["p_value"].between(0, 1).all()
     scores = sb.score(again, table.iloc[:5])
     assert np.isfinite(scores).all(axis=None)
 
