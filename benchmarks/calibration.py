@@ -25,8 +25,8 @@ import xarray as xr
 from common import show
 
 ROWS, RUNS = 64, 8  # of a design; that many share errors, where runs do
-NOISES = [
-    f"chinchilla, {noise}"
+NOISES = {
+    f"chinchilla, {noise}": ("chinchilla", noise)
     for noise in (
         "student_t",
         "normal",
@@ -37,8 +37,8 @@ NOISES = [
         "normal(drift=compute)",
         "student_t(drift=compute)",
     )
-]
-"""Besides each law with its default noise."""
+}
+"""Laws and noises, by the row's name, besides each law with its default noise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
     from scalingbayes.calibration import calibrate, typical_inputs
     from scalingbayes.laws import get_law
 
-    law, _, noise = (job.name, "", "") if job.name not in NOISES else job.name.partition(", ")
+    law, noise = NOISES.get(job.name, (job.name, None))
     design = typical_inputs(get_law(law), ROWS, np.random.default_rng(0))
     design["run"] = np.array([f"run {row % RUNS}" for row in range(ROWS)])
     parts: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
         if start > job.deadline:
             break
         options = {"tables": job.tables, "engine": job.engine, "seed": seed, "draws": job.draws}
-        found = calibrate(design, law, noise=noise or None, **options)
+        found = calibrate(design, law, noise=noise, **options)
         parts.append(
             {
                 "law": job.name,

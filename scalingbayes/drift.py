@@ -3,15 +3,26 @@
 Where there are runs they hold it down; beyond them it grows with the square root of the distance.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 STEPS = 16
 """Straight pieces of which the walk is made, over the range of the runs."""
 
 _START = 0.25  # its variance at the smallest run, as if it had begun so far below
+
+
+def log_scale(
+    names: Sequence[str],
+    inputs: Mapping[str, Float[np.ndarray, " runs"]],
+    reference: Mapping[str, float],
+) -> Float[np.ndarray, " runs"]:
+    """Say how far each run is along: the log of the product of its inputs, over the reference."""
+    return np.sum(np.log([inputs[name] / reference[name] for name in names]), axis=0)
 
 
 class Drift(NamedTuple):

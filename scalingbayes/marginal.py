@@ -30,12 +30,6 @@ class MarginalDensity:
 
     whole: LogDensity
 
-    @staticmethod
-    def exists(density: LogDensity) -> bool:
-        """Whether errors can be integrated out of a density."""
-        noise = density.noise
-        return noise.shares and noise.normal and not (noise.varying or noise.error)
-
     def __call__(self, named: Float[Array, " named"]) -> Float[Array, ""]:
         """Log posterior density, up to a constant, of the parameters.
 
@@ -74,3 +68,10 @@ class MarginalDensity:
         precision = 1 + ratio**2 * shared.told
         means = ratio * (whole.weights * deviations) @ shared.turned / precision
         return deviations, ratio, means, precision
+
+
+def integrated(density: LogDensity) -> LogDensity | MarginalDensity:
+    """Integrate out the errors that rows share, where that can be done."""
+    noise = density.noise
+    possible = noise.shares and noise.normal and not (noise.varying or noise.error)
+    return MarginalDensity(density) if possible else density

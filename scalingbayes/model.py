@@ -18,7 +18,7 @@ from numpyro.distributions.transforms import AffineTransform, PowerTransform, Tr
 
 from scalingbayes.density import LogDensity
 from scalingbayes.domains import NONNEGATIVE
-from scalingbayes.drift import Drift
+from scalingbayes.drift import Drift, log_scale
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.laws import COMMON_INPUTS, Law, get_law
 from scalingbayes.noise import SHARED, Noise, default_noise, get_noise
@@ -79,7 +79,7 @@ class Model:
     @cached_property
     def errors(self) -> Float[np.ndarray, " runs"] | None:
         """Known standard errors of the target, on the scale on which it scatters."""
-        return known_errors(self.noise, self.runs, self.observed)
+        return known_errors(self.noise, self.runs, self.observed) if self.noise.error else None
 
     @cached_property
     def reference(self) -> dict[str, float]:
@@ -109,8 +109,7 @@ class Model:
     @property
     def log_scale(self) -> Float[np.ndarray, " runs"]:
         """How far each run is along the drift: log of its scale over the reference."""
-        ratios = [self.inputs[name] / self.reference[name] for name in self.noise.drift]
-        return np.sum(np.log(ratios), axis=0)
+        return log_scale(self.noise.drift, self.inputs, self.reference)
 
     @cached_property
     def shared(self) -> tuple[np.ndarray, Float[np.ndarray, "runs effects"]] | None:
@@ -312,16 +311,14 @@ def build_model(
 
 def known_errors(
     noise: Noise, runs: Runs, observed: Float[np.ndarray, " runs"]
-) -> Float[np.ndarray, " runs"] | None:
-    """Take the known standard errors of a table's targets, if any are, to the target's scale.
+) -> Float[np.ndarray, " runs"]:
+    """Take the known standard errors of a table's targets to the target's scale.
 
     Raises
     ------
     InputError
         If the column is missing or has negative numbers.
     """
-    if not noise.error:
-        return None
     with precision("float64"):
         slope = noise.scale.slope(jnp.asarray(observed))
     return runs.column(noise.error, NONNEGATIVE) * np.abs(slope)

@@ -26,7 +26,7 @@ from scalingbayes.allocation import (
     require_allocation,
 )
 from scalingbayes.density import LogDensity
-from scalingbayes.drift import Drift
+from scalingbayes.drift import Drift, log_scale
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import (
     SAMPLE_DIMS,
@@ -182,10 +182,11 @@ class Posterior:
             return design_of_groups(self.runs.labels(noise.groups))[1]
         if not noise.drift:
             return None
-        inputs, reference = self.tree["constant_data"], self.record["reference"]
-        log_scale = sum(np.log(inputs[name].to_numpy() / reference[name]) for name in noise.drift)
+        data = self.tree["constant_data"]
+        inputs = {name: data[name].to_numpy() for name in noise.drift}
+        here = log_scale(noise.drift, inputs, self.record["reference"])
         with precision("float64"):
-            return np.asarray(Drift(*self.record["drift"]).basis(log_scale))
+            return np.asarray(Drift(*self.record["drift"]).basis(here))
 
     @property
     def temperature(self) -> float:

@@ -78,6 +78,7 @@ def test_simulated_parameters_and_losses_are_numpyros():
     assert found.model.reference["loss"] == runs.frame["loss"][:40].min()
     table = found.tables[5]
     assert table.frame["params"].equals(runs.frame["params"][:40])
+    np.testing.assert_array_equal(table.frame["loss"], found.observed[5])
 
 
 @pytest.mark.parametrize("noise", ["student_t(groups=run)", "normal(drift=params)"])

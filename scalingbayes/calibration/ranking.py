@@ -17,13 +17,12 @@ from scalingbayes.allocation import budget_amid, exponents
 from scalingbayes.batch import fit_many
 from scalingbayes.calibration.simulation import Simulation, simulate
 from scalingbayes.calibration.uniformity import p_value
-from scalingbayes.density import LogDensity
 from scalingbayes.errors import InputError, InputWarning
 from scalingbayes.estimates import format_table
 from scalingbayes.inference import Progress
 from scalingbayes.inference.importance import log_densities
 from scalingbayes.laws import Law
-from scalingbayes.marginal import MarginalDensity
+from scalingbayes.marginal import MarginalDensity, integrated
 from scalingbayes.model import DEFAULT_LAW, stack_densities
 from scalingbayes.noise import Noise
 from scalingbayes.posteriors import Posteriors
@@ -220,10 +219,10 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     """
     with precision("float64"):
         densities = stack_densities(list(posts.models.values()), "float64")
-        sampled: LogDensity | MarginalDensity = densities
+        sampled = integrated(densities) if engine == "nuts" else densities
         points = simulation.points
-        if engine == "nuts" and MarginalDensity.exists(densities):
-            sampled, points = MarginalDensity(densities), points[:, densities.named]
+        if isinstance(sampled, MarginalDensity):
+            points = points[:, densities.named]
         log_density = log_densities(sampled, points[:, None], "float64")[:, 0]
     truths = {str(name): values.to_numpy() for name, values in simulation.truths.items()}
     truths[DENSITY] = log_density

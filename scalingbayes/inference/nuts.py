@@ -25,7 +25,7 @@ from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.jumps import Mixture, jump, learn, unlearnt
 from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.inference.whitening import Whitening, whiten
-from scalingbayes.marginal import MarginalDensity
+from scalingbayes.marginal import MarginalDensity, integrated
 from scalingbayes.model import Model, stack_densities
 from scalingbayes.precision import precision, to_dtype
 
@@ -136,8 +136,7 @@ class _Sampler:
     ) -> None:
         self.settings = settings
         self.densities = stack_densities(models, dtype)
-        marginal = MarginalDensity.exists(self.densities)
-        self.sampled = MarginalDensity(self.densities) if marginal else self.densities
+        self.sampled = integrated(self.densities)
         self.dtype = dtype
         self.progress = progress
         self.fits = len(models)
@@ -186,10 +185,8 @@ class _Sampler:
             learnt, x = self.learn(tuning, x, stats, again)
             fresh = _Chain(x[:, :, -1].reshape(positions.shape), _new_adaptation(len(self.owner)))
             moved = _pick(again[self.owner], fresh, moved)
-            chains, tuning = (
-                _pick(adapting[self.owner], moved, chains),
-                _pick(adapting, learnt, tuning),
-            )
+            chains = _pick(adapting[self.owner], moved, chains)
+            tuning = _pick(adapting, learnt, tuning)
             adapting = again
             if not adapting.any():
                 break
@@ -199,9 +196,10 @@ class _Sampler:
         self, tuning: _Tuning, x: np.ndarray, stats: dict[str, np.ndarray], again: np.ndarray
     ) -> tuple[_Tuning, np.ndarray]:
         """Learn from a stage's draws; whiten anew, these too, where there will be another."""
-        refined, there = _refine(tuning.whitening, x)
-        whitening, x = _pick(again, (refined, there), (tuning.whitening, x))
-        jumps, mixture = self.jumps(stats["n_steps"]), tuning.mixture
+        whitening, mixture = tuning.whitening, tuning.mixture
+        if again.any():
+            whitening, x = _pick(again, _refine(whitening, x), (whitening, x))
+        jumps = self.jumps(stats["n_steps"])
         if jumps.any():
             mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
         # A stage's first steps, which it has yet to learn, may be too long anywhere.
