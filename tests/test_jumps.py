@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 import scalingbayes as sb
 from scalingbayes.inference import NUTS
 from scalingbayes.inference.draws import silent
-from scalingbayes.inference.jumps import Mixture, jump, learn
-from scalingbayes.model import build_model
+from scalingbayes.inference.jumps import Mixture, jump, learn, remember
+from scalingbayes.model import build_model, stack_densities
 from scalingbayes.precision import precision
 
 WEIGHTS = np.array([0.7, 0.3])
@@ -66,11 +66,35 @@ def test_a_mixture_is_learnt(rng):
     weights = np.exp(found.log_weights[0])
     right = found.centers[0, :, 0] > 0.5
     assert weights.sum() == pytest.approx(1)
-    # 480 draws are used; a share of them is binomial. Each part adds one draw's worth.
-    assert abs(weights[right].sum() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 480) + 8 / 488
+    # 960 draws are used; a share of them is binomial. Each part adds one draw's worth.
+    assert abs(weights[right].sum() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 960) + 12 / 972
     np.testing.assert_allclose(weights[right] @ found.centers[0, right] / 0.25, [2, 1], rtol=0.35)
     shapes = found.roots[0] @ np.swapaxes(found.roots[0], 1, 2)
     assert (np.linalg.det(shapes) < 4 * 0.2**4).all()
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_modes_are_not_forgotten(count, rng):
+    # Where no draw of a mode was seen, a quarter of the draws are from modes all the same.
+    centers = np.array([[50.0 * (mode + 1), 0.0] for mode in range(count)])
+    skewed = rng.standard_normal((count, 2, 2))
+    kept = min(count, 4)
+    with precision("float64"):
+        learnt = jax.tree.map(lambda x: x[0], learn(rng.standard_normal((1, 500, 2)), "float64"))
+        found = remember(learnt, centers, skewed)
+        keys = jax.random.split(jax.random.key(0), 20_000)
+        draws = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, found).draw)(keys))
+    nearest = np.rint(draws[:, 0] / 50).astype(int)
+    for mode in range(count):
+        share = 0.25 / kept if mode < kept else 0.0
+        own = draws[nearest == mode + 1]
+        error = 4 * np.sqrt(share * (1 - share) / len(draws))
+        assert abs(len(own) / len(draws) - share) <= error + 0.002  # and some that strayed far
+        if mode < kept:  # of a t, 8 degrees of freedom: its median distance, in its own shape
+            x = np.linalg.solve(skewed[mode], (own - centers[mode]).T)
+            assert abs(stats.f(2, 8).cdf((x**2).sum(0) / 2).mean() - 0.5) < 0.05
+    assert learnt.log_weights.max() <= 0
+    np.testing.assert_allclose(logsumexp(found.log_weights), 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 3, 20])
@@ -126,3 +150,34 @@ def test_chains_in_modes_far_apart_agree():
 
     assert min(worst(jumps=False, max_tree_depth=7)) > 1.2
     assert max(worst()) < 1.05
+
+
+@pytest.mark.slow
+def test_modes_have_their_weights():
+    # The same table. One mode is higher, the other wider: each alone would pass every check. Their
+    # weights by importance sampling, from a mixture learnt of draws in both.
+    simulation = sb.simulate(law="broken", count=13, seed=5)
+    model = build_model(simulation.tables[12], "broken", reference=simulation.model.reference)
+    fits = NUTS(draws=300).run([model] * 4, range(4), "float64", silent)
+    points = np.concatenate([each.points.reshape(-1, each.points.shape[-1]) for each in fits])
+    with precision("float64"):
+        root = np.linalg.cholesky(np.cov(points.T))
+        x = np.linalg.solve(root, (points - points.mean(0)).T).T
+        proposal = jax.tree.map(lambda part: jnp.asarray(part[0]), learn(x[None], "float64"))
+        density = jax.tree.map(
+            lambda part: jnp.asarray(part[0]), stack_densities([model], "float64")
+        )
+        drawn = jax.vmap(proposal.draw)(jax.random.split(jax.random.key(0), 300_000))
+        there = points.mean(0) + np.asarray(drawn) @ root.T
+        log_density = jax.vmap(density)(jnp.asarray(there))
+        log_weights = np.asarray(log_density - jax.vmap(proposal.log_density)(drawn))
+    weights = np.exp(log_weights - logsumexp(log_weights))
+    worth = 1 / (weights**2).sum()
+    assert worth > 1000  # the proposal reaches what there is
+    share = weights @ (there[:, 0] > -1.7)
+    assert 0.2 < share < 0.8
+    spread = share * (1 - share)
+    found = np.array([(each.points[..., 0] > -1.7).mean() for each in fits])
+    # At least 100 draws' worth in each.
+    assert (np.abs(found - share) < 4 * np.sqrt(spread * (1 / 100 + 1 / worth))).all()
+    assert abs(found.mean() - share) < 4 * np.sqrt(spread * (1 / 400 + 1 / worth)), (share, found)

@@ -281,7 +281,7 @@ def test_how_far_chains_disagree_is_arvizs_number(rng):
     x[1, 0] += 3.0
     x[3, 2, :, 1] -= 3.0
     expected = [max(rhat(each, method="split") for each in np.moveaxis(of, -1, 0)) for of in x]
-    np.testing.assert_allclose(nuts._r_hat(x), expected)
+    np.testing.assert_allclose(nuts._disagreement(x), expected)
 
 
 def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch):
@@ -294,7 +294,7 @@ def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch)
         asked.append(x.shape)
         return np.array([1.0, 1.5 if len(asked) < 3 else 1.0])
 
-    monkeypatch.setattr(nuts, "_r_hat", r_hat)
+    monkeypatch.setattr(nuts, "_disagreement", r_hat)
     longer = engine.run(models, [1, 2], "float64", silent)
     assert asked == 3 * [(2, 2, 45, 7)]  # the last stage, and two more
     np.testing.assert_array_equal(longer[0].points, plain[0].points)
@@ -305,3 +305,35 @@ def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch)
     for ours, before in zip(*pairs, strict=True):
         assert not np.array_equal(ours, before)
         assert stats.ks_2samp(ours[:, ::4].ravel(), before[:, ::4].ravel()).pvalue > 1e-4
+
+
+def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatch):
+    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+
+    def run(**settings):
+        return NUTS(chains=2, warmup=100, **settings).run(models, [1, 2], "float64", silent)
+
+    every = run(draws=100, max_thinning=1), run(draws=400, max_thinning=1)
+    worth = iter([[0.2, 0.05], [0.2, 0.09], [0.2, 0.1]])
+    monkeypatch.setattr(nuts, "_worth", lambda x: np.array(next(worth)))
+    first, second = run(draws=100)
+    # The same chains, of which all draws are kept, or one in four.
+    np.testing.assert_array_equal(first.points, every[0][0].points)
+    np.testing.assert_array_equal(second.points, every[1][1].points[:, 3::4])
+    diverging = every[1][1].stats["diverging"].reshape(2, 100, 4).any(-1)
+    np.testing.assert_array_equal(second.stats["diverging"], diverging)
+    assert first.facts == every[0][0].facts
+    assert second.facts == every[1][1].facts | {"thinning": 4}
+
+
+def test_what_draws_are_worth(rng):
+    # Of an autoregression, (1 - rho) / (1 + rho); nothing where a chain stands still.
+    rho, draws = np.array([[0.5, 0.8], [0.9, 0.0], [0.0, 0.0]]), 20_000
+    x = np.zeros((3, 4, draws, 2))
+    x[:, :, 0] = rng.standard_normal((3, 4, 2))
+    for i in range(1, draws):
+        fresh = np.sqrt(1 - rho**2)[:, None] * rng.standard_normal((3, 4, 2))
+        x[:, :, i] = rho[:, None] * x[:, :, i - 1] + fresh
+    x[2, ..., 1] = 7.0
+    expected = [0.2 / 1.8, 0.1 / 1.9, 0.0]
+    np.testing.assert_allclose(nuts._worth(x), expected, rtol=0.05)

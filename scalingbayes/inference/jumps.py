@@ -11,11 +11,14 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from scalingbayes.devices import fetch, map_each
+from scalingbayes.inference.whitening import triangular
 from scalingbayes.precision import to_dtype
 
-_PARTS = 8
-_LEARNT_FROM = 480  # draws
+_PARTS = 12
+_LEARNT_FROM = 960  # draws
 _ITERATIONS = 20
+_OF_MODES = 4  # of these parts at most, and
+_SHARE_OF_MODES = 0.25  # so much of the draws
 _HALF_DEGREES = 4  # half the degrees of freedom; heavier tails than the posterior's
 _LEAST_VARIANCE = 1e-6  # of whitened draws, in float32 too
 
@@ -67,10 +70,35 @@ class Mixture(NamedTuple):
         return ((from_origin.reshape(to_centers.shape) - to_centers) ** 2).sum(-1)
 
 
-def unlearnt(fits: int, dim: int) -> Mixture:
-    """Stand in until there are draws to learn from."""
-    root = np.broadcast_to(np.eye(dim), (fits, _PARTS, dim, dim))
-    return Mixture(np.zeros((fits, _PARTS)), np.zeros((fits, _PARTS, dim)), root, root)
+def at_modes(centers: Float[Any, "modes dim"], roots: Float[Any, "modes dim dim"]) -> Mixture:
+    """Mix what is known of modes before there are draws: their places and how wide each is."""
+    chosen = np.arange(_PARTS) % len(centers)
+    roots = triangular(roots)[chosen]
+    return Mixture(np.zeros(_PARTS), centers[chosen], roots, np.linalg.inv(roots))
+
+
+def remember(
+    learnt: Mixture, centers: Float[Any, "modes dim"], roots: Float[Any, "modes dim dim"]
+) -> Mixture:
+    """Give modes the places of the parts that count least, lest one be lost that has few draws.
+
+    Parameters
+    ----------
+    learnt
+        The mixture of one fit.
+    centers, roots
+        Where modes are, the best first, and how wide.
+    """
+    count = min(len(centers), _OF_MODES)
+    least = np.argsort(learnt.log_weights)[:count]
+    found = jax.tree.map(np.array, learnt)
+    for own, of_modes in zip(found, at_modes(centers, roots), strict=True):
+        own[least] = of_modes[:count]
+    others = np.delete(np.arange(_PARTS), least)
+    rest = np.exp(learnt.log_weights[others]).sum()
+    found.log_weights[others] += np.log((1 - _SHARE_OF_MODES) / rest)
+    found.log_weights[least] = np.log(_SHARE_OF_MODES / count)
+    return found
 
 
 def learn(x: Float[np.ndarray, "fits draws dim"], dtype: str) -> Mixture:

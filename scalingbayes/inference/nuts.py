@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real, Shaped
+from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.infer.hmc_util import (
     IntegratorState,
     build_tree,
@@ -22,9 +23,9 @@ from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, map_each, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
-from scalingbayes.inference.jumps import Mixture, jump, learn, unlearnt
+from scalingbayes.inference.jumps import Mixture, at_modes, jump, learn, remember
 from scalingbayes.inference.settings import check_between, check_whole
-from scalingbayes.inference.whitening import Whitening, whiten
+from scalingbayes.inference.whitening import Whitening, about, whiten
 from scalingbayes.marginal import MarginalDensity, integrated
 from scalingbayes.model import Model, stack_densities
 from scalingbayes.precision import precision, to_dtype
@@ -32,8 +33,10 @@ from scalingbayes.precision import precision, to_dtype
 _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-C
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
 _WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a stage ends
+_LEARNT_STAGES = 3  # whose draws jumps are learnt from, lest a mode be lost that is rare in one
 _MORE_STAGES = 4  # at most, as long as the last, where chains disagree,
 _DISAGREE = 1.1  # by R-hat
+_FEW = 0.1  # of the draws; a fit whose are worth fewer is thinned
 _COMPARABLE_MODES = 10.0  # nats; chains start in modes that are this near the best,
 _APART = 1.0  # and, in whitened coordinates, so far from each other
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
@@ -49,14 +52,16 @@ _, _update_adaptation = dual_averaging()
 class NUTS(Engine):
     """Sample with NUTS.
 
-    Each chain starts near a mode of the posterior, and each of several modes has a chain. The
-    curvature at the best whitens the coordinates; warm-up adapts the step size and refines the
-    whitening, in stages, from the draws of all chains. Where there are several modes, or
-    trajectories are long, as along narrow ridges, chains may also jump after each of them, to draws
-    from a mixture that is learnt from the same draws: these join ridges' ends, and modes. Where
-    trajectories of the warm-up diverge, as in a narrow end of the posterior, steps are made
-    smaller; where its chains disagree, it goes on. One short compiled program runs warm-up and
-    sampling for any number of draws.
+    Each chain starts near a mode of the posterior, and each of several modes has a chain, those of
+    most mass, by height and width, first. The curvature at the first whitens the coordinates; warm-
+    up adapts the step size and refines the whitening, in stages, from the draws of all chains.
+    Where there are several modes, or trajectories are long, as along narrow ridges, chains may also
+    jump after each of them, to draws from a mixture that is learnt from the same draws, and knows
+    the modes: these join ridges' ends, and modes. Where trajectories of the warm-up diverge, as in
+    a narrow end of the posterior, steps are made smaller; where its chains disagree, it goes on.
+    Where draws are worth less than a tenth of their number, twice as many are made and each second
+    is kept, and so on. One short compiled program runs warm-up and sampling for any number of
+    draws.
 
     Parameters
     ----------
@@ -77,6 +82,9 @@ class NUTS(Engine):
         finds is missed by one fit in thirty.
     jumps
         Whether chains may jump; if not, NUTS alone moves them.
+    max_thinning
+        Of the draws made, one in so many is kept at least, however few independent ones they are
+        worth; the record says what a fit's ``thinning`` is. With 1 all are kept.
 
     Raises
     ------
@@ -91,9 +99,11 @@ class NUTS(Engine):
     max_tree_depth: int = 10
     starts: int = 32
     jumps: bool = True
+    max_thinning: int = 8
 
     def __post_init__(self) -> None:
-        check_whole(self, chains=2, draws=4, warmup=50, max_tree_depth=1, starts=1)
+        least = {"chains": 2, "draws": 4, "warmup": 50, "max_tree_depth": 1, "starts": 1}
+        check_whole(self, **least, max_thinning=1)
         check_between(self, 0.0, 1.0, "target_accept")
 
     @override
@@ -118,6 +128,24 @@ class _Tuning(NamedTuple):
     mixture: Mixture
     jumps: Int[Array | np.ndarray, "*fits"]
     target_accept: Float[Array | np.ndarray, "*fits"]
+
+
+class _Trace(NamedTuple):
+    """Draws in whitened coordinates, and what there is to say of each."""
+
+    x: Float[Any, "fits chains draws dim"]
+    stats: dict[str, Shaped[Any, "fits chains draws"]]
+
+    def followed_by(self, more: "_Trace") -> "_Trace":
+        """Put further draws of each chain behind these."""
+        return jax.tree.map(lambda *both: np.concatenate(both, axis=2), self, more)
+
+    def thinned(self, every: int) -> "_Trace":
+        """Keep the last of every so many draws; divergences of the others are not forgotten."""
+        x, stats = jax.tree.map(lambda values: values[:, :, every - 1 :: every], self)
+        fits, chains, draws, _ = x.shape
+        diverging = self.stats["diverging"].reshape(fits, chains, draws, every).any(-1)
+        return _Trace(x, stats | {"diverging": diverging})
 
 
 class _Sampler:
@@ -147,42 +175,42 @@ class _Sampler:
         self.seeds = np.concatenate(
             [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
         )
-        self.modes = np.ones(self.fits, int)
+        self.modes: list[Whitening] = []
         self.done = np.zeros(self.fits, int)
+        self.expected = np.full(self.fits, settings.warmup + settings.draws)
+        self.part = 0.0
         self.gradients = np.zeros(self.fits, int)
 
     def run(self) -> list[Draws]:
         chains, tuning = self.warm_up()
-        draws = np.full(self.fits, self.settings.draws)
-        _, x, stats = self.advance(chains, tuning, draws, False)
-        points = self.complete(tuning.whitening.place(x))
+        trace, thinning = self.draw(chains, tuning)
+        points = self.complete(tuning.whitening.place(trace.x))
         return [
             Draws(
                 points[fit],
-                {name: values[fit] for name, values in stats.items()},
-                {"gradients": int(self.gradients[fit])},
+                {name: values[fit] for name, values in trace.stats.items()},
+                {"gradients": int(self.gradients[fit]), "thinning": int(thinning[fit])},
             )
             for fit in range(self.fits)
         ]
 
     def warm_up(self) -> tuple[_Chain, _Tuning]:
         """Adapt in stages; a fit whose chains disagree at the end has some more."""
-        positions, whitening = self.start()
+        positions, whitening, mixture = self.start()
         chains = _Chain(positions, _new_adaptation(len(self.owner)))
-        mixture = unlearnt(self.fits, positions.shape[-1])
         target = np.full(self.fits, self.settings.target_accept)
-        tuning = _Tuning(whitening, mixture, np.zeros(self.fits, int), target)
+        tuning = _Tuning(whitening, mixture, self.jumps(np.zeros((self.fits, 1, 1))), target)
         ends = [round(end * self.settings.warmup) for end in _WARMUP_STAGES]
         stages = np.diff(ends, prepend=0)
         most = len(stages) + _MORE_STAGES
         adapting = np.ones(self.fits, bool)
         for stage in range(1, most + 1):
             draws = stages[min(stage, len(stages)) - 1]
-            moved, x, stats = self.advance(chains, tuning, np.where(adapting, draws, 0), True)
+            moved, trace = self.advance(chains, tuning, np.where(adapting, draws, 0), True)
             again = adapting & (stage < most)
             if stage >= len(stages):
-                again &= _r_hat(x) > _DISAGREE
-            learnt, x = self.learn(tuning, x, stats, again)
+                again &= _disagreement(trace.x) > _DISAGREE
+            learnt, x = self.learn(tuning, trace, again)
             fresh = _Chain(x[:, :, -1].reshape(positions.shape), _new_adaptation(len(self.owner)))
             moved = _pick(again[self.owner], fresh, moved)
             chains = _pick(adapting[self.owner], moved, chains)
@@ -193,44 +221,82 @@ class _Sampler:
         return chains, tuning
 
     def learn(
-        self, tuning: _Tuning, x: np.ndarray, stats: dict[str, np.ndarray], again: np.ndarray
+        self, tuning: _Tuning, trace: _Trace, again: Bool[np.ndarray, " fits"]
     ) -> tuple[_Tuning, np.ndarray]:
         """Learn from a stage's draws; whiten anew, these too, where there will be another."""
         whitening, mixture = tuning.whitening, tuning.mixture
+        x, stats = trace
         if again.any():
             whitening, x = _pick(again, _refine(whitening, x), (whitening, x))
         jumps = self.jumps(stats["n_steps"])
+        self.seen.append(tuning.whitening.place(trace.x))
         if jumps.any():
-            mixture = learn(x.reshape(self.fits, -1, x.shape[-1]), self.dtype)
+            seen = np.concatenate(self.seen[-_LEARNT_STAGES:], axis=2)
+            mixture = learn(
+                whitening.displace(seen.reshape(self.fits, -1, x.shape[-1])), self.dtype
+            )
+            own = [jax.tree.map(lambda each, n=fit: each[n], mixture) for fit in range(self.fits)]
+            for fit in map(int, np.flatnonzero(self.counts > 1)):
+                near = self.modes[fit].seen_from(whitening.take(fit))
+                own[fit] = remember(own[fit], near.center, near.root)
+            mixture = _stack(own)
         # A stage's first steps, which it has yet to learn, may be too long anywhere.
         diverged = stats["diverging"][:, :, x.shape[2] // 2 :].any((1, 2))
         careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
         target = np.where(diverged, careful, tuning.target_accept)
         return _Tuning(whitening, mixture, jumps, target), x
 
-    def start(self) -> tuple[np.ndarray, Whitening]:
-        """Whiten by the curvature at the best mode, and start chains near good ones."""
-        modes, whitening = whiten(self.densities, self.random, self.settings.starts, self.dtype)
-        if isinstance(self.sampled, MarginalDensity):
-            modes = modes._replace(point=modes.point[..., self.densities.named])
-            whitening = whitening.of(self.densities.named)
-        chains, dim = self.settings.chains, modes.point.shape[-1]
-        positions = np.empty((self.fits, chains, dim))
-        x = whitening.displace(np.asarray(modes.point))
-        log_density = np.asarray(modes.log_density)
+    def draw(self, chains: _Chain, tuning: _Tuning) -> tuple[_Trace, Int[np.ndarray, " fits"]]:
+        """Draw; as long as a fit's draws are worth few, draw as often again and thin by two."""
+        draws, most = self.settings.draws, self.settings.max_thinning
+        thinning = np.ones(self.fits, int)
+        chains, kept = self.advance(chains, tuning, np.full(self.fits, draws), False)
+        every = 1
+        while 2 * every <= most:
+            few = _worth(tuning.whitening.place(kept.x)) < _FEW
+            if not few.any():
+                break
+            chains, more = self.advance(chains, tuning, np.where(few, every * draws, 0), False)
+            kept = _pick(few, kept.followed_by(more.thinned(every)).thinned(2), kept)
+            every *= 2
+            thinning[few] = every
+        return kept, thinning
+
+    def start(self) -> tuple[np.ndarray, Whitening, Mixture]:
+        """Start chains, and jumps, about good modes; whiten by the curvature at the best."""
+        chains = self.settings.chains
+        modes, highest = whiten(self.densities, self.random, self.settings.starts, self.dtype)
+        modes = jax.tree.map(np.asarray, modes)
+        named = self.densities.named if isinstance(self.sampled, MarginalDensity) else None
+        x = highest.displace(modes.point)
+        if named is not None:
+            x = highest.of(named).displace(modes.point[..., named])
+        log_density = modes.log_density
+        positions, whitenings, mixtures = [], [], []
         for fit, random in enumerate(self.random):
             found = distinct_modes(x[fit], log_density[fit])
-            self.modes[fit] = len(found)
-            positions[fit] = x[fit, found[np.arange(chains) % len(found)]]
-            positions[fit] += random.standard_normal((chains, dim))
-        return positions.reshape(-1, dim), whitening
+            own = about(modes, np.full(len(found), fit), found)
+            own = own if named is None else own.of(named)
+            # A mode's mass is about its height times its volume.
+            log_mass = log_density[fit, found] + np.linalg.slogdet(own.root)[1]
+            own = own.take(np.argsort(-log_mass))
+            best = own.take(0)
+            near = own.seen_from(best)
+            normals = random.standard_normal((chains, 1, x.shape[-1]))
+            positions.append(near.take(np.arange(chains) % len(found)).place(normals)[:, 0])
+            whitenings.append(best)
+            mixtures.append(at_modes(near.center, near.root))
+            self.modes.append(own)
+        self.seen: list[np.ndarray] = []
+        self.counts = np.array([len(each.center) for each in self.modes])
+        return np.concatenate(positions), _stack(whitenings), _stack(mixtures)
 
-    def jumps(self, steps: Int[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
+    def jumps(self, steps: Real[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
         """Say how many jumps to try after each trajectory: the more, the longer these are."""
         if not self.settings.jumps:
             return np.zeros(self.fits, int)
         beyond = np.maximum(steps.mean((1, 2)) - _EASY_STEPS, 0.0)
-        between = np.where(self.modes > 1, _JUMPS_BETWEEN_MODES, 0)
+        between = np.where(self.counts > 1, _JUMPS_BETWEEN_MODES, 0)
         return np.maximum(between, (_JUMPS_PER_STEP * beyond).round().astype(int))
 
     def complete(self, points: np.ndarray) -> np.ndarray:
@@ -244,13 +310,14 @@ class _Sampler:
 
     def advance(
         self, chains: _Chain, tuning: _Tuning, draws: Int[np.ndarray, " fits"], adapt: bool
-    ) -> tuple[_Chain, np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[_Chain, _Trace]:
         """Move the chains of each fit on by a number of draws, block after block."""
         settings = self.settings
         whitening, mixture, jumps, target_accept = tuning
         numbers = whitening, mixture, target_accept, chains
         whitening, mixture, target_accept, chains = to_dtype(numbers, self.dtype)
         tuning = _Tuning(whitening, mixture, jumps, target_accept)
+        self.expected = np.maximum(self.expected, self.done + draws)
         blocks = []
         for first in range(0, draws.max(), self.block):
             count = np.clip(draws - first, 0, self.block)
@@ -270,7 +337,8 @@ class _Sampler:
             longest = count.max()
             blocks.append(jax.tree.map(lambda values, n=longest: values[:, :n], block))
             self.done += count
-            self.progress(min(1.0, self.done.min() / (settings.warmup + settings.draws)))
+            self.part = max(self.part, float((self.done / self.expected).min()))
+            self.progress(self.part)  # which stands still where there is more to do than expected
         x, stats = jax.tree.map(
             lambda *values: np.concatenate(values, axis=1).reshape(
                 self.fits, settings.chains, draws.max(), *values[0].shape[2:]
@@ -278,7 +346,7 @@ class _Sampler:
             *blocks,
         )
         self.gradients += stats["n_steps"].sum((1, 2))
-        return chains, x.astype(float), stats
+        return chains, _Trace(x.astype(float), stats)
 
 
 @partial(jax.jit, static_argnames=("max_tree_depth",))
@@ -407,6 +475,11 @@ def distinct_modes(
     return np.array(found)
 
 
+def _stack(trees: Sequence[Any]) -> Any:
+    """Put the arrays of each fit together."""
+    return jax.tree.map(lambda *each: np.stack(each), *trees)
+
+
 def _pick(chosen: Bool[np.ndarray, " rows"], new: Any, old: Any) -> Any:
     """Take the chosen rows of arrays from the new ones, and the others from the old."""
 
@@ -416,15 +489,17 @@ def _pick(chosen: Bool[np.ndarray, " rows"], new: Any, old: Any) -> Any:
     return jax.tree.map(one, new, old)
 
 
-def _r_hat(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:
-    """Compare halves of chains with each other, along the coordinate in which they differ most."""
-    fits, chains, draws, dim = x.shape
-    half = draws // 2
-    halves = x[:, :, : 2 * half].reshape(fits, 2 * chains, half, dim)
-    within = halves.var(2, ddof=1).mean(1)
-    between = halves.mean(2).var(1, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):  # of a fit that has not moved
-        return np.sqrt((half - 1) / half + between / within).max(1)
+def _disagreement(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:
+    """R-hat of the coordinate in which halves of chains differ most."""
+    return np.array(split_gelman_rubin(np.moveaxis(x, 0, 2))).max(-1)
+
+
+def _worth(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:
+    """Say how many independent draws each draw is worth, by the worst coordinate."""
+    _, chains, draws, _ = x.shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = effective_sample_size(np.moveaxis(x, 0, 2)).min(-1)
+    return np.nan_to_num(effective) / (chains * draws)  # 0 where a chain has not moved
 
 
 def _refine(whitening: Whitening, x: np.ndarray) -> tuple[Whitening, np.ndarray]:

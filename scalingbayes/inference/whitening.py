@@ -31,11 +31,18 @@ class Whitening(NamedTuple):
         flat = x.reshape(len(x), -1, x.shape[-1])
         return (self.center[:, None] + flat @ np.swapaxes(self.root, 1, 2)).reshape(x.shape)
 
+    def take(self, fits: Int[np.ndarray, " chosen"] | int) -> "Whitening":
+        """Take some of the fits, or one."""
+        return Whitening(self.center[fits], self.root[fits])
+
+    def seen_from(self, other: "Whitening") -> "Whitening":
+        """Describe the same in coordinates that another, of one fit, has whitened."""
+        center = np.linalg.solve(other.root, (self.center - other.center)[..., None])[..., 0]
+        return Whitening(center, np.linalg.solve(other.root, self.root))
+
     def of(self, chosen: Int[np.ndarray, " chosen"]) -> "Whitening":
         """Whiten some of the coordinates alone, whatever the others are."""
-        part = self.root[:, chosen]
-        root = np.linalg.cholesky(part @ np.swapaxes(part, 1, 2))
-        return Whitening(self.center[:, chosen], root)
+        return Whitening(self.center[:, chosen], triangular(self.root[:, chosen]))
 
     def displace(
         self, points: Float[np.ndarray, "fits points dim"]
@@ -43,6 +50,17 @@ class Whitening(NamedTuple):
         """Invert :meth:`place`."""
         offsets = (points - self.center[:, None])[..., None]
         return np.linalg.solve(self.root[:, None], offsets)[..., 0]
+
+
+def triangular(
+    roots: Float[Array | np.ndarray, "fits dim whole"],
+) -> Float[np.ndarray, "fits dim dim"]:
+    """Give the triangular matrices that, times their transposes, are what these are times theirs.
+
+    By QR, as the products may be too far from round for Cholesky's method.
+    """
+    lower = np.swapaxes(np.linalg.qr(np.swapaxes(np.asarray(roots), 1, 2)).R, 1, 2)
+    return lower * np.sign(np.diagonal(lower, axis1=1, axis2=2))[:, None]
 
 
 def whiten(
@@ -72,8 +90,14 @@ def whiten(
     modes = fetch(_find_modes(densities, owner, to_dtype(offsets, dtype)))
     modes = jax.tree.map(lambda values: values.reshape(*shape[:2], *values.shape[1:]), modes)
     best = np.nanargmax(modes.log_density, axis=1)
-    each = np.arange(len(random))
-    return modes, _whitening(modes.point[each, best], modes.curvature[each, best])
+    return modes, about(modes, np.arange(len(random)), best)
+
+
+def about(
+    modes: Mode, fits: Int[np.ndarray, " chosen"], starts: Int[np.ndarray, " chosen"]
+) -> Whitening:
+    """Whiten by the curvature at some of the modes, given by their fits and starts."""
+    return _whitening(modes.point[fits, starts], modes.curvature[fits, starts])
 
 
 def laplace_whitening(
@@ -84,9 +108,7 @@ def laplace_whitening(
     return _whitening(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
 
 
-def _whitening(
-    center: Float[Any, "fits dim"], curvature: Float[np.ndarray, "fits dim dim"]
-) -> Whitening:
+def _whitening(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]) -> Whitening:
     curvatures, directions = np.linalg.eigh(curvature.astype(float))
     # Rounding may turn an eigenvector round, and all draws with it: its largest part is positive.
     largest = np.abs(directions).argmax(axis=1, keepdims=True)
