@@ -193,8 +193,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
                 assert process.poll() is None
             time.sleep(5)
             process.send_signal(signal.SIGINT)
-            # Compiling cannot be interrupted, and takes a minute where many tests run.
-            _, errors = process.communicate(timeout=300)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130

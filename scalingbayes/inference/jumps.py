@@ -72,9 +72,10 @@ class Mixture(NamedTuple):
 
 def at_modes(centers: Float[Any, "modes dim"], roots: Float[Any, "modes dim dim"]) -> Mixture:
     """Mix what is known of modes before there are draws: their places and how wide each is."""
+    roots = triangular(roots)
     chosen = np.arange(_PARTS) % len(centers)
-    roots = triangular(roots)[chosen]
-    return Mixture(np.zeros(_PARTS), centers[chosen], roots, np.linalg.inv(roots))
+    parts = centers[chosen], roots[chosen], np.linalg.inv(roots)[chosen]
+    return Mixture(np.zeros(_PARTS), *parts)
 
 
 def remember(

@@ -1,5 +1,6 @@
 """The No-U-Turn sampler (Hoffman & Gelman 2014), in coordinates whitened at the mode."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -175,11 +176,17 @@ class _Sampler:
         self.seeds = np.concatenate(
             [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
         )
-        self.modes: list[Whitening] = []
+        self.modes: list[Whitening] = []  # of each fit, those of most mass first
+        self.seen: deque[np.ndarray] = deque(maxlen=_LEARNT_STAGES)
         self.done = np.zeros(self.fits, int)
         self.expected = np.full(self.fits, settings.warmup + settings.draws)
         self.part = 0.0
         self.gradients = np.zeros(self.fits, int)
+
+    @property
+    def counts(self) -> Int[np.ndarray, " fits"]:
+        """How many modes each fit has."""
+        return np.array([len(each.center) for each in self.modes])
 
     def run(self) -> list[Draws]:
         chains, tuning = self.warm_up()
@@ -231,15 +238,16 @@ class _Sampler:
         jumps = self.jumps(stats["n_steps"])
         self.seen.append(tuning.whitening.place(trace.x))
         if jumps.any():
-            seen = np.concatenate(self.seen[-_LEARNT_STAGES:], axis=2)
-            mixture = learn(
-                whitening.displace(seen.reshape(self.fits, -1, x.shape[-1])), self.dtype
-            )
-            own = [jax.tree.map(lambda each, n=fit: each[n], mixture) for fit in range(self.fits)]
+            seen = np.concatenate(self.seen, axis=2)
+            draws = whitening.displace(seen.reshape(self.fits, -1, x.shape[-1]))
+            mixture = jax.tree.map(np.array, learn(draws, self.dtype))  # to be written over
             for fit in map(int, np.flatnonzero(self.counts > 1)):
                 near = self.modes[fit].seen_from(whitening.take(fit))
-                own[fit] = remember(own[fit], near.center, near.root)
-            mixture = _stack(own)
+                learnt = jax.tree.map(lambda each, n=fit: each[n], mixture)
+                for of_all, own in zip(
+                    mixture, remember(learnt, near.center, near.root), strict=True
+                ):
+                    of_all[fit] = own
         # A stage's first steps, which it has yet to learn, may be too long anywhere.
         diverged = stats["diverging"][:, :, x.shape[2] // 2 :].any((1, 2))
         careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
@@ -268,8 +276,9 @@ class _Sampler:
         modes, highest = whiten(self.densities, self.random, self.settings.starts, self.dtype)
         modes = jax.tree.map(np.asarray, modes)
         named = self.densities.named if isinstance(self.sampled, MarginalDensity) else None
-        x = highest.displace(modes.point)
-        if named is not None:
+        if named is None:
+            x = highest.displace(modes.point)
+        else:
             x = highest.of(named).displace(modes.point[..., named])
         log_density = modes.log_density
         positions, whitenings, mixtures = [], [], []
@@ -287,8 +296,6 @@ class _Sampler:
             whitenings.append(best)
             mixtures.append(at_modes(near.center, near.root))
             self.modes.append(own)
-        self.seen: list[np.ndarray] = []
-        self.counts = np.array([len(each.center) for each in self.modes])
         return np.concatenate(positions), _stack(whitenings), _stack(mixtures)
 
     def jumps(self, steps: Real[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
