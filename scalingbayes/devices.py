@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, ArrayLike, Int
+from jaxtyping import Array, ArrayLike, Int, Shaped
 
 _AXIS = "lanes"
 _NUMBERS_AT_ONCE = 1 << 15  # of a kind on a CPU core: as many as its nearest cache holds
@@ -66,6 +66,20 @@ def over_devices(function: Callable[..., Any], shared: Any, lanes: Any) -> Any:
     return jax.tree.map(lambda values: values[:count], found) if missing else found
 
 
+def as_lanes(values: Any) -> np.ndarray:
+    """Order as lanes what each owner has several of; shape (owners, each, ...).
+
+    Each owner's first come first, then their second ones, and so on: devices, which get neighbours,
+    have about as much to do where some owners take longer.
+    """
+    return np.concatenate(np.swapaxes(np.asarray(values), 0, 1))
+
+
+def by_owner(lanes: Shaped[np.ndarray, "lanes *shape"], owners: int) -> np.ndarray:
+    """Invert :func:`as_lanes`."""
+    return np.swapaxes(lanes.reshape(-1, owners, *lanes.shape[1:]), 0, 1)
+
+
 def map_lanes(
     function: Callable[[Any, Any], Any], shared: Any, owner: Int[ArrayLike, " lanes"], lanes: Any
 ) -> Any:
@@ -90,10 +104,7 @@ def map_lanes(
 
         return jax.vmap(one)(part) if side_by_side() else lax.map(one, part)
 
-    # Neighbours, of one owner, take about as long: deal them out, that no device waits for another.
-    dealt = np.argsort(np.arange(np.size(owner)) % len(jax.devices()), kind="stable")
-    found = over_devices(part, shared, jax.tree.map(lambda each: each[dealt], (owner, lanes)))
-    return jax.tree.map(lambda each: each[np.argsort(dealt)], found)
+    return over_devices(part, shared, (owner, lanes))
 
 
 def map_each(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:

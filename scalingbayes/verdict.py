@@ -16,6 +16,7 @@ MIN_EFFECTIVE_DRAWS = 400
 """The like for weighted draws (Vehtari et al. 2024, JMLR 25, section 3)."""
 
 _ENOUGH_CONVERGED = 0.99
+_USUAL_AIM = 0.9  # of NUTS's acceptance rate
 
 _MOSTLY_PRIOR = 0.5
 
@@ -103,7 +104,7 @@ def judge(
         What :func:`diagnose` found, if it is known.
     """
     if posterior.sizes["chain"] > 1:
-        checks = _chain_checks(posterior, stats, diagnostics or diagnose(posterior))
+        checks = _chain_checks(posterior, stats, record, diagnostics or diagnose(posterior))
     else:
         checks = _independent_checks(posterior, stats, record)
     notes = [
@@ -115,7 +116,10 @@ def judge(
 
 
 def _chain_checks(
-    posterior: xr.Dataset, stats: xr.Dataset, diagnostics: Mapping[str, xr.Dataset]
+    posterior: xr.Dataset,
+    stats: xr.Dataset,
+    record: Mapping[str, Any],
+    diagnostics: Mapping[str, xr.Dataset],
 ) -> list[Check]:
     needed = MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
     name, r_hat = _extreme(diagnostics["r_hat"], largest=True)
@@ -138,11 +142,13 @@ def _chain_checks(
             )
         )
     count = int(stats["diverging"].sum())
+    aim = record.get("target_accept", _USUAL_AIM)
     checks.append(
         Check(
             count == 0,
             f"{count or 'no'} divergences",
-            "the sampler cut corners; raise target_accept, for instance to 0.99",
+            f"the sampler cut corners; raise target_accept from {aim:g}, for instance to "
+            f"{1 - (1 - aim) / 10:g}",
         )
     )
     return checks

@@ -1,6 +1,7 @@
 """The sampler against a published posterior, another way of computing one, and simulation."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
@@ -13,6 +14,7 @@ import scalingbayes as sb
 from scalingbayes.inference import NUTS, nuts
 from scalingbayes.inference.draws import silent
 from scalingbayes.inference.nuts import distinct_modes
+from scalingbayes.laws.priors import floor, weight
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
 REFERENCE = {
@@ -307,6 +309,33 @@ def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch)
         assert stats.ks_2samp(ours[:, ::4].ravel(), before[:, ::4].ravel()).pvalue > 1e-4
 
 
+def test_a_law_that_is_nowhere_finite_is_refused(runs):
+    def loss(params, *, E, A):
+        return E + A * jnp.sqrt(-params)
+
+    parameters = {"E": floor(), "A": weight("finite model", "loss")}
+    law = sb.Law("nowhere", loss, parameters, equation="", source="")
+    for engine in ("nuts", "laplace", "optimize"):
+        with pytest.raises(sb.InputError, match="not finite where any of"):
+            fit(runs, law, engine=engine)
+
+
+def test_where_the_end_of_the_warm_up_diverges_steps_get_smaller(rng, monkeypatch):
+    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+    engine = NUTS(chains=2, draws=100, warmup=100)
+    plain = engine.run(models, [1, 2], "float64", silent)
+    last = 45
+    monkeypatch.setattr(
+        nuts, "_diverged", lambda diverging: np.array([False, diverging.shape[2] == last])
+    )
+    careful = engine.run(models, [1, 2], "float64", silent)
+    np.testing.assert_array_equal(careful[0].points, plain[0].points)
+    assert [each.facts["target_accept"] for each in careful] == [0.9, 0.99]
+    steps = [each[1].stats["step_size"].mean() for each in (careful, plain)]
+    assert steps[0] < 0.8 * steps[1]  # learnt in one stage more
+    assert careful[1].facts["gradients"] > plain[1].facts["gradients"] + 2 * last * 3
+
+
 def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatch):
     models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
 
@@ -314,14 +343,17 @@ def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatc
         return NUTS(chains=2, warmup=100, **settings).run(models, [1, 2], "float64", silent)
 
     every = run(draws=100, max_thinning=1), run(draws=400, max_thinning=1)
-    worth = iter([[0.2, 0.05], [0.2, 0.09], [0.2, 0.1]])
-    monkeypatch.setattr(nuts, "_worth", lambda x: np.array(next(worth)))
+    for shorter, longer in zip(*every, strict=True):  # nothing is learnt from draws that are kept
+        np.testing.assert_array_equal(shorter.points, longer.points[:, :100])
+    monkeypatch.setattr(nuts, "_worth", lambda x: np.array([0.1, 0.03]))
     first, second = run(draws=100)
     # The same chains, of which all draws are kept, or one in four.
     np.testing.assert_array_equal(first.points, every[0][0].points)
     np.testing.assert_array_equal(second.points, every[1][1].points[:, 3::4])
     diverging = every[1][1].stats["diverging"].reshape(2, 100, 4).any(-1)
     np.testing.assert_array_equal(second.stats["diverging"], diverging)
+    gradients = every[1][1].stats["n_steps"].reshape(2, 100, 4).sum(-1)
+    np.testing.assert_array_equal(second.stats["n_steps"], gradients)
     assert first.facts == every[0][0].facts
     assert second.facts == every[1][1].facts | {"thinning": 4}
 

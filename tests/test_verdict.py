@@ -49,10 +49,12 @@ def test_draws_that_do_not_move_fail(value):
 
 
 def test_divergences_fail_with_their_remedy(good):
-    verdict = judge(*fit(good, diverging=3), {"prior_shares": {}})
-    assert not verdict.passed
-    assert "3 divergences" in str(verdict)
-    assert "target_accept" in str(verdict)
+    for aim, higher in ((0.9, 0.99), (0.99, 0.999)):  # the second where warm-up diverged too
+        record = {"prior_shares": {}, "target_accept": aim}
+        verdict = judge(*fit(good, diverging=3), record)
+        assert not verdict.passed
+        assert "3 divergences" in str(verdict)
+        assert f"target_accept from {aim}, for instance to {higher}" in str(verdict)
 
 
 def test_a_prior_that_decides_is_a_note(good):

@@ -103,7 +103,7 @@ class Calibration:
         passed = f"the truths of {len(self.simulation)} tables rank uniformly among draws of "
         passed += f"{', '.join(summary.index)} (least p = {least:.2g}, after Bonferroni)"
         notes = []
-        if poor := int((self.effective_draws < _FEW_DRAWS).sum()):
+        if poor := int((~(self.effective_draws >= _FEW_DRAWS)).sum()):
             notes.append(f"{poor} of the fits have fewer than {_FEW_DRAWS} effective draws.")
         if self.simulation.rejected:
             notes.append(
@@ -238,11 +238,12 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     shares: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
     total = posts.draws.sizes["chain"] * posts.draws.sizes["draw"]
     for table in range(len(simulation)):
-        kept = int(np.clip(effective[table], min(_LEAST_DRAWS, total), total))
+        kept = int(np.clip(np.nan_to_num(effective[table]), min(_LEAST_DRAWS, total), total))
         thinned = np.linspace(0, total - 1, kept).round().astype(int)
         for name, truth in truths.items():
             values = draws[name][table].ravel()
-            shares[name][table] = _place(truth[table], values, 0.5)
+            below, until = (values < truth[table]).mean(), (values <= truth[table]).mean()
+            shares[name][table] = (below + until) / 2  # half of those that tie
             ranks[name][table] = _rank(truth[table], values[thinned], random)
     return Calibration(simulation, _by_table(ranks), _by_table(shares), effective, engine)
 
@@ -300,11 +301,6 @@ def _exponent(simulation: Simulation, values: Mapping[str, np.ndarray]) -> np.nd
         budget = jnp.asarray([budget_amid(law, model.reference)])
         a = np.asarray(exponents(law, arrays, budget, fixed)["a"])[..., 0]
     return np.where(np.isfinite(a), a, np.inf)
-
-
-def _place(truth: float, values: Float[np.ndarray, " draws"], of_ties: float) -> float:
-    below, same = (values < truth).mean(), (values == truth).mean()
-    return float(below + of_ties * same)
 
 
 def _rank(truth: float, values: Float[np.ndarray, " draws"], random: np.random.Generator) -> float:

@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from scalingbayes.density import LogDensity
+from scalingbayes.errors import InputError
 from scalingbayes.inference.cholesky import solve_positive
 
 TIGHT = 1e-6
@@ -38,7 +40,10 @@ class _Here(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Where a search is: the best point so far and the next to be tried."""
+    """Where a search is: the best point so far and the next to be tried.
+
+    It ends where a step promises next to nothing, or leads downhill however short it is.
+    """
 
     best: _Here
     proposal: Float[Array, " dim"]
@@ -50,8 +55,9 @@ class Search(NamedTuple):
 
     @property
     def finished(self) -> Bool[Array, ""]:
-        """Whether it has converged or gone on for too long."""
-        return self.converged | (self.iteration >= _MAX_ITERATIONS)
+        """Whether it has converged, knows no way on, or has gone on for too long."""
+        lost = ~jnp.isfinite(self.expected_gain)
+        return self.converged | lost | (self.iteration >= _MAX_ITERATIONS)
 
 
 def begin(start: Float[Array, " dim"], idle: Bool[ArrayLike, ""] = False) -> Search:
@@ -102,7 +108,7 @@ def climb(
         root = jax.scipy.linalg.cho_factor(damped)
         step = jax.scipy.linalg.cho_solve(root, best.gradient)
     expected_gain = best.gradient @ step / 2
-    lost = ~jnp.isfinite(expected_gain) | (growth > _GIVE_UP_GROWTH)
+    ended = (expected_gain < tolerance) | (growth > _GIVE_UP_GROWTH)
     return Search(
         best,
         best.point + step,
@@ -110,7 +116,7 @@ def climb(
         damping,
         growth,
         search.iteration + 1,
-        search.converged | (expected_gain < tolerance) | lost,
+        search.converged | (ended & jnp.isfinite(expected_gain)),
     )
 
 
@@ -133,6 +139,22 @@ def find_mode(density: LogDensity, start: Float[Array, " dim"]) -> Mode:
     search = lax.while_loop(lambda search: ~search.finished, step, begin(start))
     best = search.best
     return Mode(best.point, best.log_density, best.curvature, search.converged)
+
+
+def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:
+    """Check that of the searches of each fit one at least found a point of finite density.
+
+    Raises
+    ------
+    InputError
+        If none did.
+    """
+    if not np.isfinite(log_density).any(1).all():
+        raise InputError(
+            f"A posterior is not finite where any of {log_density.shape[1]} searches for its mode "
+            f"began: give priors under which the law is finite at the table's inputs, or other "
+            f"starts."
+        )
 
 
 def pulls(

@@ -21,7 +21,7 @@ from numpyro.infer.hmc_util import (
 )
 
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_each, map_lanes
+from scalingbayes.devices import as_lanes, by_owner, fetch, map_each, map_lanes
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.jumps import Mixture, at_modes, jump, learn, remember
@@ -35,9 +35,9 @@ _BLOCK = 100  # most draws of a chain between two looks at progress and at Ctrl-
 _ROWS_PER_BLOCK = 10_000_000  # rows times draws, so that a block of a large table stays short
 _WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a stage ends
 _LEARNT_STAGES = 3  # whose draws jumps are learnt from, lest a mode be lost that is rare in one
-_MORE_STAGES = 4  # at most, as long as the last, where chains disagree,
+_MORE_STAGES = 4  # at most, as long as the last, where chains disagree or steps get smaller
 _DISAGREE = 1.1  # by R-hat
-_FEW = 0.1  # of the draws; a fit whose are worth fewer is thinned
+_FEW = 0.1  # of the draws; a fit whose are worth fewer is thinned by a power of two
 _COMPARABLE_MODES = 10.0  # nats; chains start in modes that are this near the best,
 _APART = 1.0  # and, in whitened coordinates, so far from each other
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
@@ -53,16 +53,16 @@ _, _update_adaptation = dual_averaging()
 class NUTS(Engine):
     """Sample with NUTS.
 
-    Each chain starts near a mode of the posterior, and each of several modes has a chain, those of
-    most mass, by height and width, first. The curvature at the first whitens the coordinates; warm-
-    up adapts the step size and refines the whitening, in stages, from the draws of all chains.
+    Each chain starts near a mode of the posterior; of several those of most mass, by height and
+    width, have one each. The curvature at the first whitens the coordinates; warm-up adapts the
+    step size and refines the whitening, in stages, from the draws of all chains.
     Where there are several modes, or trajectories are long, as along narrow ridges, chains may also
     jump after each of them, to draws from a mixture that is learnt from the same draws, and knows
     the modes: these join ridges' ends, and modes. Where trajectories of the warm-up diverge, as in
     a narrow end of the posterior, steps are made smaller; where its chains disagree, it goes on.
-    Where draws are worth less than a tenth of their number, twice as many are made and each second
-    is kept, and so on. One short compiled program runs warm-up and sampling for any number of
-    draws.
+    Where the end of the warm-up is worth less than a tenth of its draws, two, four or more times
+    as many are made as are kept. One short compiled program runs warm-up and sampling for any
+    number of draws.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class NUTS(Engine):
     draws
         Draws kept of each chain.
     warmup
-        Draws of each chain spent on adaptation and discarded; where chains then disagree, up to 1.8
-        times as many more.
+        Draws of each chain spent on adaptation and discarded; where these then disagree or diverge,
+        up to 1.8 times as many more.
     target_accept
         Acceptance rate that the step size is adapted to. Where warm-up diverges, a tenth as many
         rejections are aimed at: .99 in place of .9.
@@ -84,8 +84,10 @@ class NUTS(Engine):
     jumps
         Whether chains may jump; if not, NUTS alone moves them.
     max_thinning
-        Of the draws made, one in so many is kept at least, however few independent ones they are
-        worth; the record says what a fit's ``thinning`` is. With 1 all are kept.
+        Of the draws made one in so many, or the power of two below, is kept at least, however few
+        independent ones the warm-up was worth; the record says what a fit's ``thinning`` is. With 1
+        all are kept. It is decided before there are draws: a fit that went on for as long as its
+        draws look bad would end when these happen to miss a mode.
 
     Raises
     ------
@@ -137,22 +139,11 @@ class _Trace(NamedTuple):
     x: Float[Any, "fits chains draws dim"]
     stats: dict[str, Shaped[Any, "fits chains draws"]]
 
-    def followed_by(self, more: "_Trace") -> "_Trace":
-        """Put further draws of each chain behind these."""
-        return jax.tree.map(lambda *both: np.concatenate(both, axis=2), self, more)
-
-    def thinned(self, every: int) -> "_Trace":
-        """Keep the last of every so many draws; divergences of the others are not forgotten."""
-        x, stats = jax.tree.map(lambda values: values[:, :, every - 1 :: every], self)
-        fits, chains, draws, _ = x.shape
-        diverging = self.stats["diverging"].reshape(fits, chains, draws, every).any(-1)
-        return _Trace(x, stats | {"diverging": diverging})
-
 
 class _Sampler:
     """The loop on the host over compiled blocks of draws.
 
-    Chains of all fits are lanes, side by side; those of a fit stand next to each other.
+    Chains of all fits are lanes, side by side.
     """
 
     def __init__(
@@ -169,11 +160,11 @@ class _Sampler:
         self.dtype = dtype
         self.progress = progress
         self.fits = len(models)
-        self.owner = np.repeat(np.arange(self.fits), settings.chains)
+        self.owner = np.tile(np.arange(self.fits), settings.chains)
         rows = sum(len(model.runs) for model in models)
         self.block = max(1, min(_BLOCK, _ROWS_PER_BLOCK // rows))
         self.random = [np.random.default_rng(seed) for seed in seeds]
-        self.seeds = np.concatenate(
+        self.seeds = as_lanes(
             [r.integers(2**32, size=settings.chains, dtype=np.uint32) for r in self.random]
         )
         self.modes: list[Whitening] = []  # of each fit, those of most mass first
@@ -189,20 +180,28 @@ class _Sampler:
         return np.array([len(each.center) for each in self.modes])
 
     def run(self) -> list[Draws]:
-        chains, tuning = self.warm_up()
-        trace, thinning = self.draw(chains, tuning)
+        chains, tuning, worth = self.warm_up()
+        thinning = self.thinning(worth)
+        draws = np.full(self.fits, self.settings.draws)
+        _, trace = self.advance(chains, tuning, draws, False, thinning)
         points = self.complete(tuning.whitening.place(trace.x))
+        facts = self.gradients, thinning, tuning.target_accept
         return [
             Draws(
                 points[fit],
                 {name: values[fit] for name, values in trace.stats.items()},
-                {"gradients": int(self.gradients[fit]), "thinning": int(thinning[fit])},
+                {"gradients": gradients, "thinning": every, "target_accept": target},
             )
-            for fit in range(self.fits)
+            for fit, (gradients, every, target) in enumerate(
+                zip(*(each.tolist() for each in facts), strict=True)
+            )
         ]
 
-    def warm_up(self) -> tuple[_Chain, _Tuning]:
-        """Adapt in stages; a fit whose chains disagree at the end has some more."""
+    def warm_up(self) -> tuple[_Chain, _Tuning, Float[np.ndarray, " fits"]]:
+        """Adapt in stages; a fit whose chains disagree, or diverge, at the end has some more.
+
+        Says too how many independent draws each of the last stage's is worth.
+        """
         positions, whitening, mixture = self.start()
         chains = _Chain(positions, _new_adaptation(len(self.owner)))
         target = np.full(self.fits, self.settings.target_accept)
@@ -211,21 +210,25 @@ class _Sampler:
         stages = np.diff(ends, prepend=0)
         most = len(stages) + _MORE_STAGES
         adapting = np.ones(self.fits, bool)
+        worth = np.zeros(self.fits)
         for stage in range(1, most + 1):
             draws = stages[min(stage, len(stages)) - 1]
-            moved, trace = self.advance(chains, tuning, np.where(adapting, draws, 0), True)
+            own = np.where(adapting, draws, 0)
+            moved, trace = self.advance(chains, tuning, own, True, np.ones(self.fits, int))
             again = adapting & (stage < most)
             if stage >= len(stages):
-                again &= _disagreement(trace.x) > _DISAGREE
+                agreeing = _disagreement(trace.x) <= _DISAGREE  # not where that is not a number
+                again &= ~agreeing | self.cautions(tuning, trace)
+                worth = np.where(adapting, _worth(tuning.whitening.place(trace.x)), worth)
             learnt, x = self.learn(tuning, trace, again)
-            fresh = _Chain(x[:, :, -1].reshape(positions.shape), _new_adaptation(len(self.owner)))
+            fresh = _Chain(as_lanes(x[:, :, -1]), _new_adaptation(len(self.owner)))
             moved = _pick(again[self.owner], fresh, moved)
             chains = _pick(adapting[self.owner], moved, chains)
             tuning = _pick(adapting, learnt, tuning)
             adapting = again
             if not adapting.any():
                 break
-        return chains, tuning
+        return chains, tuning, worth
 
     def learn(
         self, tuning: _Tuning, trace: _Trace, again: Bool[np.ndarray, " fits"]
@@ -248,27 +251,20 @@ class _Sampler:
                     mixture, remember(learnt, near.center, near.root), strict=True
                 ):
                     of_all[fit] = own
-        # A stage's first steps, which it has yet to learn, may be too long anywhere.
-        diverged = stats["diverging"][:, :, x.shape[2] // 2 :].any((1, 2))
         careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
-        target = np.where(diverged, careful, tuning.target_accept)
+        target = np.where(self.cautions(tuning, trace), careful, tuning.target_accept)
         return _Tuning(whitening, mixture, jumps, target), x
 
-    def draw(self, chains: _Chain, tuning: _Tuning) -> tuple[_Trace, Int[np.ndarray, " fits"]]:
-        """Draw; as long as a fit's draws are worth few, draw as often again and thin by two."""
-        draws, most = self.settings.draws, self.settings.max_thinning
-        thinning = np.ones(self.fits, int)
-        chains, kept = self.advance(chains, tuning, np.full(self.fits, draws), False)
-        every = 1
-        while 2 * every <= most:
-            few = _worth(tuning.whitening.place(kept.x)) < _FEW
-            if not few.any():
-                break
-            chains, more = self.advance(chains, tuning, np.where(few, every * draws, 0), False)
-            kept = _pick(few, kept.followed_by(more.thinned(every)).thinned(2), kept)
-            every *= 2
-            thinning[few] = every
-        return kept, thinning
+    def cautions(self, tuning: _Tuning, trace: _Trace) -> Bool[np.ndarray, " fits"]:
+        """Say which fits' steps shall be smaller than they were in a stage, which diverged."""
+        diverged = _diverged(trace.stats["diverging"])
+        return diverged & (tuning.target_accept == self.settings.target_accept)
+
+    def thinning(self, worth: Float[np.ndarray, " fits"]) -> Int[np.ndarray, " fits"]:
+        """Say of how many draws one shall be kept: as many as make them worth a tenth each."""
+        powers = 2 ** np.arange(int(np.log2(self.settings.max_thinning)) + 1)
+        enough = worth[:, None] * powers >= _FEW
+        return powers[np.where(enough.any(1), enough.argmax(1), -1)]
 
     def start(self) -> tuple[np.ndarray, Whitening, Mixture]:
         """Start chains, and jumps, about good modes; whiten by the curvature at the best."""
@@ -296,7 +292,7 @@ class _Sampler:
             whitenings.append(best)
             mixtures.append(at_modes(near.center, near.root))
             self.modes.append(own)
-        return np.concatenate(positions), _stack(whitenings), _stack(mixtures)
+        return as_lanes(positions), _stack(whitenings), _stack(mixtures)
 
     def jumps(self, steps: Real[np.ndarray, "fits chains draws"]) -> Int[np.ndarray, " fits"]:
         """Say how many jumps to try after each trajectory: the more, the longer these are."""
@@ -316,18 +312,24 @@ class _Sampler:
         return fetch(_complete(self.sampled, *lanes)).astype(float)
 
     def advance(
-        self, chains: _Chain, tuning: _Tuning, draws: Int[np.ndarray, " fits"], adapt: bool
+        self,
+        chains: _Chain,
+        tuning: _Tuning,
+        draws: Int[np.ndarray, " fits"],
+        adapt: bool,
+        thinning: Int[np.ndarray, " fits"],
     ) -> tuple[_Chain, _Trace]:
-        """Move the chains of each fit on by a number of draws, block after block."""
+        """Move the chains of each fit on by a number of draws to keep, block after block."""
         settings = self.settings
         whitening, mixture, jumps, target_accept = tuning
         numbers = whitening, mixture, target_accept, chains
         whitening, mixture, target_accept, chains = to_dtype(numbers, self.dtype)
         tuning = _Tuning(whitening, mixture, jumps, target_accept)
-        self.expected = np.maximum(self.expected, self.done + draws)
+        self.expected = np.maximum(self.expected, self.done + draws * thinning)
+        size = max(1, self.block // thinning.max())
         blocks = []
-        for first in range(0, draws.max(), self.block):
-            count = np.clip(draws - first, 0, self.block)
+        for first in range(0, draws.max(), size):
+            count = np.clip(draws - first, 0, size)
             chains, block = _advance(
                 self.sampled,
                 tuning,
@@ -336,6 +338,7 @@ class _Sampler:
                 self.seeds,
                 self.done[self.owner],
                 count[self.owner],
+                thinning[self.owner],
                 adapt,
                 settings.max_tree_depth,
             )
@@ -343,14 +346,11 @@ class _Sampler:
             chains, block = fetch((chains, block))
             longest = count.max()
             blocks.append(jax.tree.map(lambda values, n=longest: values[:, :n], block))
-            self.done += count
+            self.done += count * thinning
             self.part = max(self.part, float((self.done / self.expected).min()))
             self.progress(self.part)  # which stands still where there is more to do than expected
         x, stats = jax.tree.map(
-            lambda *values: np.concatenate(values, axis=1).reshape(
-                self.fits, settings.chains, draws.max(), *values[0].shape[2:]
-            ),
-            *blocks,
+            lambda *values: by_owner(np.concatenate(values, axis=1), self.fits), *blocks
         )
         self.gradients += stats["n_steps"].sum((1, 2))
         return chains, _Trace(x.astype(float), stats)
@@ -365,17 +365,21 @@ def _advance(
     seeds: Shaped[ArrayLike, " lanes"],
     first: Int[ArrayLike, " lanes"],
     count: Int[ArrayLike, " lanes"],
+    thinning: Int[ArrayLike, " lanes"],
     adapt: Bool[ArrayLike, ""],
     max_tree_depth: int,
 ) -> tuple[_Chain, tuple[Float[Array, "lanes block dim"], dict[str, Array]]]:
-    """Take ``count`` draws of each chain; the rest of the block's buffers stay empty."""
+    """Take ``count`` draws of each chain, the last of each ``thinning`` that are made.
+
+    The rest of the block's buffers stays empty.
+    """
 
     def run_chain(
         owner: tuple[LogDensity | MarginalDensity, _Tuning],
-        lane: tuple[_Chain, Array, Array, Array],
+        lane: tuple[_Chain, Array, Array, Array, Array],
     ) -> tuple[_Chain, tuple[Array, dict[str, Array]]]:
         density, (whitening, mixture, jumps, target_accept) = owner
-        (position, adaptation), seed, first, count = lane
+        (position, adaptation), seed, first, count, thinning = lane
         dtype = position.dtype
         unit_mass = jnp.ones_like(position)
 
@@ -418,7 +422,7 @@ def _advance(
                 x,
                 {
                     "lp": lp,
-                    "energy": tree.z_proposal_energy,
+                    "energy": tree.z_proposal_energy + at_end - lp,  # of the draw's, with its lp
                     "acceptance_rate": accepted,
                     "step_size": step_size,
                     "n_steps": tree.num_proposals,
@@ -427,7 +431,11 @@ def _advance(
                     "jumped": jumped,
                 },
             )
-            buffers = jax.tree.map(lambda buffer, value: buffer.at[i].set(value), buffers, new)
+            # Of draws that are not kept, their gradients and divergences are.
+            place = i // thinning
+            new[1]["n_steps"] += buffers[1]["n_steps"][place]
+            new[1]["diverging"] |= buffers[1]["diverging"][place]
+            buffers = jax.tree.map(lambda all, value: all.at[place].set(value), buffers, new)
             return (x, -lp, tree.z_proposal_grad, jumped), adaptation, buffers
 
         real, whole = jnp.zeros(_BLOCK, dtype), jnp.zeros(_BLOCK, int)
@@ -446,10 +454,13 @@ def _advance(
         )
         # As after a jump, energy and gradient are not known yet.
         start = position, jnp.zeros((), dtype), jnp.zeros_like(position), jnp.ones((), bool)
-        end, adaptation, buffers = lax.fori_loop(0, count, draw, (start, adaptation, buffers))
+        carry = start, adaptation, buffers
+        end, adaptation, buffers = lax.fori_loop(0, count * thinning, draw, carry)
         return _Chain(end[0], adaptation), buffers
 
-    return map_lanes(run_chain, (densities, tunings), owner, (chains, seeds, first, count))
+    return map_lanes(
+        run_chain, (densities, tunings), owner, (chains, seeds, first, count, thinning)
+    )
 
 
 @jax.jit
@@ -499,6 +510,11 @@ def _pick(chosen: Bool[np.ndarray, " rows"], new: Any, old: Any) -> Any:
 def _disagreement(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:
     """R-hat of the coordinate in which halves of chains differ most."""
     return np.array(split_gelman_rubin(np.moveaxis(x, 0, 2))).max(-1)
+
+
+def _diverged(diverging: Bool[np.ndarray, "fits chains draws"]) -> Bool[np.ndarray, " fits"]:
+    """Say which fits diverged in a stage, but for its first steps, which it has yet to learn."""
+    return diverging[:, :, diverging.shape[2] // 2 :].any((1, 2))
 
 
 def _worth(x: Float[np.ndarray, "fits chains draws dim"]) -> Float[np.ndarray, " fits"]:

@@ -16,7 +16,7 @@ from scalingbayes.density import LogDensity
 from scalingbayes.devices import fetch, over_devices, queue_width, run_queue
 from scalingbayes.errors import InputError
 from scalingbayes.inference.draws import Progress
-from scalingbayes.inference.mode import TIGHT, Search, begin, climb
+from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model import Model, padded_length
 from scalingbayes.precision import precision, to_device, to_dtype
@@ -110,6 +110,7 @@ class Optimize:
             table = pd.DataFrame({name: np.asarray(values[name]) for name in density.parameters})
             table["log_density"] = log_density
             table["converged"] = converged
+            check_found(log_density[None])
             top = int(np.nanargmax(log_density))
         return Optimum(point[top], float(log_density[top]), table)
 

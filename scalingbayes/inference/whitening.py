@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_each, map_lanes
-from scalingbayes.inference.mode import Mode, find_mode
+from scalingbayes.devices import as_lanes, by_owner, fetch, map_each, map_lanes
+from scalingbayes.inference.mode import Mode, check_found, find_mode
 from scalingbayes.precision import to_dtype
 
 _SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
@@ -82,15 +82,24 @@ def whiten(
     Returns
     -------
     tuple
-        The modes that were found, with the axes fits and starts in front, and the coordinates.
+        The modes that were found, with the axes fits and starts in front, and the coordinates. The
+        log density of a search that found none is NaN.
+
+    Raises
+    ------
+    InputError
+        If no search of a fit found a mode.
     """
-    shape = (len(random), starts, len(densities.parameters) + densities.effects)
-    owner = np.repeat(np.arange(len(random)), starts)
-    offsets = np.concatenate([each.standard_normal(shape[1:]) for each in random])
+    fits, dim = len(random), len(densities.parameters) + densities.effects
+    offsets = as_lanes([each.standard_normal((starts, dim)) for each in random])
+    owner = np.tile(np.arange(fits), starts)
     modes = fetch(_find_modes(densities, owner, to_dtype(offsets, dtype)))
-    modes = jax.tree.map(lambda values: values.reshape(*shape[:2], *values.shape[1:]), modes)
+    modes = jax.tree.map(lambda values: by_owner(values, fits), modes)
+    found = np.isfinite(modes.log_density) & np.isfinite(modes.curvature).all((-2, -1))
+    modes = modes._replace(log_density=np.where(found, modes.log_density, np.nan))
+    check_found(modes.log_density)
     best = np.nanargmax(modes.log_density, axis=1)
-    return modes, about(modes, np.arange(len(random)), best)
+    return modes, about(modes, np.arange(fits), best)
 
 
 def about(
