@@ -345,7 +345,7 @@ def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatc
     every = run(draws=100, max_thinning=1), run(draws=400, max_thinning=1)
     for shorter, longer in zip(*every, strict=True):  # nothing is learnt from draws that are kept
         np.testing.assert_array_equal(shorter.points, longer.points[:, :100])
-    monkeypatch.setattr(nuts, "_worth", lambda x: np.array([0.1, 0.03]))
+    monkeypatch.setattr(nuts, "_worth", lambda x: np.array([0.2, 0.06]))
     first, second = run(draws=100)
     # The same chains, of which all draws are kept, or one in four.
     np.testing.assert_array_equal(first.points, every[0][0].points)

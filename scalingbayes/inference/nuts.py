@@ -37,7 +37,7 @@ _WARMUP_STAGES = (0.2, 0.35, 0.55, 1.0)  # parts of the warm-up after which a st
 _LEARNT_STAGES = 3  # whose draws jumps are learnt from, lest a mode be lost that is rare in one
 _MORE_STAGES = 4  # at most, as long as the last, where chains disagree or steps get smaller
 _DISAGREE = 1.1  # by R-hat
-_FEW = 0.1  # of the draws; a fit whose are worth fewer is thinned by a power of two
+_FEW = 0.2  # of the draws; a fit whose are worth fewer is thinned. Twice what a verdict asks for
 _COMPARABLE_MODES = 10.0  # nats; chains start in modes that are this near the best,
 _APART = 1.0  # and, in whitened coordinates, so far from each other
 _SHRINKAGE = 10.0  # draws that the present whitening counts for when it is refined
@@ -60,7 +60,7 @@ class NUTS(Engine):
     jump after each of them, to draws from a mixture that is learnt from the same draws, and knows
     the modes: these join ridges' ends, and modes. Where trajectories of the warm-up diverge, as in
     a narrow end of the posterior, steps are made smaller; where its chains disagree, it goes on.
-    Where the end of the warm-up is worth less than a tenth of its draws, two, four or more times
+    Where the end of the warm-up is worth less than a fifth of its draws, two, four or more times
     as many are made as are kept. One short compiled program runs warm-up and sampling for any
     number of draws.
 
@@ -261,7 +261,7 @@ class _Sampler:
         return diverged & (tuning.target_accept == self.settings.target_accept)
 
     def thinning(self, worth: Float[np.ndarray, " fits"]) -> Int[np.ndarray, " fits"]:
-        """Say of how many draws one shall be kept: as many as make them worth a tenth each."""
+        """Say of how many draws one shall be kept: as many as make it worth a fifth."""
         powers = 2 ** np.arange(int(np.log2(self.settings.max_thinning)) + 1)
         enough = worth[:, None] * powers >= _FEW
         return powers[np.where(enough.any(1), enough.argmax(1), -1)]
