@@ -103,7 +103,7 @@ class Calibration:
         passed = f"the truths of {len(self.simulation)} tables rank uniformly among draws of "
         passed += f"{', '.join(summary.index)} (least p = {least:.2g}, after Bonferroni)"
         notes = []
-        if poor := int((~(self.effective_draws >= _FEW_DRAWS)).sum()):
+        if poor := int((self.effective_draws < _FEW_DRAWS).sum()):
             notes.append(f"{poor} of the fits have fewer than {_FEW_DRAWS} effective draws.")
         if self.simulation.rejected:
             notes.append(
@@ -232,13 +232,13 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
         at_truth = _exponent(simulation, truths)
         if len(np.unique(at_truth.round(9))) > 1:  # a tied law's is always 1/2
             truths[EXPONENT], draws[EXPONENT] = at_truth, _exponent(simulation, draws)
-    effective = posts.effective_draws
+    effective = np.nan_to_num(posts.effective_draws)  # nothing where a draw is not finite
     random = np.random.default_rng([int(seed), 1])
     ranks: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
     shares: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
     total = posts.draws.sizes["chain"] * posts.draws.sizes["draw"]
     for table in range(len(simulation)):
-        kept = int(np.clip(np.nan_to_num(effective[table]), min(_LEAST_DRAWS, total), total))
+        kept = int(np.clip(effective[table], min(_LEAST_DRAWS, total), total))
         thinned = np.linspace(0, total - 1, kept).round().astype(int)
         for name, truth in truths.items():
             values = draws[name][table].ravel()

@@ -205,6 +205,7 @@ class _Sampler:
         positions, whitening, mixture = self.start()
         chains = _Chain(positions, _new_adaptation(len(self.owner)))
         target = np.full(self.fits, self.settings.target_accept)
+        careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
         tuning = _Tuning(whitening, mixture, self.jumps(np.zeros((self.fits, 1, 1))), target)
         ends = [round(end * self.settings.warmup) for end in _WARMUP_STAGES]
         stages = np.diff(ends, prepend=0)
@@ -216,11 +217,12 @@ class _Sampler:
             own = np.where(adapting, draws, 0)
             moved, trace = self.advance(chains, tuning, own, True, np.ones(self.fits, int))
             again = adapting & (stage < most)
+            target = np.where(_diverged(trace.stats["diverging"]), careful, tuning.target_accept)
             if stage >= len(stages):
                 agreeing = _disagreement(trace.x) <= _DISAGREE  # not where that is not a number
-                again &= ~agreeing | self.cautions(tuning, trace)
+                again &= ~agreeing | (target > tuning.target_accept)
                 worth = np.where(adapting, _worth(tuning.whitening.place(trace.x)), worth)
-            learnt, x = self.learn(tuning, trace, again)
+            learnt, x = self.learn(tuning._replace(target_accept=target), trace, again)
             fresh = _Chain(as_lanes(x[:, :, -1]), _new_adaptation(len(self.owner)))
             moved = _pick(again[self.owner], fresh, moved)
             chains = _pick(adapting[self.owner], moved, chains)
@@ -251,14 +253,7 @@ class _Sampler:
                     mixture, remember(learnt, near.center, near.root), strict=True
                 ):
                     of_all[fit] = own
-        careful = 1 - _CAREFUL * (1 - self.settings.target_accept)
-        target = np.where(self.cautions(tuning, trace), careful, tuning.target_accept)
-        return _Tuning(whitening, mixture, jumps, target), x
-
-    def cautions(self, tuning: _Tuning, trace: _Trace) -> Bool[np.ndarray, " fits"]:
-        """Say which fits' steps shall be smaller than they were in a stage, which diverged."""
-        diverged = _diverged(trace.stats["diverging"])
-        return diverged & (tuning.target_accept == self.settings.target_accept)
+        return _Tuning(whitening, mixture, jumps, tuning.target_accept), x
 
     def thinning(self, worth: Float[np.ndarray, " fits"]) -> Int[np.ndarray, " fits"]:
         """Say of how many draws one shall be kept: as many as make it worth a fifth."""
