@@ -65,7 +65,8 @@ class LogDensity:
     reference
         The reference value of each input and of the target, in the table's units.
     errors
-        The known standard error of each row's target, on the scale on which it scatters.
+        The known standard error of each row's target, over its reference value, on the scale on
+        which it scatters.
     shared
         The errors that rows share: coordinates of their own, between those of the law and of the
         noise. Errors of groups are standard normal over tau. The steps of a drift, which the rows

@@ -98,6 +98,14 @@ class Model:
                 reference[name] = _geometric_mean(self.inputs[each.unit or name][self.counted])
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
+    @property
+    def unit(self) -> float:
+        """What deviations on the target's scale are counted in at the reference point.
+
+        1 but where the target is on a plain scale, of which it is the reference value.
+        """
+        return float(evaluate(self.law.target.unit, self.reference))
+
     @cached_property
     def drift(self) -> Drift | None:
         """The range over which the law itself errs, that of all runs."""
@@ -139,7 +147,7 @@ class Model:
             How many errors runs share: as many as in the table, or more.
         """
         length = length or padded_length(len(self.runs))
-        reference = self.reference
+        reference, errors = self.reference, self.errors
 
         def at_reference(name: str, values: Float[np.ndarray, " runs"]) -> np.ndarray:
             scaled = values / reference[name]
@@ -152,7 +160,7 @@ class Model:
                 "inputs": {name: at_reference(name, x) for name, x in self.inputs.items()},
                 "weights": _pad(self.weights, length, 0.0),
                 "reference": reference,
-                "errors": None if self.errors is None else _pad(self.errors, length, 1.0),
+                "errors": None if errors is None else _pad(errors / self.unit, length, 1.0),
             },
             dtype,
         )

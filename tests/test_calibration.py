@@ -108,10 +108,43 @@ def test_posteriors_of_errors_that_runs_share_are_calibrated(noise, groups):
     assert {"tau", "log density"} < set(found.ranks)
 
 
-def test_tables_of_known_errors_are_not_drawn():
-    design = {"params": np.geomspace(1e7, 1e10, 24), "se": np.full(24, 0.01)}
-    with pytest.raises(sb.InputError, match="Calibrate without error"):
-        sb.simulate(design, "power_law", noise="normal(error=se)")
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["power_law", "vocabulary"])
+def test_posteriors_of_known_errors_are_calibrated(law):
+    design = typical_inputs(get_law(law), 40, np.random.default_rng(5))
+    design |= {"loss": np.full(40, 2.0), "se": np.where(np.arange(40) < 30, 0.1, 0.0)}
+    found = sb.calibrate(design, law, noise="normal(error=se)", tables=150, seed=4, draws=300)
+    assert found.verdict.passed, str(found.verdict)
+
+
+@pytest.mark.parametrize(
+    ("law", "per", "widest"),
+    [("power_law", lambda losses: losses / 2, 14.0), ("vocabulary", np.ones_like, 28.0)],
+)
+def test_known_errors_are_simulated(law, per, widest):
+    design = typical_inputs(get_law(law), 24, np.random.default_rng(5))
+    design |= {"loss": np.full(24, 2.0), "se": np.where(np.arange(24) < 12, 0.5, 0.0)}
+    found = sb.simulate(design, law, noise="normal(error=se)", count=1500)
+    with precision("float64"):
+        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
+        theirs = np.asarray(sample(jax.random.key(7))["loss"])
+        on_scale = np.asarray(found.model.noise.scale.link(theirs))
+    theirs = theirs[np.ptp(on_scale, axis=1) < widest]  # the others are none that anyone has
+    for row in (0, 23):
+        assert stats.ks_2samp(found.observed[:, row], theirs[:, row]).pvalue > 1e-4
+    # As large as the design's on the scale on which runs scatter: the log, or that of losses.
+    table = found.tables[5].frame
+    np.testing.assert_allclose(table["se"], design["se"] * per(found.observed[5]), rtol=1e-12)
+
+
+def test_the_unit_of_a_plain_target_decides_nothing():
+    design = typical_inputs(get_law("vocabulary"), 24, np.random.default_rng(5))
+    small, large = (
+        sb.simulate({**design, "loss": np.full(24, loss)}, "vocabulary", count=50)
+        for loss in (2.0, 2000.0)
+    )
+    assert small.rejected == large.rejected
+    np.testing.assert_allclose(large.observed, 1000 * small.observed, rtol=1e-9)
 
 
 def test_priors_that_exclude_a_part_of_each_other_are_drawn_together():

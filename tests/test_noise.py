@@ -8,6 +8,7 @@ from plain import fit
 from scipy import stats
 
 import scalingbayes as sb
+from scalingbayes.calibration import typical_inputs
 from scalingbayes.laws import get_law
 from scalingbayes.noise import NOISES, default_noise, get_noise
 from scalingbayes.precision import precision
@@ -79,13 +80,21 @@ def test_known_errors_are_not_counted_as_scatter(rng):
     assert aware.loc["alpha", "sd"] < 0.7 * blind.loc["alpha", "sd"]
 
 
-@pytest.mark.parametrize("noise", ["student_t(varying=compute)", "normal(error=se)"])
-def test_numpyros_model_is_the_same(noise, rng):
+@pytest.mark.parametrize(
+    ("law", "noise"),
+    [
+        ("chinchilla", "student_t(varying=compute)"),
+        ("chinchilla", "normal(error=se)"),
+        ("accuracy", "normal(error=se)"),
+        ("vocabulary", "normal(error=se)"),
+    ],
+)
+def test_numpyros_model_is_the_same(law, noise, rng):
     from numpyro.infer.util import log_density
 
-    table = simulate(rng, 30)
-    table["se"] = 0.01
-    model = sb.build_model(sb.Runs(table), "chinchilla", noise)
+    target = get_law(law).target.column
+    table = typical_inputs(get_law(law), 30, rng) | {target: rng.uniform(0.2, 0.4, 30)}
+    model = sb.build_model(sb.Runs({**table, "se": np.full(30, 0.01)}), law, noise)
     with precision("float64"):
         density = model.density("float64")
         points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, len(model.parameters))))
@@ -94,7 +103,7 @@ def test_numpyros_model_is_the_same(noise, rng):
         for point in points:
             values = dict(density.in_units(point))
             traced = log_density(model.numpyro_model(), (), {}, values)[1]
-            theirs.append(float(traced["loss"]["fn"].log_prob(traced["loss"]["value"]).sum()))
+            theirs.append(float(traced[target]["fn"].log_prob(traced[target]["value"]).sum()))
     assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
 
 

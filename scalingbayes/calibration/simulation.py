@@ -23,7 +23,6 @@ from scalingbayes.model import DEFAULT_LAW, Model, build_model
 from scalingbayes.noise import Noise
 from scalingbayes.precision import precision
 from scalingbayes.runs import Runs, Table, as_runs
-from scalingbayes.targets import Target
 
 _ROWS = 64
 _MOST_ROUNDS = 20
@@ -64,13 +63,21 @@ class Simulation:
 
     @cached_property
     def tables(self) -> list[Runs]:
-        """The tables, each with the design's inputs and losses of its own."""
-        design, target = self.model.runs, self.model.law.target.column
+        """The tables, each with the design's inputs, and losses and their errors of its own."""
+        model = self.model
+        drawn = {model.law.target.column: self.observed}
+        if model.errors is not None:
+            with precision("float64"):
+                slopes = np.asarray(model.noise.scale.slope(jnp.asarray(self.observed)))
+            drawn[model.noise.error] = model.errors / np.abs(slopes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
             return [
-                Runs(design.frame.assign(**{target: values}), name=f"simulated table {number}")
-                for number, values in enumerate(self.observed)
+                Runs(
+                    model.runs.frame.assign(**{name: x[number] for name, x in drawn.items()}),
+                    name=f"simulated table {number}",
+                )
+                for number in range(len(self))
             ]
 
     def __repr__(self) -> str:
@@ -94,10 +101,12 @@ def simulate(
     ----------
     runs
         The design: a table whose inputs the simulated ones share. Its losses, if it has any, say no
-        more than where default priors are stated. By default 64 runs over the ranges of
+        more than where default priors are stated, and how large errors are that are known: these
+        stay as they are on the scale on which runs scatter, so that of a loss twice as high they
+        are twice as large. By default 64 runs over the ranges of
         :func:`~scalingbayes.calibration.typical_inputs`.
     law, noise, priors, groups
-        As for :func:`scalingbayes.fit`; the column ``groups`` is one of the design's.
+        As for :func:`scalingbayes.fit`; columns that noise or ``groups`` name are the design's.
     reference
         Where default priors are stated: by default the design's own point, with a loss of 1 if it
         has none.
@@ -109,27 +118,20 @@ def simulate(
     Raises
     ------
     InputError
-        If the design, the law, a prior or a setting cannot be used, the noise has known errors,
-        which depend on the losses, or hardly any table drawn from the priors has finite losses in
-        the target's domain.
+        If the design, the law, a prior or a setting cannot be used, or hardly any table drawn from
+        the priors has finite losses in the target's domain.
     """
     check_count("count", count)
     check_seed(seed)
     law = get_law(law)
     design = _design(runs, law)
     model = build_model(design, law, noise, priors, groups=groups, reference=reference)
-    if model.noise.error:
-        raise InputError(
-            f"Tables of noise {model.noise.name!r} cannot be drawn: errors that are known are "
-            f"those of losses, which are to be drawn. Calibrate without error."
-        )
-    target = law.target
     points, observed = [], []
     rejected = kept = 0
     for step in range(_MOST_ROUNDS):
         (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
         losses = _observe(model, draws.points[0], _stream(seed, step, 1))
-        good = _plausible(target, losses)
+        good = _plausible(model, losses)
         good &= np.cumsum(good) <= count - kept
         points.append(draws.points[0][good])
         observed.append(losses[good])
@@ -141,23 +143,24 @@ def simulate(
     else:
         raise InputError(
             f"Of {_MOST_ROUNDS * count} tables drawn from the priors of law {law.name!r} only "
-            f"{kept} have a {target.column} that is finite and {target.on_scale.domain.name} in "
-            f"every run: give narrower priors, or a design over smaller ranges."
+            f"{kept} have a {law.target.column} that is finite and "
+            f"{law.target.on_scale.domain.name} in every run: give narrower priors, or a design "
+            f"over smaller ranges."
         )
     chosen = np.concatenate(points)
     return Simulation(model, _in_units(model, chosen), chosen, np.concatenate(observed), rejected)
 
 
 def _plausible(
-    target: Target, losses: Float[np.ndarray, "tables runs"]
+    model: Model, losses: Float[np.ndarray, "tables runs"]
 ) -> Bool[np.ndarray, " tables"]:
     """Say which tables are such as someone might have."""
-    scale = target.on_scale
+    scale = model.law.target.on_scale
     inside = (np.isfinite(losses) & ~scale.domain.excludes(losses)).all(1)
     with precision("float64"):
         on_scale = np.asarray(scale.link(jnp.asarray(np.where(inside[:, None], losses, 0.5))))
         told_apart = np.isclose(scale.inverse()(on_scale), losses, rtol=1e-9, atol=0.0).all(1)
-    return inside & told_apart & (np.ptp(on_scale, axis=1) < _WIDEST)
+    return inside & told_apart & (np.ptp(on_scale, axis=1) < _WIDEST * model.unit)
 
 
 def check_count(name: str, count: int) -> None:
@@ -212,7 +215,7 @@ def _scatter(
     """Draw what runs reach, over its reference value, on the scale on which it scatters."""
     locations = jax.vmap(density.location)(points)
     values = {n: each[:, None] for n, each in jax.vmap(density.at_reference)(points).items()}
-    scatter = density.noise.about(locations, values, density.inputs)
+    scatter = density.noise.about(locations, values, density.inputs, density.errors)
     return scatter.sample(jax.random.key(seed))
 
 
