@@ -35,6 +35,7 @@ _LARGEST = 20_000_000  # draws times runs
 _FOLLOWED = 1e-3  # of a covariate's length; less is left where the law itself can follow it
 _LEVEL_GAP = 0.2  # in log compute, between IsoFLOP levels
 _BANDS = (0.5, 0.9)
+_ROUNDING = 1e-9
 _COUPLED = {"params", "tokens"}  # what the law reads that contains the others of these
 
 
@@ -191,8 +192,8 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
 
     The priors, and the likelihood, are raised to powers a little off 1 and the draws weighted anew;
     the table holds how far each posterior moves (Kallioinen et al. 2024, Statistics and Computing
-    34, 57; :func:`arviz_stats.psense_summary`). The exponent a is among the parameters where the
-    law has one.
+    34, 57; :func:`arviz_stats.psense_summary`). The exponent a is among the parameters where every
+    draw has one, and the law does not fix it.
 
     Parameters
     ----------
@@ -206,13 +207,13 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
     pandas.DataFrame
         A row a parameter: sensitivity to the ``prior`` (all of them together) and to the
         ``likelihood``, a ``diagnosis``, and ``prior of``, the parameter whose prior alone moves it
-        most, with that sensitivity, ``by``.
+        most, with that sensitivity, ``by``; a uniform prior moves nothing.
 
     Raises
     ------
     InputError
-        If the draws are not from a posterior, or the table is too large for its log likelihoods to
-        have been kept.
+        If the draws are not from a posterior, or are too often the same, all priors are uniform, or
+        the table is too large for its log likelihoods to have been kept.
     """
     from arviz_stats import psense, psense_summary
 
@@ -223,29 +224,56 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
         if group not in post.tree:
             raise InputError(f"The sensitivity of this fit is not known, since {reason}.")
     posterior = post.tree["posterior"].to_dataset()
-    names = [str(name) for name in posterior]
-    if post.law.allocates and set(post.law.inputs) == {post.law.budget.size, "tokens"}:
-        posterior = posterior.assign({"exponent a": post.exponents().draws["a"]})
+    log_prior = post.tree["log_prior"].to_dataset()
+    informed = [str(name) for name, each in log_prior.items() if _varies(each)]
+    if not informed:
+        raise InputError(
+            "All priors of this fit are uniform: raised to a power they are as they were, and "
+            "nothing is sensitive to them."
+        )
+    if (exponent := _exponent(post)) is not None:
+        posterior = posterior.assign({"exponent a": exponent})
     weights = post.tree["constant_data"]["weights"]
     likelihood = (post.tree["log_likelihood"].to_dataset() * weights).sum("run")
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior,
-            "log_prior": post.tree["log_prior"].to_dataset(),
+            "log_prior": log_prior,
             "log_likelihood": likelihood,
         }
     )
-    frame = psense_summary(tree, threshold=threshold)
-    alone = pd.DataFrame(
-        {
-            name: {
-                str(n): float(x)
-                for n, x in psense(tree, group="prior", group_var_names=[name]).items()
+    try:
+        frame = psense_summary(tree, threshold=threshold)
+        alone = pd.DataFrame(
+            {
+                name: {
+                    str(n): float(x)
+                    for n, x in psense(tree, group="prior", group_var_names=[name]).items()
+                }
+                for name in informed
             }
-            for name in names
-        }
-    ).loc[frame.index]
+        ).loc[frame.index]
+    except ValueError as error:  # of tails that consist of one draw
+        raise InputError(
+            f"Too many draws of this fit are the same one to be weighted anew: take engine 'nuts', "
+            f"or more draws. {post.verdict}"
+        ) from error
     return frame.assign(**{"prior of": alone.idxmax(axis=1), "by": alone.max(axis=1).round(3)})
+
+
+def _exponent(post: Posterior) -> xr.DataArray | None:
+    """Find the exponent a, where every draw has one, and not all the same."""
+    if not post.law.allocates or set(post.law.inputs) != {post.law.budget.size, "tokens"}:
+        return None
+    try:
+        exponent: xr.DataArray = post.exponents().draws["a"]
+    except InputError:  # of some draws no size is the best
+        return None
+    return exponent if _varies(exponent) else None
+
+
+def _varies(draws: xr.DataArray) -> bool:
+    return bool(draws.max() - draws.min() > _ROUNDING)
 
 
 def _look(

@@ -77,7 +77,7 @@ def by_compute(runs: Runs, tolerance: float = _TOLERANCE) -> dict[float, Bool[np
 
 
 def largest(
-    runs: Runs, at_least: int = _FEWEST, tolerance: float = _TOLERANCE
+    runs: Runs, at_least: int = _FEWEST, tolerance: float = _TOLERANCE, scale: str = "compute"
 ) -> dict[str, Bool[np.ndarray, " runs"]]:
     """Hold out the largest runs: whole levels of compute, as few as have enough runs.
 
@@ -92,22 +92,29 @@ def largest(
         How many runs are enough.
     tolerance
         Of a level of compute, as for :func:`levels`.
+    scale
+        Another column that says how large a run is, such as ``"params"``.
 
     Raises
     ------
     InputError
-        If the table has no compute, or no runs are left below.
+        If the table has no such column, or no runs are left below.
     """
-    compute = runs.column("compute")
-    numbers = levels(compute, tolerance)
+    if scale not in runs.frame:
+        raise InputError(
+            f"Which runs are the largest is not known, since there is no column {scale!r}. There "
+            f"are: {', '.join(map(repr, runs.frame))}. Name one: sb.folds.largest(runs, scale=...)."
+        )
+    sizes = runs.column(scale)
+    numbers = levels(sizes, tolerance)
     counts = np.cumsum(np.bincount(numbers))
     mask = numbers <= np.searchsorted(counts, at_least)
     if mask.all():
         raise InputError(
-            f"The largest levels of compute with {at_least} runs or more are the whole table "
+            f"The largest levels of {scale} with {at_least} runs or more are the whole table "
             f"({len(counts)} levels, {len(runs)} runs): there is nothing left to predict them from."
         )
-    return {f"compute from {compute[mask].min():.3g}": mask}
+    return {f"{scale} from {sizes[mask].min():.3g}": mask}
 
 
 def as_folds(by: str | Folds, runs: Runs) -> dict[Any, Bool[np.ndarray, " runs"]]:

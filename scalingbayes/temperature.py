@@ -124,14 +124,21 @@ def _folds(
 
 
 def _scale(model: Model) -> Float[np.ndarray, " rows"]:
-    """How large each run is: compute, or the product of what the law says makes a run large."""
+    """How large each run is: compute, or the product of what the law says makes a run large.
+
+    Of laws that read a loss, runs are the larger the smaller that is. Where nothing is said, as of
+    a mixture of domains, all are alike.
+    """
     law = model.law
     names: Sequence[str] = law.decreasing
     if law.allocates:
         names = (law.budget.size, "tokens")
     elif not names:
         names = [name for name, each in law.inputs.items() if each.unit is None]
-    return np.prod([model.inputs[name] for name in names], axis=0)
+    scale = np.ones(len(model.runs))
+    for name in names:
+        scale *= 1 / model.inputs[name] if name == "loss" else model.inputs[name]
+    return scale
 
 
 def _scores(

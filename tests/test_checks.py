@@ -1,6 +1,7 @@
 """Predictive checks and sensitivities against simulation and closed forms."""
 
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from plain import fit, fit_many
 from scipy import stats
@@ -125,8 +126,6 @@ def test_the_log_prior_is_that_of_the_stated_numbers(post):
 
 
 def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
-    import numpyro.distributions as dist
-
     table = sb.sensitivity(post)
     assert list(table.index) == [*post.values, "exponent a"]
     assert (table["likelihood"] > table["prior"]).all()
@@ -139,6 +138,28 @@ def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
     boot = fit(small_table, engine="bootstrap", resamples=20, objective="posterior")
     with pytest.raises(sb.InputError, match="its draws are not from a posterior"):
         sb.sensitivity(boot)
+
+
+def test_nothing_is_sensitive_to_a_uniform_prior(small_table, rng):
+    flat = {"alpha": dist.Uniform(0.05, 2.0)}
+    table = sb.sensitivity(fit(simulate(rng, 60), priors=flat, engine="laplace"))
+    assert np.isfinite(table[["prior", "likelihood", "by"]]).all(axis=None)
+    assert "alpha" not in set(table["prior of"])
+    few = fit(small_table, priors=flat, engine="laplace")
+    assert not few.verdict.passed
+    with pytest.raises(sb.InputError, match=r"Too many draws.*FAILED ITS CHECKS"):
+        sb.sensitivity(few)
+    flat |= {name: dist.Uniform(0.1, 5000.0) for name in ("A", "B")}
+    flat |= {"E": dist.Uniform(0.5, 3.0), "beta": dist.Uniform(0.05, 2.0)}
+    flat |= {"sigma": dist.Uniform(1e-4, 0.1), "nu": dist.Uniform(1.5, 50.0)}
+    with pytest.raises(sb.InputError, match="All priors of this fit are uniform"):
+        sb.sensitivity(fit(small_table, priors=flat, engine="laplace"))
+
+
+def test_sensitivity_is_of_exponents_that_runs_decide(small_table):
+    tied = fit(small_table, "chinchilla(tied=True)", engine="laplace")
+    assert tied.exponents().draws["a"].std() < 1e-12
+    assert list(sb.sensitivity(tied).index) == list(tied.values)
 
 
 def test_the_figure_of_residuals(post):

@@ -49,6 +49,15 @@ def test_the_largest_are_whole_levels_with_enough_runs():
     np.testing.assert_array_equal(alone, np.arange(19) == 18)
 
 
+def test_what_makes_a_run_large_can_be_named():
+    curve = sb.Runs({"examples": np.geomspace(1e3, 1e6, 20), "error": np.linspace(0.5, 0.1, 20)})
+    ((label, mask),) = sb.folds.largest(curve, scale="examples").items()
+    np.testing.assert_array_equal(mask, np.arange(20) >= 15)
+    assert label == "examples from 2.34e+05"
+    with pytest.raises(sb.InputError, match=r"no column 'compute'.*'examples', 'error'.*scale="):
+        as_folds("largest", curve)
+
+
 def test_a_column_gives_its_labels():
     found = as_folds("kind", sweep())
     assert list(found) == ["a", "b", "c"]

@@ -73,6 +73,24 @@ def test_the_choice_depends_on_no_units_and_no_order(rng):
     assert values[2] == pytest.approx(values[0], rel=1e-6)
 
 
+def test_of_a_law_of_the_loss_runs_are_large_where_it_is_small(rng):
+    losses = rng.permutation(np.geomspace(2, 4, 60))
+    errors = 0.85 - 0.9 * np.exp(-0.5 * losses) + 0.003 * rng.standard_normal(60)
+    model = sb.build_model(sb.Runs({"loss": losses, "error": errors}), "downstream")
+    (chosen,) = choose_temperatures([model], [0], "float64")
+    lowest = [1 / float(label.removeprefix("from ")) for label in chosen.scores]
+    assert lowest == sorted(lowest)
+    assert len(lowest) == 4
+    assert 2 < lowest[0] < lowest[-1] < np.median(losses) + 0.3
+
+
+def test_a_table_without_a_scale_gets_the_typical_temperature(rng):
+    web = rng.uniform(0.1, 0.9, 30)
+    losses = 2 + 0.3 * np.exp(-1.5 * web) + 0.003 * rng.standard_normal(30)
+    post = sb.fit({"web": web, "code": 1 - web, "loss": losses}, "mixture", engine="laplace")
+    assert 0.1 < post.temperature < 0.4
+
+
 def test_a_table_too_small_to_be_split_gets_the_typical_temperature(small_table):
     few = sb.Runs({name: values[:8] for name, values in small_table.items()})
     (chosen,) = choose_temperatures(models([few]), [0], "float64")
