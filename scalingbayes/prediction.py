@@ -54,6 +54,7 @@ def predict(
     walk: Walk | None,
     seed: Int[ArrayLike, ""],
     stream: Int[ArrayLike, ""],
+    errors: Float[Array, " points"] | None = None,
 ) -> dict[str, Float[Array, "*draws points"]]:
     """Draw from the posterior predictive distribution.
 
@@ -70,6 +71,8 @@ def predict(
     seed, stream
         Two numbers that the noise comes from. Posteriors whose predictions are combined need
         streams of their own.
+    errors
+        Known standard errors of what the runs reach, on the scale on which they scatter.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def predict(
         key, own = jax.random.split(key)
         mean, sd = shared_error(noise, values, ratios, walk)
         location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
-    scatter = noise.about(location, values, ratios).sample(key)
+    scatter = noise.about(location, values, ratios, errors).sample(key)
     return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
 
 

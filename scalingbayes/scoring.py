@@ -13,10 +13,11 @@ from scalingbayes.batch import fit_many
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import format_table
 from scalingbayes.folds import Folds, as_folds
+from scalingbayes.model import known_errors
 from scalingbayes.posterior import Posterior
 from scalingbayes.posteriors import Posteriors
-from scalingbayes.precision import precision
-from scalingbayes.prediction import log_predictive
+from scalingbayes.precision import precision, to_device
+from scalingbayes.prediction import log_predictive, predict
 from scalingbayes.runs import Table, as_runs
 
 _PROBS = (0.5, 0.9)
@@ -26,7 +27,7 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     """Score what a posterior predicts of runs against what they reached.
 
     All is on the scale on which the target scatters: log loss, so that a difference of 0.01 is one
-    per cent.
+    per cent. Where the noise has known errors, those of these runs are foreseen.
 
     Parameters
     ----------
@@ -56,15 +57,15 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     scale = law.target.on_scale
     inputs = {name: runs.column(name, each.domain) for name, each in law.inputs.items()}
     target = runs.column(law.target.column, scale.domain)
-    estimate = post.predict(seed=seed, **inputs).draws["observed"]
-    draws = estimate.transpose("chain", "draw", "run").to_numpy().reshape(-1, len(target))
+    errors = known_errors(noise, runs, target) if noise.error else None
+    reference = post.record["reference"]
     with precision("float64"):
-        predicted = np.asarray(scale.link(jnp.asarray(draws)))
+        arrays = to_device((post.values, inputs, reference, post.walk), "float64")
+        draws = predict(law, noise, *arrays, seed, 0, to_device(errors, "float64"))["observed"]
+        predicted = np.asarray(scale.link(draws)).reshape(-1, len(target))
         observed = np.asarray(scale.link(jnp.asarray(target)))
         slope = np.asarray(scale.slope(jnp.asarray(target)))
-    density = log_predictive(
-        law, noise, post.values, inputs, target, post.record["reference"], walk=post.walk
-    )
+    density = log_predictive(law, noise, post.values, inputs, target, reference, errors, post.walk)
     columns: dict[str, Any] = {"error": np.median(predicted, axis=0) - observed}
     for prob in _PROBS:
         low, high = np.quantile(predicted, [(1 - prob) / 2, (1 + prob) / 2], axis=0)

@@ -58,6 +58,22 @@ def test_log_scores_are_scipys(post):
     np.testing.assert_allclose(sb.score(post, fresh)["log_score"], np.log(density), rtol=1e-6)
 
 
+def test_known_errors_of_the_runs_are_foreseen(rng):
+    runs = simulate(rng, 300)
+    errors = np.where(np.arange(300) % 2, 0.05, 0.001)
+    loss = runs.column("loss") * np.exp(errors * rng.standard_normal(300))
+    runs = sb.Runs(runs.frame.assign(loss=loss, se=errors * loss))
+    first, others = (runs.filter(np.arange(300) // 100 == part) for part in (0, 1))
+    post = fit(first, noise="student_t(error=se)", engine="laplace")
+    scores = sb.score(post, others)
+    for much in (True, False):
+        held = scores["in90"][(others.column("se") > 0.02) == much]
+        low, high = stats.binom(50, 0.9).interval(1 - 1e-3)
+        assert low <= held.sum() <= high
+    blind = fit(first, noise="student_t", engine="laplace")
+    assert scores["log_score"].mean() > sb.score(blind, others)["log_score"].mean() + 0.3
+
+
 def test_a_backtest_is_a_fit_to_the_rest(rng):
     table = simulate(rng, 60)
     order = np.argsort(table.column("compute"))
