@@ -285,7 +285,7 @@ def _look(
     inputs = {name: data[name].to_numpy() for name in law.inputs}
     observed = post.tree["observed_data"][law.target.column].to_numpy()
     values = _thinned(post, len(observed))
-    errors = known_errors(post.noise, post.runs, observed) if post.noise.error else None
+    errors = known_errors(post.noise, post.runs, observed)
     table = inputs, observed, errors, post.shared_design
     with precision("float64"):
         arrays = to_device((values, post.record["reference"], *table), "float64")

@@ -79,7 +79,7 @@ class Model:
     @cached_property
     def errors(self) -> Float[np.ndarray, " runs"] | None:
         """Known standard errors of the target, on the scale on which it scatters."""
-        return known_errors(self.noise, self.runs, self.observed) if self.noise.error else None
+        return known_errors(self.noise, self.runs, self.observed)
 
     @cached_property
     def reference(self) -> dict[str, float]:
@@ -319,14 +319,16 @@ def build_model(
 
 def known_errors(
     noise: Noise, runs: Runs, observed: Float[np.ndarray, " runs"]
-) -> Float[np.ndarray, " runs"]:
-    """Take the known standard errors of a table's targets to the target's scale.
+) -> Float[np.ndarray, " runs"] | None:
+    """Take the known standard errors of a table's targets, if any, to the target's scale.
 
     Raises
     ------
     InputError
         If the column is missing or has negative numbers.
     """
+    if not noise.error:
+        return None
     with precision("float64"):
         slope = noise.scale.slope(jnp.asarray(observed))
     return runs.column(noise.error, NONNEGATIVE) * np.abs(slope)

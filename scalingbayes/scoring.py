@@ -57,7 +57,7 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     scale = law.target.on_scale
     inputs = {name: runs.column(name, each.domain) for name, each in law.inputs.items()}
     target = runs.column(law.target.column, scale.domain)
-    errors = known_errors(noise, runs, target) if noise.error else None
+    errors = known_errors(noise, runs, target)
     reference = post.record["reference"]
     with precision("float64"):
         arrays = to_device((post.values, inputs, reference, post.walk), "float64")
