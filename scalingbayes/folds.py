@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from scalingbayes.errors import InputError
+from scalingbayes.errors import InputError, unknown
 from scalingbayes.runs import Runs
 
 Folds = Mapping[Any, Bool[np.ndarray, " runs"]]
@@ -101,10 +101,8 @@ def largest(
         If the table has no such column, or no runs are left below.
     """
     if scale not in runs.frame:
-        raise InputError(
-            f"Which runs are the largest is not known, since there is no column {scale!r}. There "
-            f"are: {', '.join(map(repr, runs.frame))}. Name one: sb.folds.largest(runs, scale=...)."
-        )
+        remedy = "Name the one that says how large a run is: sb.folds.largest(runs, scale=...)."
+        raise unknown("column", scale, map(str, runs.frame), remedy)
     sizes = runs.column(scale)
     numbers = levels(sizes, tolerance)
     counts = np.cumsum(np.bincount(numbers))

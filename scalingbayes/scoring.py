@@ -13,6 +13,7 @@ from scalingbayes.batch import fit_many
 from scalingbayes.errors import InputError
 from scalingbayes.estimates import format_table
 from scalingbayes.folds import Folds, as_folds
+from scalingbayes.given import check_seed
 from scalingbayes.model import known_errors
 from scalingbayes.posterior import Posterior
 from scalingbayes.posteriors import Posteriors
@@ -50,8 +51,9 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the runs lack a column or hold what cannot be used.
+        If the runs lack a column or hold what cannot be used, or ``seed`` is none.
     """
+    check_seed(seed)
     runs = as_runs(runs)
     law, noise = post.law, post.noise
     scale = law.target.on_scale

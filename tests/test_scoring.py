@@ -58,6 +58,11 @@ def test_log_scores_are_scipys(post):
     np.testing.assert_allclose(sb.score(post, fresh)["log_score"], np.log(density), rtol=1e-6)
 
 
+def test_what_is_no_seed_is_refused(post):
+    with pytest.raises(sb.InputError, match="seed must be a whole number"):
+        sb.score(post, simulate(np.random.default_rng(3), 5), seed=-1)
+
+
 def test_known_errors_of_the_runs_are_foreseen(rng):
     runs = simulate(rng, 300)
     errors = np.where(np.arange(300) % 2, 0.05, 0.001)
