@@ -34,8 +34,8 @@ NOISES = {
         "huber",
         "normal(groups=run)",
         "student_t(groups=run)",
-        "normal(drift=compute)",
-        "student_t(drift=compute)",
+        "normal(discrepancy=compute)",
+        "student_t(discrepancy=compute)",
     )
 }
 """Laws and noises, by the row's name, besides each law with its default noise."""
@@ -62,7 +62,7 @@ def begin(cache: str) -> None:
 
 def one_law(job: Job) -> list[dict[str, Any]]:
     """Calibrate on one part of the tables after the other, while there is time."""
-    from scalingbayes.calibration import calibrate, typical_inputs
+    from scalingbayes.evaluation.calibration import calibrate, typical_inputs
     from scalingbayes.laws import get_law
 
     law, noise = NOISES.get(job.name, (job.name, None))
@@ -92,7 +92,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
 
 def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put the parts of each law together and test them: a row a law."""
-    from scalingbayes.calibration.ranking import EXPONENT, summarize
+    from scalingbayes.evaluation.calibration.ranking import EXPONENT, summarize
 
     rows = []
     for law in sorted({part["law"] for part in parts}):

@@ -19,7 +19,7 @@ from common import console, machine, seconds, show
 
 import scalingbayes as sb
 from scalingbayes import allocation
-from scalingbayes.precision import precision, to_device
+from scalingbayes._core.precision import precision, to_device
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 BUDGETS = np.geomspace(1e19, 1e25, 200)
@@ -62,10 +62,10 @@ def times(law: str) -> list[dict[str, Any]]:
         rows.append(row)
     calls = {
         "plan, one budget": lambda: sb.plan(post, 1e24),
-        "reach, 10 losses": lambda: sb.reach(post, np.linspace(2.0, 2.5, 10)),
+        "reach, 10 losses": lambda: sb.cheapest_run(post, np.linspace(2.0, 2.5, 10)),
         "overtrain, 19 sizes": lambda: sb.overtrain(post),
-        "standing, 22 models": lambda: sb.standing(post),
-        "exhaustion": lambda: sb.exhaustion(post),
+        "standing, 22 models": lambda: sb.frontier_gap(post),
+        "exhaustion": lambda: sb.data_exhaustion(post),
     }
     for name, call in calls.items():
         call()

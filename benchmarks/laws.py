@@ -25,8 +25,8 @@ from rich.console import Console
 from speed import gradient_seconds
 
 import scalingbayes as sb
-from scalingbayes.noise import get_noise
-from scalingbayes.precision import precision
+from scalingbayes._core.precision import precision
+from scalingbayes.model.noise import get_noise
 
 console = Console(width=150)
 
@@ -204,7 +204,7 @@ CASES = [
     ),
     Case("hyperparameter_bowl", "simulated", BOWL, simulated=True),
     Case(
-        "progress", "simulated",
+        "algorithmic_progress", "simulated",
         {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "g_N": 0.4, "g_D": 0.6},
         simulated=True, note="Hoffmann's surface, doubling every 8.3 months.",
     ),
@@ -250,7 +250,7 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
 
 def runs_of(case: Case) -> sb.Runs:
     if case.simulated:
-        return simulate(sb.law(case.law), case.published)
+        return simulate(sb.get_law(case.law), case.published)
     frame = sb.datasets.load(case.data).frame
     if case.law == "deepseek":
         frame = frame.assign(flops_per_token=6 * frame["params"])
@@ -273,8 +273,8 @@ def estimates(post: sb.Posterior, names: Mapping[str, float]) -> dict[str, np.nd
 def measure(case: Case) -> list[dict[str, Any]]:
     runs = runs_of(case)
     options = {"law": case.law, "noise": "student_t", "priors": dict(case.priors)}
-    sb.fit(runs, temperature=1, **options)
-    warm, post = seconds(lambda: sb.fit(runs, seed=1, temperature=1, **options), repeats=3)
+    sb.fit(runs, likelihood_power=1, **options)
+    warm, post = seconds(lambda: sb.fit(runs, seed=1, likelihood_power=1, **options), repeats=3)
     model = sb.build_model(runs, **options)
     with precision("float64"):
         start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
@@ -335,7 +335,9 @@ def seed_table() -> str:
     for study, a in EXPONENTS.items():
         lines.append(f"| {study} | {a:.3g} | x {10**a:.1f} | x {10 ** (1 - a):.1f} | |")
     for name in ("chinchilla", "coupled"):
-        post = sb.fit(sb.datasets.load("chinchilla"), law=name, noise="student_t", temperature=1)
+        post = sb.fit(
+            sb.datasets.load("chinchilla"), law=name, noise="student_t", likelihood_power=1
+        )
         a = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
         best = post.allocate(GOPHER).draws
         grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**a)

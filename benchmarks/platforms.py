@@ -23,9 +23,9 @@ import typer
 from common import EXACT, chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 
 import scalingbayes as sb
-from scalingbayes.devices import describe_devices, map_lanes
-from scalingbayes.model import stack_densities
-from scalingbayes.precision import precision
+from scalingbayes._core.devices import describe_devices, map_lanes
+from scalingbayes._core.precision import precision
+from scalingbayes.model.bound_model import stack_densities
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 BATCHES = {"gradients": (1, 16, 256, 4096, 65_536), "posteriors": (1, 16, 256), "grid": (8, 16, 28)}
@@ -42,13 +42,13 @@ def gradients(batch: int, dtype: str) -> float:
 
         @jax.jit
         def run(densities: Any, points: jax.Array) -> jax.Array:
-            def walk(density: Any, point: jax.Array) -> jax.Array:
+            def discrepancy_draws(density: Any, point: jax.Array) -> jax.Array:
                 def step(_: Any, point: jax.Array) -> jax.Array:
                     return point + 1e-7 * jax.grad(density)(point)
 
                 return jax.lax.fori_loop(0, STEPS, step, point)
 
-            return map_lanes(walk, densities, jnp.zeros(batch, int), points)
+            return map_lanes(discrepancy_draws, densities, jnp.zeros(batch, int), points)
 
         points = np.tile(center, (batch, 1))
         seconds(lambda: run(densities, points))

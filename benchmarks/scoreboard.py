@@ -21,7 +21,7 @@ import typer
 from common import console, machine, seconds, show
 
 import scalingbayes as sb
-from scalingbayes.folds import levels
+from scalingbayes.data.folds import levels
 
 BUDGETS_ALIKE = 0.1  # budgets, or sizes, within this fraction are one
 MEASURES = ("in50", "in90", "crps", "log_score", "width90", "error", "bias")
@@ -30,16 +30,16 @@ SEPARABLE = {"law": "chinchilla", "noise": "student_t"}
 VARYING = {"noise": "student_t(varying=compute)"}
 METHODS: dict[str, dict[str, Any]] = {
     "default": {},
-    "separable": {**SEPARABLE, "temperature": 1},
-    "separable, Huber": {**SEPARABLE, "noise": "huber", "temperature": 1},
-    "separable, normal": {**SEPARABLE, "noise": "normal", "temperature": 1},
-    "separable, auto temperature": SEPARABLE,
-    "separable, varying": {**SEPARABLE, **VARYING, "temperature": 1},
-    "separable, varying, auto temperature": {**SEPARABLE, **VARYING},
-    "coupled": {"law": "coupled", "noise": "student_t", "temperature": 1},
-    "coupled, auto temperature": {"law": "coupled", "noise": "student_t"},
-    "coupled, varying": {"law": "coupled", **VARYING, "temperature": 1},
-    "kaplan, varying, auto temperature": {"law": "kaplan", **VARYING},
+    "separable": {**SEPARABLE, "likelihood_power": 1},
+    "separable, Huber": {**SEPARABLE, "noise": "huber", "likelihood_power": 1},
+    "separable, normal": {**SEPARABLE, "noise": "normal", "likelihood_power": 1},
+    "separable, auto likelihood_power": SEPARABLE,
+    "separable, varying": {**SEPARABLE, **VARYING, "likelihood_power": 1},
+    "separable, varying, auto likelihood_power": {**SEPARABLE, **VARYING},
+    "coupled": {"law": "coupled", "noise": "student_t", "likelihood_power": 1},
+    "coupled, auto likelihood_power": {"law": "coupled", "noise": "student_t"},
+    "coupled, varying": {"law": "coupled", **VARYING, "likelihood_power": 1},
+    "kaplan, varying, auto likelihood_power": {"law": "kaplan", **VARYING},
 }
 """What is scored: the settings of sb.fit."""
 
@@ -102,7 +102,7 @@ def evaluate(
                 "sweep": sweep.name,
                 "scales": scales,
                 "passed": post.verdict.passed,
-                "temperature": post.temperature,
+                "likelihood_power": post.likelihood_power,
                 **{name: float(means[name]) for name in MEASURES[:-1]},
                 "bias": float(scores["error"].mean()),
             }

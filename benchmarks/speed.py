@@ -26,13 +26,13 @@ from numpyro import infer
 from numpyro.diagnostics import effective_sample_size
 
 import scalingbayes as sb
-from scalingbayes.precision import precision
+from scalingbayes._core.precision import precision
 
 GROWTH = {240: 1000, 24_000: 1000, 2_400_000: 50}
 """Rows, and the draws of each of 4 chains that are timed for them (warm-up is 300 or 50)."""
 
 
-def gradient_seconds(model: sb.Model, points: np.ndarray) -> float:
+def gradient_seconds(model: sb.BoundModel, points: np.ndarray) -> float:
     """Time one gradient of the log density in a bare compiled loop, one chain after another."""
     steps = 2500
 

@@ -29,7 +29,7 @@ from common import EXACT, chinchilla_240, console, machine, seconds, show, simul
 from jax import lax
 
 import scalingbayes as sb
-from scalingbayes.devices import over_devices
+from scalingbayes._core.devices import over_devices
 
 Row = dict[str, Any]
 

@@ -6,72 +6,71 @@
 >>> post.exponents()  # doctest: +SKIP
 """
 
-from scalingbayes import datasets, facts, folds
+from scalingbayes._core.domains import Domain
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.allocation import Limits, costs
-from scalingbayes.approaches import (  # sb.approaches is the function; the package is hidden
-    Approaches,
+from scalingbayes.combine.average import Average, average
+from scalingbayes.combine.pooling import Pooled, pool
+from scalingbayes.data import datasets, folds, published
+from scalingbayes.data.published import published_models
+from scalingbayes.data.runs import Runs, read_runs
+from scalingbayes.decisions import (
+    DataExhaustion,
+    FrontierGap,
+    Plan,
+    cheapest_run,
+    critical_size,
+    data_exhaustion,
+    frontier_gap,
+    overtrain,
+    plan,
+)
+from scalingbayes.decisions.approaches import (
+    ApproachComparison,
     Frontier,
     Parametric,
-    approaches,
+    compare_approaches,
     envelope,
     isoflop,
     isoflop_bias,
     isoflop_sweep,
     parametric,
 )
-from scalingbayes.average import Average, average
-from scalingbayes.batch import fit_many, refit
-from scalingbayes.calibration import Calibration, Simulation, calibrate, simulate
-from scalingbayes.checks import check, sensitivity
-from scalingbayes.comparison import Comparison, compare
-from scalingbayes.decisions import (
-    Exhaustion,
-    Plan,
-    Standing,
-    critical_size,
-    exhaustion,
-    overtrain,
-    plan,
-    reach,
-    standing,
-)
-from scalingbayes.domains import Domain
-from scalingbayes.errors import InputError, InputWarning
-from scalingbayes.estimates import Estimate
-from scalingbayes.facts import published_models
-from scalingbayes.fitting import fit
-from scalingbayes.laws import Input, Law, Sum, family, register
-from scalingbayes.laws import catalogue as laws  # sb.laws() lists them; the package is hidden
-from scalingbayes.laws import get_law as law
-from scalingbayes.model import Model, build_model
-from scalingbayes.noise import Noise
-from scalingbayes.parameters import Parameter
-from scalingbayes.point import PointEstimate
-from scalingbayes.pooling import Pooled, pool
-from scalingbayes.posterior import Posterior, load
-from scalingbayes.posteriors import Posteriors
-from scalingbayes.progress import progress_bar
-from scalingbayes.runs import Runs, read_runs
-from scalingbayes.scoring import Backtest, backtest, score
-from scalingbayes.surface import evaluate_grid, profile_grid
-from scalingbayes.targets import Target
+from scalingbayes.evaluation.calibration import Calibration, Simulation, calibrate, simulate
+from scalingbayes.evaluation.checks import check, sensitivity
+from scalingbayes.evaluation.comparison import Comparison, compare
+from scalingbayes.evaluation.scoring import Backtest, backtest, score
+from scalingbayes.fitting.batch import fit_many, refit
+from scalingbayes.fitting.fit import fit
+from scalingbayes.fitting.likelihood_grid import evaluate_grid, profile_grid
+from scalingbayes.laws import Input, Law, Sum, family, get_law, list_laws, register
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.targets import Target
+from scalingbayes.model.bound_model import BoundModel, build_model
+from scalingbayes.model.noise import Noise
+from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.estimate import Estimate
+from scalingbayes.posterior.point_estimate import PointEstimate
+from scalingbayes.posterior.posterior import Posterior, load
 
 __all__ = [
-    "Approaches",
+    "ApproachComparison",
     "Average",
     "Backtest",
+    "BoundModel",
     "Calibration",
     "Comparison",
+    "DataExhaustion",
     "Domain",
     "Estimate",
-    "Exhaustion",
     "Frontier",
+    "FrontierGap",
     "Input",
     "InputError",
     "InputWarning",
     "Law",
     "Limits",
-    "Model",
     "Noise",
     "Parameter",
     "Parametric",
@@ -82,32 +81,32 @@ __all__ = [
     "Posteriors",
     "Runs",
     "Simulation",
-    "Standing",
     "Sum",
     "Target",
-    "approaches",
     "average",
     "backtest",
     "build_model",
     "calibrate",
+    "cheapest_run",
     "check",
     "compare",
+    "compare_approaches",
     "costs",
     "critical_size",
+    "data_exhaustion",
     "datasets",
     "envelope",
     "evaluate_grid",
-    "exhaustion",
-    "facts",
     "family",
     "fit",
     "fit_many",
     "folds",
+    "frontier_gap",
+    "get_law",
     "isoflop",
     "isoflop_bias",
     "isoflop_sweep",
-    "law",
-    "laws",
+    "list_laws",
     "load",
     "overtrain",
     "parametric",
@@ -115,13 +114,17 @@ __all__ = [
     "pool",
     "profile_grid",
     "progress_bar",
+    "published",
     "published_models",
-    "reach",
     "read_runs",
     "refit",
     "register",
     "score",
     "sensitivity",
     "simulate",
-    "standing",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, and no subpackages."""
+    return __all__

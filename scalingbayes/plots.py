@@ -6,14 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
-from scalingbayes import checks
 from scalingbayes.allocation import require_allocation
-from scalingbayes.approaches import Approaches
-from scalingbayes.calibration import Calibration
-from scalingbayes.calibration.uniformity import band
-from scalingbayes.decisions import Exhaustion, critical_size, overtrain
-from scalingbayes.estimates import SAMPLE_DIMS, Estimate
-from scalingbayes.posterior import Posterior
+from scalingbayes.decisions import DataExhaustion, critical_size, overtrain
+from scalingbayes.decisions.approaches import ApproachComparison
+from scalingbayes.evaluation import checks
+from scalingbayes.evaluation.calibration import Calibration
+from scalingbayes.evaluation.calibration.uniformity import band
+from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate
+from scalingbayes.posterior.posterior import Posterior
 
 _INK = "#1f4e79"
 _BAND = "#7fa8d1"
@@ -177,7 +177,7 @@ def plot_overtraining(
     return _finish(ax, estimate)
 
 
-def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_data_exhaustion(found: DataExhaustion, prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Draw the stock of tokens and the demand for them over the years, with their bands.
 
     The bar is the interval of the year in which they meet; an arrow leads past the horizon.
@@ -185,7 +185,7 @@ def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None
     Parameters
     ----------
     found
-        What :func:`scalingbayes.exhaustion` found.
+        What :func:`scalingbayes.data_exhaustion` found.
     prob
         Posterior probability of the equal-tailed bands and of the interval.
     ax
@@ -232,7 +232,7 @@ def plot_exhaustion(found: Exhaustion, prob: float = 0.9, ax: Axes | None = None
     return _finish(ax, found)
 
 
-def _finish(ax: Axes, estimate: Estimate | Exhaustion) -> Axes:
+def _finish(ax: Axes, estimate: Estimate | DataExhaustion) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     if not estimate.verdict.passed:
         ax.text(
@@ -247,13 +247,13 @@ def _finish(ax: Axes, estimate: Estimate | Exhaustion) -> Axes:
     return ax
 
 
-def plot_approaches(found: Approaches, ax: Axes | None = None) -> Axes:
+def plot_approaches(found: ApproachComparison, ax: Axes | None = None) -> Axes:
     """Draw the exponent a with its interval, a row a method; intervals differ in kind.
 
     Parameters
     ----------
     found
-        What :func:`scalingbayes.approaches` found.
+        What :func:`scalingbayes.compare_approaches` found.
     ax
         Where to draw; new axes by default.
     """

@@ -18,15 +18,17 @@ from jaxtyping import install_import_hook
 
 # The rooms behind the public face; what reaches that is checked by the package itself.
 CHECKED = (
+    "_core",
     "laws",
-    "noise",
-    "shares",
-    "density",
-    "devices",
-    "precision",
+    "model.log_density",
+    "model.noise",
+    "model.transforms",
     "inference",
-    *(f"allocation.{room}" for room in ("frontier", "newton", "optimum", "search", "shapes")),
-    "prediction",
+    *(
+        f"allocation.{name}"
+        for name in ("compute_to_reach", "newton", "optimum", "search", "shapes")
+    ),
+    "posterior.prediction",
 )
 
 with install_import_hook([f"scalingbayes.{room}" for room in CHECKED], "beartype.beartype"):

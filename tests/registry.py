@@ -3,7 +3,7 @@
 import numpy as np
 
 from scalingbayes.laws import LAWS
-from scalingbayes.parameters import in_order
+from scalingbayes.laws.base.parameters import in_order
 
 # Besides each law as it comes, the members of families that are something else.
 VARIANTS = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from plain import fit
 
 import scalingbayes as sb
-from scalingbayes.approaches.frontier import fit_power_law
+from scalingbayes.decisions.approaches.frontier import fit_power_law
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 A_OF_HOFFMANN = 0.28 / (0.34 + 0.28)
@@ -37,7 +37,9 @@ def porian():
 
 @pytest.fixture(scope="module")
 def on_chinchilla(all_runs):
-    return sb.approaches(all_runs, sb.fit(all_runs, engine="laplace", temperature=1.0), prob=0.8)
+    return sb.compare_approaches(
+        all_runs, sb.fit(all_runs, engine="laplace", likelihood_power=1.0), prob=0.8
+    )
 
 
 def tokens_by_hoffmann(compute):
@@ -323,7 +325,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
     params = np.geomspace(1e8, 3e9, 6)
     tokens = 20 * params * rng.uniform(0.5, 2, 6)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
-    found = sb.approaches({"params": params, "tokens": tokens, "loss": loss}, False)
+    found = sb.compare_approaches({"params": params, "tokens": tokens, "loss": loss}, False)
     table = found.table
     assert found.posterior is None
     missing = table[table["a"].isna()]
@@ -341,7 +343,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
 @pytest.mark.slow
 def test_a_posterior_that_failed_is_marked(small_table):
     post = fit(small_table, engine="laplace")  # without noise no spread is small enough
-    found = sb.approaches(small_table, post)
+    found = sb.compare_approaches(small_table, post)
     assert "FAILED ITS CHECKS" in found.table["note"]["posterior of law 'chinchilla'"]
     assert "failed its checks" in [text.get_text() for text in found.plot().texts]
     plt.close("all")
@@ -350,7 +352,7 @@ def test_a_posterior_that_failed_is_marked(small_table):
 @pytest.mark.slow
 def test_a_posterior_without_an_optimum_says_so(small_table):
     post = fit(small_table, "power_law", engine="laplace")
-    found = sb.approaches(small_table, post)
+    found = sb.compare_approaches(small_table, post)
     assert "no compute-optimal allocation" in found.table["note"]["posterior of law 'power_law'"]
 
 
@@ -378,10 +380,10 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
         (lambda runs: sb.isoflop(runs, seed=-1), "seed must be a whole number"),
         (lambda runs: sb.envelope(runs, curves="run"), "no column 'run'"),
         (lambda runs: sb.parametric(runs, starts="few"), "starts must be 'hoffmann'"),
-        (lambda runs: sb.approaches(runs, budgets="sweep"), "no column 'sweep'"),
-        (lambda runs: sb.approaches(runs, prob=90), "prob must be between 0 and 1"),
-        (lambda runs: sb.approaches(runs, posterior=True), "posterior must be .* got bool"),
-        (lambda runs: sb.approaches({"params": [1e9], "loss": [3]}), "no column 'tokens'"),
+        (lambda runs: sb.compare_approaches(runs, budgets="sweep"), "no column 'sweep'"),
+        (lambda runs: sb.compare_approaches(runs, prob=90), "prob must be between 0 and 1"),
+        (lambda runs: sb.compare_approaches(runs, posterior=True), "posterior must be .* got bool"),
+        (lambda runs: sb.compare_approaches({"params": [1e9], "loss": [3]}), "no column 'tokens'"),
         (lambda runs: sb.isoflop_bias(HOFFMANN, compute=[1e20, 1e21]), "compute must be one"),
         (lambda runs: sb.isoflop_bias(HOFFMANN, "power_law"), "no compute-optimal allocation"),
         (lambda runs: sb.isoflop_bias(HOFFMANN, "deepseek"), "is of flops_per_token and loss"),

@@ -8,8 +8,8 @@ from plain import fit
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes.average import apportion
-from scalingbayes.precision import precision, to_device
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.combine.average import apportion
 
 WEIGHTS = {"chinchilla": 0.25, "coupled": 0.75, "spare": 0.0}
 
@@ -48,7 +48,7 @@ def of_all(posts, quantity):
         (lambda post: post.exponents([1e22]), "b"),
         (lambda post: post.allocate(1e24), "params"),
         (lambda post: post.predict(params=7e10, tokens=1.4e12), "observed"),
-        (lambda post: sb.reach(post, 2.3), "tokens"),
+        (lambda post: sb.cheapest_run(post, 2.3), "tokens"),
         (lambda post: sb.overtrain(post, 0.8), "tokens_factor"),
         (lambda post: sb.critical_size(post), "size_factor"),
     ],
@@ -100,7 +100,7 @@ def test_the_plan_has_the_least_expected_loss_of_all_laws(posts):
         assert taken.sum() == pytest.approx(2000 * weights[law], abs=1)
 
 
-@pytest.mark.parametrize("ask", [sb.standing, sb.exhaustion])
+@pytest.mark.parametrize("ask", [sb.frontier_gap, sb.data_exhaustion])
 def test_what_asks_one_law_alone_says_so(mixed, ask):
     with pytest.raises(sb.InputError, match="Of an average, ask each of its posteriors"):
         ask(mixed)

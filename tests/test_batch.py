@@ -19,9 +19,9 @@ from plain import EXACT, fit, fit_many
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes.devices import describe_devices, map_lanes, run_queue
+from scalingbayes._core.devices import describe_devices, map_lanes, run_queue
+from scalingbayes._core.precision import default_dtype
 from scalingbayes.inference import NUTS, Draws
-from scalingbayes.precision import default_dtype
 
 FEW = {**EXACT, "chains": 2, "draws": 60, "warmup": 60}  # fast, and far from enough
 ROUNDING = 1e-6  # a program for other devices may round otherwise, and chains amplify it
@@ -39,9 +39,9 @@ if "host" in task:
     jax.distributed.initialize(task["coordinator"], 2, task["host"])
 
 import scalingbayes as sb
-import scalingbayes.batch
+import scalingbayes.fitting.batch
 
-scalingbayes.batch._FITS_AT_ONCE = task["at_once"]
+scalingbayes.fitting.batch._FITS_AT_ONCE = task["at_once"]
 tables = json.load(open(task["tables"]))
 posts = sb.fit_many(tables, **task["options"])
 np.savez(task["found"], **{name: x.to_numpy() for name, x in posts.draws.items()})
@@ -391,7 +391,7 @@ def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, be
     for path, stat in finished.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
     assert len(list(out.glob("chunk-*"))) == 10
-    monkeypatch.setattr("scalingbayes.batch._FITS_AT_ONCE", 2)
+    monkeypatch.setattr("scalingbayes.fitting.batch._FITS_AT_ONCE", 2)
     whole = fit_many(tables, seed=5, **FEW)
     assert len(calls) == 20 - len(finished)
     for name, expected in whole.draws.items():

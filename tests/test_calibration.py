@@ -13,11 +13,11 @@ from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes import plots
-from scalingbayes.calibration import typical_inputs
-from scalingbayes.calibration.ranking import describe_ranks
-from scalingbayes.calibration.uniformity import band, p_value
+from scalingbayes._core.precision import precision
+from scalingbayes.evaluation.calibration import typical_inputs
+from scalingbayes.evaluation.calibration.ranking import describe_ranks
+from scalingbayes.evaluation.calibration.uniformity import band, p_value
 from scalingbayes.laws import get_law
-from scalingbayes.precision import precision
 
 # In plain units: so little is left to the prior that Laplace's weights hold up.
 PRIORS = {
@@ -81,7 +81,7 @@ def test_simulated_parameters_and_losses_are_numpyros():
     np.testing.assert_array_equal(table.frame["loss"], found.observed[5])
 
 
-@pytest.mark.parametrize("noise", ["student_t(groups=run)", "normal(drift=params)"])
+@pytest.mark.parametrize("noise", ["student_t(groups=run)", "normal(discrepancy=params)"])
 def test_simulated_errors_that_runs_share_are_numpyros(noise):
     design = {"params": np.geomspace(1e7, 1e10, 24), "run": np.repeat(["a", "b", "c"], 8)}
     priors = {name: PRIORS[name] for name in ("E", "A", "alpha", "sigma")}
@@ -98,7 +98,8 @@ def test_simulated_errors_that_runs_share_are_numpyros(noise):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("noise", "groups"), [("normal", "run"), ("student_t", "run"), ("normal(drift=params)", None)]
+    ("noise", "groups"),
+    [("normal", "run"), ("student_t", "run"), ("normal(discrepancy=params)", None)],
 )
 def test_posteriors_of_errors_that_runs_share_are_calibrated(noise, groups):
     design = {"params": np.geomspace(1e7, 1e10, 40), "run": [f"run {i % 8}" for i in range(40)]}

@@ -8,7 +8,8 @@ from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes import checks, plots
+from scalingbayes import plots
+from scalingbayes.evaluation import checks
 
 
 def coupled(rng, rows, k=0.4):
@@ -83,7 +84,7 @@ def test_p_values_are_uniform_where_runs_share_errors(rng):
     design = {"params": params, "run": np.repeat([f"run {i}" for i in range(10)], 6)}
     options = {"law": "power_law", "noise": "normal", "groups": "run"}
     simulation = sb.simulate(design, count=60, seed=1, **options)
-    how = {"reference": simulation.model.reference, "draws": 250, "temperature": 1}
+    how = {"reference": simulation.model.reference, "draws": 250, "likelihood_power": 1}
     posts = sb.fit_many(simulation.tables, **options, **how)
     found = [sb.check(post).frame["p_value"] for post in posts.values()]
     # Of some covariates a law leaves nothing where its own parameters are such and such.

@@ -12,7 +12,7 @@ import pytest
 
 import scalingbayes as sb
 
-EXACT = ("--law", "chinchilla", "--noise", "student_t", "--temperature", "1")
+EXACT = ("--law", "chinchilla", "--noise", "student_t", "--likelihood_power", "1")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_foreign_names_and_settings(command, table):
 def test_laws_are_listed_and_shown(command):
     listed = command("laws")
     assert listed.returncode == 0, listed.stderr
-    for name, equation in sb.laws()["equation"].items():
+    for name, equation in sb.list_laws()["equation"].items():
         assert f"{name}: {equation}" in listed.stdout
     shown = command("laws", "power_law(x=tokens)")
     assert "x = tokens" in shown.stdout

@@ -15,7 +15,7 @@ import scalingbayes as sb
 def folder(tmp_path_factory):
     """Saved posteriors: of Chinchilla's law, one that failed, one that reads unique tokens."""
     folder = tmp_path_factory.mktemp("saved")
-    exact = {"noise": "student_t", "temperature": 1.0}
+    exact = {"noise": "student_t", "likelihood_power": 1.0}
     runs = sb.datasets.load("chinchilla")
     fitted = sb.fit(runs, "chinchilla", engine="laplace", draws=1000, **exact)
     fitted.save(folder / "post.nc")
@@ -171,13 +171,13 @@ def test_runs_are_predicted_side_by_side(shell, folder, post):
 
 
 def test_models_stand_as_in_python(shell, folder, post):
-    status, out, _ = shell("standing", "post.nc", "--prob", "0.5")
+    status, out, _ = shell("frontier-gap", "post.nc", "--prob", "0.5")
     assert status == 0
-    for name, cells in sb.standing(post).overview(0.5).iterrows():
+    for name, cells in sb.frontier_gap(post).overview(0.5).iterrows():
         assert re.search(re.escape(name) + r" +" + r" +".join(map(re.escape, cells)), out)
     mine = pd.DataFrame({"model": ["mine"], "params": [7e9], "tokens": [1e12]})
     mine.to_csv(folder / "mine.csv", index=False)
-    status, out, _ = shell("standing", "post.nc", "--models", "mine.csv", "--out", "s.csv")
+    status, out, _ = shell("frontier-gap", "post.nc", "--models", "mine.csv", "--out", "s.csv")
     assert status == 0
     assert "mine" in out
     assert "Gopher" not in out
@@ -188,9 +188,13 @@ def test_models_stand_as_in_python(shell, folder, post):
 
 def test_the_stock_as_in_python(shell, folder, post):
     assumed = ("--stock", "1e15", "--stock-growth", "1.05", "--compute-growth", "2,3,4")
-    status, out, err = shell("stock", "post.nc", *assumed, "--horizon", "2035", "--out", "x.csv")
+    status, out, err = shell(
+        "data-exhaustion", "post.nc", *assumed, "--horizon", "2035", "--out", "x.csv"
+    )
     assert (status, err) == (0, "")
-    found = sb.exhaustion(post, 1e15, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035)
+    found = sb.data_exhaustion(
+        post, 1e15, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035
+    )
     table = found.table()
     assert row(out, "demand meets the stock")[0] == pytest.approx(
         table.loc["year", "median"], abs=0.05
@@ -203,8 +207,8 @@ def test_the_stock_as_in_python(shell, folder, post):
 
 
 def test_without_a_posterior_the_stock_takes_a_bundled_table(shell, post, monkeypatch):
-    monkeypatch.setattr("scalingbayes.cli.stock.fit", lambda *_, **__: post)
-    status, out, _ = shell("stock")
+    monkeypatch.setattr("scalingbayes.cli.data_exhaustion.fit", lambda *_, **__: post)
+    status, out, _ = shell("data-exhaustion")
     assert status == 0
     assert "the bundled runs of 'chinchilla' are fitted" in out
 
@@ -214,8 +218,8 @@ def test_without_a_posterior_the_stock_takes_a_bundled_table(shell, post, monkey
     [
         ("allocate", "failed.nc", "--compute", "1e24"),
         ("predict", "failed.nc", "--params", "1e9", "--tokens", "1e11"),
-        ("standing", "failed.nc"),
-        ("stock", "failed.nc"),
+        ("frontier-gap", "failed.nc"),
+        ("data-exhaustion", "failed.nc"),
     ],
 )
 def test_a_fit_that_failed_says_so(shell, arguments, tmp_path):
@@ -262,13 +266,19 @@ RUN = ("predict", "post.nc", "--params", "1e9")
         (RUN, "predicts from params and tokens; got params"),
         ((*RUN, "--params", "2e9", *("--tokens", "1e9") * 3), "got 2 params and 3 tokens"),
         ((*RUN, "--tokens", "0"), "tokens must be finite numbers"),
-        (("standing", "repeated.nc"), "predicts loss from params and tokens alone"),
-        (("standing", "post.nc", "--models", "absent.csv"), "There is no file absent.csv"),
-        (("stock", "post.nc", "--stock", "agregated"), "Did you mean 'aggregated'?"),
-        (("stock", "post.nc", "--compute-growth", "4,x"), "--compute-growth takes a number"),
-        (("stock", "post.nc", "--compute-growth", "5,4,3"), "in this order; got (5.0, 4.0, 3.0)"),
-        (("stock", "post.nc", "--stock", "1e15"), "how the stock grows a year"),
-        (("stock", "post.nc", "--horizon", "1990"), "horizon must be after compute_year"),
+        (("frontier-gap", "repeated.nc"), "predicts loss from params and tokens alone"),
+        (("frontier-gap", "post.nc", "--models", "absent.csv"), "There is no file absent.csv"),
+        (("data-exhaustion", "post.nc", "--stock", "agregated"), "Did you mean 'aggregated'?"),
+        (
+            ("data-exhaustion", "post.nc", "--compute-growth", "4,x"),
+            "--compute-growth takes a number",
+        ),
+        (
+            ("data-exhaustion", "post.nc", "--compute-growth", "5,4,3"),
+            "in this order; got (5.0, 4.0, 3.0)",
+        ),
+        (("data-exhaustion", "post.nc", "--stock", "1e15"), "how the stock grows a year"),
+        (("data-exhaustion", "post.nc", "--horizon", "1990"), "horizon must be after compute_year"),
     ],
 )
 def test_what_cannot_be_used_ends_in_one_message(shell, folder, arguments, message):
@@ -284,7 +294,7 @@ def test_approaches_are_those_of_python(shell, folder):
     status, printed, _ = shell("approaches", "chinchilla", "--out", "approaches.csv", "--seed", "3")
     assert status == 0
     written = pd.read_csv(folder / "approaches.csv", index_col=0)
-    table = sb.approaches(sb.datasets.load("chinchilla"), seed=3).table
+    table = sb.compare_approaches(sb.datasets.load("chinchilla"), seed=3).table
     np.testing.assert_allclose(written["a"], table["a"])
     for name in written.index:
         assert str(name) in printed

@@ -12,10 +12,10 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import scalingbayes as sb
-from scalingbayes.comparison import Comparison
-from scalingbayes.parameters import recorded_priors
-from scalingbayes.prediction import log_predictive
-from scalingbayes.verdict import Check, Verdict
+from scalingbayes.evaluation.comparison import Comparison
+from scalingbayes.laws.base.parameters import recorded_priors
+from scalingbayes.posterior.prediction import log_predictive
+from scalingbayes.posterior.verdict import Check, Verdict
 
 QUICK = {"engine": "laplace", "draws": 2000}
 

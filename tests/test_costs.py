@@ -13,7 +13,8 @@ from plain import fit
 from scipy.optimize import brentq
 
 import scalingbayes as sb
-from scalingbayes import allocation, architecture
+from scalingbayes import allocation
+from scalingbayes.data import architecture
 from scalingbayes.laws import LAWS, get_law
 
 CLOSED = [name for name in LAWS if get_law(name).optimum is not None]
@@ -196,9 +197,9 @@ def test_exponents_are_slopes_of_the_optimum(post):
 def test_serving_makes_models_smaller_and_data_more(post):
     # Sardana & Frankle 2023 (arXiv:2401.00448): at one quality, the more will be served the
     # smaller the best model, and the longer it is trained.
-    found = [sb.reach(post, 2.2).draws]
+    found = [sb.cheapest_run(post, 2.2).draws]
     found += [
-        sb.reach(post, 2.2, sb.costs.Proportional().serve(tokens)).draws
+        sb.cheapest_run(post, 2.2, sb.costs.Proportional().serve(tokens)).draws
         for tokens in (1e10, 1e11, 1e12, 1e13)
     ]
     for less, more in pairwise(found):
@@ -209,7 +210,7 @@ def test_serving_makes_models_smaller_and_data_more(post):
 
 def test_what_reaches_a_loss_is_the_cheapest_by_brute_force(post):
     cost = sb.costs.Proportional().serve(3e11)
-    found = sb.reach(post, 2.3, cost).draws.isel(loss=0)
+    found = sb.cheapest_run(post, 2.3, cost).draws.isel(loss=0)
     v = post.values
     sizes = np.exp(np.log(found["params"].to_numpy())[..., None] + np.linspace(-0.5, 0.5, 1001))
     E, A, B, alpha, beta = (v[n][..., None] for n in ("E", "A", "B", "alpha", "beta"))
@@ -223,7 +224,7 @@ def test_what_reaches_a_loss_is_the_cheapest_by_brute_force(post):
 
 def test_a_loss_out_of_reach_says_in_how_many_draws(post):
     floor = float(np.quantile(post.values["E"], 0.7))
-    found = sb.reach(post, [floor, 2.5])
+    found = sb.cheapest_run(post, [floor, 2.5])
     share = float((post.values["E"] >= floor).mean())
     assert f"Infinite, no budget reaches it: in {share:.0%} of the draws." in found.notes
     lost = np.isinf(found.draws["compute"].sel(loss=floor))
@@ -232,7 +233,7 @@ def test_a_loss_out_of_reach_says_in_how_many_draws(post):
     assert not table.isna().any().any()
     assert np.isinf(table["eti90_ub"].iloc[0])
     with pytest.raises(sb.InputError, match=r"No draw of the posterior reaches a loss of 0\.5"):
-        sb.reach(post, [0.5, 2.5])
+        sb.cheapest_run(post, [0.5, 2.5])
 
 
 def test_limits_bind_and_nothing_else_does(post):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from plain import fit
 
 import scalingbayes as sb
+from scalingbayes._core.precision import precision, to_device
 from scalingbayes.decisions import overtraining
 from scalingbayes.laws import get_law
-from scalingbayes.precision import precision, to_device
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 COST = sb.costs.Proportional().serve(1e12)
@@ -172,7 +172,7 @@ def test_a_plan_keeps_to_limits(post):
         (lambda post: sb.plan(post, [1e20, 1e21]), "compute must be one number"),
         (lambda post: sb.plan("post.nc", 1e20), "what fit returns, or an average; got str"),
         (lambda post: sb.overtrain(post, [0.0]), "size_factor must be finite numbers"),
-        (lambda post: sb.reach(post, 2.0, unique_tokens=1e9), "Law 'chinchilla' also reads"),
+        (lambda post: sb.cheapest_run(post, 2.0, unique_tokens=1e9), "Law 'chinchilla' also reads"),
     ],
 )
 def test_questions_that_cannot_be_answered_are_refused(post, ask, message):

@@ -11,10 +11,10 @@ from plain import build_model, fit
 from scipy import stats
 
 import scalingbayes as sb
+from scalingbayes._core.precision import precision
 from scalingbayes.inference.mode import find_mode
-from scalingbayes.model import padded_length
-from scalingbayes.precision import precision
-from scalingbayes.shares import (
+from scalingbayes.model.bound_model import padded_length
+from scalingbayes.model.transforms import (
     from_shares,
     last_share,
     log_slope,
@@ -77,7 +77,7 @@ def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
     ids=lambda each: each if isinstance(each, str) else "+".join(each) or "defaults",
 )
 def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
-    law = sb.law(name)
+    law = sb.get_law(name)
     table = {x: np.exp(rng.normal(20, 1, 40)) for x, each in law.inputs.items()}
     if "experts" in table:
         table["experts"] = 2.0 ** rng.integers(0, 7, 40)

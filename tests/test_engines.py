@@ -16,15 +16,15 @@ from registry import NAMES, TOKENS
 from scipy import integrate, optimize, stats
 
 import scalingbayes as sb
-from scalingbayes.distributions import RoundedLaplace, StudentT
+from scalingbayes._core.distributions import RoundedLaplace, StudentT
+from scalingbayes._core.precision import precision
 from scalingbayes.inference import Laplace
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.inference.importance import Proposals, reweigh, student_t_proposals
 from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.inference.settings import check_between, check_choice, check_whole
-from scalingbayes.point import PointEstimate
-from scalingbayes.precision import precision
-from scalingbayes.verdict import judge
+from scalingbayes.posterior.point_estimate import PointEstimate
+from scalingbayes.posterior.verdict import judge
 
 LAW = ("E", "A", "B", "alpha", "beta")
 
@@ -116,7 +116,7 @@ def test_a_grid_of_one_to_three_exponents_finds_the_posterior(law, rng):
     table["streams"] = 2.0 ** rng.integers(0, 4, 60)
     loss = 1.7 + 400 / params**0.34 + 400 / tokens**0.28
     table["loss"] = loss * np.exp(0.01 * rng.standard_normal(60))
-    law = sb.law(law)
+    law = sb.get_law(law)
     table |= {n: np.exp(rng.uniform(0, 2, 60)) for n in law.inputs if n not in table}
     found, chains = fit(table, law, engine="grid"), fit(table, law)
     assert found.verdict.passed, str(found.verdict)
@@ -515,7 +515,7 @@ def test_a_grid_needs_a_law_that_is_linear_in_its_terms(runs):
 
 
 def test_a_grid_of_too_many_exponents_is_refused(rng):
-    table = {name: np.exp(rng.uniform(1, 3, 60)) for name in sb.law("sparse_moe").inputs}
+    table = {name: np.exp(rng.uniform(1, 3, 60)) for name in sb.get_law("sparse_moe").inputs}
     table |= {"sparsity": rng.uniform(0, 0.9, 60), "loss": rng.uniform(2, 3, 60)}
     with (
         pytest.warns(sb.InputWarning, match="looks like"),
@@ -529,7 +529,7 @@ def test_a_grid_of_too_many_exponents_is_refused(rng):
     ["chinchilla", "chinchilla(tied=True)", "power_law(x=tokens)", "fine_grained_moe", "parallel"],
 )
 def test_cells_are_those_of_least_squares(name, rng):
-    law = sb.law(name)
+    law = sb.get_law(name)
     form = linear_form(law)
     linear, exponents = form.terms, form.exponents
     inputs = {
@@ -655,7 +655,7 @@ def test_students_t_is_scipys(dtype, atol, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_points_come_back_from_units_and_from_the_reference_point(name, rng):
-    law = sb.law(name)
+    law = sb.get_law(name)
     table = {}
     for column, each in law.inputs.items():
         if each.domain.upper == 1:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import scalingbayes as sb
-from scalingbayes.folds import as_folds, levels
+from scalingbayes.data.folds import as_folds, levels
 
 COMPUTE = arrays(float, st.integers(1, 30), elements=st.floats(1e15, 1e25))
 

@@ -12,9 +12,9 @@ from plain import build_model, fit
 from registry import NAMES, TOKENS, place
 
 import scalingbayes as sb
-from scalingbayes.domains import FRACTION
+from scalingbayes._core.domains import FRACTION
 from scalingbayes.laws import LAWS, get_law, power
-from scalingbayes.laws.priors import exponent, floor, weight
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 
@@ -27,7 +27,7 @@ ROUGH_TERMS = (
     "kaplan_steps(batch",
     "m4",
     "overtrained",
-    "progress",
+    "algorithmic_progress",
 )
 
 
@@ -185,42 +185,54 @@ def test_terms_add_up_to_the_loss_at_the_reference_point(law, rng):
 
 
 def test_the_catalogue_lists_every_law_and_its_options():
-    table = sb.laws()
+    table = sb.list_laws()
     assert list(table.index) == list(LAWS)
     assert table.loc["power_law", "options"] == "x='params', floor=True, target='loss'"
     assert table.loc["coupled", "options"] == ""
 
 
 def test_a_family_gives_the_same_law_for_the_same_options():
-    law = sb.law("power_law", x="tokens")
-    assert law is sb.law("power_law(x=tokens)")
+    law = sb.get_law("power_law", x="tokens")
+    assert law is sb.get_law("power_law(x=tokens)")
     assert law is get_law("power_law(x='tokens', floor=True)")
     assert law.name == "power_law(x='tokens')"
     assert law.inputs.keys() == {"tokens"}
-    assert sb.law("chinchilla(tied=false)") is sb.law("chinchilla")
-    assert sb.law("accuracy", chance=np.float64(0.25)).name == "accuracy(chance=0.25)"
-    assert sb.law("mixture(domains=[a, b])") is sb.law("mixture", domains=("a", "b"))
+    assert sb.get_law("chinchilla(tied=false)") is sb.get_law("chinchilla")
+    assert sb.get_law("accuracy", chance=np.float64(0.25)).name == "accuracy(chance=0.25)"
+    assert sb.get_law("mixture(domains=[a, b])") is sb.get_law("mixture", domains=("a", "b"))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: sb.law("power_law", y="tokens"), "no option of law 'power_law' 'y'.*'x', 'floor'"),
-        (lambda: sb.law("coupled", tied=True), "no option of law 'coupled' 'tied'"),
-        (lambda: sb.law("power_law(x="), "cannot be read as a law with options"),
-        (lambda: sb.law("power_law(tokens)"), r"write it as power_law\(x=tokens\)"),
-        (lambda: sb.law(sb.law("power_law"), x="tokens"), "no option of law 'power_law' 'x'"),
-        (lambda: sb.law("power_law", floor=1), "floor of law 'power_law' must be True or False"),
-        (lambda: sb.law("power_law", x=3), "x of law 'power_law' must be a name; got 3"),
-        (lambda: sb.law("power_law", x="my col"), "no law power_law.*rename them in the table"),
-        (lambda: sb.law("power_law", x="alpha"), "no law power_law.*need different names"),
-        (lambda: sb.law("power_law", x="loss"), "predicts 'loss' from itself"),
-        (lambda: sb.law("m4", scale="foo"), "the scale of a target is one of"),
-        (lambda: sb.law("accuracy", chance="high"), "chance of law 'accuracy' must be a number"),
-        (lambda: sb.law("hyperparameters", by=()), "needs a column to be a power law of"),
-        (lambda: sb.law("broken", breaks=0), "breaks must be a whole number of 1 or more"),
-        (lambda: sb.law("mixture", domains=("web",)), "two columns or more"),
-        (lambda: sb.law("accuracy", chance=1.0), "chance must be from 0 to below 1"),
+        (
+            lambda: sb.get_law("power_law", y="tokens"),
+            "no option of law 'power_law' 'y'.*'x', 'floor'",
+        ),
+        (lambda: sb.get_law("coupled", tied=True), "no option of law 'coupled' 'tied'"),
+        (lambda: sb.get_law("power_law(x="), "cannot be read as a law with options"),
+        (lambda: sb.get_law("power_law(tokens)"), r"write it as power_law\(x=tokens\)"),
+        (
+            lambda: sb.get_law(sb.get_law("power_law"), x="tokens"),
+            "no option of law 'power_law' 'x'",
+        ),
+        (
+            lambda: sb.get_law("power_law", floor=1),
+            "floor of law 'power_law' must be True or False",
+        ),
+        (lambda: sb.get_law("power_law", x=3), "x of law 'power_law' must be a name; got 3"),
+        (lambda: sb.get_law("power_law", x="my col"), "no law power_law.*rename them in the table"),
+        (lambda: sb.get_law("power_law", x="alpha"), "no law power_law.*need different names"),
+        (lambda: sb.get_law("power_law", x="loss"), "predicts 'loss' from itself"),
+        (lambda: sb.get_law("m4", scale="foo"), "the scale of a target is one of"),
+        (
+            lambda: sb.get_law("accuracy", chance="high"),
+            "chance of law 'accuracy' must be a number",
+        ),
+        (lambda: sb.get_law("hyperparameters", by=()), "needs a column to be a power law of"),
+        (lambda: sb.get_law("broken", breaks=0), "breaks must be a whole number of 1 or more"),
+        (lambda: sb.get_law("mixture", domains=("web",)), "two columns or more"),
+        (lambda: sb.get_law("accuracy", chance=1.0), "chance must be from 0 to below 1"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(call, message):
@@ -262,12 +274,12 @@ def test_a_law_is_checked_when_it_is_defined(parameters, message):
 
 def test_a_plain_function_is_registered_as_a_family():
     def mine(x: str = "tokens"):
-        return sb.law("power_law", x=x)
+        return sb.get_law("power_law", x=x)
 
     try:
         sb.register(mine)
-        assert sb.law("mine(x=params)") is sb.law("mine", x="params")
-        assert sb.law("mine").name == "mine"
+        assert sb.get_law("mine(x=params)") is sb.get_law("mine", x="params")
+        assert sb.get_law("mine").name == "mine"
     finally:
         LAWS.pop("mine")
 

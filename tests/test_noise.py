@@ -8,12 +8,12 @@ from plain import fit
 from scipy import stats
 
 import scalingbayes as sb
-from scalingbayes.calibration import typical_inputs
+from scalingbayes._core.precision import precision
+from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
-from scalingbayes.noise import NOISES, default_noise, get_noise
-from scalingbayes.precision import precision
+from scalingbayes.model.noise import NOISES, default_noise, get_noise
 
-VALUES = {"sigma": 0.02, "nu": 4.0, "fading": 0.3}
+VALUES = {"sigma": 0.02, "nu": 4.0, "spread_exponent": 0.3}
 ORACLES = {
     "student_t": lambda z, s: stats.t(4.0, scale=s).logpdf(z),
     "normal": lambda z, s: stats.norm(scale=s).logpdf(z),
@@ -21,11 +21,11 @@ ORACLES = {
 }
 
 
-def simulate(rng, rows=200, fading=0.3, errors=None):
+def simulate(rng, rows=200, spread_exponent=0.3, errors=None):
     """Draw runs whose spread falls with compute, or has known parts."""
     params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 11.5, rows)
     size = np.log(params * tokens)
-    spread = 0.01 * np.exp(-fading * (size - size.mean()))
+    spread = 0.01 * np.exp(-spread_exponent * (size - size.mean()))
     if errors is not None:
         spread = np.hypot(spread, errors)
     loss = (1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28) * np.exp(
@@ -59,9 +59,9 @@ def test_densities_are_scipys(name, options, rng):
 def test_how_fast_the_spread_falls_is_found(rng):
     post = fit(simulate(rng), noise="normal(varying=compute)", engine="laplace")
     frame = post.summary(0.99)
-    assert frame.loc["fading", "eti99_lb"] < 0.3 < frame.loc["fading", "eti99_ub"]
+    assert frame.loc["spread_exponent", "eti99_lb"] < 0.3 < frame.loc["spread_exponent", "eti99_ub"]
     assert frame.loc["sigma", "eti99_lb"] < 0.01 < frame.loc["sigma", "eti99_ub"]
-    assert frame.loc["fading", "sd"] < 0.05
+    assert frame.loc["spread_exponent", "sd"] < 0.05
     # What a run will scatter by is foretold for its own compute.
     far = post.predict(params=[1e7, 1e10], tokens=[1e9, 3e11]).draws
     scatter = np.log(far["observed"] / far["expected"]).std(("chain", "draw")).to_numpy()
@@ -71,7 +71,7 @@ def test_how_fast_the_spread_falls_is_found(rng):
 
 def test_known_errors_are_not_counted_as_scatter(rng):
     errors = np.where(np.arange(200) < 100, 0.05, 0.0)
-    table = simulate(rng, fading=0.0, errors=errors)
+    table = simulate(rng, spread_exponent=0.0, errors=errors)
     table["se"] = errors * table["loss"]  # on the loss's own scale
     aware = fit(table, noise="normal(error=se)", engine="laplace").summary(0.99)
     assert aware.loc["sigma", "eti99_lb"] < 0.01 < aware.loc["sigma", "eti99_ub"]

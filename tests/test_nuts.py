@@ -13,8 +13,8 @@ from simulation import simulate
 import scalingbayes as sb
 from scalingbayes.inference import NUTS, nuts
 from scalingbayes.inference.draws import silent
-from scalingbayes.inference.nuts import distinct_modes
-from scalingbayes.laws.priors import floor, weight
+from scalingbayes.inference.nuts.nuts import distinct_modes
+from scalingbayes.laws.base.priors import floor, weight
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
 REFERENCE = {
@@ -209,7 +209,7 @@ def test_blocks_do_not_change_the_draws(runs, monkeypatch):
     model = build_model(runs)
     settings = NUTS(draws=30, warmup=50)
     (whole,) = settings.run([model], [0], "float64", lambda part: None)
-    monkeypatch.setattr("scalingbayes.inference.nuts._ROWS_PER_BLOCK", 240 * 7)
+    monkeypatch.setattr("scalingbayes.inference.nuts.nuts._ROWS_PER_BLOCK", 240 * 7)
     (split,) = settings.run([model], [0], "float64", lambda part: None)
     # The gradient at a block's start is computed afresh, to rounding.
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
@@ -259,7 +259,7 @@ def test_nothing_of_the_callers_configuration_is_touched(small_table):
 @pytest.mark.slow
 def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     # As they do on an accelerator.
-    monkeypatch.setattr("scalingbayes.devices.side_by_side", lambda: True)
+    monkeypatch.setattr("scalingbayes._core.devices.side_by_side", lambda: True)
     jax.clear_caches()
     together = fit(runs, seed=1)
     jax.clear_caches()

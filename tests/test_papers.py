@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 
 import scalingbayes as sb
-from scalingbayes import architecture
+from scalingbayes.data import architecture
 from scalingbayes.laws import get_law
 from scalingbayes.laws.kaplan_steps import critical_batch_size
 
@@ -272,7 +272,7 @@ def test_progress_is_chinchilla_with_growing_params_and_tokens():
     run = {"params": 1e9, "tokens": 3e10, "year": 2017.0}
     growth = {"g_N": 0.4, "g_D": 0.6}
     grown = {"params": 1e9 * np.exp(5 * 0.4), "tokens": 3e10 * np.exp(5 * 0.6)}
-    assert at("progress", run, {**values, **growth}) == pytest.approx(
+    assert at("algorithmic_progress", run, {**values, **growth}) == pytest.approx(
         at("chinchilla", grown, values), rel=1e-12
     )
 

@@ -10,7 +10,7 @@ import pytest
 from plain import build_model, fit, fit_many
 
 import scalingbayes as sb
-from scalingbayes.population import Hyperprior, TableDraws, infer_population
+from scalingbayes.combine.population import Hyperprior, TableDraws, infer_population
 
 LOC, SCALE, BETWEEN = -1.0, 0.8, 0.4  # of the default prior of log alpha; of the half-normal
 HYPERPRIOR_SD = np.sqrt(SCALE**2 - BETWEEN**2)
@@ -35,7 +35,7 @@ def simulate(rng, rows, alpha, beta=0.3, sigma=0.01):
 @pytest.fixture(scope="module")
 def template():
     runs = simulate(np.random.default_rng(0), 40, 0.35)
-    return fit(runs, engine="laplace", temperature=1.0, draws=COUNT)
+    return fit(runs, engine="laplace", likelihood_power=1.0, draws=COUNT)
 
 
 def with_likelihood(template, estimate, error, prior=DEFAULT, seed=0):
@@ -205,7 +205,7 @@ def simulated():
         for group in range(4)
         for table in range(4)
     }
-    how = {"engine": "laplace", "temperature": 1.0, "draws": COUNT}
+    how = {"engine": "laplace", "likelihood_power": 1.0, "draws": COUNT}
     posts = fit_many(tables, **how)
     groups = [{t: posts[g, t] for t in range(4)} for g in range(4)]
     return alphas, groups, [sb.pool(group) for group in groups]
@@ -240,7 +240,7 @@ def test_pooled_posteriors_answer(simulated, tmp_path):
     assert "Population of 4 tables" in repr(pooled)
     priors = pooled.priors
     assert list(priors) == ["alpha", "beta"]
-    new = fit(post.runs, engine="laplace", priors=priors, temperature=1.0)
+    new = fit(post.runs, engine="laplace", priors=priors, likelihood_power=1.0)
     assert new.record["priors"]["alpha"]["hyperparameters"]["loc"] == pytest.approx(
         float(priors["alpha"].loc)
     )
@@ -252,7 +252,7 @@ def test_tables_whose_draws_do_not_reach_are_fitted_again(simulated):
     astray = fit(
         group[2].runs,
         engine="laplace",
-        temperature=1.0,
+        likelihood_power=1.0,
         draws=COUNT,
         priors={"alpha": dist.LogNormal(0.0, 0.02), "E": dist.HalfNormal(3.0)},
     )
@@ -269,7 +269,7 @@ def test_a_failed_fit_fails_the_pool(posts, monkeypatch):
     tree = posts["t0"].tree.copy()
     tree.attrs["scalingbayes"] = json.dumps(posts["t0"].record | {"pareto_k": 0.9})
     failed = sb.Posterior(tree, posts["t0"].law, posts["t0"].noise)
-    monkeypatch.setattr("scalingbayes.pooling._refit", lambda post, others, seed: post)
+    monkeypatch.setattr("scalingbayes.combine.pooling._refit", lambda post, others, seed: post)
     pooled = sb.pool({**posts, "t0": failed}, ["alpha"])
     assert not pooled.verdict.passed
     assert "all but t0" in str(pooled.verdict)
@@ -299,7 +299,7 @@ def test_what_is_not_several_posteriors_is_refused(posts, template):
     with pytest.raises(sb.InputError, match="between must be"):
         sb.pool(posts, between=2)
     runs = template.runs
-    other = fit(runs, "coupled", engine="laplace", temperature=1.0, draws=200)
+    other = fit(runs, "coupled", engine="laplace", likelihood_power=1.0, draws=200)
     with pytest.raises(sb.InputError, match="one law and noise model"):
         sb.pool({"a": template, "b": other})
     tree = template.tree.copy()
@@ -359,7 +359,7 @@ def test_it_is_the_joint_model():
         )
         mcmc.run(jax.random.key(0))
         draws = {k: np.asarray(v) for k, v in mcmc.get_samples().items()}
-    posts = fit_many(tables, temperature=1.0, draws=2000, target_accept=0.95)
+    posts = fit_many(tables, likelihood_power=1.0, draws=2000, target_accept=0.95)
     pooled = sb.pool(posts)
     assert pooled.verdict.passed
     population = pooled.population.draws

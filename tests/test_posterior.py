@@ -232,6 +232,6 @@ def test_runs_held_out_are_not_in_the_tree(small_table):
 
 
 def test_large_log_likelihoods_are_left_out(small_table, monkeypatch):
-    monkeypatch.setattr("scalingbayes.posterior._LARGEST_LOG_LIKELIHOOD", 100)
+    monkeypatch.setattr("scalingbayes.posterior.posterior._LARGEST_LOG_LIKELIHOOD", 100)
     post = fit(small_table, draws=10, warmup=50)
     assert "log_likelihood" not in post.tree

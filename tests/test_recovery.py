@@ -11,10 +11,10 @@ from scipy.special import logit
 from scipy.stats import spearmanr
 
 import scalingbayes as sb
-from scalingbayes.calibration import typical_inputs
+from scalingbayes._core.precision import precision
+from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
-from scalingbayes.noise import get_noise
-from scalingbayes.precision import precision
+from scalingbayes.model.noise import get_noise
 
 # A fraction and a signed loss; losses are all over the other tests. The others need --slow.
 QUICK = ("downstream",)

@@ -9,7 +9,7 @@ from plain import EXACT, fit
 from scipy import stats
 
 import scalingbayes as sb
-from scalingbayes.scoring import crps
+from scalingbayes.evaluation.scoring import crps
 
 
 def simulate(rng, rows):

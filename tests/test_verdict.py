@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from scalingbayes.verdict import judge
+from scalingbayes.posterior.verdict import judge
 
 
 def fit(draws, diverging=0):
@@ -38,8 +38,8 @@ def test_a_chain_elsewhere_fails(good):
 
 
 def test_slow_mixing_fails(rng):
-    walk = np.cumsum(rng.standard_normal((4, 500)), axis=1)
-    assert "below 400" in str(judge(*fit(walk), {"prior_shares": {}}))
+    discrepancy_draws = np.cumsum(rng.standard_normal((4, 500)), axis=1)
+    assert "below 400" in str(judge(*fit(discrepancy_draws), {"prior_shares": {}}))
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan])

@@ -3,14 +3,14 @@
 >>> from scalingbayes.allocation import optimum, exponents
 """
 
+from scalingbayes.allocation.compute_to_reach import compute_to_reach
 from scalingbayes.allocation.costs import Cost, Hardware, Proportional, Transformer
-from scalingbayes.allocation.frontier import compute_to_reach
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
-    budget_amid,
     cost_of,
     exponents,
     optimum,
+    reference_budget,
     require_allocation,
 )
 
@@ -20,10 +20,10 @@ __all__ = [
     "Limits",
     "Proportional",
     "Transformer",
-    "budget_amid",
     "compute_to_reach",
     "cost_of",
     "exponents",
     "optimum",
+    "reference_budget",
     "require_allocation",
 ]

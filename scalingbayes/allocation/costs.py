@@ -10,16 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes import architecture
-from scalingbayes.errors import InputError
-from scalingbayes.given import numbers, one_number
-from scalingbayes.laws.law import Budget
-from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.errors import InputError
+from scalingbayes.data import architecture
+from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.law import Budget
 
 Scale = Float[Array, "*#shape"]
 Numbers = ArrayLike | Sequence[float]
 Real = Any
 """A number, or what JAX puts in its place when it traces."""
+
+LOG_SCALE_RANGE = (-50.0, 150.0)
+"""Range of the log of a model's scale that searches cover; no real model is outside."""
 
 _BACKWARD_AND_FORWARD = 3.0  # a training token costs three times what a served one does
 _SECONDS_PER_HOUR = 3600.0

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from scalingbayes.allocation.bisection import SCALES, bisect
-from scalingbayes.allocation.costs import Cost
-from scalingbayes.errors import InputError
-from scalingbayes.given import numbers, one_number
+from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.roots import bisect
+from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
 
 Budgets = Float[Array, "*budgets"]
 
@@ -118,7 +118,7 @@ def bounds_of(cost: Cost, limits: dict[str, ArrayLike], log_compute: Budgets) ->
 
 def ends(cost: Cost, given: dict[str, ArrayLike], log_compute: Array) -> tuple[Array, Array]:
     """Find the smallest and the largest scale that bounds and serving allow at each budget."""
-    low, high = (jnp.full_like(log_compute, end) for end in SCALES)
+    low, high = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
     root = partial(bisect, low=low, high=high)
     # Where serving takes all of the budget, no tokens are left: too large a model.
     high = jnp.minimum(high, root(lambda scale: cost.log_served(scale) - log_compute))

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from scalingbayes.allocation.bisection import SCALES, bisect
-from scalingbayes.allocation.costs import Cost, Proportional
+from scalingbayes._core.roots import bisect
+from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost, Proportional
 from scalingbayes.allocation.limits import ends
 from scalingbayes.allocation.path import expected
 from scalingbayes.laws import Law
@@ -114,7 +114,7 @@ def _start(law: Law, values: dict[str, Array], log_compute: Array, cost: Cost) -
     """Guess the best scale: of the size that is best where tokens cost in proportion to it."""
     log_size = closed_scale(law, values, cost, log_compute)
     middle = log_size.mean(tuple(range(log_size.ndim - log_compute.ndim)))
-    reach = (jnp.full_like(middle, end) for end in SCALES)
+    reach = (jnp.full_like(middle, end) for end in LOG_SCALE_RANGE)
     scale = bisect(lambda scale: cost.log_size(scale) - middle, *reach)
     _, slope = jax.jvp(cost.log_size, (scale,), (jnp.ones_like(scale),))
     return scale + (log_size - middle) / slope

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from scalingbayes._core.errors import InputError
 from scalingbayes.allocation.costs import Cost, Proportional
 from scalingbayes.allocation.limits import Limits, at_most, bounds_of
 from scalingbayes.allocation.newton import by_newton, closed_scale, is_straight
 from scalingbayes.allocation.path import expected
 from scalingbayes.allocation.search import by_search
 from scalingbayes.allocation.shapes import best_shape
-from scalingbayes.errors import InputError
 from scalingbayes.laws import Law
 
 Values = dict[str, Float[Array, "*draws"]]
@@ -96,7 +96,7 @@ def exponents(
     return {name: found[name] for name in ("a", "b")}
 
 
-def budget_amid(law: Law, reference: Mapping[str, float]) -> float:
+def reference_budget(law: Law, reference: Mapping[str, float]) -> float:
     """Compute the budget of a run at the reference point, amid the table's own.
 
     Raises

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from scalingbayes.allocation.bisection import SCALES, bisect
-from scalingbayes.allocation.costs import Cost
+from scalingbayes._core.roots import bisect
+from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
 from scalingbayes.allocation.path import along, slope
 from scalingbayes.laws import Law
 
@@ -49,7 +49,7 @@ def _search(
     from any data a law may bend in ways that nobody meant.
     """
     shape = jnp.broadcast_shapes(log_compute.shape, *(value.shape for value in values.values()))
-    reach = (jnp.full_like(log_compute, end) for end in SCALES)
+    reach = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
 
     def above_usual(scale: Array) -> Array:
         usual = _LOG_USUAL_RATIO + 2 * cost.log_size(scale)

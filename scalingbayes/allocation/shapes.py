@@ -9,10 +9,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool
 
+from scalingbayes._core.errors import InputError
 from scalingbayes.allocation.costs import Cost
 from scalingbayes.allocation.limits import Limits, at_most
 from scalingbayes.allocation.path import expected
-from scalingbayes.errors import InputError
 from scalingbayes.laws import Law
 
 _Best = tuple[Array, Array, Array]

@@ -8,16 +8,16 @@ from pathlib import Path
 import jax
 import typer
 
+from scalingbayes._core.errors import InputError
 from scalingbayes.cli.allocate import allocate_command
 from scalingbayes.cli.approaches import approaches_command
 from scalingbayes.cli.catalogue import datasets_command, laws_command
 from scalingbayes.cli.compare import compare_command
+from scalingbayes.cli.data_exhaustion import data_exhaustion_command
 from scalingbayes.cli.fit import fit_command
+from scalingbayes.cli.frontier_gap import frontier_gap_command
 from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, show_warning
-from scalingbayes.cli.standing import standing_command
-from scalingbayes.cli.stock import stock_command
-from scalingbayes.errors import InputError
 
 UNUSABLE_INPUT = 2
 
@@ -32,8 +32,8 @@ app.command("compare")(compare_command)
 app.command("approaches")(approaches_command)
 app.command("predict")(predict_command)
 app.command("allocate")(allocate_command)
-app.command("standing")(standing_command)
-app.command("stock")(stock_command)
+app.command("frontier-gap")(frontier_gap_command)
+app.command("data-exhaustion")(data_exhaustion_command)
 app.command("laws")(laws_command)
 app.command("datasets")(datasets_command)
 

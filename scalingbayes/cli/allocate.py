@@ -7,6 +7,8 @@ import pandas as pd
 import typer
 from jaxtyping import Float
 
+from scalingbayes._core.arguments import one_number
+from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.allocation import Cost, Hardware, Limits, Proportional, Transformer
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import (
@@ -26,10 +28,8 @@ from scalingbayes.cli.saved import (
     read_posterior,
 )
 from scalingbayes.decisions import Plan, plan
-from scalingbayes.errors import InputError, unknown
-from scalingbayes.estimates import check_interval
-from scalingbayes.given import one_number
 from scalingbayes.laws import Law
+from scalingbayes.posterior.estimate import check_interval
 
 _BUDGET, _COST, _LIMITS = "The budget", "What it pays for", "What may not be exceeded"
 _PLAN = "One run under uncertainty"

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from scalingbayes.approaches import approaches
 from scalingbayes.cli.options import Column, Prob, Seed, Source, read_table
 from scalingbayes.cli.printing import console, exit_if_failed
 from scalingbayes.cli.saved import Out, check_out, write_out
+from scalingbayes.decisions.approaches import compare_approaches
 
 
 def approaches_command(
@@ -35,7 +35,7 @@ def approaches_command(
     check_out(out)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, None)
-    found = approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
+    found = compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
     console.print(repr(found))
     assert found.posterior is not None
     write_out(out, found.table, found.posterior.verdict.word)

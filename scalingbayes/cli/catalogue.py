@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from scalingbayes import datasets
 from scalingbayes.cli.printing import console
-from scalingbayes.laws import catalogue, get_law
+from scalingbayes.data import datasets
+from scalingbayes.laws import get_law, list_laws
 
 
 def laws_command(
@@ -18,7 +18,7 @@ def laws_command(
     if name is not None:
         console.print(repr(get_law(name)))
         return
-    for each, row in catalogue().iterrows():
+    for each, row in list_laws().iterrows():
         options = f"\n    options  {row['options']}" if row["options"] else ""
         console.print(
             f"{each}: {row['equation']}\n    predicts {row['predicts']} from {row['inputs']}"

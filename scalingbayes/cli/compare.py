@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.cli.options import Column, OtherColumns, Seed, Source, read_table
 from scalingbayes.cli.printing import console, exit_if_failed, print_grid, print_verdict
-from scalingbayes.comparison import Comparison, compare
-from scalingbayes.errors import InputError
-from scalingbayes.fitting import fit
-from scalingbayes.folds import as_folds
+from scalingbayes.data.folds import as_folds
+from scalingbayes.evaluation.comparison import Comparison, compare
+from scalingbayes.fitting.fit import fit
 from scalingbayes.laws import get_law
-from scalingbayes.noise import NOISES
-from scalingbayes.progress import progress_bar
+from scalingbayes.model.noise import NOISES
 
 
 def compare_command(

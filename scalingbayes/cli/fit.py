@@ -7,6 +7,9 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.cli.options import Column, OtherColumns, Prob, Seed, Source, read_table
 from scalingbayes.cli.printing import (
     console,
@@ -15,14 +18,11 @@ from scalingbayes.cli.printing import (
     print_verdict,
     say_interval,
 )
-from scalingbayes.errors import InputError, InputWarning
-from scalingbayes.estimates import check_interval
-from scalingbayes.fitting import fit
-from scalingbayes.model import DEFAULT_LAW
-from scalingbayes.noise import NOISES
-from scalingbayes.posterior import Posterior
-from scalingbayes.progress import progress_bar
-from scalingbayes.storage import written_whole
+from scalingbayes.fitting.fit import fit
+from scalingbayes.model.bound_model import DEFAULT_LAW
+from scalingbayes.model.noise import NOISES
+from scalingbayes.posterior.estimate import check_interval
+from scalingbayes.posterior.posterior import Posterior
 
 
 def fit_command(
@@ -46,7 +46,7 @@ def fit_command(
             metavar="COLUMN", help="Column whose labels say which runs share an error: curves."
         ),
     ] = None,
-    temperature: Annotated[
+    likelihood_power: Annotated[
         str,
         typer.Option(
             help="Power of the likelihood: auto, chosen by predicting large runs from small; or a "
@@ -106,7 +106,7 @@ def fit_command(
             law,
             noise=noise,
             groups=groups,
-            temperature=_temperature(temperature),
+            likelihood_power=_likelihood_power(likelihood_power),
             engine=engine,
             seed=seed,
             progress=bar,
@@ -166,7 +166,7 @@ def _print(
     print_verdict(post.verdict)
 
 
-def _temperature(text: str) -> Any:
+def _likelihood_power(text: str) -> Any:
     """Read a number where there is one; what is neither that nor auto is refused by fit."""
     try:
         return float(text)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from scalingbayes import datasets
-from scalingbayes.errors import InputError, unknown
-from scalingbayes.runs import Runs, read_runs
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.data import datasets
+from scalingbayes.data.runs import Runs, read_runs
 
 Source = Annotated[
     str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import typer
 
+from scalingbayes._core.errors import InputError
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import (
     console,
@@ -24,8 +25,7 @@ from scalingbayes.cli.saved import (
     read_inputs,
     read_posterior,
 )
-from scalingbayes.errors import InputError
-from scalingbayes.estimates import check_interval
+from scalingbayes.posterior.estimate import check_interval
 
 
 def predict_command(

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scalingbayes.errors import InputWarning
-from scalingbayes.estimates import interval_columns
-from scalingbayes.posterior import Posterior
-from scalingbayes.verdict import Verdict
+from scalingbayes._core.errors import InputWarning
+from scalingbayes.posterior.estimate import interval_columns
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.verdict import Verdict
 
 FAILED_CHECKS = 3
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
+from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.errors import InputError
 from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
-from scalingbayes.errors import InputError
-from scalingbayes.posterior import Posterior, load
-from scalingbayes.storage import written_whole
-from scalingbayes.verdict import Verdict
+from scalingbayes.posterior.posterior import Posterior, load
+from scalingbayes.posterior.verdict import Verdict
 
 Saved = Annotated[
     str,

@@ -1,19 +1,19 @@
 """What to do with a budget: decisions made from a posterior's draws."""
 
-from scalingbayes.decisions.exhaustion import Exhaustion, exhaustion
+from scalingbayes.decisions.cheapest_run import cheapest_run
+from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
+from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
 from scalingbayes.decisions.overtraining import critical_size, overtrain
 from scalingbayes.decisions.plan import Plan, plan
-from scalingbayes.decisions.reach import reach
-from scalingbayes.decisions.standing import Standing, standing
 
 __all__ = [
-    "Exhaustion",
+    "DataExhaustion",
+    "FrontierGap",
     "Plan",
-    "Standing",
+    "cheapest_run",
     "critical_size",
-    "exhaustion",
+    "data_exhaustion",
+    "frontier_gap",
     "overtrain",
     "plan",
-    "reach",
-    "standing",
 ]

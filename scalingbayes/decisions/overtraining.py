@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes.allocation import budget_amid, optimum
-from scalingbayes.allocation.bisection import bisect
-from scalingbayes.average import Average
-from scalingbayes.decisions.draws import (
+from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.precision import precision
+from scalingbayes._core.roots import bisect
+from scalingbayes.allocation import optimum, reference_budget
+from scalingbayes.combine.average import Average
+from scalingbayes.decisions.device_draws import (
     Draws,
     dataset,
     draws_of,
@@ -20,12 +22,10 @@ from scalingbayes.decisions.draws import (
     mix,
     share_that,
 )
-from scalingbayes.estimates import Estimate
-from scalingbayes.extrapolation import beyond
-from scalingbayes.given import numbers, one_number
 from scalingbayes.laws import Law
-from scalingbayes.posterior import Posterior
-from scalingbayes.precision import precision
+from scalingbayes.posterior.estimate import Estimate
+from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.posterior import Posterior
 
 SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
 """Sizes over the optimal one."""
@@ -149,7 +149,7 @@ def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
     if compute is not None:
         return one_number("compute", compute)
     post = next(iter(asked))
-    return budget_amid(post.law, post.record["reference"])
+    return reference_budget(post.law, post.record["reference"])
 
 
 def _optimal_run(

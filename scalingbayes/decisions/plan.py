@@ -9,19 +9,27 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
+from scalingbayes._core.arguments import one_number
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision
+from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
-from scalingbayes.allocation.bisection import SCALES, bisect
+from scalingbayes.allocation.costs import LOG_SCALE_RANGE
 from scalingbayes.allocation.limits import at_most, ends
 from scalingbayes.allocation.optimum import over_budgets
 from scalingbayes.allocation.path import expected
-from scalingbayes.average import Average
-from scalingbayes.decisions.draws import Draws, dataset, draws_of, inputs_of_each, mix, weights_of
-from scalingbayes.errors import InputError
-from scalingbayes.estimates import Estimate
-from scalingbayes.extrapolation import beyond
-from scalingbayes.given import one_number
-from scalingbayes.posterior import Posterior
-from scalingbayes.precision import precision
+from scalingbayes.combine.average import Average
+from scalingbayes.decisions.device_draws import (
+    Draws,
+    dataset,
+    draws_of,
+    inputs_of_each,
+    mix,
+    weights_of,
+)
+from scalingbayes.posterior.estimate import Estimate
+from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.posterior import Posterior
 
 _GRID = 500
 _WIDER = 1.5  # the grid of scales reaches so far, in logs of size, beyond the draws' optima
@@ -171,7 +179,7 @@ class _Course:
     def about(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
         """Lay a grid of scales about sizes, within the bounds."""
         logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_WIDER, _WIDER])
-        reach = (jnp.full(2, end) for end in SCALES)
+        reach = (jnp.full(2, end) for end in LOG_SCALE_RANGE)
         low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *reach)
         lowest, highest = ends(self.cost, dict(self.bounds), self.log_budget)
         # At the largest scale serving takes all of the budget: just below it some is left.

@@ -5,7 +5,7 @@ from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.grid import Grid
 from scalingbayes.inference.laplace import Laplace
-from scalingbayes.inference.nuts import NUTS
+from scalingbayes.inference.nuts.nuts import NUTS
 from scalingbayes.inference.optimize import Optimize, Optimum
 from scalingbayes.inference.prior import PriorDraws
 

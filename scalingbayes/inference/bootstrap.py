@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.optimize import OBJECTIVES, TIGHT, Objective, Optimize, search
 from scalingbayes.inference.settings import check_between, check_choice, check_whole
-from scalingbayes.model import Model, padded_length
-from scalingbayes.precision import precision, to_dtype
+from scalingbayes.model.bound_model import BoundModel, padded_length
 
 KINDS = ("multinomial", "bayesian", "subsample")
 
@@ -52,7 +52,7 @@ class Bootstrap(Engine):
         If a setting is out of range.
     """
 
-    tempered: ClassVar[bool] = False
+    uses_likelihood_power: ClassVar[bool] = False
     shares: ClassVar[bool] = False
 
     resamples: int = 1000
@@ -69,7 +69,7 @@ class Bootstrap(Engine):
 
     @override
     def run(
-        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
 
         def one(fit: int) -> Draws:
@@ -80,7 +80,7 @@ class Bootstrap(Engine):
 
         return [one(fit) for fit in range(len(models))]
 
-    def _run(self, model: Model, seed: int, dtype: str, progress: Progress) -> Draws:
+    def _run(self, model: BoundModel, seed: int, dtype: str, progress: Progress) -> Draws:
         best = Optimize(self.starts, self.objective).run_point(model, seed, dtype, silent)
         random = np.random.default_rng([seed, 1])
         units = self._units(model)
@@ -106,7 +106,7 @@ class Bootstrap(Engine):
             of="bootstrap",
         )
 
-    def _units(self, model: Model) -> Int[np.ndarray, " runs"]:
+    def _units(self, model: BoundModel) -> Int[np.ndarray, " runs"]:
         """Give each row the number of what it is drawn with, and -1 if it does not count."""
         labels = np.arange(len(model.runs)) if self.by is None else model.runs.labels(self.by)
         units = np.full(len(labels), -1)

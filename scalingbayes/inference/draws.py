@@ -22,8 +22,8 @@ class Draws:
     Parameters
     ----------
     points
-        Shape (chains, draws, dim), in the coordinates of :class:`~scalingbayes.density.LogDensity`.
-        Draws that are independent are one chain.
+        Shape (chains, draws, dim), in the coordinates of
+        :class:`~scalingbayes.model.log_density.LogDensity`. Independent draws form one chain.
     stats
         Statistics of each draw under ArviZ's names; shape (chains, draws).
     facts

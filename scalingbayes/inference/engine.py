@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from scalingbayes.inference.draws import Draws, Progress
-from scalingbayes.model import Model
+from scalingbayes.model.bound_model import BoundModel
 
 
 class Engine(ABC):
     """A way from models to draws; its fields are its settings."""
 
-    tempered: ClassVar[bool] = True
-    """Whether a temperature changes what it finds."""
+    uses_likelihood_power: ClassVar[bool] = True
+    """Whether a likelihood_power changes what it finds."""
 
     shares: ClassVar[bool] = True
     """Whether it can fit runs that share errors."""
 
     @abstractmethod
     def run(
-        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
         """Fit models that differ in their numbers only, side by side where that is faster.
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from scalingbayes.density import LogDensity
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
@@ -22,11 +22,11 @@ from scalingbayes.inference.importance import (
     student_t_proposals,
 )
 from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
-from scalingbayes.inference.mode import pulls
+from scalingbayes.inference.mode import irls_weights
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import Whitening, laplace_whitening
-from scalingbayes.model import Model, stack_densities
-from scalingbayes.precision import precision, to_dtype
+from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.log_density import LogDensity
 
 _REACH = 8.0  # standard deviations of each exponent on either side of the mode
 _CELLS = {1: 4000, 2: 500, 3: 60}  # along each axis, by the number of exponents
@@ -65,7 +65,7 @@ class Grid(Engine):
 
     @override
     def run(
-        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
         found = []
         for done, (model, seed) in enumerate(zip(models, seeds, strict=True), start=1):
@@ -74,7 +74,7 @@ class Grid(Engine):
             progress(done / len(models))
         return found
 
-    def _run(self, model: Model, seed: int) -> Draws:
+    def _run(self, model: BoundModel, seed: int) -> Draws:
         form = linear_form(model.law)
         if len(form.exponents) not in _CELLS:
             raise InputError(
@@ -158,10 +158,10 @@ def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Arra
         return density.log_likelihood_about(location, mode)
 
     score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
-    pull = pulls(density, location, score)
+    pull = irls_weights(density, location, score)
     expected = density.law(density.inputs, density.at_reference(mode))
     slope = density.noise.scale.slope(expected)
-    # Under heavy tails the pulls add up to more than the information, which is that of the scores.
+    # Under heavy tails the weights sum to more than the Fisher information of the scores.
     information = (density.weights @ score**2) / pull.sum()
     deviation = density.observed_on_scale - location
     return expected + deviation / slope, information * pull * slope**2

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, map_lanes
+from scalingbayes._core.devices import fetch, map_lanes
+from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.draws import Draws
-from scalingbayes.marginal import MarginalDensity
-from scalingbayes.precision import to_dtype
+from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.marginal import MarginalDensity
 
 OVERSAMPLING = 4  # draws proposed for each that is kept
 _DEGREES = 5.0  # of freedom of proposals: heavier tails than the posterior's keep weights small

@@ -6,6 +6,7 @@ from typing import override
 
 import numpy as np
 
+from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
@@ -16,8 +17,7 @@ from scalingbayes.inference.importance import (
 )
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import laplace_whitening
-from scalingbayes.model import Model, stack_densities
-from scalingbayes.precision import precision
+from scalingbayes.model.bound_model import BoundModel, stack_densities
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Laplace(Engine):
 
     @override
     def run(
-        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
         random = [np.random.default_rng(seed) for seed in seeds]
         with precision(dtype):

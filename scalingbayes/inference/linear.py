@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.laws import Law
 

@@ -8,9 +8,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from scalingbayes.density import LogDensity
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
 from scalingbayes.inference.cholesky import solve_positive
+from scalingbayes.model.log_density import LogDensity
 
 TIGHT = 1e-6
 """How much more a step may promise at the end of a search, in nats."""
@@ -157,7 +157,7 @@ def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:
         )
 
 
-def pulls(
+def irls_weights(
     density: LogDensity, location: Float[Array, " rows"], score: Float[Array, " rows"]
 ) -> Float[Array, " rows"]:
     """Find the weights of rows in least squares that have the likelihood's slope at a location.
@@ -194,7 +194,7 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
         jnp.eye(noise_part.size, dtype=point.dtype)
     )
     weights = density.weights
-    pull = pulls(density, expected, score)
+    pull = irls_weights(density, expected, score)
 
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(

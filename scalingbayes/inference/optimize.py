@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from scalingbayes.density import LogDensity
-from scalingbayes.devices import fetch, over_devices, queue_width, run_queue
-from scalingbayes.errors import InputError
+from scalingbayes._core.devices import fetch, over_devices, queue_width, run_queue
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_device, to_dtype
 from scalingbayes.inference.draws import Progress
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
-from scalingbayes.model import Model, padded_length
-from scalingbayes.precision import precision, to_device, to_dtype
+from scalingbayes.model.bound_model import BoundModel, padded_length
+from scalingbayes.model.log_density import LogDensity
 
 Objective = Literal["likelihood", "posterior"]
 OBJECTIVES = ("likelihood", "posterior")
@@ -80,7 +80,7 @@ class Optimize:
         elif not isinstance(self.starts, (pd.DataFrame, Mapping)):
             check_whole(self, starts=1)
 
-    def run_point(self, model: Model, seed: int, dtype: str, progress: Progress) -> Optimum:
+    def run_point(self, model: BoundModel, seed: int, dtype: str, progress: Progress) -> Optimum:
         """Search.
 
         Parameters

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from scalingbayes.density import LogDensity, Point
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
-from scalingbayes.model import Model
-from scalingbayes.noise import SHARED
-from scalingbayes.precision import precision
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.log_density import LogDensity, Point
+from scalingbayes.model.noise import SHARED
 
 _MOST_ROUNDS = 100
 
@@ -41,7 +41,7 @@ class PriorDraws(Engine):
         other (as e_0 below e_inf).
     """
 
-    tempered: ClassVar[bool] = False
+    uses_likelihood_power: ClassVar[bool] = False
 
     draws: int = 4000
 
@@ -50,7 +50,7 @@ class PriorDraws(Engine):
 
     @override
     def run(
-        self, models: Sequence[Model], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
         found = []
         for model, seed in zip(models, seeds, strict=True):
@@ -112,4 +112,4 @@ def draw_priors(
 
 def _share_errors(density: LogDensity, point: Point, normals: Float[Array, " effects"]) -> Point:
     tau = density.at_reference(point)[SHARED]
-    return density.with_shared_errors(point[density.named], tau * normals)
+    return density.with_random_effects(point[density.named], tau * normals)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scalingbayes.errors import InputError
+from scalingbayes._core.errors import InputError
 
 
 def check_whole(engine: Any, **smallest: int) -> None:

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from scalingbayes.density import LogDensity
-from scalingbayes.devices import as_lanes, by_owner, fetch, map_each, map_lanes
+from scalingbayes._core.devices import as_lanes, by_owner, fetch, map_each, map_lanes
+from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.mode import Mode, check_found, find_mode
-from scalingbayes.precision import to_dtype
+from scalingbayes.model.log_density import LogDensity
 
 _SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
 

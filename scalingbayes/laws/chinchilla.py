@@ -6,11 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Law, Sum, Values, power, signed
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.parameters import Parameter
-from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Law, Sum, Values, power, signed
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

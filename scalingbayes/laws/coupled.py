@@ -5,9 +5,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import chinchilla
-from scalingbayes.laws.law import Law, Sum, Values
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.parameters import Parameter
+from scalingbayes.laws.base.law import Law, Sum, Values
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Input, Law, Values, signed
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Input, Law, Values, signed
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.targets import Target
 
 
 def steps(batch_size: Values, *, S_min: Values, B_crit: Values) -> Float[Array, "*shape"]:

@@ -5,9 +5,9 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import chinchilla
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Input, Law, Sum, Values, signed
-from scalingbayes.parameters import Parameter
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Input, Law, Sum, Values, signed
+from scalingbayes.laws.base.parameters import Parameter
 
 _SMALLEST_SHARE = 30.0  # nats; a smaller part of the params is not told from none
 

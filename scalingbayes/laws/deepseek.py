@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import chinchilla
-from scalingbayes.laws.law import Budget, Input, Law, Sum, Values
+from scalingbayes.laws.base.law import Budget, Input, Law, Sum, Values
 
 
 def loss(

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Law, Values
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Law, Values
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.targets import Target
 
 
 def error(loss: Values, *, epsilon: Values, k: Values, gamma: Values) -> Float[Array, "*shape"]:

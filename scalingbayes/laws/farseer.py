@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.law import Input, Law, Sum, Values
-from scalingbayes.parameters import Parameter
+from scalingbayes.laws.base.law import Input, Law, Sum, Values
+from scalingbayes.laws.base.parameters import Parameter
 
 
 def loss(

@@ -2,8 +2,8 @@
 
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.law import Budget, Input, Law, Sum, Values, power
-from scalingbayes.laws.priors import exponent, floor, weight
+from scalingbayes.laws.base.law import Budget, Input, Law, Sum, Values, power
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

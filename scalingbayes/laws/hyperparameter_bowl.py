@@ -5,8 +5,8 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from scalingbayes.laws import chinchilla
-from scalingbayes.laws.law import Input, Law, Sum, Values
-from scalingbayes.parameters import Parameter
+from scalingbayes.laws.base.law import Input, Law, Sum, Values
+from scalingbayes.laws.base.parameters import Parameter
 
 
 def loss(

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from scalingbayes.errors import InputError
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Law, signed
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes._core.errors import InputError
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Law, signed
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.targets import Target
 
 
 @family

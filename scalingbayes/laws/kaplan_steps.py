@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.family import family
+from scalingbayes._core.roots import root
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Input, Law, Sum, Values
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent
 from scalingbayes.laws.kaplan import scale_of_loss
-from scalingbayes.laws.law import Input, Law, Sum, Values
-from scalingbayes.laws.priors import exponent
-from scalingbayes.laws.roots import root
-from scalingbayes.parameters import Parameter
 
 
 def loss(

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Law, Sum, signed
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.laws.roots import root
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes._core.roots import root
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Law, Sum, signed
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent, floor, weight
+from scalingbayes.laws.base.targets import Target
 
 
 def loss(x: Array, *, e_inf: Array, e_0: Array, beta: Array, alpha: Array, c: Array) -> Array:

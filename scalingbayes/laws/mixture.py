@@ -4,13 +4,13 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from scalingbayes.domains import FRACTION
-from scalingbayes.errors import InputError
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Input, Law, signed
-from scalingbayes.laws.priors import floor, weight
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes._core.domains import FRACTION
+from scalingbayes._core.errors import InputError
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Input, Law, signed
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import floor, weight
+from scalingbayes.laws.base.targets import Target
 
 
 @family

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.law import Law, Sum, Values
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.law import Law, Sum, Values
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

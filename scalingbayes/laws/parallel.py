@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.law import Input, Law, Sum, Values
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.parameters import Parameter
+from scalingbayes.laws.base.law import Input, Law, Sum, Values
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

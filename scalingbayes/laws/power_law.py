@@ -2,10 +2,10 @@
 
 from jaxtyping import Array, Float
 
-from scalingbayes.laws import priors
-from scalingbayes.laws.family import family
-from scalingbayes.laws.law import Law, Sum, Values, power, signed
-from scalingbayes.targets import Target
+from scalingbayes.laws.base import priors
+from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.law import Law, Sum, Values, power, signed
+from scalingbayes.laws.base.targets import Target
 
 
 def loss(x: Values, *, E: Values, A: Values, alpha: Values) -> Float[Array, "*shape"]:

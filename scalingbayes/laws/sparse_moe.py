@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.domains import PROPER_FRACTION
-from scalingbayes.laws.law import Budget, Input, Law, Sum, Values, power
-from scalingbayes.laws.priors import exponent, floor, weight
-from scalingbayes.parameters import Parameter
+from scalingbayes._core.domains import PROPER_FRACTION
+from scalingbayes.laws.base.law import Budget, Input, Law, Sum, Values, power
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent, floor, weight
 
 
 def loss(

@@ -3,10 +3,10 @@
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.laws.law import Input, Law, Values, power
-from scalingbayes.laws.priors import exponent
-from scalingbayes.parameters import Parameter
-from scalingbayes.targets import Target
+from scalingbayes.laws.base.law import Input, Law, Values, power
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.priors import exponent
+from scalingbayes.laws.base.targets import Target
 
 
 def loss(

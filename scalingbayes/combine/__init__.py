@@ -1,0 +1,1 @@
+"""Combine posteriors: average laws, and pool tables."""

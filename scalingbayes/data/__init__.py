@@ -1,0 +1,1 @@
+"""Tables of training runs, bundled data sets and published facts."""

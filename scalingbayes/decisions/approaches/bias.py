@@ -1,0 +1,169 @@
+"""How far IsoFLOP curves lead astray on a surface whose optimum is known."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import ArrayLike, Float
+
+from scalingbayes._core.arguments import numbers
+from scalingbayes._core.domains import REAL
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.allocation import optimum, require_allocation
+from scalingbayes.data.runs import Runs
+from scalingbayes.decisions.approaches.isoflop import BUDGETS, Curve, isoflop
+from scalingbayes.laws import Law, get_law
+from scalingbayes.laws.base.inputs import beside_budget
+
+_SWEEP = (1e17, 1e18, 1e19, 1e20, 1e21)
+
+
+def isoflop_sweep(
+    values: Mapping[str, float],
+    law: str | Law = "chinchilla",
+    *,
+    budgets: ArrayLike | Sequence[float] = _SWEEP,
+    width: float = 4.0,
+    points: int = 15,
+    offset: float = 1.0,
+    **inputs: float,
+) -> Runs:
+    """Make noise-free runs of IsoFLOP budgets on the surface of a law.
+
+    Parameters
+    ----------
+    values
+        The law's parameters: ``{"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}``.
+    law
+        A law of params and tokens that has an optimum.
+    budgets
+        In FLOPs; a run's compute is its budget exactly.
+    width
+        Sizes are log-spaced from 1/width to width times the middle one.
+    points
+        Runs of a budget.
+    offset
+        The middle size over the optimal one.
+    **inputs
+        The law's other inputs.
+
+    Returns
+    -------
+    Runs
+        With the column ``isoflop_budget``.
+
+    Raises
+    ------
+    InputError
+        If the law has no optimum in params, or a number cannot be used.
+    """
+    law = get_law(law)
+    compute = numbers("budgets", budgets).ravel()
+    if not isinstance(width, (int, float)) or not 1 < width < np.inf:
+        raise InputError(f"width must be a number above 1, such as 4; got {width!r}.")
+    if not isinstance(offset, (int, float)) or not 0 < offset < np.inf:
+        raise InputError(f"offset must be a positive number, such as 1; got {offset!r}.")
+    if not isinstance(points, (int, np.integer)) or points < 3:
+        raise InputError(f"points must be a whole number of 3 or more; got {points!r}.")
+    best, fixed, given = _optimum(law, values, compute, inputs)
+    ratios = offset * width ** np.linspace(-1, 1, points)
+    params = (best["params"][:, None] * ratios).ravel()
+    budget = np.repeat(compute, points)
+    tokens = budget / (law.budget.flops * params)
+    with precision("float64"):
+        at = to_device({**fixed, "params": params, "tokens": tokens}, "float64")
+        loss = np.asarray(law(at, to_device(given, "float64")))
+    columns = {name: np.full(budget.shape, float(value)) for name, value in fixed.items()}
+    table = {"params": params, "tokens": tokens, law.target.column: loss, BUDGETS: budget}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # small sizes are the surface's, no slip
+        return Runs({**table, **columns}, name=f"noise-free runs on {law.equation}")
+
+
+def isoflop_bias(
+    values: Mapping[str, float],
+    law: str | Law = "chinchilla",
+    *,
+    compute: float = 1e24,
+    widths: ArrayLike | Sequence[float] = (2.0, 4.0, 8.0, 16.0),
+    curve: Curve = "parabola",
+    budgets: ArrayLike | Sequence[float] = _SWEEP,
+    points: int = 15,
+    offset: float = 1.0,
+    **inputs: float,
+) -> pd.DataFrame:
+    """Say how far approach 2 is off on noise-free runs, whose optimum is known.
+
+    Loss along a budget is no parabola in log params: where alpha and beta differ it rises faster to
+    one side. The vertex lies off the optimum, by more the wider the range of sizes.
+
+    Parameters
+    ----------
+    values, law, budgets, points, offset, **inputs
+        As for :func:`isoflop_sweep`.
+    compute
+        The budget in FLOPs at which the power laws are read.
+    widths
+        Of the range of sizes, each in turn.
+    curve
+        As for :func:`isoflop`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a width: ``params`` and ``tokens`` read off the power laws, ``params_error`` and
+        ``tokens_error``, by what fraction they are off the surface's own optimum, and the exponents
+        ``a`` and ``b``.
+
+    Raises
+    ------
+    InputError
+        As :func:`isoflop_sweep`, or if the runs bracket too few minima.
+    """
+    law = get_law(law)
+    target = numbers("compute", compute).ravel()
+    if target.size != 1:
+        raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
+    truth, _, _ = _optimum(law, values, target, inputs)
+    sweep: dict[str, Any] = {"budgets": budgets, "points": points, "offset": offset, **inputs}
+    rows = {}
+    for width in numbers("widths", widths).ravel():
+        found = isoflop(isoflop_sweep(values, law, width=width, **sweep), curve)
+        read = found.allocate(target).iloc[0]
+        errors = {f"{name}_error": read[name] / truth[name][0] - 1 for name in read.index}
+        rows[width] = {**read, **errors, "a": found.exponents.a, "b": found.exponents.b}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("width")
+
+
+def _optimum(
+    law: Law,
+    values: Mapping[str, float],
+    compute: Float[np.ndarray, " budgets"],
+    inputs: Mapping[str, float],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
+    """Find the surface's own optimum; return also the inputs and parameters, checked."""
+    require_allocation(law)
+    if law.budget.size != "params" or law.target.column != "loss":
+        raise InputError(
+            f"Law {law.name!r} is of {law.budget.size} and {law.target.column}: give one of "
+            f"params and loss, such as 'chinchilla'."
+        )
+    if set(values) != set(law.parameters):
+        raise InputError(
+            f"values must be those of law {law.name!r}, {', '.join(law.parameters)}; got "
+            f"{', '.join(map(str, values)) or 'none'}."
+        )
+    given = {name: float(numbers(name, value, REAL)[0]) for name, value in values.items()}
+    fixed = beside_budget(law, inputs)
+    with precision("float64"):
+        best = optimum(
+            law, to_device(given, "float64"), jnp.asarray(compute), to_device(fixed, "float64")
+        )
+        found = {name: np.asarray(best[name]) for name in ("params", "tokens")}
+    if not all(np.isfinite(each).all() for each in found.values()):
+        raise InputError(f"Law {law.name!r} has no optimum with these values at these budgets.")
+    return found, fixed, given

@@ -1,0 +1,114 @@
+"""Approach 1: the lower envelope of training curves."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.errors import InputError
+from scalingbayes.data.folds import levels
+from scalingbayes.data.runs import Runs, Table, as_runs
+from scalingbayes.decisions.approaches.frontier import (
+    HOFFMANN_TAILS,
+    Frontier,
+    draw_parts,
+    make_frontier,
+)
+
+CURVES = "run_id"
+"""The column that names the training curve of each row, if a table has it."""
+
+_BUDGETS = 1500  # as Hoffmann et al. 2022
+_FEWEST_CURVES = 3
+_SAME_SIZE = 0.01  # sizes that differ by less, as read off a figure, are one
+
+
+def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Frontier:
+    """Find a and b by the lower envelope of training curves (Hoffmann et al. 2022, section 3.1).
+
+    Log loss and log tokens are interpolated on each curve, linearly in log compute, at 1,500
+    budgets; at each the curve of least loss gives N_opt and D_opt. Budgets at which that is the
+    smallest or the largest model there are no evidence of a minimum, and are left out.
+
+    The interval is from the 10th to the 90th percentile of 100 resamples of 80 % of the curves.
+
+    Parameters
+    ----------
+    runs
+        A table of checkpoints with params, tokens and loss. Losses ought to be smooth: the envelope
+        of noisy curves lies below them.
+    curves
+        The column whose labels say which rows are of one training curve. By default ``run_id`` if
+        the table has it, and else rows of equal params are taken as a curve.
+    seed
+        Seed of resamples.
+
+    Raises
+    ------
+    InputError
+        If the table lacks a column, there are fewer than three curves, or they bracket too few
+        minima.
+    """
+    runs = as_runs(runs)
+    check_seed(seed)
+    compute, tokens, loss, labels, note = _read(runs, curves)
+    budgets = np.geomspace(compute.min(), compute.max(), _BUDGETS)
+    sizes, losses, seen = [], [], []
+    rows = 0
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        own = own[np.argsort(compute[own], kind="stable")]
+        if len(np.unique(compute[own])) < 2:
+            continue
+        rows += len(own)
+        # Beyond a curve's ends nothing is known of it.
+        ends = {"left": np.nan, "right": np.nan}
+        at = np.log(budgets)
+        losses.append(np.interp(at, np.log(compute[own]), np.log(loss[own]), **ends))
+        seen.append(np.interp(at, np.log(compute[own]), np.log(tokens[own]), **ends))
+        sizes.append(np.log(runs.column("params")[own]).mean())
+    if len(sizes) < _FEWEST_CURVES:
+        raise InputError(
+            f"needs training curves, several rows a run: there are {len(sizes)} with two rows or "
+            f"more (name the column that tells runs apart, curves=...)"
+        )
+    log_params, log_losses, log_tokens = map(np.array, (sizes, losses, seen))
+    keep = np.vstack([np.ones(len(sizes)), draw_parts(len(sizes), seed)])
+    best = np.array([_best(log_losses, log_params, kept > 0) for kept in keep])
+    found = best >= 0
+    return make_frontier(
+        budgets,
+        np.where(found, log_params[best], np.nan),
+        np.where(found, log_tokens[best, np.arange(_BUDGETS)], np.nan),
+        HOFFMANN_TAILS,
+        "10th to 90th percentile of 100 resamples of 80% of the curves",
+        f"{len(sizes)} curves, {rows} rows",
+        note,
+    )
+
+
+def _read(
+    runs: Runs, curves: str | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, str]:
+    params, tokens, loss, compute = (
+        runs.column(name) for name in ("params", "tokens", "loss", "compute")
+    )
+    if curves is None and CURVES in runs.frame:
+        curves = CURVES
+    if curves is None:
+        return compute, tokens, loss, levels(params, _SAME_SIZE), "rows of equal params as a curve"
+    return compute, tokens, loss, pd.factorize(runs.labels(curves))[0], ""
+
+
+def _best(
+    log_losses: Float[np.ndarray, "curves budgets"],
+    log_params: Float[np.ndarray, " curves"],
+    kept: Bool[np.ndarray, " curves"],
+) -> Int[np.ndarray, " budgets"]:
+    """Find the curve of least loss at each budget; -1 where none kept is smaller or larger."""
+    there = kept[:, None] & np.isfinite(log_losses)
+    best = np.where(there, log_losses, np.inf).argmin(axis=0)
+    sizes = np.where(there, log_params[:, None], np.nan)
+    smaller = (sizes < log_params[best]).any(axis=0)
+    larger = (sizes > log_params[best]).any(axis=0)
+    return np.where(smaller & larger, best, -1)

@@ -1,0 +1,222 @@
+"""What each approach finds: two power laws of compute, and how they scatter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import ArrayLike, Float
+
+from scalingbayes._core.arguments import numbers
+from scalingbayes._core.errors import InputError
+from scalingbayes.inference import bootstrap
+from scalingbayes.posterior.estimate import format_table
+
+HOFFMANN_RESAMPLES = 100
+HOFFMANN_PART = 0.8
+HOFFMANN_TAILS = (0.1, 0.9)
+"""Hoffmann et al. 2022, table 2: 10th to 90th percentile, 80 % of the data sampled 100 times."""
+
+PORIAN_TAILS = (0.025, 0.975)
+
+_FEWEST_OPTIMA = 2
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Exponents:
+    """Exponents a and b of N_opt ∝ C^a, D_opt ∝ C^b, as one approach reports them.
+
+    Parameters
+    ----------
+    a, b
+        Found on the table itself.
+    resampled
+        Found on each resample: columns ``a`` and ``b``.
+    tails
+        Where the interval's ends are among the resamples, as shares of them.
+    interval
+        What the interval is, in words.
+    used
+        What of the table was used, in words.
+    note
+        What else ought to be known, in words.
+    """
+
+    a: float
+    b: float
+    resampled: pd.DataFrame
+    tails: tuple[float, float]
+    interval: str
+    used: str
+    note: str = ""
+
+    def row(self) -> dict[str, float | str]:
+        """Return a row of the table of approaches."""
+        found: dict[str, float | str] = {}
+        for name, value in {"a": self.a, "b": self.b}.items():
+            lower, upper = self.resampled[name].quantile(list(self.tails))
+            found |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
+        return {**found, "interval": self.interval, "used": self.used, "note": self.note}
+
+    def __repr__(self) -> str:
+        row = self.row()
+        columns = {"exponent": "", "lower": "_lower", "upper": "_upper"}
+        table = pd.DataFrame(
+            {title: [row[f"{name}{end}"] for name in "ab"] for title, end in columns.items()},
+            index=["N_opt ∝ C^a", "D_opt ∝ C^b"],
+        )
+        lines = [format_table(table), f"Interval: {row['interval']}.", f"Used: {row['used']}."]
+        return "\n".join(lines + ([f"Note: {row['note']}."] if row["note"] else []))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frontier:
+    """Power laws through the optima of several budgets.
+
+    Parameters
+    ----------
+    exponents
+        Their exponents, with intervals.
+    optima
+        A row a budget: ``compute`` in FLOPs, and ``params`` and ``tokens`` of least loss, NaN where
+        the runs do not bracket the minimum.
+    log_coefficients
+        Natural logs of k in params = k C^a and tokens = k C^b.
+    """
+
+    exponents: Exponents
+    optima: pd.DataFrame
+    log_coefficients: dict[str, float]
+
+    def allocate(self, compute: ArrayLike | Sequence[float]) -> pd.DataFrame:
+        """Read the compute-optimal model and tokens off the power laws.
+
+        Parameters
+        ----------
+        compute
+            Budgets in FLOPs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a budget: ``params`` and ``tokens``. Both are fitted apart, so 6 params tokens is
+            the budget only nearly.
+
+        Raises
+        ------
+        InputError
+            If a budget is not a positive number.
+        """
+        budgets = numbers("compute", compute).ravel()
+        exponents = {"params": self.exponents.a, "tokens": self.exponents.b}
+        columns = {
+            name: np.exp(self.log_coefficients[name] + exponent * np.log(budgets))
+            for name, exponent in exponents.items()
+        }
+        return pd.DataFrame(columns, index=pd.Index(budgets, name="compute"))
+
+    def __repr__(self) -> str:
+        return repr(self.exponents)
+
+
+def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:
+    """Draw 80 % of the units 100 times, without replacement.
+
+    Hoffmann et al. do not say whether a unit may be drawn twice. Without replacement the spread is
+    about sqrt(1/0.8 - 1) = half of a bootstrap's standard error.
+
+    Returns
+    -------
+    array
+        1 where a unit was drawn, 0 elsewhere.
+    """
+    random = np.random.default_rng(seed)
+    return bootstrap.draw_parts(random, count, HOFFMANN_PART, HOFFMANN_RESAMPLES)
+
+
+def fit_power_law(
+    log_compute: Float[np.ndarray, " budgets"],
+    log_optima: Float[np.ndarray, "resamples budgets"],
+    weights: Float[np.ndarray, " budgets"] | None = None,
+) -> tuple[Float[np.ndarray, " resamples"], Float[np.ndarray, " resamples"]]:
+    """Fit log optima = log k + exponent log compute by least squares, each resample apart.
+
+    Parameters
+    ----------
+    log_compute
+        Budgets.
+    log_optima
+        Optima; NaN where a budget has none.
+    weights
+        How much the square at each budget counts.
+
+    Returns
+    -------
+    tuple
+        log k and exponents; NaN where a resample has fewer than two optima.
+    """
+    known = np.isfinite(log_optima)
+    weight = known * (1.0 if weights is None else weights)
+    y = np.where(known, log_optima, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = weight / weight.sum(axis=1, keepdims=True)
+        centre = weight @ log_compute
+        x = log_compute - centre[:, None]
+        slope = (weight * x * y).sum(axis=1) / (weight * x**2).sum(axis=1)
+        level = (weight * y).sum(axis=1) - slope * centre
+    enough = known.sum(axis=1) >= _FEWEST_OPTIMA
+    return np.where(enough, level, np.nan), np.where(enough, slope, np.nan)
+
+
+def make_frontier(
+    compute: Float[np.ndarray, " budgets"],
+    log_params: Float[np.ndarray, "resamples budgets"],
+    log_tokens: Float[np.ndarray, "resamples budgets"],
+    tails: tuple[float, float],
+    interval: str,
+    used: str,
+    note: str = "",
+    weights: dict[str, Float[np.ndarray, " budgets"]] | None = None,
+) -> Frontier:
+    """Fit power laws through optima, of which the first of each budget are the table's own.
+
+    Raises
+    ------
+    InputError
+        If fewer than two budgets have an optimum.
+    """
+    logs = {"params": log_params, "tokens": log_tokens}
+    if min(np.isfinite(values[0]).sum() for values in logs.values()) < _FEWEST_OPTIMA:
+        raise InputError(
+            f"the runs bracket the minimum of fewer than {_FEWEST_OPTIMA} budgets: a power law "
+            f"needs budgets whose runs include both smaller and larger models than the best"
+        )
+    log_compute = np.log(compute)
+    found = {
+        name: fit_power_law(log_compute, values, None if weights is None else weights[name])
+        for name, values in logs.items()
+    }
+    slopes = pd.DataFrame({"a": found["params"][1], "b": found["tokens"][1]})
+    resampled = slopes.iloc[1:].dropna().reset_index(drop=True)
+    if lost := len(slopes) - 1 - len(resampled):
+        note = join_notes(note, f"{lost} resamples bracket fewer than two minima and are left out")
+    return Frontier(
+        Exponents(
+            a=float(slopes["a"].iloc[0]),
+            b=float(slopes["b"].iloc[0]),
+            resampled=resampled,
+            tails=tails,
+            interval=interval,
+            used=used,
+            note=note,
+        ),
+        pd.DataFrame(
+            {"compute": compute, **{name: np.exp(values[0]) for name, values in logs.items()}}
+        ),
+        {name: float(level[0]) for name, (level, _) in found.items()},
+    )
+
+
+def join_notes(*notes: str) -> str:
+    """Join what there is to note."""
+    return "; ".join(note for note in notes if note)

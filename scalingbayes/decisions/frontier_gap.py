@@ -1,0 +1,164 @@
+"""Where real models stand: how far each is from a posterior's compute-optimal frontier."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalingbayes._core.arguments import numbers
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.allocation import compute_to_reach
+from scalingbayes.data.published import published_models
+from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.decisions.device_draws import require_params_and_tokens
+from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate
+from scalingbayes.posterior.posterior import Posterior
+
+_SHOWN = {
+    "excess_loss": ("loss left", lambda x: f"{x:.3f}"),
+    "compute_wasted": ("compute wasted", lambda x: f"{x:.0%}"),
+    "params_ratio": ("N / N_opt", lambda x: f"{x:.2f}"),
+}
+
+
+class FrontierGap(Estimate):
+    """How far models are from the frontier; made by :func:`frontier_gap`.
+
+    Its ``draws`` have the dim ``model``, along which lie also ``params``, ``tokens``, ``compute``
+    in FLOPs and ``extrapolated``, the decades of compute beyond the largest run.
+    """
+
+    def overview(self, prob: float = 0.9) -> pd.DataFrame:
+        """Write a row a model: median and equal-tailed interval of what matters most, as text.
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of an interval.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1.
+        """
+        middle, bounds = self.median(), self.interval(prob)
+        columns: dict[str, Any] = {
+            "C (FLOPs)": [f"{x:.2g}" for x in middle["compute"].values],
+            "decades": [f"{x:+.1f}" for x in middle["extrapolated"].values],
+        }
+        for name, (heading, write) in _SHOWN.items():
+            ends = bounds[name].transpose("model", "bound").values
+            columns[heading] = [
+                f"{write(m)} [{write(low)}, {write(high)}]"
+                for m, (low, high) in zip(middle[name].values, ends, strict=True)
+            ]
+        frame = pd.DataFrame(columns, index=pd.Index(middle["model"].values, name="model"))
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def __repr__(self) -> str:
+        table = self.overview().rename_axis(None).to_string()
+        return f"{self.title}\n{table}\n{self._legend()}{self._warning()}"
+
+    def _repr_html_(self) -> str:
+        legend = self._legend().replace("\n", "<br>")
+        return f"<p>{self.title}</p>{self.overview().to_html()}<p>{legend}{self._warning()}</p>"
+
+    def _legend(self) -> str:
+        return (
+            "Medians [90% intervals]. Decades: of compute, past the largest run fitted.\n"
+            "Loss left: what the same compute could have bought. Compute wasted: share not needed\n"
+            "for the model's loss. Serving costs are not counted: a small model may be meant."
+        )
+
+
+def frontier_gap(
+    post: Posterior, models: pd.DataFrame | Mapping[str, Any] | None = None
+) -> FrontierGap:
+    """Estimate how far models are from the compute-optimal frontier of a fit.
+
+    Losses are those that the law expects of each size and number of tokens, as if the model had
+    been trained as the fitted runs were, on their data and with their tokenizer; they are not the
+    models' published losses.
+
+    Parameters
+    ----------
+    post
+        A fit of a law of params and tokens alone, to a table that gives both as counts.
+    models
+        A table with the columns ``params`` and ``tokens``, as counts, and ``model``, their names;
+        without the last its index names them. By default those of
+        :func:`scalingbayes.published_models`.
+
+    Returns
+    -------
+    FrontierGap
+        For each model, draw by draw, ``loss``, by the law; ``least_loss`` at the model's compute
+        C = 6 N D; ``excess_loss``, the one less the other; ``compute_needed``, the FLOPs with
+        which the frontier reaches the model's loss; ``compute_wasted``, the share of C that this
+        leaves; and ``params_ratio``, N over N_opt(C).
+
+    Raises
+    ------
+    InputError
+        If the law reads or predicts anything else, a column is missing, a name comes twice, a
+        number is not positive, or a model is where the law has no frontier.
+    """
+    require_params_and_tokens(post)
+    frame = _read(published_models() if models is None else models)
+    names = frame.index.to_numpy()
+    params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
+    compute = FLOPS_PER_PARAM_TOKEN * params * tokens
+
+    expected = post.predict(params=params, tokens=tokens).draws["expected"]
+    loss = expected.transpose(*SAMPLE_DIMS, "run").to_numpy()
+    best = post.allocate(compute).draws.transpose(*SAMPLE_DIMS, "compute")
+    with precision("float64"):
+        values = to_device(post.values, "float64")
+        needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(loss), {}))
+    if lost := names[~np.isfinite(needed).all((0, 1))].tolist():
+        raise InputError(
+            f"The frontier of law {post.law.name!r} does not come to the loss of "
+            f"{', '.join(map(repr, lost))} in up to "
+            f"{(~np.isfinite(needed)).mean((0, 1)).max():.0%} of the draws: these models are too "
+            f"far from the runs fitted. Leave them out."
+        )
+    found = {
+        "loss": loss,
+        "least_loss": best["loss"].to_numpy(),
+        "excess_loss": loss - best["loss"].to_numpy(),
+        "compute_needed": needed,
+        "compute_wasted": 1 - needed / compute,
+        "params_ratio": params / best["params"].to_numpy(),
+    }
+    along = {"params": params, "tokens": tokens, "compute": compute}
+    along["extrapolated"] = np.log10(compute / post.compute.max())
+    draws = xr.Dataset(
+        {name: ((*SAMPLE_DIMS, "model"), x) for name, x in found.items()},
+        {name: best[name] for name in SAMPLE_DIMS}
+        | {"model": names}
+        | {name: ("model", x) for name, x in along.items()},
+    )
+    title = f"Models against the frontier of the runs of {post.record['data']['name']!r}"
+    return FrontierGap(title, draws, post.verdict)
+
+
+def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
+    """Read names, params and tokens, indexed by name."""
+    try:
+        frame = pd.DataFrame(models)
+    except ValueError as error:
+        raise InputError(f"models must be a table with columns of one length: {error}.") from error
+    for name in ("params", "tokens"):
+        if name not in frame:
+            raise unknown("column of models", name, map(str, frame.columns))
+    named = frame.set_index("model") if "model" in frame else frame
+    if not named.index.is_unique:
+        twice = named.index[named.index.duplicated()].unique().tolist()
+        raise InputError(f"Each model needs a name of its own; {twice} come more than once.")
+    columns = {name: numbers(name, named[name].to_numpy()) for name in ("params", "tokens")}
+    return pd.DataFrame(columns, index=named.index.astype(str))

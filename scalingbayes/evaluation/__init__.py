@@ -1,0 +1,1 @@
+"""Evaluate fits: predictive checks, sensitivity, comparison, scores and calibration."""

@@ -1,0 +1,313 @@
+"""Simulation-based calibration: whether posteriors are as wide as they say, and where."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import ArrayLike, Float
+from numpyro.distributions import Distribution
+
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.precision import precision
+from scalingbayes.allocation import exponents, reference_budget
+from scalingbayes.data.runs import Table
+from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
+from scalingbayes.evaluation.calibration.uniformity import p_value
+from scalingbayes.fitting.batch import fit_many
+from scalingbayes.inference import Progress
+from scalingbayes.inference.importance import log_densities
+from scalingbayes.laws import Law
+from scalingbayes.model.bound_model import DEFAULT_LAW, stack_densities
+from scalingbayes.model.marginal import MarginalDensity, integrated
+from scalingbayes.model.noise import Noise
+from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.estimate import format_table
+from scalingbayes.posterior.verdict import Check, Verdict
+
+LEVEL = 0.01
+"""How often a right posterior may fail, all quantities together."""
+
+DENSITY = "log density"
+"""The quantity that tells posteriors which leave out a part of the data (Modrák et al. 2023)."""
+
+EXPONENT = "exponent a"
+"""That of N_opt ∝ C^a, under a name that no parameter has."""
+
+_ENGINES = ("nuts", "laplace", "grid")
+_PROBABILITIES = (0.5, 0.9)
+_LEAST_DRAWS = 20  # of a fit, however its chains stick: their ranks shall tell
+_FEW_DRAWS = 100
+_CLEAR = 3.0  # standard errors
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How the truths of simulated tables rank among the draws of their posteriors.
+
+    Parameters
+    ----------
+    simulation
+        The tables and their truths.
+    ranks
+        For each quantity and table the share of the posterior that lies below the truth, made
+        continuous by a random tie-break: uniform from 0 to 1 if posteriors are right. Draws are
+        thinned to about their effective number. Dim ``table``.
+    shares
+        The same from all draws, for the coverage of intervals.
+    effective_draws
+        What the draws of each fit are worth; shape (tables,).
+    engine
+        What fitted them.
+    """
+
+    simulation: Simulation
+    ranks: xr.Dataset
+    shares: xr.Dataset
+    effective_draws: Float[np.ndarray, " tables"]
+    engine: str
+
+    def summary(self) -> pd.DataFrame:
+        """Test each quantity.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a quantity: ``p_value`` that ranks are uniform, ``p_bonferroni``, that times the
+            number of quantities, ``coverage50`` and ``coverage90``, the shares of equal-tailed
+            intervals that hold the truth, with their Monte Carlo standard errors ``mcse50`` and
+            ``mcse90``, and ``finding``, what is wrong with the posterior if something is.
+        """
+        return summarize(self.ranks, self.shares)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether posteriors are calibrated, and what is wrong if not."""
+        summary = self.summary()
+        least = summary["p_bonferroni"].min()
+        remedy = "do not rely on its intervals; try "
+        remedy += "more warmup" if self.engine == "nuts" else "engine 'nuts'"
+        checks = [
+            Check(
+                False,
+                f"the posterior of {name} is {row['finding']} (p = {row['p_bonferroni']:.2g})",
+                f"{remedy}, or other priors",
+            )
+            for name, row in summary[summary["p_bonferroni"] < LEVEL].iterrows()
+        ]
+        passed = f"the truths of {len(self.simulation)} tables rank uniformly among draws of "
+        passed += f"{', '.join(summary.index)} (least p = {least:.2g}, after Bonferroni)"
+        notes = []
+        if poor := int((self.effective_draws < _FEW_DRAWS).sum()):
+            notes.append(f"{poor} of the fits have fewer than {_FEW_DRAWS} effective draws.")
+        if self.simulation.rejected:
+            notes.append(
+                f"{self.simulation.rejected} tables with values out of range were drawn again."
+            )
+        return Verdict(tuple(checks) or (Check(True, passed, ""),), tuple(notes), "calibration")
+
+    def __repr__(self) -> str:
+        law = self.simulation.model.law
+        title = f"Simulation-based calibration of {law.equation}, engine {self.engine!r}"
+        return f"{title}\n{format_table(self.summary())}\n{self.verdict}"
+
+    def _repr_html_(self) -> str:
+        return f"{self.summary().to_html(float_format='{:.4g}'.format)}<p>{self.verdict}</p>"
+
+
+def calibrate(
+    runs: Table | None = None,
+    law: str | Law = DEFAULT_LAW,
+    *,
+    noise: str | Noise | None = None,
+    priors: Mapping[str, Distribution] | None = None,
+    weights: Float[np.ndarray, " runs"] | None = None,
+    groups: str | None = None,
+    reference: Mapping[str, float] | None = None,
+    tables: int = 1000,
+    engine: str = "nuts",
+    seed: int = 0,
+    dtype: str | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Calibration:
+    """Check posteriors by simulation: draw tables from the priors, fit them, rank the truths.
+
+    If the posterior is right, the truth is one more draw from it, and its rank among the others is
+    uniform (Talts et al. 2018, arXiv:1804.06788). The test is of Säilynoja et al. 2022.
+
+    Parameters
+    ----------
+    runs
+        The design, as for :func:`simulate`: your own table, or typical inputs of the law.
+    law, noise, priors, groups
+        As for :func:`simulate`.
+    weights
+        How much each run counts in the fits; the simulated losses do not know of it.
+    reference
+        As for :func:`simulate`. Fits have their priors there too, not at the reference point of the
+        simulated losses, which would make the prior depend on the data.
+    tables
+        How many tables. With 1,000 the coverage of 90 % intervals is known to 1 %.
+    engine
+        ``"nuts"``, ``"laplace"`` or ``"grid"``.
+    seed
+        Seed of all that is random.
+    dtype, out, progress
+        As for :func:`scalingbayes.fit_many`.
+    **options
+        Settings of the engine; a few hundred draws are enough.
+
+    Raises
+    ------
+    InputError
+        If the design, the law, a prior or a setting cannot be used.
+    """
+    if engine not in _ENGINES:
+        raise InputError(
+            f"Engine {engine!r} cannot be calibrated: only draws from a posterior can. Use one of "
+            f"{', '.join(map(repr, _ENGINES))}."
+        )
+    simulation = simulate(
+        runs,
+        law,
+        noise=noise,
+        priors=priors,
+        groups=groups,
+        reference=reference,
+        count=tables,
+        seed=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
+        posts = fit_many(
+            simulation.tables,
+            law,
+            noise=noise,
+            priors=priors,
+            weights=None if weights is None else [weights] * tables,
+            groups=groups,
+            reference=simulation.model.reference,
+            likelihood_power=1.0,  # where law and noise are true it would only widen
+            engine=engine,
+            seed=seed,
+            dtype=dtype,
+            out=out,
+            progress=progress,
+            **options,
+        )
+    return rank(simulation, posts, engine, seed)
+
+
+def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> Calibration:
+    """Rank truths among the draws of their posteriors.
+
+    Parameters
+    ----------
+    simulation, posts
+        Tables, and the posterior of each.
+    engine
+        What fitted them.
+    seed
+        Of the tie-breaks.
+    """
+    with precision("float64"):
+        densities = stack_densities(list(posts.models.values()), "float64")
+        sampled = integrated(densities) if engine == "nuts" else densities
+        points = simulation.points
+        if isinstance(sampled, MarginalDensity):
+            points = points[:, densities.named]
+        log_density = log_densities(sampled, points[:, None], "float64")[:, 0]
+    truths = {str(name): values.to_numpy() for name, values in simulation.truths.items()}
+    truths[DENSITY] = log_density
+    draws = {str(name): values.to_numpy() for name, values in posts.draws.items()}
+    draws[DENSITY] = posts.stat("lp")
+    if simulation.model.law.allocates:
+        at_truth = _exponent(simulation, truths)
+        if len(np.unique(at_truth.round(9))) > 1:  # a tied law's is always 1/2
+            truths[EXPONENT], draws[EXPONENT] = at_truth, _exponent(simulation, draws)
+    effective = np.nan_to_num(posts.effective_draws)  # nothing where a draw is not finite
+    random = np.random.default_rng([int(seed), 1])
+    ranks: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
+    shares: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
+    total = posts.draws.sizes["chain"] * posts.draws.sizes["draw"]
+    for table in range(len(simulation)):
+        kept = int(np.clip(effective[table], min(_LEAST_DRAWS, total), total))
+        thinned = np.linspace(0, total - 1, kept).round().astype(int)
+        for name, truth in truths.items():
+            values = draws[name][table].ravel()
+            below, until = (values < truth[table]).mean(), (values <= truth[table]).mean()
+            shares[name][table] = (below + until) / 2  # half of those that tie
+            ranks[name][table] = _rank(truth[table], values[thinned], random)
+    return Calibration(simulation, _by_table(ranks), _by_table(shares), effective, engine)
+
+
+def summarize(ranks: xr.Dataset, shares: xr.Dataset) -> pd.DataFrame:
+    """Test ranks for uniformity and count what intervals cover: see :meth:`Calibration.summary`.
+
+    Parameters
+    ----------
+    ranks, shares
+        As in :class:`Calibration`; of several runs they may be put together along ``table``.
+    """
+    rows = {}
+    for name, each in ranks.items():
+        p = p_value(each.to_numpy())
+        adjusted = min(1.0, p * len(ranks))
+        row = {"p_value": p, "p_bonferroni": adjusted}
+        for prob in _PROBABILITIES:
+            held = abs(shares[name].to_numpy() - 0.5) < prob / 2
+            row[f"coverage{100 * prob:.0f}"] = held.mean()
+            # About the nominal coverage, since none or all held would give 0.
+            row[f"mcse{100 * prob:.0f}"] = (prob * (1 - prob) / len(held)) ** 0.5
+        finding = describe_ranks(each.to_numpy()) if adjusted < LEVEL else ""
+        rows[str(name)] = {**row, "finding": finding}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+
+def describe_ranks(ranks: Float[np.ndarray, " tables"]) -> str:
+    """Say in words what ranks that are not uniform tell of posteriors.
+
+    Too many truths among the highest ranks mean that posteriors are too low; too many at both ends
+    that they are too narrow.
+    """
+    words = []
+    shift = (ranks.mean() - 0.5) * (12 * len(ranks)) ** 0.5
+    if abs(shift) > _CLEAR:
+        words.append("too low" if shift > 0 else "too high")
+    # The variance of (u - 1/2)^2 is 1/180.
+    spread = (((ranks - 0.5) ** 2).mean() - 1 / 12) * (180 * len(ranks)) ** 0.5
+    if abs(spread) > _CLEAR:
+        words.append("too narrow" if spread > 0 else "too wide")
+    return " and ".join(words) or "of a wrong shape"
+
+
+def _exponent(simulation: Simulation, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Find the exponent a amid the design; infinite where the law has no optimum."""
+    model = simulation.model
+    law = model.law
+    given = (law.budget.size, "tokens")
+    fixed: dict[str, ArrayLike] = {
+        name: jnp.median(x) for name, x in model.inputs.items() if name not in given
+    }
+    with precision("float64"):
+        arrays = {name: jnp.asarray(values[name]) for name in law.parameters}
+        budget = jnp.asarray([reference_budget(law, model.reference)])
+        a = np.asarray(exponents(law, arrays, budget, fixed)["a"])[..., 0]
+    return np.where(np.isfinite(a), a, np.inf)
+
+
+def _rank(truth: float, values: Float[np.ndarray, " draws"], random: np.random.Generator) -> float:
+    """Rank among L draws, and take a random place in the rank's (L + 1)th part of [0, 1]."""
+    below = int((values < truth).sum()) + random.integers(0, int((values == truth).sum()) + 1)
+    return float((below + random.uniform()) / (len(values) + 1))
+
+
+def _by_table(arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
+    return xr.Dataset({name: ("table", values) for name, values in arrays.items()})

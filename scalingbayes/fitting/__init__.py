@@ -1,0 +1,1 @@
+"""Fit a law to one table or to many tables."""

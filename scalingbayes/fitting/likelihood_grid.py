@@ -1,0 +1,281 @@
+"""How well a law explains a table, over grids of its parameters."""
+
+import math
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import lax
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from scalingbayes._core.devices import fetch, over_devices, side_by_side
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.precision import default_dtype, precision, to_dtype
+from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.inference import Progress
+from scalingbayes.inference.linear import fit_cells, linear_form
+from scalingbayes.laws import Law
+from scalingbayes.model.bound_model import BoundModel, build_model
+from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.noise import Noise
+
+Axes = Mapping[str, Float[ArrayLike, " _"]]
+
+_BLOCK = 1 << 16  # cells that a CPU core works on at once: as many as its own cache holds
+_BLOCK_ON_ACCELERATOR = 1 << 22
+_CALL = 1 << 24  # cells of a compiled call, so that progress is seen
+_ROWS_AT_ONCE = 4  # added up before the cells are written back
+
+
+def evaluate_grid(
+    runs: Table,
+    axes: Axes,
+    law: str | Law = "chinchilla",
+    *,
+    noise: str | Noise = "student_t",
+    fixed: Mapping[str, float] | None = None,
+    weights: Float[np.ndarray, " runs"] | None = None,
+    dtype: str | None = None,
+    memory: float | None = None,
+    progress: Progress | None = None,
+) -> xr.DataArray:
+    """Evaluate the log likelihood at every cell of a grid of parameters.
+
+    Any law, any number of axes. Cells are spread over all devices and computed in blocks that stay
+    in a core's cache; what depends on some of the axes only is computed on these.
+
+    Parameters
+    ----------
+    runs, law, noise, weights
+        As for :func:`scalingbayes.fit`.
+    axes
+        Values of parameters of the law or the noise, in the table's units; the grid is their
+        product.
+    fixed
+        Values of all other parameters.
+    dtype
+        ``"float64"`` or ``"float32"``, which is several times faster; as for
+        :func:`scalingbayes.fit` by default.
+    memory
+        Bytes that the grid may take; by default half of the machine's.
+    progress
+        Called now and then with the part that is done.
+
+    Returns
+    -------
+    xarray.DataArray
+        The log likelihood, with a dim for each axis, in their order.
+
+    Raises
+    ------
+    InputError
+        If parameters are missing or unknown, or the grid does not fit memory.
+    """
+    runs = as_runs(runs)
+    model = build_model(runs, law, noise, None, weights)
+    if model.noise.shares:
+        raise InputError(
+            "A grid has no place for errors that runs share: leave groups and discrepancy out."
+        )
+    dtype = dtype or default_dtype(len(runs))
+    values = _grid_values(model, axes, fixed or {})
+    shape = tuple(len(values[name]) for name in axes)
+    _check_memory(shape, np.dtype(dtype).itemsize, memory)
+    block = _BLOCK_ON_ACCELERATOR if side_by_side() else _BLOCK
+    inner = len(shape)
+    while inner > 0 and math.prod(shape[inner - 1 :]) <= block:
+        inner -= 1
+    inner = min(inner, len(shape) - 1)  # the last axis is never cut
+    names = tuple(axes)
+    outer_shape, size = shape[:inner], math.prod(shape[inner:])
+    count = math.prod(outer_shape)
+    devices = len(jax.devices())
+    at_once = min(count, max(devices, _CALL // size // devices * devices))
+    result = np.empty((count, size), dtype)
+    with precision(dtype):
+        density = fetch(model.density(dtype))  # which devices of any number and host take
+        given = to_dtype(values, dtype)
+        shift = _change_of_units(model)
+        for first in range(0, count, at_once):
+            chosen = np.minimum(np.arange(first, first + at_once), count - 1)
+            cells = np.unravel_index(chosen, outer_shape) if outer_shape else ()
+            index = np.stack(cells, axis=1) if cells else np.zeros((at_once, 0), int)
+            found = fetch(_evaluate(density, names, inner, given, index, len(runs)))
+            last = min(first + at_once, count)
+            result[first:last] = found.reshape(at_once, size)[: last - first] + shift
+            if progress is not None:
+                progress(last / count)
+    coords = {name: values[name] for name in names}
+    attrs = {"law": model.law.name, "noise": model.noise.name, "runs": runs.name}
+    return xr.DataArray(result.reshape(shape), coords, names, "log_likelihood", attrs)
+
+
+def profile_grid(
+    runs: Table,
+    axes: Axes,
+    law: str | Law = "chinchilla",
+    *,
+    weights: Float[np.ndarray, " runs"] | None = None,
+) -> xr.Dataset:
+    """Fit a law's terms at every cell of a grid of its exponents, by least squares.
+
+    Deviations count relative to the observed loss (on the target's scale, to first order). All
+    cells come from a few matrix products: a million take some hundredths of a second.
+
+    Parameters
+    ----------
+    runs, law, weights
+        As for :func:`scalingbayes.fit`; the law must be linear in its terms given its exponents.
+    axes
+        Values of every exponent.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``sse``, the least sum of squared deviations, the term of each linear parameter there, in
+        the table's units, and two logarithms up to a constant: ``log_profile``, the likelihood with
+        terms and spread at their best, and ``log_marginal``, with these integrated out under flat
+        priors (of the spread, on its logarithm).
+
+    Raises
+    ------
+    InputError
+        If the law is not linear in its terms, or the axes are not those of its exponents.
+    """
+    model = build_model(as_runs(runs), law, "student_t", None, weights)
+    form = linear_form(model.law)
+    if set(axes) != set(form.exponents):
+        raise InputError(
+            f"axes must give values of the exponents of law {model.law.name!r}, "
+            f"{' and '.join(form.exponents)}; got {', '.join(axes) or 'none'}."
+        )
+    values = {name: _axis(name, axes[name]) for name in axes}
+    with precision("float64"):
+        density = model.density("float64")
+        observed = density.observed
+        cells = fit_cells(
+            model.law,
+            form,
+            density.inputs,
+            observed,
+            density.weights * density.noise.scale.slope(observed) ** 2,
+            {name: jnp.asarray(each) for name, each in values.items()},
+        )
+        mesh = dict(
+            zip(values, np.meshgrid(*values.values(), indexing="ij", sparse=True), strict=True)
+        )
+        names = {**model.reference, **mesh}
+        terms = {
+            name: np.asarray(model.parameters[name].place(cells.coefficients[name], names))
+            for name in form.terms
+        }
+        sse, log_det = np.asarray(cells.sse), np.asarray(cells.log_det)
+    rows = model.weights.sum()
+    data = {
+        "sse": sse,
+        "log_profile": -rows / 2 * np.log(sse),
+        "log_marginal": -(log_det + (rows - len(form.terms)) * np.log(sse)) / 2,
+        **terms,
+    }
+    dims = tuple(values)
+    return xr.Dataset({name: (dims, x) for name, x in data.items()}, values)
+
+
+@partial(jax.jit, static_argnames=("names", "inner"))
+def _evaluate(
+    density: LogDensity,
+    names: tuple[str, ...],
+    inner: int,
+    values: dict[str, Float[Array, "..."]],
+    index: Int[Array, "cells outer"],
+    rows: Int[ArrayLike, ""],
+) -> Float[Array, "cells *inner"]:
+    """Evaluate cells of the first ``inner`` axes, by their indices, and all cells of the rest."""
+
+    def part(shared: Any, index: Int[Array, "cells outer"]) -> Array:
+        density, values, rows = shared
+        within = [len(values[name]) for name in names[inner:]]
+
+        def block(cell: Int[Array, " outer"]) -> Array:
+            placed = dict(values)
+            for i, name in enumerate(names[:inner]):
+                placed[name] = values[name][cell[i]]
+            for i, name in enumerate(names[inner:]):
+                placed[name] = values[name].reshape(
+                    [-1 if j == i else 1 for j in range(len(within))]
+                )
+            here = density.to_reference(placed)
+            observed = density.observed_on_scale
+
+            def add(step: Array, total: Array) -> Array:
+                for row in range(_ROWS_AT_ONCE):
+                    i = step * _ROWS_AT_ONCE + row
+                    inputs = {name: x[i] for name, x in density.inputs.items()}
+                    location = density.noise.scale.link(density.law(inputs, here))
+                    error = None if density.errors is None else density.errors[i]
+                    scatter = density.noise.about(location, here, inputs, error)
+                    each = scatter.log_prob(observed[i])
+                    total += density.weights[i] * each
+                return total
+
+            # Rows are padded to a multiple of what is added up at once, with weights of 0.
+            steps = -(-rows // _ROWS_AT_ONCE)
+            return lax.fori_loop(0, steps, add, jnp.zeros(within, observed.dtype))
+
+        return lax.map(block, index)
+
+    return over_devices(part, (density, values, rows), index)
+
+
+def _change_of_units(model: BoundModel) -> float:
+    """Find what a log density on the target's scale lacks to one in the table's units."""
+    with precision("float64"):
+        slope = model.noise.scale.slope(jnp.asarray(model.observed))
+        return float(model.weights @ np.log(np.asarray(slope)))
+
+
+def _grid_values(
+    model: BoundModel, axes: Axes, fixed: Mapping[str, float]
+) -> dict[str, Float[np.ndarray, "..."]]:
+    for name in (*axes, *fixed):
+        if name not in model.parameters:
+            raise unknown("parameter", name, model.parameters)
+    if both := set(axes) & set(fixed):
+        raise InputError(f"{', '.join(sorted(both))} cannot be both an axis and fixed.")
+    if missing := [n for n in model.parameters if n not in axes and n not in fixed]:
+        raise InputError(
+            f"Give values of {', '.join(missing)} too: each parameter of law {model.law.name!r} "
+            f"and noise {model.noise.name!r} is an axis or fixed."
+        )
+    if not axes:
+        raise InputError("A grid needs an axis: {'alpha': numpy.linspace(0.2, 0.5, 50)}.")
+    values = {name: np.asarray(float(value)) for name, value in fixed.items()}
+    return values | {name: _axis(name, axes[name]) for name in axes}
+
+
+def _axis(name: str, given: Any) -> Float[np.ndarray, " _"]:
+    try:
+        values = np.asarray(given, float)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)):
+        raise InputError(f"Axis {name!r} must be a list of finite numbers; got {given!r}.")
+    return values
+
+
+def _check_memory(shape: tuple[int, ...], itemsize: int, memory: float | None) -> None:
+    available = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+    needed = math.prod(shape) * itemsize
+    if needed > available:
+        points = int((available / itemsize) ** (1 / len(shape)))
+        smaller = "" if itemsize == 4 else ", dtype='float32' (half of it)"
+        raise InputError(
+            f"The grid of {' x '.join(map(str, shape))} = {math.prod(shape):,} cells takes "
+            f"{needed / 1e9:,.1f} GB, more than the {available / 1e9:,.1f} GB allowed. Give at "
+            f"most {points} points on each axis{smaller}, fewer axes, or more memory."
+        )

@@ -1,0 +1,273 @@
+"""What a scaling law is: one pure function, and what is known about its inputs and parameters."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from scalingbayes._core.domains import POSITIVE, Domain
+from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.parameters import Parameter, in_order
+from scalingbayes.laws.base.targets import Target
+
+Values = Float[Array, "*#shape"]
+"""An input or a parameter of a law; all of them broadcast against each other."""
+
+
+def power(base: Float[ArrayLike, "*#shape"], exponent: Float[ArrayLike, "*#shape"]) -> Array:
+    """Raise a positive base to a power.
+
+    The logarithm of a law's input does not depend on its parameters, so XLA moves it out of a
+    sampler's loop: twice as fast there as ``base ** exponent``.
+    """
+    return jnp.exp(exponent * jnp.log(base))
+
+
+def _real(values: Any) -> Any:
+    """Take counts as real numbers: JAX would cut tokens above 2**31 short."""
+    whole = isinstance(values, (int, np.integer, np.ndarray)) and np.issubdtype(
+        np.asarray(values).dtype, np.integer
+    )
+    return jnp.asarray(np.asarray(values, float)) if whole else values
+
+
+def signed(
+    function: Callable[..., Array], inputs: Iterable[str], parameters: Iterable[str]
+) -> Callable[..., Array]:
+    """Name the inputs and parameters of a function that takes any: the signature of a law."""
+
+    def law(*given: Array, **values: Array) -> Array:
+        return function(*given, **values)
+
+    kinds = {
+        inspect.Parameter.POSITIONAL_OR_KEYWORD: inputs,
+        inspect.Parameter.KEYWORD_ONLY: parameters,
+    }
+    arguments = [inspect.Parameter(name, kind) for kind, names in kinds.items() for name in names]
+    law.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+    return law
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column of the table that a law reads.
+
+    Parameters
+    ----------
+    description
+        What it is, in a few words.
+    domain
+        The numbers that it may hold.
+    unit
+        What it is measured in: ``None`` for a unit of its own, which may change from table to
+        table; the name of another input for that one's unit; ``"1"`` for numbers that mean the
+        same in every table, such as a count of experts, a share or a year.
+    """
+
+    description: str
+    domain: Domain = POSITIVE
+    unit: str | None = None
+
+
+COMMON_INPUTS = {
+    "params": Input("parameters of the model, N"),
+    "tokens": Input("training tokens, D"),
+    "compute": Input("training FLOPs, C"),
+    "loss": Input("loss that the model reached"),
+}
+"""Inputs that need no declaration."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Positive parameters that add up to about the loss at the reference point.
+
+    A parameter whose prior is over all reals stands for the logarithm of its term.
+
+    Parameters
+    ----------
+    *parts
+        Names of parameters, or sums of some.
+    power
+        An expression in dimensionless parameters: the sum is that of ``part**(1/power)``, raised
+        to ``power``.
+    """
+
+    parts: tuple["str | Sum", ...]
+    power: str
+
+    def __init__(self, *parts: "str | Sum", power: str = "1") -> None:
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "power", power)
+
+    def __str__(self) -> str:
+        return f"({' + '.join(map(str, self.parts))})^{self.power}"
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the parameters' names."""
+        for part in self.parts:
+            yield from [part] if isinstance(part, str) else part
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training budget buys: compute = flops * size * tokens.
+
+    Parameters
+    ----------
+    size
+        The input that says how large a model is.
+    flops
+        FLOPs per unit of size and token.
+    """
+
+    size: str = "params"
+    flops: float = FLOPS_PER_PARAM_TOKEN
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Law:
+    """A scaling law.
+
+    Its inputs and parameters are read off the signature of its function and checked against what
+    is declared.
+
+    Parameters
+    ----------
+    name
+        The name that :func:`scalingbayes.fit` knows it by.
+    function
+        ``function(*inputs, **parameters)``, the expected value of the target: pure, and written
+        with jax.numpy so that it broadcasts, differentiates and compiles. Inputs come first, by
+        position; parameters after them, by keyword only.
+    parameters
+        Each parameter's meaning, unit and default prior, under the name that the paper gives it.
+    equation
+        The law as a reader would write it.
+    source
+        The publication, with the equation's number.
+    target
+        What the law predicts; the column ``loss``, which scatters on a log scale, by default.
+    inputs
+        Of inputs other than ``params``, ``tokens``, ``compute`` and ``loss`` what they are.
+    decreasing
+        Inputs in which the law must fall, whatever its parameters.
+    terms
+        Parameters that add up to about the loss at the reference point, where every input is 1.
+        Their sum is known far better than each, so samplers work on the sum and the shares.
+    optimum
+        ``optimum(compute, **parameters) -> (size, tokens)``: the model size and the number of
+        tokens of least loss, where there is a closed form. Laws that read both and have none are
+        solved numerically.
+    budget
+        What compute is made of. A law that does not read its size allocates nothing.
+
+    Raises
+    ------
+    TypeError
+        If function, inputs, parameters and units do not fit together.
+    """
+
+    name: str
+    function: Callable[..., Array]
+    parameters: Mapping[str, Parameter]
+    equation: str
+    source: str
+    target: Target = field(default_factory=Target)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    decreasing: tuple[str, ...] = ()
+    terms: Sum = field(default_factory=Sum)
+    optimum: Callable[..., tuple[Array, Array]] | None = None
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        keywords = self._arguments(inspect.Parameter.KEYWORD_ONLY)
+        if set(keywords) != set(self.parameters):
+            raise TypeError(
+                f"law {self.name!r}: the function takes the parameters {sorted(keywords)} but "
+                f"{sorted(self.parameters)} are declared. Declare each with its prior, and make "
+                f"them keyword-only."
+            )
+        names = self._arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        known = {**COMMON_INPUTS, **self.inputs}
+        if strays := set(self.inputs) - set(names):
+            raise TypeError(f"law {self.name!r}: its function does not take {sorted(strays)}.")
+        inputs = {name: known.get(name, Input(name.replace("_", " "))) for name in names}
+        object.__setattr__(self, "inputs", inputs)
+        if self.target.column in inputs:
+            raise TypeError(f"law {self.name!r} predicts {self.target.column!r} from itself.")
+        for name, each in inputs.items():
+            shared = inputs.get(each.unit or "")
+            if each.unit is None and each.domain != POSITIVE:
+                raise TypeError(
+                    f"law {self.name!r}: input {name!r} is {each.domain.name}, so it has no unit "
+                    f"of its own: give it unit='1'."
+                )
+            if each.unit not in (None, "1") and (shared is None or shared.unit is not None):
+                raise TypeError(
+                    f"law {self.name!r}: the unit of input {name!r} is that of {each.unit!r}, "
+                    f"which is no input with a unit of its own."
+                )
+        for what, given in {"terms": tuple(self.terms), "decreasing": self.decreasing}.items():
+            there = self.parameters if what == "terms" else inputs
+            if others := set(given) - set(there):
+                raise TypeError(
+                    f"law {self.name!r}: {what} name {sorted(others)}, none of its own."
+                )
+        for name, parameter in self.parameters.items():
+            if foreign := parameter.depends_on - {self.target.column, *inputs, *self.parameters}:
+                raise TypeError(
+                    f"law {self.name!r}: what places {name!r} names {sorted(foreign)}, which are "
+                    f"neither inputs, nor {self.target.column!r}, nor parameters."
+                )
+        in_order(self.parameters)
+
+    def _arguments(self, kind: object) -> tuple[str, ...]:
+        signature = inspect.signature(self.function).parameters.values()
+        return tuple(argument.name for argument in signature if argument.kind is kind)
+
+    def __call__(self, inputs: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> Array:
+        """Evaluate the law; ``inputs`` and ``values`` may hold more than it needs."""
+        return self.function(
+            *(_real(inputs[name]) for name in self.inputs),
+            **{name: values[name] for name in self.parameters},
+        )
+
+    @property
+    def allocates(self) -> bool:
+        """Whether the law says how to divide compute between the model's size and tokens."""
+        return {self.budget.size, "tokens"} <= set(self.inputs)
+
+    def __repr__(self) -> str:
+        scale = self.target.on_scale
+        lines = [
+            f"{self.name}: {self.equation}",
+            f"  source   {self.source}",
+            f"  predicts {self.target.column}, on the scale {scale.of(self.target.column)}",
+            "  reads",
+            *(f"    {name:12} {each.description}" for name, each in self.inputs.items()),
+            "  parameters and their priors at the reference point",
+        ]
+        lines += [
+            f"    {name:12} {parameter.description}: {parameter.describe_prior(name)}"
+            for name, parameter in self.parameters.items()
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{parameter.description}</td>"
+            f"<td>{parameter.describe_prior(name)}</td></tr>"
+            for name, parameter in self.parameters.items()
+        )
+        reads = "; ".join(f"{name}: {each.description}" for name, each in self.inputs.items())
+        return (
+            f"<p><b>{self.name}</b>: {self.equation}<br>{self.source}<br>"
+            f"predicts {self.target.column} from {reads}</p>"
+            f"<table><tr><th>parameter</th><th>meaning</th><th>prior at the reference point</th>"
+            f"</tr>{rows}</table>"
+        )

@@ -1,0 +1,175 @@
+"""Posteriors of many fits, by the name of their table."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, Float, Shaped
+
+from scalingbayes._core.devices import fetch, map_each
+from scalingbayes._core.precision import precision
+from scalingbayes.allocation import exponents, reference_budget
+from scalingbayes.inference import Draws
+from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.log_density import LogDensity
+from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate, IntervalKind
+from scalingbayes.posterior.posterior import Posterior, describe
+from scalingbayes.posterior.verdict import Check, Verdict, diagnose, judge
+
+
+class Posteriors(Mapping[Any, Posterior]):
+    """Posteriors by name: ``posts["c4"]`` is one, ``posts.summary()`` a table of all.
+
+    Parameters
+    ----------
+    models
+        What was fitted, by name.
+    draws
+        What the engine returned for each, in the same order.
+    records
+        What was run for each.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[Hashable, BoundModel],
+        draws: Sequence[Draws],
+        records: Sequence[Mapping[str, Any]],
+    ) -> None:
+        self.models = models
+        self._draws = dict(zip(models, draws, strict=True))
+        self._records = dict(zip(models, records, strict=True))
+
+    def __getitem__(self, name: Any) -> Posterior:
+        return Posterior.from_draws(self.models[name], self._draws[name], self._records[name])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @cached_property
+    def draws(self) -> xr.Dataset:
+        """Draws of each parameter in the tables' units; dims ``fit``, ``chain`` and ``draw``."""
+        return self._described[0]
+
+    def stat(self, name: str) -> Shaped[np.ndarray, "fits chains draws"]:
+        """Return what the engine says of each draw, such as ``"lp"``, its log density."""
+        return np.stack([each.stats[name] for each in self._draws.values()])
+
+    @property
+    def effective_draws(self) -> Float[np.ndarray, " fits"]:
+        """How many independent draws those of each fit are worth, by the worst parameter."""
+        if self.draws.sizes["chain"] > 1:
+            return np.min([x.to_numpy() for x in self._diagnostics["ess_bulk"].values()], axis=0)
+        total = self.draws.sizes["draw"]
+        worth = [each.facts.get("effective_draws", total) for each in self._draws.values()]
+        return np.array(worth, float)
+
+    @cached_property
+    def verdicts(self) -> dict[Any, Verdict]:
+        """Whether to believe each fit."""
+        draws, shares = self._described
+        diagnostics = self._diagnostics
+        found = {}
+        for place, name in enumerate(self.models):
+            own = self._draws[name]
+            stats = xr.Dataset({stat: (SAMPLE_DIMS, x) for stat, x in own.stats.items()})
+            of_priors = {n: float(x[place]) for n, x in shares.items()}
+            record = {**own.facts, "prior_shares": of_priors if own.of == "posterior" else {}}
+            of_chains = {what: values.isel(fit=place) for what, values in diagnostics.items()}
+            found[name] = judge(draws.isel(fit=place), stats, record, of_chains or None)
+        return found
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether to believe all of them."""
+        failed = [str(name) for name, each in self.verdicts.items() if not each.passed]
+        listed = ", ".join(failed[:10]) + (", ..." if len(failed) > 10 else "")
+        finding = f"{len(failed)} of {len(self)} fits failed theirs: {listed}"
+        remedy = "see posts[name].verdict of each"
+        passed = Check(True, f"all {len(self)} fits passed theirs", "")
+        return Verdict((Check(False, finding, remedy) if failed else passed,))
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Summarise every parameter of every fit.
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of the credible intervals.
+        kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a fit and parameter: median, sd, interval and the fit's verdict.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` or ``kind`` cannot be used.
+        """
+        frame = Estimate("Parameters", self.draws, self.verdict).to_dataframe(prob, kind)
+        words = {name: verdict.word for name, verdict in self.verdicts.items()}
+        return frame.assign(verdict=frame.index.get_level_values("fit").map(words))
+
+    def exponents(self) -> Estimate:
+        """Estimate a and b of N_opt ∝ C^a, D_opt ∝ C^b for every fit, amid its runs.
+
+        Raises
+        ------
+        InputError
+            If the law has no compute-optimal allocation, or reads more than size and tokens.
+        """
+        found = []
+        with precision("float64"):
+            for place, model in enumerate(self.models.values()):
+                values = {str(n): jnp.asarray(x) for n, x in self.draws.isel(fit=place).items()}
+                budget = jnp.asarray([reference_budget(model.law, model.reference)])
+                each = exponents(model.law, values, budget, {})
+                found.append({name: np.asarray(x)[..., 0] for name, x in each.items()})
+        arrays = {name: np.stack([each[name] for each in found]) for name in found[0]}
+        draws = xr.Dataset({n: (("fit", *SAMPLE_DIMS), x) for n, x in arrays.items()})
+        draws = draws.assign_coords(self.draws.coords)
+        return Estimate("Exponents of N_opt ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
+
+    @cached_property
+    def _diagnostics(self) -> dict[str, xr.Dataset]:
+        return diagnose(self.draws) if self.draws.sizes["chain"] > 1 else {}
+
+    @cached_property
+    def _described(self) -> tuple[xr.Dataset, dict[str, Float[np.ndarray, " fits"]]]:
+        """Draws in the tables' units, and how much of each parameter the prior decides."""
+        models = list(self.models.values())
+        with precision("float64"):
+            points = np.stack([self._draws[name].points for name in self.models])
+            values, shares = fetch(_describe(stack_densities(models, "float64"), points))
+        parameters = models[0].parameters
+        draws = xr.Dataset({n: (("fit", *SAMPLE_DIMS), values[n]) for n in parameters})
+        index = pd.Index(list(self.models), name="fit", tupleize_cols=False)
+        draws = draws.assign_coords({dim: np.arange(draws.sizes[dim]) for dim in SAMPLE_DIMS})
+        draws = draws.assign_coords(fit=index)
+        return draws, shares
+
+    def __repr__(self) -> str:
+        model = next(iter(self.models.values()))
+        return f"{len(self)} posteriors of {model.law.equation}\n{self.verdict}"
+
+
+@jax.jit
+def _describe(
+    densities: LogDensity, points: Float[Array, "fits chains draws dim"]
+) -> tuple[dict[str, Float[Array, "fits chains draws"]], dict[str, Float[Array, " fits"]]]:
+    def one(density: LogDensity, points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        values, _, _, shares = describe(density, points, pointwise=False)
+        return values, shares
+
+    return map_each(one, densities, points)

@@ -1,0 +1,123 @@
+"""A point estimate: one best fit, and how many searches found it."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import ArrayLike, Float
+
+from scalingbayes._core.arguments import numbers
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.allocation import exponents, reference_budget, require_allocation
+from scalingbayes.inference import Optimum
+from scalingbayes.laws.base.inputs import beside_budget, check_inputs, side_by_side
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.posterior.estimate import format_number, format_table
+
+_SAME = 0.1  # nats between searches that found the same optimum
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PointEstimate:
+    """The parameters of greatest likelihood, or posterior density.
+
+    It has no intervals: they are what ``sb.fit`` gives with another engine.
+
+    Parameters
+    ----------
+    model
+        What was fitted.
+    objective
+        What was maximised.
+    values
+        Each parameter, in the table's units.
+    log_density
+        The log likelihood, or posterior density, there; of the target on the scale on which it
+        scatters (log loss).
+    searches
+        A row a search: where it ended, its ``log_density``, and whether it ``converged``. Only the
+        most promising are carried so far.
+    """
+
+    model: BoundModel
+    objective: str
+    values: dict[str, float]
+    log_density: float
+    searches: pd.DataFrame
+
+    @classmethod
+    def from_optimum(cls, model: BoundModel, optimum: Optimum, objective: str) -> "PointEstimate":
+        """Make an estimate of what the engine found."""
+        with precision("float64"):
+            found = model.density("float64").in_units(jnp.asarray(optimum.point, float))
+        values = {name: float(found[name]) for name in model.parameters}
+        return cls(model, objective, values, optimum.log_density, optimum.searches)
+
+    @property
+    def agreeing(self) -> int:
+        """How many searches converged within 0.1 nats of the best."""
+        near = self.searches["log_density"] > self.log_density - _SAME
+        return int((near & self.searches["converged"]).sum())
+
+    def exponents(self, compute: float | None = None, **inputs: float) -> dict[str, float]:
+        """Find a and b of N_opt ∝ C^a, D_opt ∝ C^b.
+
+        Parameters
+        ----------
+        compute
+            The budget in FLOPs at which to take them; amid the runs by default.
+        **inputs
+            The law's inputs other than the model's size and tokens.
+
+        Raises
+        ------
+        InputError
+            If the law has no compute-optimal allocation, lacks an input, or the budget is not a
+            positive number.
+        """
+        law = self.model.law
+        require_allocation(law)
+        amid = reference_budget(law, self.model.reference)
+        budget = numbers("compute", amid if compute is None else compute).ravel()
+        if budget.size != 1:
+            raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
+        fixed = beside_budget(law, inputs)
+        with precision("float64"):
+            found = exponents(
+                law,
+                to_device(self.values, "float64"),
+                jnp.asarray(budget),
+                to_device(fixed, "float64"),
+            )
+        return {name: float(value[0]) for name, value in found.items()}
+
+    def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:
+        """Say what the law expects of runs with these inputs; arrays are runs side by side.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, not one of the law's, or cannot be used.
+        """
+        law = self.model.law
+        check_inputs(law, inputs)
+        given = side_by_side(
+            {name: numbers(name, inputs[name], each.domain) for name, each in law.inputs.items()}
+        )
+        with precision("float64"):
+            there = to_device(given, "float64")
+            return np.asarray(law(there, to_device(self.values, "float64")))
+
+    def __repr__(self) -> str:
+        table = pd.DataFrame({"value": self.values}).rename_axis("parameter")
+        return (
+            f"Point of greatest {self.objective} of {self.model.law.equation}\n"
+            f"{len(self.model.runs)} runs of {self.model.runs.name!r}; "
+            f"{self.model.noise.equation}\n\n{format_table(table)}\n\n"
+            f"The best of {len(self.searches)} searches, log density "
+            f"{format_number(self.log_density)}; of the {int(self.searches['converged'].sum())} "
+            f"carried to convergence {self.agreeing} ended within {_SAME} nats of it. A point has "
+            f"no interval: do not decide by it alone."
+        )

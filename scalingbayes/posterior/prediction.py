@@ -1,0 +1,167 @@
+"""What runs that have not been trained would reach."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.laws import Law
+from scalingbayes.model.discrepancy import Discrepancy
+from scalingbayes.model.noise import SHARED, Noise
+
+_NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(31)
+_NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
+_POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
+
+
+class DiscrepancyDraws(NamedTuple):
+    """Draws of a law's own error: its steps, over the root of their lengths."""
+
+    discrepancy: Discrepancy
+    steps: Float[Array | np.ndarray, "*draws effects"]
+
+
+def shared_error(
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws 1"]],
+    ratios: dict[str, Float[Array, "*#draws points"]],
+    discrepancy_draws: DiscrepancyDraws | None,
+) -> tuple[Any, Any]:
+    """Give the mean and the sd of what new runs share, on the scale on which they scatter.
+
+    A new run is of a new group. Along a discrepancy it is where the walk has led, or beyond.
+    """
+    if discrepancy_draws is None:
+        return 0.0, values[SHARED]
+    log_scale = sum(jnp.log(ratios[name]) for name in noise.discrepancy)
+    mean = (discrepancy_draws.discrepancy.basis(log_scale) * discrepancy_draws.steps).sum(-1)
+    return mean, values[SHARED] * discrepancy_draws.discrepancy.beyond(log_scale)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def predict(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws"]],
+    inputs: dict[str, Float[Array, "*#draws points"]],
+    reference: dict[str, Float[Array, ""]],
+    discrepancy_draws: DiscrepancyDraws | None,
+    seed: Int[ArrayLike, ""],
+    stream: Int[ArrayLike, ""],
+    errors: Float[Array, " points"] | None = None,
+) -> dict[str, Float[Array, "*draws points"]]:
+    """Draw from the posterior predictive distribution.
+
+    Parameters
+    ----------
+    law, noise, values
+        What was fitted, and draws of its parameters.
+    inputs
+        The runs.
+    reference
+        The reference value of each input.
+    discrepancy_draws
+        The law's own error, where the noise has a discrepancy.
+    seed, stream
+        Two numbers that the noise comes from. Posteriors whose predictions are combined need
+        streams of their own.
+    errors
+        Known standard errors of what the runs reach, on the scale on which they scatter.
+
+    Returns
+    -------
+    dict
+        ``expected``, the target by the law, and ``observed``, what one new run would reach: the
+        same with the noise of a run; each of shape (*draws, points).
+    """
+    values = {name: value[..., None] for name, value in values.items()}
+    if discrepancy_draws is not None:
+        discrepancy_draws = DiscrepancyDraws(
+            discrepancy_draws.discrepancy, discrepancy_draws.steps[..., None, :]
+        )
+    expected = law(inputs, values)
+    ratios = {name: x / reference[name] for name, x in inputs.items()}
+    key = jax.random.fold_in(jax.random.key(seed), stream)
+    location = noise.scale.link(expected)
+    if noise.shares:
+        key, own = jax.random.split(key)
+        mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
+        location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
+    scatter = noise.about(location, values, ratios, errors).sample(key)
+    return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
+
+
+def log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[np.ndarray, "*draws"]],
+    inputs: dict[str, Float[np.ndarray, " points"]],
+    observed: Float[np.ndarray, " points"],
+    reference: Mapping[str, float],
+    errors: Float[np.ndarray, " points"] | None = None,
+    discrepancy_draws: DiscrepancyDraws | None = None,
+) -> Float[np.ndarray, " points"]:
+    """Compute the log predictive density of each of some runs: of its target, in its own unit.
+
+    It is the logarithm of the mean over the draws of the density of what was observed.
+
+    Parameters
+    ----------
+    law, noise, values
+        What was fitted, and draws of its parameters.
+    inputs, observed
+        The runs, and the target that each reached.
+    reference
+        The reference value of each input.
+    errors
+        Known standard errors of the targets, on the scale on which they scatter.
+    discrepancy_draws
+        The law's own error, where the noise has a discrepancy.
+    """
+    count = len(observed)
+    padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
+    found = []
+    with precision("float64"):
+        draws, there, path = to_device((values, dict(reference), discrepancy_draws), "float64")
+        for first in range(0, padded, _POINTS_AT_ONCE):
+            rows = np.arange(first, first + _POINTS_AT_ONCE) % count
+            own = ({n: x[rows] for n, x in inputs.items()}, observed[rows])
+            block = to_device((*own, None if errors is None else errors[rows]), "float64")
+            found.append(_log_predictive(law, noise, draws, there, path, *block))
+        return np.concatenate([np.asarray(each) for each in found])[:count]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _log_predictive(
+    law: Law,
+    noise: Noise,
+    values: dict[str, Float[Array, "*draws"]],
+    reference: dict[str, Float[Array, ""]],
+    discrepancy_draws: DiscrepancyDraws | None,
+    inputs: dict[str, Float[Array, " points"]],
+    observed: Float[Array, " points"],
+    errors: Float[Array, " points"] | None,
+) -> Float[Array, " points"]:
+    values = {name: value.reshape(-1, 1) for name, value in values.items()}
+    if discrepancy_draws is not None:
+        discrepancy_draws = DiscrepancyDraws(
+            discrepancy_draws.discrepancy,
+            discrepancy_draws.steps.reshape(-1, 1, discrepancy_draws.steps.shape[-1]),
+        )
+    ratios = {name: x / reference[name] for name, x in inputs.items()}
+    location = noise.scale.link(law(inputs, values))
+    if noise.shares:  # what is not known of the shared error is integrated out
+        mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
+        location = location + mean + np.sqrt(2.0) * sd * _NODES[:, None, None]
+        log_weights = jnp.log(_NODE_WEIGHTS)[:, None, None]
+    else:
+        location, log_weights = location[None], jnp.zeros((1, 1, 1))
+    expected = noise.scale.inverse()(location)
+    log_density = noise(expected, values, ratios, errors).log_prob(observed)
+    return logsumexp(log_density + log_weights, axis=(0, 1)) - jnp.log(log_density.shape[1])

@@ -1,0 +1,282 @@
+"""Errors that runs share: of a group, and along the scale."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+from numpyro.infer.util import log_density
+from plain import build_model, fit
+from scipy import stats
+
+import scalingbayes as sb
+from scalingbayes._core.precision import precision
+from scalingbayes.inference.whitening import whiten
+from scalingbayes.model.bound_model import stack_densities
+from scalingbayes.model.discrepancy import STEPS, Discrepancy
+from scalingbayes.model.marginal import MarginalDensity
+
+
+def curves(rng, tau=0.02, sigma=0.003):
+    """Draw twelve training curves, each of which errs as a whole."""
+    params = np.repeat(10 ** rng.uniform(7, 10, 12), 8)
+    tokens = np.tile(np.geomspace(2e9, 2e11, 8), 12)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    shared = np.repeat(tau * rng.standard_normal(12), 8)
+    loss *= np.exp(shared + sigma * rng.standard_normal(96))
+    names = np.repeat([f"run {i:02}" for i in range(12)], 8)
+    return pd.DataFrame({"params": params, "tokens": tokens, "loss": loss, "run": names}), shared
+
+
+def test_shared_errors_are_found_and_widen_intervals():
+    table, shared = curves(np.random.default_rng(3))
+    aware = fit(table, groups="run", noise="normal", seed=1, draws=500)
+    blind = fit(table.drop(columns="run"), noise="normal", engine="laplace", seed=1)
+    frame = aware.summary(0.99)
+    assert frame.loc["tau", "eti99_lb"] < 0.02 < frame.loc["tau", "eti99_ub"]
+    assert frame.loc["sigma", "eti99_lb"] < 0.003 < frame.loc["sigma", "eti99_ub"]
+    assert blind.summary().loc["sigma", "mean"] > 0.01
+    found = aware.tree["random_effects"]["loss"].mean(("chain", "draw"))
+    assert list(found["effect"].to_numpy()) == [f"run {i:02}" for i in range(12)]
+    # The law takes part of what curves of one size share; their differences remain.
+    assert stats.pearsonr(found, shared[::8]).statistic > 0.7
+    # A new run has an error of its own.
+    scores = aware.predict(params=1e9, tokens=2e10).draws
+    scatter = np.log(scores["observed"] / scores["expected"]).std()
+    assert scatter > 3 * frame.loc["sigma", "mean"]
+
+
+def test_the_prior_foresees_errors_that_runs_share(rng):
+    priors = {"tau": dist.LogNormal(-3.0, 0.1), "sigma": dist.LogNormal(-5.0, 0.1)}
+    post = fit(curves(rng)[0], engine="prior", groups="run", noise="normal", priors=priors)
+    shared = post.tree["random_effects"]["loss"]
+    assert shared.shape == (1, 4000, 12)
+    # Over tau, in the same draw, they are standard normal: so are all of them together.
+    over_tau = shared.to_numpy()[0] / post.values["tau"][0][:, None]
+    assert stats.kstest(over_tau.ravel(), "norm").pvalue > 1e-3
+
+
+def log_density_of_errors(density, point, count):
+    """Log density of what stands for shared errors in a point: normal with sd tau, and a volume."""
+    effects = slice(count, count + density.effects)
+
+    def errors(part):
+        return density.random_effects(jnp.concatenate([point[:count], part, point[effects.stop :]]))
+
+    tau = float(density.in_units(point)["tau"])
+    volume = jnp.linalg.slogdet(jax.jacfwd(errors)(point[effects]))[1]
+    return stats.norm(0, tau).logpdf(errors(point[effects])).sum() + volume
+
+
+@pytest.mark.parametrize("noise", ["normal(groups=run)", "student_t(discrepancy=compute)"])
+def test_densities_are_numpyros(noise, rng):
+    table, _ = curves(rng)
+    model = build_model(sb.Runs(table), noise=noise)
+    count = len(model.law.parameters)
+    with precision("float64"):
+        density = model.density("float64")
+        dim = len(model.parameters) + density.effects
+        points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, dim)))
+        ours, theirs = [], []
+        for point in points:
+            ours.append(float(density.weights @ density.log_likelihood(point)))
+            values = dict(density.in_units(point))
+            values["shared_error_over_tau"] = density.random_effects(point) / values["tau"]
+            site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
+            theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
+            # What mode search climbs is the same density, from the location.
+            about = density.log_likelihood_about(density.location(point), point)
+            assert ours[-1] == pytest.approx(
+                float(density.weights @ (about - jnp.log(density.observed))), rel=1e-9
+            )
+        # Shared errors are standard normal over tau, whatever stands for them in a point.
+        moved = points[0] + jnp.eye(dim)[count]
+        step = density.log_prior(moved) - density.log_prior(points[0])
+        tau = float(density.in_units(points[0])["tau"])
+        before, after = (float(density.random_effects(p)[0]) / tau for p in (points[0], moved))
+        wider = points[0] + 0.3 * jnp.eye(dim)[count + density.effects]
+        alone = [
+            density.log_priors(density.coordinates(p))[: len(model.parameters)].sum()
+            for p in (points[0], wider)
+        ]
+        errors = [log_density_of_errors(density, p, count) for p in (points[0], wider)]
+        spread = density.log_prior(wider) - density.log_prior(points[0])
+    assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
+    assert step == pytest.approx(-(after**2 - before**2) / 2, rel=1e-9)
+    expected = alone[1] + errors[1] - alone[0] - errors[0]
+    assert spread == pytest.approx(float(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize("noise", ["normal(groups=run)", "normal(discrepancy=compute)"])
+def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
+    table, _ = curves(rng)
+    weights = np.where(np.arange(96) % 5 == 0, 0.0, rng.uniform(0.2, 1.0, 96))
+    model = build_model(sb.Runs(table), noise=noise, weights=weights)
+    counted = weights > 0
+    with precision("float64"):
+        density = model.density("float64")
+        marginal = MarginalDensity(density)
+        middle = density.center(float)[density.named]
+        gaps = []
+        for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):
+            bare = density.with_random_effects(named, jnp.zeros(density.effects))
+            values = density.at_reference(bare)
+            tau, sigma = float(values["tau"]), float(values["sigma"])
+            design = np.asarray(density.shared.design)[:96][counted]
+            rows = np.diag(sigma**2 / weights[counted])
+            together = stats.multivariate_normal(
+                np.asarray(density.location(bare))[:96][counted], tau**2 * design @ design.T + rows
+            )
+            observed = np.asarray(density.observed_on_scale)[:96][counted]
+            # A power of a normal density is one of another spread, and a factor.
+            factor = (1 - weights[counted]).sum() * np.log(sigma)
+            found = marginal(named) - density.log_prior_of_parameters(bare)
+            gaps.append(float(found) - together.logpdf(observed) - factor)
+
+            def errors(normals, named=named):
+                return density.random_effects(marginal.complete(named, normals))
+
+            # Given the parameters they are normal, as regression says.
+            gain = tau**2 * design.T @ np.linalg.inv(together.cov)
+            none = jnp.zeros(density.effects)
+            np.testing.assert_allclose(
+                errors(none), gain @ (observed - together.mean), rtol=1e-7, atol=1e-12
+            )
+            root = np.asarray(jax.jacfwd(errors)(none))
+            covariance = tau**2 * (np.eye(density.effects) - gain @ design)
+            np.testing.assert_allclose(root @ root.T, covariance, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(gaps, gaps[0], rtol=0, atol=1e-8)
+
+
+def few_rows(rng):
+    """Draw nine rows of a curve that wanders: fewer than the discrepancy_draws has steps."""
+    x = np.geomspace(1e6, 2.56e8, 9)
+    wander = np.cumsum(0.01 * rng.standard_normal(9))
+    return sb.Runs({"params": x, "loss": (0.4 + 200 * x**-0.4) * np.exp(wander)})
+
+
+def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
+    model = build_model(few_rows(rng), "power_law", noise="normal(discrepancy=params)")
+    with precision("float64"):
+        density = model.density("float64")
+        marginal = MarginalDensity(density)
+        named = density.center(float)[density.named]
+        bare = density.without_random_effects(named)
+        tau = float(density.at_reference(bare)["tau"])
+        design = np.asarray(density.shared.design)[:9]
+        discrepancy_draws = stats.multivariate_normal(
+            np.asarray(density.location(bare))[:9], tau**2 * design @ design.T
+        )
+        expected = discrepancy_draws.logpdf(np.asarray(density.observed_on_scale)[:9])
+        expected += 9 / 2 * np.log(2 * np.pi)  # a constant, which the density is without
+        gaps = []
+        for log_sigma in np.log([1e-6, 1e-9]):  # the last coordinate
+            small = jnp.append(named[:-1], log_sigma)
+            prior = density.log_prior_of_parameters(density.without_random_effects(small))
+            gaps.append(float(marginal(small) - prior) - expected)
+    np.testing.assert_allclose(gaps, 0, atol=1e-3)
+
+
+def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
+    model = build_model(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
+    with precision("float64"):
+        densities = stack_densities([model], "float64")
+        modes, _ = whiten(densities, [rng], 4, "float64")
+        marginal = MarginalDensity(model.density("float64"))
+        at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.named])
+        best = float(marginal(at))
+        steps = 0.05 * np.concatenate([np.eye(at.size), -np.eye(at.size)])
+        near = [float(marginal(at + step)) for step in steps]
+        slope = jax.grad(marginal)(at)
+    assert max(near) < best
+    np.testing.assert_allclose(slope, 0.0, atol=0.02)  # nats over a unit
+
+
+def test_chains_of_few_rows_and_a_walk_agree(rng):
+    post = fit(few_rows(rng), "power_law", noise="normal(discrepancy=params)", draws=500, seed=1)
+    assert post.verdict.passed
+    # Where the walk is small the law is held fast: there the usual steps would diverge.
+    assert post.tree["sample_stats"]["acceptance_rate"].mean() > 0.96
+
+
+def test_a_drift_is_a_random_walk():
+    discrepancy = Discrepancy(-2.0, 6.0)
+    ends = np.linspace(-2.0, 6.0, STEPS + 1)
+    with precision("float64"):
+        basis = np.asarray(discrepancy.basis(jnp.asarray(ends)))
+        beyond = np.asarray(discrepancy.beyond(jnp.asarray([-3.0, 0.0, 6.0, 10.0])))
+    gone = ends + 2.0
+    np.testing.assert_allclose(basis @ basis.T, 0.25 + np.minimum.outer(gone, gone), rtol=1e-6)
+    np.testing.assert_allclose(beyond, [1.0, 0.0, 0.0, 2.0])
+
+
+def test_a_law_that_drifts_is_less_sure_further_out():
+    rng = np.random.default_rng(5)
+    x = np.geomspace(1e6, 1e9, 60)
+    wander = np.cumsum(0.004 * rng.standard_normal(60))
+    loss = (0.5 + 40 * x**-0.3) * np.exp(wander + 0.001 * rng.standard_normal(60))
+    table = {"params": x, "loss": loss}
+    post = fit(table, "power_law", noise="normal(discrepancy=params)", draws=4000)
+    where = np.array([1e9, 4e9, 1.6e10])
+    draws = post.predict(params=where).draws
+    sd = np.log(draws["observed"]).std(("chain", "draw")).to_numpy()
+    assert sd[0] < sd[1] < sd[2]
+    # Beyond the runs the walk adds tau^2 for each factor of e; 35 % are three Monte Carlo errors.
+    tau = post.values["tau"]
+    added = np.log(draws["observed"] / draws["expected"]).var(("chain", "draw")).to_numpy()
+    assert added[2] - added[1] == pytest.approx(np.log(4) * (tau**2).mean(), rel=0.35)
+    exact = fit(table, "power_law", noise="normal", engine="laplace")
+    plain = np.log(exact.predict(params=where).draws["observed"]).std(("chain", "draw"))
+    assert sd[2] > 1.5 * float(plain[2])
+
+
+def test_a_drift_survives_a_file(tmp_path, rng):
+    table, _ = curves(rng)
+    post = fit(table, noise="normal(discrepancy=compute)", draws=10, warmup=50)
+    post.save(tmp_path / "post.nc")
+    again = sb.load(tmp_path / "post.nc")
+    where = {"params": 1e9, "tokens": [1e10, 1e12]}
+    pair = post.predict(**where), again.predict(**where)
+    np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
+    model = build_model(sb.Runs(table), noise="normal(discrepancy=compute)")
+    np.testing.assert_allclose(again.effects_design, model.shared[1], rtol=1e-12)
+    assert sb.check(again).frame["p_value"].between(0, 1).all()
+    scores = sb.score(again, table.iloc[:5])
+    assert np.isfinite(scores).all(axis=None)
+
+
+def test_training_curves_are_pointed_out(rng):
+    table, _ = curves(rng)
+    with pytest.warns(sb.InputWarning, match="'run' names 12 training curves of 96 rows"):
+        build_model(sb.Runs(table))
+    build_model(sb.Runs(table), groups="run")  # no warning where they are known of
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": "run", "engine": "grid"}, "'grid' cannot fit errors that runs share"),
+        ({"groups": "run", "engine": "bootstrap"}, "bootstrap draws whole groups with by="),
+        ({"groups": "curve"}, "no column 'curve'"),
+        (
+            {"groups": "run", "noise": "normal(discrepancy=compute)"},
+            "not both: give groups or discrepancy",
+        ),
+        ({"noise": "normal(discrepancy=flops)"}, "There is no input of law 'chinchilla' 'flops'"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(options, message, rng):
+    with pytest.raises(sb.InputError, match=message):
+        fit(curves(rng)[0], **options)
+
+
+@pytest.mark.slow
+def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
+    table, _ = curves(rng)
+    few = table[table["run"] < "run 06"]
+    how = {"law": "chinchilla", "noise": "normal", "likelihood_power": 1.0, "groups": "run"}
+    posts = sb.fit_many({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
+    assert posts["all"].tree["random_effects"].sizes["effect"] == 12
+    assert posts["few"].tree["random_effects"].sizes["effect"] == 6
+    assert jax.tree.all(jax.tree.map(np.isfinite, dict(posts["few"].summary()["mean"])))
