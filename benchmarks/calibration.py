@@ -63,7 +63,9 @@ def begin(cache: str) -> None:
 def one_law(job: Job) -> list[dict[str, Any]]:
     """Calibrate on one part of the tables after the other, while there is time."""
     from scalingbayes.evaluation.calibration import calibrate, typical_inputs
+    from scalingbayes.inference import get_engine
     from scalingbayes.laws import get_law
+    from scalingbayes.model.model import Model
 
     law, noise = NOISES.get(job.name, (job.name, None))
     design = typical_inputs(get_law(law), ROWS, np.random.default_rng(0))
@@ -73,8 +75,9 @@ def one_law(job: Job) -> list[dict[str, Any]]:
         start = time.time()
         if start > job.deadline:
             break
-        options = {"tables": job.tables, "engine": job.engine, "seed": seed, "draws": job.draws}
-        found = calibrate(design, law, noise=noise, **options)
+        engine = get_engine(job.engine, draws=job.draws)
+        model = Model(law, noise)
+        found = calibrate(design, model, engine=engine, tables=job.tables, seed=seed)
         parts.append(
             {
                 "law": job.name,

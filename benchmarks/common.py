@@ -15,7 +15,10 @@ import scalingbayes as sb
 
 console = Console(width=130)
 
-EXACT: dict[str, Any] = {"law": "chinchilla", "noise": "student_t", "likelihood_power": 1.0}
+EXACT: dict[str, Any] = {
+    "model": sb.Model("chinchilla", "student_t"),
+    "likelihood_power": 1.0,
+}
 """The model that others fit too: an exact law, independent runs."""
 
 

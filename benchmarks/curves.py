@@ -32,12 +32,18 @@ TABLES = {
     "image": ("revisiting_nsl_vision.csv", ["task", "architecture"], "error"),
     "language": ("revisiting_nsl_language.csv", ["domain", "architecture", "task"], "loss"),
 }
-DRIFT = {"noise": f"student_t(discrepancy={X})"}
-NORMAL_DRIFT = {"noise": f"normal(discrepancy={X})", "likelihood_power": 1}
+DISCREPANCY = {"noise": f"student_t(discrepancy={X})"}
+NORMAL_DISCREPANCY = {"noise": f"normal(discrepancy={X})", "likelihood_power": 1}
 PLAIN = {"noise": "student_t", "likelihood_power": 1}
 FITS: list[tuple[str, dict[str, Any]]] = [  # laws, and how they are fitted
     (law, how)
-    for how in (NORMAL_DRIFT, PLAIN, {"noise": "student_t"}, DRIFT | {"likelihood_power": 1}, DRIFT)
+    for how in (
+        NORMAL_DISCREPANCY,
+        PLAIN,
+        {"noise": "student_t"},
+        DISCREPANCY | {"likelihood_power": 1},
+        DISCREPANCY,
+    )
     for law in ("power_law", "m4", "broken")
 ]
 PUBLISHED = [  # means over the image curves (Lee et al. 2025, arXiv:2505.23032)
@@ -88,12 +94,14 @@ def means(posts: sb.Posteriors, rows: Mapping[str, pd.DataFrame]) -> pd.Series:
 
 def measure(curves: Mapping[str, Curve], kind: str, name: str, **how: Any) -> dict[str, Any]:
     law = sb.get_law(name, x=X, target=TABLES[kind][2])
-    job = partial(sb.fit_many, {n: c.fitted for n, c in curves.items()}, law, **how)
+    tables = {n: c.fitted for n, c in curves.items()}
+    power = how.get("likelihood_power", "auto")
+    job = partial(sb.fit_many, tables, sb.Model(law, how["noise"]), likelihood_power=power)
     first, _ = seconds(job)
     took, posts = seconds(job)
     return {
         "curves": kind,
-        "fit": f"{name}, {how['noise']}, likelihood_power {how.get('likelihood_power', 'auto')}",
+        "fit": f"{name}, {how['noise']}, likelihood power {power}",
         **means(posts, {n: c.ahead for n, c in curves.items()}),
         "s a curve": took / len(curves),
         "first": first / len(curves),

@@ -45,7 +45,7 @@ PORIAN = {  # exponent of N, printed in the paper (arXiv:2406.19146)
 
 
 def times(law: str) -> list[dict[str, Any]]:
-    post = sb.fit(sb.datasets.load("chinchilla"), law, engine="laplace", draws=4000)
+    post = sb.fit(sb.datasets.load("chinchilla"), law, engine=sb.Laplace(draws=4000))
     rows = []
     for name, cost in COSTS.items():
         with precision("float64"):

@@ -26,7 +26,7 @@ from speed import gradient_seconds
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
-from scalingbayes.model.noise import get_noise
+from scalingbayes.model.noise_models import get_noise
 
 console = Console(width=150)
 
@@ -272,13 +272,13 @@ def estimates(post: sb.Posterior, names: Mapping[str, float]) -> dict[str, np.nd
 
 def measure(case: Case) -> list[dict[str, Any]]:
     runs = runs_of(case)
-    options = {"law": case.law, "noise": "student_t", "priors": dict(case.priors)}
-    sb.fit(runs, likelihood_power=1, **options)
-    warm, post = seconds(lambda: sb.fit(runs, seed=1, likelihood_power=1, **options), repeats=3)
-    model = sb.build_model(runs, **options)
+    model = sb.Model(case.law, "student_t", priors=case.priors)
+    sb.fit(runs, model, likelihood_power=1)
+    warm, post = seconds(lambda: sb.fit(runs, model, seed=1, likelihood_power=1), repeats=3)
+    bound = model.bind(runs)
     with precision("float64"):
-        start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
-    bare = post.record["gradients"] * gradient_seconds(model, start)
+        start = np.tile(np.asarray(bound.density("float64").center("float64")), (4, 1))
+    bare = post.record["gradients"] * gradient_seconds(bound, start)
     summary = post.summary()
     shared = {
         "law": case.law.split("(domains")[0],
@@ -335,9 +335,8 @@ def seed_table() -> str:
     for study, a in EXPONENTS.items():
         lines.append(f"| {study} | {a:.3g} | x {10**a:.1f} | x {10 ** (1 - a):.1f} | |")
     for name in ("chinchilla", "coupled"):
-        post = sb.fit(
-            sb.datasets.load("chinchilla"), law=name, noise="student_t", likelihood_power=1
-        )
+        model = sb.Model(name, "student_t")
+        post = sb.fit(sb.datasets.load("chinchilla"), model, likelihood_power=1)
         a = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
         best = post.allocate(GOPHER).draws
         grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**a)
@@ -347,8 +346,8 @@ def seed_table() -> str:
             for each, scale in [("params", 1e9), ("tokens", 1e12)]
         )
         found = "{:.3f} ({:.3f} to {:.3f})".format(*a)
-        model = f"{size} billion params on {tokens} trillion tokens"
-        lines.append(f"| posterior of `{name}` | {found} | x {grown} | x {more} | {model} |")
+        best_run = f"{size} billion params on {tokens} trillion tokens"
+        lines.append(f"| posterior of `{name}` | {found} | x {grown} | x {more} | {best_run} |")
     return "\n".join(lines) + "\n"
 
 

@@ -35,20 +35,20 @@ STEPS = 100
 
 def gradients(batch: int, dtype: str) -> float:
     """Gradients per second: that many points of the 240 rows' log density, stepped in a loop."""
-    model = sb.build_model(chinchilla_240(), "chinchilla", "student_t")
+    model = sb.Model("chinchilla", "student_t").bind(chinchilla_240())
     with precision(dtype):
         densities = stack_densities([model], dtype)
         center = np.asarray(model.density(dtype).center(jnp.dtype(dtype)))
 
         @jax.jit
         def run(densities: Any, points: jax.Array) -> jax.Array:
-            def discrepancy_draws(density: Any, point: jax.Array) -> jax.Array:
+            def walk(density: Any, point: jax.Array) -> jax.Array:
                 def step(_: Any, point: jax.Array) -> jax.Array:
                     return point + 1e-7 * jax.grad(density)(point)
 
                 return jax.lax.fori_loop(0, STEPS, step, point)
 
-            return map_lanes(discrepancy_draws, densities, jnp.zeros(batch, int), points)
+            return map_lanes(walk, densities, jnp.zeros(batch, int), points)
 
         points = np.tile(center, (batch, 1))
         seconds(lambda: run(densities, points))
@@ -68,8 +68,9 @@ def grid(points: int, dtype: str) -> float:
 def posteriors(batch: int, dtype: str) -> float:
     """Posteriors per second, 4 chains of 500 draws: tables of 100 rows, that many at once."""
     tables = [simulated(100, seed) for seed in range(batch)]
-    seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, **EXACT))
-    took, _ = seconds(lambda: sb.fit_many(tables, draws=500, dtype=dtype, **EXACT, seed=1))
+    how: dict[str, Any] = {**EXACT, "engine": sb.NUTS(draws=500), "dtype": dtype}
+    seconds(lambda: sb.fit_many(tables, **how))
+    took, _ = seconds(lambda: sb.fit_many(tables, seed=1, **how))
     return batch / took
 
 

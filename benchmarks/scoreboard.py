@@ -22,26 +22,27 @@ from common import console, machine, seconds, show
 
 import scalingbayes as sb
 from scalingbayes.data.folds import levels
+from scalingbayes.inference import get_engine
 
 BUDGETS_ALIKE = 0.1  # budgets, or sizes, within this fraction are one
 MEASURES = ("in50", "in90", "crps", "log_score", "width90", "error", "bias")
 
-SEPARABLE = {"law": "chinchilla", "noise": "student_t"}
-VARYING = {"noise": "student_t(varying=compute)"}
+SEPARABLE = sb.Model("chinchilla", "student_t")
+VARYING = "student_t(varying=compute)"
 METHODS: dict[str, dict[str, Any]] = {
     "default": {},
-    "separable": {**SEPARABLE, "likelihood_power": 1},
-    "separable, Huber": {**SEPARABLE, "noise": "huber", "likelihood_power": 1},
-    "separable, normal": {**SEPARABLE, "noise": "normal", "likelihood_power": 1},
-    "separable, auto likelihood_power": SEPARABLE,
-    "separable, varying": {**SEPARABLE, **VARYING, "likelihood_power": 1},
-    "separable, varying, auto likelihood_power": {**SEPARABLE, **VARYING},
-    "coupled": {"law": "coupled", "noise": "student_t", "likelihood_power": 1},
-    "coupled, auto likelihood_power": {"law": "coupled", "noise": "student_t"},
-    "coupled, varying": {"law": "coupled", **VARYING, "likelihood_power": 1},
-    "kaplan, varying, auto likelihood_power": {"law": "kaplan", **VARYING},
+    "separable": {"model": SEPARABLE, "likelihood_power": 1},
+    "separable, Huber": {"model": sb.Model("chinchilla", "huber"), "likelihood_power": 1},
+    "separable, normal": {"model": sb.Model("chinchilla", "normal"), "likelihood_power": 1},
+    "separable, auto power": {"model": SEPARABLE},
+    "separable, varying": {"model": sb.Model("chinchilla", VARYING), "likelihood_power": 1},
+    "separable, varying, auto power": {"model": sb.Model("chinchilla", VARYING)},
+    "coupled": {"model": sb.Model("coupled", "student_t"), "likelihood_power": 1},
+    "coupled, auto power": {"model": sb.Model("coupled", "student_t")},
+    "coupled, varying": {"model": sb.Model("coupled", VARYING), "likelihood_power": 1},
+    "kaplan, varying, auto power": {"model": sb.Model("kaplan", VARYING)},
 }
-"""What is scored: the settings of sb.fit."""
+"""The methods that are scored: arguments of sb.fit_many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ def evaluate(
     held = [sweep.level < scales for sweep, scales in cases]
     tables = [sb.Runs(sweep.frame, name=sweep.name) for sweep, _ in cases]
     weights = [1.0 - mask for mask in held]
-    how = {"engine": engine, "draws": draws, **method}
+    how = {"engine": get_engine(engine, draws=draws), **method}
     took, posts = seconds(lambda: sb.fit_many(tables, weights=weights, **how))
     rows = []
     for place, (sweep, scales) in enumerate(cases):

@@ -54,7 +54,7 @@ def gradient_seconds(model: sb.BoundModel, points: np.ndarray) -> float:
 def warm() -> list[dict[str, Any]]:
     """Fit 240 rows with everything compiled, beside numpyro's own sampler on the same model."""
     runs = chinchilla_240()
-    model = sb.build_model(runs, "chinchilla", "student_t")
+    model = sb.Model("chinchilla", "student_t").bind(runs)
     sb.fit(runs, **EXACT)
     ours, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT), repeats=7)
     with precision("float64"):
@@ -120,10 +120,10 @@ def growth(rows: int, draws: int) -> dict[str, Any]:
     import resource
 
     runs = simulated(rows)
-    options = {"draws": draws, "warmup": 300 if draws >= 300 else 50}
+    engine = sb.NUTS(draws=draws, warmup=300 if draws >= 300 else 50)
     if rows < 1_000_000:
-        sb.fit(runs, **EXACT, **options)
-    elapsed, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT, **options))
+        sb.fit(runs, engine=engine, **EXACT)
+    elapsed, post = seconds(lambda: sb.fit(runs, engine=engine, seed=1, **EXACT))
     a = post.exponents().draws["a"]
     return {
         "rows": rows,

@@ -148,7 +148,9 @@ def starts(size: Size) -> list[Row]:
     """Hoffmann's objective from 4,500 starts."""
     runs = chinchilla_240()
     took, best = ours(
-        lambda: sb.fit(runs, "chinchilla", engine="optimize", noise="huber", starts=size.starts),
+        lambda: sb.fit(
+            runs, sb.Model("chinchilla", "huber"), engine=sb.Optimize(starts=size.starts)
+        ),
         size.repeats,
     )
     huber = peers.huber_objective(best.values, *arrays(runs))
@@ -169,7 +171,7 @@ def bootstrap(size: Size) -> list[Row]:
     runs = chinchilla_240()
     took, post = ours(
         lambda: sb.fit(
-            runs, "chinchilla", engine="bootstrap", noise="huber", resamples=size.bootstraps
+            runs, sb.Model("chinchilla", "huber"), engine=sb.Bootstrap(resamples=size.bootstraps)
         ),
         size.repeats,
     )
@@ -214,10 +216,10 @@ def many(size: Size) -> list[Row]:
     tables = [simulated(100, seed) for seed in range(size.posteriors)]
 
     def run() -> sb.Posteriors:
-        return sb.fit_many(tables, draws=size.draws, **EXACT)
+        return sb.fit_many(tables, engine=sb.NUTS(draws=size.draws), **EXACT)
 
     chunk = [simulated(100, seed) for seed in range(min(16, size.posteriors))]
-    first, _ = seconds(lambda: sb.fit_many(chunk, draws=size.draws, **EXACT))
+    first, _ = seconds(lambda: sb.fit_many(chunk, engine=sb.NUTS(draws=size.draws), **EXACT))
     took, posts = seconds(run)
     a = exponent({name: x.to_numpy() for name, x in posts.draws.items()})
     truth = 0.28 / (0.34 + 0.28)
@@ -227,7 +229,7 @@ def many(size: Size) -> list[Row]:
     mine |= {"part": f"{len(tables)}", "a": a[0].mean(), "sd of a": a[0].std()}
     mine["90% intervals that hold"] = held
     light, posts = seconds(
-        lambda: sb.fit_many(tables, engine="laplace", draws=4 * size.draws, **EXACT)
+        lambda: sb.fit_many(tables, engine=sb.Laplace(draws=4 * size.draws), **EXACT)
     )
     b = exponent({name: x.to_numpy() for name, x in posts.draws.isel(fit=0).items()})
     weighed = {"who": "sb.fit_many, engine laplace", "seconds": light / len(tables)}
@@ -254,7 +256,7 @@ def dense(size: Size) -> list[Row]:
             ("huber", {"sigma": 0.005}, 1),
             ("student_t", {"sigma": 0.004, "nu": 2.7}, 2),
         ):
-            how = {"noise": noise, "fixed": fixed, "dtype": dtype}
+            how = {"model": sb.Model("chinchilla", noise), "fixed": fixed, "dtype": dtype}
             took, grid = ours(lambda how=how: sb.evaluate_grid(runs, axes, **how), size.repeats)
             rate = grid.size * len(runs) / took["seconds"]
             found.append(
@@ -294,10 +296,9 @@ def agreement(size: Size) -> list[Row]:
     for table in (runs, few):
         for noise in ("student_t", "huber"):
             for engine in ("nuts", "laplace", "grid", "bootstrap"):
-                options = {"resamples": 1000} if engine == "bootstrap" else {}
                 took, post = ours(
-                    lambda t=table, n=noise, e=engine, o=options: sb.fit(
-                        t, **{**EXACT, "noise": n, "engine": e, **o}
+                    lambda t=table, n=noise, e=engine: sb.fit(
+                        t, sb.Model("chinchilla", n), engine=e, likelihood_power=1.0
                     ),
                     size.repeats,
                 )

@@ -8,5 +8,5 @@ import scalingbayes as sb
 from scalingbayes import plots
 
 mpl.use("agg")
-post = sb.fit(sb.datasets.load("chinchilla"), seed=0, draws=4000)
+post = sb.fit(sb.datasets.load("chinchilla"), engine=sb.NUTS(draws=4000))
 plots.overview(post).savefig(Path(__file__).with_name("overview.png"), dpi=150)

@@ -2,8 +2,9 @@
 
 >>> import scalingbayes as sb
 >>> runs = sb.datasets.load("chinchilla")
->>> post = sb.fit(runs, law="chinchilla", seed=0)
->>> post.exponents()  # doctest: +SKIP
+>>> post = sb.fit(runs, "chinchilla", engine="laplace")
+>>> post.verdict.passed
+True
 """
 
 from scalingbayes._core.domains import Domain
@@ -44,20 +45,25 @@ from scalingbayes.evaluation.scoring import Backtest, backtest, score
 from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.fitting.fit import fit
 from scalingbayes.fitting.likelihood_grid import evaluate_grid, profile_grid
+from scalingbayes.inference import NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
 from scalingbayes.laws import Input, Law, Sum, family, get_law, list_laws, register
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
-from scalingbayes.model.bound_model import BoundModel, build_model
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.model import Model
 from scalingbayes.model.noise import Noise
+from scalingbayes.model.noise_models import HuberNoise, LaplaceNoise, NormalNoise, StudentTNoise
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior, load
 
 __all__ = [
+    "NUTS",
     "ApproachComparison",
     "Average",
     "Backtest",
+    "Bootstrap",
     "BoundModel",
     "Calibration",
     "Comparison",
@@ -66,12 +72,19 @@ __all__ = [
     "Estimate",
     "Frontier",
     "FrontierGap",
+    "Grid",
+    "HuberNoise",
     "Input",
     "InputError",
     "InputWarning",
+    "Laplace",
+    "LaplaceNoise",
     "Law",
     "Limits",
+    "Model",
     "Noise",
+    "NormalNoise",
+    "Optimize",
     "Parameter",
     "Parametric",
     "Plan",
@@ -79,13 +92,14 @@ __all__ = [
     "Pooled",
     "Posterior",
     "Posteriors",
+    "PriorDraws",
     "Runs",
     "Simulation",
+    "StudentTNoise",
     "Sum",
     "Target",
     "average",
     "backtest",
-    "build_model",
     "calibrate",
     "cheapest_run",
     "check",

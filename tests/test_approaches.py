@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import fit
+from plain import fit, fit_default
 
 import scalingbayes as sb
 from scalingbayes.decisions.approaches.frontier import fit_power_law
@@ -38,7 +38,7 @@ def porian():
 @pytest.fixture(scope="module")
 def on_chinchilla(all_runs):
     return sb.compare_approaches(
-        all_runs, sb.fit(all_runs, engine="laplace", likelihood_power=1.0), prob=0.8
+        all_runs, fit_default(all_runs, engine="laplace", likelihood_power=1.0), prob=0.8
     )
 
 

@@ -43,7 +43,9 @@ import scalingbayes.fitting.batch
 
 scalingbayes.fitting.batch._FITS_AT_ONCE = task["at_once"]
 tables = json.load(open(task["tables"]))
-posts = sb.fit_many(tables, **task["options"])
+from plain import fit_many_default
+
+posts = fit_many_default(tables, **task["options"])
 np.savez(task["found"], **{name: x.to_numpy() for name, x in posts.draws.items()})
 posts.summary().to_csv(task["found"] + ".csv")
 print(len(jax.devices()), jax.process_count())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpyro.infer import Predictive
-from plain import build_model, fit
+from plain import bind, calibrate, fit, simulate_tables
 from registry import NAMES
 from scipy import stats
 
@@ -34,8 +34,8 @@ LAW = {"law": "power_law", "noise": "student_t", "priors": PRIORS}
 def narrow_and_right():
     design = {"params": np.geomspace(1e7, 1e10, 24)}
     options = {**LAW, "engine": "laplace", "draws": 500, "tables": 150, "seed": 3}
-    right = sb.calibrate(design, **options)
-    return sb.calibrate(design, weights=np.full(24, 4.0), **options), right
+    right = calibrate(design, **options)
+    return calibrate(design, weights=np.full(24, 4.0), **options), right
 
 
 def test_a_right_posterior_passes_and_one_that_is_too_narrow_fails(narrow_and_right):
@@ -64,7 +64,9 @@ def test_the_figure_of_ranks(narrow_and_right):
 
 def test_simulated_parameters_and_losses_are_numpyros():
     runs = sb.datasets.load("chinchilla")
-    found = sb.simulate(runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=1500)
+    found = simulate_tables(
+        runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=1500
+    )
     with precision("float64"):
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = sample(jax.random.key(7))
@@ -85,7 +87,7 @@ def test_simulated_parameters_and_losses_are_numpyros():
 def test_simulated_errors_that_runs_share_are_numpyros(noise):
     design = {"params": np.geomspace(1e7, 1e10, 24), "run": np.repeat(["a", "b", "c"], 8)}
     priors = {name: PRIORS[name] for name in ("E", "A", "alpha", "sigma")}
-    found = sb.simulate(design, "power_law", noise=noise, priors=priors, count=1500)
+    found = simulate_tables(design, "power_law", noise=noise, priors=priors, count=1500)
     with precision("float64"):
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = np.log(np.asarray(sample(jax.random.key(7))["loss"]))
@@ -104,7 +106,7 @@ def test_simulated_errors_that_runs_share_are_numpyros(noise):
 def test_posteriors_of_errors_that_runs_share_are_calibrated(noise, groups):
     design = {"params": np.geomspace(1e7, 1e10, 40), "run": [f"run {i % 8}" for i in range(40)]}
     options = {"noise": noise, "groups": groups, "tables": 150, "seed": 4, "draws": 300}
-    found = sb.calibrate(design, "power_law", **options)
+    found = calibrate(design, "power_law", **options)
     assert found.verdict.passed, str(found.verdict)
     assert {"tau", "log density"} < set(found.ranks)
 
@@ -114,7 +116,7 @@ def test_posteriors_of_errors_that_runs_share_are_calibrated(noise, groups):
 def test_posteriors_of_known_errors_are_calibrated(law):
     design = typical_inputs(get_law(law), 40, np.random.default_rng(5))
     design |= {"loss": np.full(40, 2.0), "se": np.where(np.arange(40) < 30, 0.1, 0.0)}
-    found = sb.calibrate(design, law, noise="normal(error=se)", tables=150, seed=4, draws=300)
+    found = calibrate(design, law, noise="normal(error=se)", tables=150, seed=4, draws=300)
     assert found.verdict.passed, str(found.verdict)
 
 
@@ -125,7 +127,7 @@ def test_posteriors_of_known_errors_are_calibrated(law):
 def test_known_errors_are_simulated(law, per, widest):
     design = typical_inputs(get_law(law), 24, np.random.default_rng(5))
     design |= {"loss": np.full(24, 2.0), "se": np.where(np.arange(24) < 12, 0.5, 0.0)}
-    found = sb.simulate(design, law, noise="normal(error=se)", count=1500)
+    found = simulate_tables(design, law, noise="normal(error=se)", count=1500)
     with precision("float64"):
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = np.asarray(sample(jax.random.key(7))["loss"])
@@ -141,7 +143,7 @@ def test_known_errors_are_simulated(law, per, widest):
 def test_the_unit_of_a_plain_target_decides_nothing():
     design = typical_inputs(get_law("vocabulary"), 24, np.random.default_rng(5))
     small, large = (
-        sb.simulate({**design, "loss": np.full(24, loss)}, "vocabulary", count=50)
+        simulate_tables({**design, "loss": np.full(24, loss)}, "vocabulary", count=50)
         for loss in (2.0, 2000.0)
     )
     assert small.rejected == large.rejected
@@ -150,7 +152,7 @@ def test_the_unit_of_a_plain_target_decides_nothing():
 
 def test_priors_that_exclude_a_part_of_each_other_are_drawn_together():
     priors = {"d_1": dist.LogNormal(0.0, 1.0), "d_2": dist.LogNormal(0.0, 1.0)}
-    found = sb.simulate(None, "broken(breaks=2)", priors=priors, count=500)
+    found = simulate_tables(None, "broken(breaks=2)", priors=priors, count=500)
     assert (found.truths["d_1"] < found.truths["d_2"]).all()
 
 
@@ -179,12 +181,12 @@ def test_the_priors_say_what_they_foresee():
 
 def test_the_reference_point_can_be_given(small_table):
     other = {"params": 3e8, "tokens": 1e10, "loss": 2.0}
-    assert build_model(sb.Runs(small_table), reference=other).reference == other
+    assert bind(sb.Runs(small_table), reference=other).reference == other
     given_one = fit(small_table, reference=other, draws=10, warmup=50)
     assert given_one.record["reference"] == other
     for bad in ({"params": 3e8}, {**other, "loss": -1.0}, {**other, "year": 2.0}, 3):
         with pytest.raises(sb.InputError, match="reference must be a positive number for each of"):
-            build_model(sb.Runs(small_table), reference=bad)
+            bind(sb.Runs(small_table), reference=bad)
 
 
 @given(st.integers(20, 400), st.integers(0, 2**32 - 1))
@@ -237,16 +239,16 @@ def test_ranks_are_put_into_words(rng):
 )
 def test_what_cannot_be_calibrated_is_refused(options, message):
     with pytest.raises(sb.InputError, match=message):
-        sb.calibrate(**options)
+        calibrate(**options)
 
 
 def test_priors_that_foresee_no_losses_are_refused():
     with pytest.raises(sb.InputError, match="only 0 have a loss that is finite and positive"):
-        sb.simulate(law="power_law", priors={"sigma": dist.LogNormal(9.0, 0.1)}, count=20)
+        simulate_tables(law="power_law", priors={"sigma": dist.LogNormal(9.0, 0.1)}, count=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["chinchilla", "kaplan", "power_law"])
 def test_laws_are_calibrated_with_their_default_priors(name):
-    found = sb.calibrate(law=name, tables=200, draws=200)
+    found = calibrate(law=name, tables=200, draws=200)
     assert found.verdict.passed, str(found.verdict)

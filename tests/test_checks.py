@@ -3,7 +3,7 @@
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from plain import fit, fit_many
+from plain import fit, fit_many, fit_many_default, simulate_tables
 from scipy import stats
 from simulation import simulate
 
@@ -83,9 +83,9 @@ def test_p_values_are_uniform_where_runs_share_errors(rng):
     params = np.geomspace(1e7, 1e10, 60)
     design = {"params": params, "run": np.repeat([f"run {i}" for i in range(10)], 6)}
     options = {"law": "power_law", "noise": "normal", "groups": "run"}
-    simulation = sb.simulate(design, count=60, seed=1, **options)
+    simulation = simulate_tables(design, count=60, seed=1, **options)
     how = {"reference": simulation.model.reference, "draws": 250, "likelihood_power": 1}
-    posts = sb.fit_many(simulation.tables, **options, **how)
+    posts = fit_many_default(simulation.tables, **options, **how)
     found = [sb.check(post).frame["p_value"] for post in posts.values()]
     # Of some covariates a law leaves nothing where its own parameters are such and such.
     in_all = set.intersection(*(set(each.index) for each in found))

@@ -12,7 +12,7 @@ import pytest
 
 import scalingbayes as sb
 
-EXACT = ("--law", "chinchilla", "--noise", "student_t", "--likelihood_power", "1")
+EXACT = ("--law", "chinchilla", "--noise", "student_t", "--likelihood-power", "1")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from plain import fit_default
 
 import scalingbayes as sb
 
@@ -17,14 +18,14 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     exact = {"noise": "student_t", "likelihood_power": 1.0}
     runs = sb.datasets.load("chinchilla")
-    fitted = sb.fit(runs, "chinchilla", engine="laplace", draws=1000, **exact)
+    fitted = fit_default(runs, "chinchilla", engine="laplace", draws=1000, **exact)
     fitted.save(folder / "post.nc")
     failed = sb.load(folder / "post.nc")
     failed.tree.attrs["scalingbayes"] = json.dumps({**failed.record, "pareto_k": 2.0})
     failed.save(folder / "failed.nc")
     # Draws of narrow priors will do here, and take a tenth of the time of a fit.
     narrow = {name: dist.LogNormal(-1.0, 0.1) for name in ("alpha", "beta")}
-    sb.fit(
+    fit_default(
         sb.datasets.load("datablations"),
         "data_constrained",
         engine="prior",

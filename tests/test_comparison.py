@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from plain import build_model, fit
+from plain import bind, fit
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -310,7 +310,7 @@ def test_priors_that_were_given_are_read_back(small_table):
     priors = {"alpha": dist.LogNormal(-1.0, 0.01), "E": dist.Normal(1.7, 0.001)}
 
     def record(priors):
-        model = build_model(runs, priors=priors)
+        model = bind(runs, priors=priors)
         written = {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()}
         return json.loads(json.dumps(written))
 

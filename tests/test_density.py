@@ -7,7 +7,7 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
-from plain import build_model, fit
+from plain import bind, bind_default, fit
 from scipy import stats
 
 import scalingbayes as sb
@@ -50,7 +50,7 @@ def log_volume(density, point):
 
 @pytest.mark.parametrize("priors", PRIORS.values(), ids=PRIORS.keys())
 def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
-    model = build_model(runs, priors=priors, weights=rng.integers(0, 3, len(runs)))
+    model = bind(runs, priors=priors, weights=rng.integers(0, 3, len(runs)))
     density = model.density("float64")
     differences = []
     for point in points(density, rng):
@@ -85,7 +85,7 @@ def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
         table["loss"] = rng.uniform(2, 4, 40)
     target = {"log": rng.uniform(2, 3), "logit": 0.6, "plain": -3.0}[law.target.scale]
     table[law.target.column] = target * np.exp(0.1 * rng.uniform(-1, 1, 40))
-    model = build_model(sb.Runs(table), law, priors=priors, weights=rng.integers(0, 3, 40))
+    model = bind(sb.Runs(table), law, priors=priors, weights=rng.integers(0, 3, 40))
     density = model.density("float64")
     both = []
     for point in points(density, rng, 6, spread=0.2):
@@ -103,7 +103,7 @@ def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
 def test_a_prior_may_be_of_either_sign_where_the_parameter_may_be(rng):
     table = {"params": np.geomspace(1e8, 1e10, 30), "tokens": rng.uniform(1e9, 1e11, 30)}
     runs = sb.Runs({**table, "loss": np.linspace(0.7, 0.5, 30)})
-    model = build_model(runs, "farseer", priors={"s": dist.Normal(-0.06, 0.01)})
+    model = bind(runs, "farseer", priors={"s": dist.Normal(-0.06, 0.01)})
     statement = model.describe_priors()["s"]
     assert "above 0" not in statement
     assert "where (s - (0)) / (-(params**-q) / q) > 0" in statement
@@ -112,7 +112,7 @@ def test_a_prior_may_be_of_either_sign_where_the_parameter_may_be(rng):
 
 
 def test_numpyro_predicts_from_the_models_draws(small_table):
-    model = build_model(sb.Runs(small_table))
+    model = bind(sb.Runs(small_table))
     values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
     draws = {name: jnp.full(400, x) for name, x in {**values, "sigma": 0.01, "nu": 5.0}.items()}
     predict = Predictive(model.numpyro_model(observed=False), posterior_samples=draws)
@@ -124,7 +124,7 @@ def test_numpyro_predicts_from_the_models_draws(small_table):
 
 def test_products_of_matrices_keep_the_precision(runs):
     # Accelerators round their factors unless told not to, as this platform may not show.
-    density = sb.build_model(runs).density("float32")
+    density = bind_default(runs).density("float32")
     with precision("float32"):
         search = jax.jit(lambda point: find_mode(density, point))
         program = search.lower(density.center("float32")).as_text()
@@ -134,7 +134,7 @@ def test_products_of_matrices_keep_the_precision(runs):
 
 
 def test_padding_changes_nothing(small_table, rng):
-    model = build_model(sb.Runs(small_table))
+    model = bind(sb.Runs(small_table))
     density = model.density("float64")
     assert len(density.observed) == 64
     for point in points(density, rng, 5):
@@ -148,8 +148,8 @@ def test_weights_are_copies_and_hold_outs(small_table, rng):
     weights = np.array([0, 2, *[1] * 10])
     copied = runs.frame.iloc[[1, *range(1, 12)]]
     with pytest.warns(sb.InputWarning):
-        expected = build_model(sb.Runs(copied)).density("float64")
-    found = build_model(runs, weights=weights).density("float64")
+        expected = bind(sb.Runs(copied)).density("float64")
+    found = bind(runs, weights=weights).density("float64")
     for point in points(found, rng, 5):
         # Both are measured at a reference point of their own: compare in the table's units.
         values = found.in_units(point)
@@ -241,7 +241,7 @@ def test_padded_lengths_are_few_and_never_waste_half():
 
 def test_other_hyperparameters_have_the_same_structure(runs):
     first, second = (
-        build_model(runs, priors={"alpha": dist.LogNormal(0, scale)}).density("float64")
+        bind(runs, priors={"alpha": dist.LogNormal(0, scale)}).density("float64")
         for scale in (1, 2)
     )
     assert jax.tree.structure(first) == jax.tree.structure(second)
@@ -266,7 +266,7 @@ def test_other_hyperparameters_have_the_same_structure(runs):
 )
 def test_priors_that_cannot_be_used_are_refused(runs, priors, message):
     with pytest.raises(sb.InputError, match=message):
-        build_model(runs, priors=priors)
+        bind(runs, priors=priors)
 
 
 @pytest.mark.parametrize(
@@ -284,14 +284,14 @@ def test_priors_that_cannot_be_used_are_refused(runs, priors, message):
     ids=lambda prior: type(prior).__name__,
 )
 def test_many_families_serve_as_priors(small_table, prior, rng):
-    density = build_model(sb.Runs(small_table), priors={"E": prior}).density("float64")
+    density = bind(sb.Runs(small_table), priors={"E": prior}).density("float64")
     for point in points(density, rng, 5):
         assert jnp.isfinite(density(point))
         assert density.in_units(point)["E"] > 0
 
 
 def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
-    density = build_model(runs).density("float64")
+    density = bind(runs).density("float64")
     names = list(density.parameters)
     # Draws from the priors themselves, taken to their coordinates, where they are normal.
     priors = {"A": (-1.2, 1.5), "B": (-1.2, 1.5), "alpha": (-1.0, 0.8), "sigma": (-4.6, 1.5)}
@@ -304,7 +304,7 @@ def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
 
 
 def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
-    model = build_model(runs, priors={"E": dist.Normal(1.8, 0.1)})
+    model = bind(runs, priors={"E": dist.Normal(1.8, 0.1)})
     assert (
         model.describe_priors()["E"]
         == "E ~ Normal(loc=1.8, scale=0.1), above 0, in the table's units"
@@ -323,9 +323,7 @@ def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
 )
 def test_a_prior_is_cut_off_where_its_parameter_begins(runs, prior, whole):
     priors = {"nu": prior}
-    assert (
-        "above 1, in the table's units" in build_model(runs, priors=priors).describe_priors()["nu"]
-    )
+    assert "above 1, in the table's units" in bind(runs, priors=priors).describe_priors()["nu"]
     drawn = fit(runs, priors=priors, engine="prior", draws=4000, seed=1).values["nu"]
     cut = stats.kstest(drawn.ravel(), lambda x: (whole.cdf(x) - whole.cdf(1)) / whole.sf(1))
     assert cut.pvalue > 0.001
@@ -334,4 +332,4 @@ def test_a_prior_is_cut_off_where_its_parameter_begins(runs, prior, whole):
 @pytest.mark.parametrize("weights", [[1, 2], [-1] * 240, [np.nan] * 240, ["a"] * 240])
 def test_weights_that_cannot_be_used_are_refused(runs, weights):
     with pytest.raises(sb.InputError, match="240 finite numbers of 0 or more"):
-        build_model(runs, weights=weights)
+        bind(runs, weights=weights)

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import build_model, fit
+from plain import bind, fit
 from registry import NAMES, TOKENS
 from scipy import integrate, optimize, stats
 
@@ -54,7 +54,7 @@ def resampled(runs):
 def mode(runs):
     """The density of the 240 rows, its mode by SciPy, and its covariance by differences there."""
     with precision("float64"):
-        density = build_model(runs).density("float64")
+        density = bind(runs).density("float64")
         slope = jax.jit(jax.value_and_grad(lambda point: -density(point)))
 
         def downhill(point):
@@ -161,7 +161,7 @@ def test_the_evidence_is_that_of_plain_importance_sampling(runs, laplace, grid, 
 def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
     density, point, covariance = mode
     engine = Laplace(draws=16_000, reweight=False)
-    (draws,) = engine.run([build_model(runs)], [1], "float64", lambda part: None)
+    (draws,) = engine.run([bind(runs)], [1], "float64", lambda part: None)
     x = np.linalg.solve(np.linalg.cholesky(covariance), (draws.points[0] - point).T)
     count = x.shape[1]
     # 35 comparisons with a standard normal at 4 standard errors fail by chance once in 450.
@@ -353,7 +353,7 @@ def test_the_log_density_of_a_point_is_of_log_losses(small_table):
 
 def test_a_point_of_a_law_without_allocation_has_no_exponents(small_table):
     values = {"E": 1.7, "A": 400.0, "alpha": 0.3, "sigma": 0.01, "nu": 5.0}
-    model = build_model(sb.Runs(small_table), "power_law")
+    model = bind(sb.Runs(small_table), "power_law")
     searches = pd.DataFrame({**values, "log_density": 0.0, "converged": True}, index=[0])
     point = PointEstimate(model, "likelihood", values, 0.0, searches)
     with pytest.raises(sb.InputError, match="no compute-optimal"):
@@ -667,7 +667,7 @@ def test_points_come_back_from_units_and_from_the_reference_point(name, rng):
     target = {"log": 2.5, "logit": 0.6, "plain": -3.0}[law.target.scale]
     table[law.target.column] = target * np.exp(0.1 * rng.uniform(-1, 1, 40))
     with precision("float64"):
-        density = build_model(sb.Runs(table), law).density("float64")
+        density = bind(sb.Runs(table), law).density("float64")
         for _ in range(3):
             point = density.center("float64") + rng.normal(0, 0.5, len(density.parameters))
             for back in (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpyro.distributions import constraints
-from plain import build_model, fit
+from plain import bind, fit
 from registry import NAMES, TOKENS, place
 
 import scalingbayes as sb
@@ -314,7 +314,7 @@ def test_a_law_must_not_share_a_name_with_the_noise(small_table):
 
     law = sb.Law("mine", loss, {"nu": parameter()}, equation="", source="")
     with pytest.raises(sb.InputError, match="both have parameters called nu"):
-        build_model(sb.Runs(small_table), law)
+        bind(sb.Runs(small_table), law)
 
 
 def test_an_unknown_law_lists_what_there_is(small_table):

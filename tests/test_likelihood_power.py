@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from plain import PLAIN
+from plain import PLAIN, bind_default, fit_default, fit_many_default
 from simulation import simulate
 
 import scalingbayes as sb
@@ -21,7 +21,7 @@ def bent(rng, rows=120, bend=0.0):
 
 
 def models(tables):
-    return [sb.build_model(table, **PLAIN) for table in tables]
+    return [bind_default(table, **PLAIN) for table in tables]
 
 
 @pytest.mark.slow
@@ -31,8 +31,8 @@ def test_half_the_temperature_is_every_other_copy_of_a_table(rng):
     table = simulate(rng, 60, 4.0, 0.01)
     twice = {name: np.tile(values, 2) for name, values in dict(table).items()}
     how = {**PLAIN, "engine": "laplace"}
-    once = sb.fit(table, likelihood_power=1, **how).summary()
-    halved = sb.fit(twice, likelihood_power=0.5, **how).summary()
+    once = fit_default(table, likelihood_power=1, **how).summary()
+    halved = fit_default(twice, likelihood_power=0.5, **how).summary()
     # The same density; other draws: 4,000 independent ones.
     error = 5 * once["sd"] / np.sqrt(4000)
     assert (abs(once["mean"] - halved["mean"]) < error)[["E", "alpha", "beta"]].all()
@@ -76,7 +76,7 @@ def test_the_choice_depends_on_no_units_and_no_order(rng):
 def test_of_a_law_of_the_loss_runs_are_large_where_it_is_small(rng):
     losses = rng.permutation(np.geomspace(2, 4, 60))
     errors = 0.85 - 0.9 * np.exp(-0.5 * losses) + 0.003 * rng.standard_normal(60)
-    model = sb.build_model(sb.Runs({"loss": losses, "error": errors}), "downstream")
+    model = bind_default(sb.Runs({"loss": losses, "error": errors}), "downstream")
     (chosen,) = choose_likelihood_powers([model], [0], "float64")
     lowest = [1 / float(label.removeprefix("from ")) for label in chosen.scores]
     assert lowest == sorted(lowest)
@@ -87,7 +87,7 @@ def test_of_a_law_of_the_loss_runs_are_large_where_it_is_small(rng):
 def test_a_table_without_a_scale_gets_the_typical_temperature(rng):
     web = rng.uniform(0.1, 0.9, 30)
     losses = 2 + 0.3 * np.exp(-1.5 * web) + 0.003 * rng.standard_normal(30)
-    post = sb.fit({"web": web, "code": 1 - web, "loss": losses}, "mixture", engine="laplace")
+    post = fit_default({"web": web, "code": 1 - web, "loss": losses}, "mixture", engine="laplace")
     assert 0.1 < post.likelihood_power < 0.4
 
 
@@ -100,10 +100,10 @@ def test_a_table_too_small_to_be_split_gets_the_typical_temperature(small_table)
 
 def test_defaults_are_what_the_scoreboard_found_best(rng):
     table = bent(rng, bend=0.01)
-    post = sb.fit(table, engine="laplace", draws=300)
+    post = fit_default(table, engine="laplace", draws=300)
     assert post.law.name == "coupled"
     assert post.noise.name == "student_t(varying=compute)"
-    (chosen,) = choose_likelihood_powers([sb.build_model(table)], [0], "float64")
+    (chosen,) = choose_likelihood_powers([bind_default(table)], [0], "float64")
     assert post.likelihood_power == chosen.value < 1
     assert f"likelihood_power {post.likelihood_power:.2g}" in repr(post)
     np.testing.assert_allclose(post.weights, 1)
@@ -113,17 +113,17 @@ def test_defaults_are_what_the_scoreboard_found_best(rng):
 
 def test_many_fits_choose_as_one(rng):
     tables = [bent(rng, bend=0.02), bent(rng, bend=0.0)]
-    posts = sb.fit_many(tables, engine="laplace", draws=200, **PLAIN)
+    posts = fit_many_default(tables, engine="laplace", draws=200, **PLAIN)
     assert posts[0].likelihood_power < posts[1].likelihood_power
 
 
 @pytest.mark.parametrize("likelihood_power", [0, -1, "hot", None, np.nan, np.inf])
 def test_what_is_no_temperature_is_refused(small_table, likelihood_power):
     with pytest.raises(sb.InputError, match="likelihood_power must be 'auto' or a positive number"):
-        sb.fit(small_table, likelihood_power=likelihood_power)
+        fit_default(small_table, likelihood_power=likelihood_power)
 
 
 @pytest.mark.parametrize("engine", ["bootstrap", "optimize"])
 def test_engines_without_a_posterior_have_no_temperature(small_table, engine):
     with pytest.raises(sb.InputError, match="samples no posterior that a likelihood_power of 0"):
-        sb.fit(small_table, engine=engine, likelihood_power=0.5)
+        fit_default(small_table, engine=engine, likelihood_power=0.5)

@@ -4,14 +4,14 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from plain import fit
+from plain import bind_default, fit
 from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
-from scalingbayes.model.noise import NOISES, default_noise, get_noise
+from scalingbayes.model.noise_models import NOISE_MODELS, default_noise, get_noise
 
 VALUES = {"sigma": 0.02, "nu": 4.0, "spread_exponent": 0.3}
 ORACLES = {
@@ -94,7 +94,7 @@ def test_numpyros_model_is_the_same(law, noise, rng):
 
     target = get_law(law).target.column
     table = typical_inputs(get_law(law), 30, rng) | {target: rng.uniform(0.2, 0.4, 30)}
-    model = sb.build_model(sb.Runs({**table, "se": np.full(30, 0.01)}), law, noise)
+    model = bind_default(sb.Runs({**table, "se": np.full(30, 0.01)}), law, noise=noise)
     with precision("float64"):
         density = model.density("float64")
         points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, len(model.parameters))))
@@ -135,7 +135,7 @@ def test_noise_that_cannot_be_used_is_refused(noise, message, small_table):
 
 
 def test_the_spread_falls_with_compute_where_there_is_compute():
-    assert default_noise(get_law("coupled")) == "student_t(varying=compute)"
-    assert default_noise(get_law("power_law")) == "student_t"
-    for name in NOISES:
+    assert default_noise(get_law("coupled")) == sb.StudentTNoise(varying="compute")
+    assert default_noise(get_law("power_law")) == sb.StudentTNoise()
+    for name in NOISE_MODELS:
         assert get_noise(name, get_law("chinchilla")).name == name

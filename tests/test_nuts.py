@@ -6,7 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from arviz_stats import rhat
-from plain import build_model, fit, fit_many
+from plain import bind, fit, fit_many
 from scipy import stats
 from simulation import simulate
 
@@ -206,7 +206,7 @@ def test_a_second_fit_compiles_nothing(runs, post, compilations):
 
 
 def test_blocks_do_not_change_the_draws(runs, monkeypatch):
-    model = build_model(runs)
+    model = bind(runs)
     settings = NUTS(draws=30, warmup=50)
     (whole,) = settings.run([model], [0], "float64", lambda part: None)
     monkeypatch.setattr("scalingbayes.inference.nuts.nuts._ROWS_PER_BLOCK", 240 * 7)
@@ -216,7 +216,7 @@ def test_blocks_do_not_change_the_draws(runs, monkeypatch):
 
 
 def test_all_blocks_of_draws_are_one_program(runs, compilations):
-    model = build_model(runs)
+    model = bind(runs)
     for draws in (30, 250):  # three chains, which no other test has
         before = compilations.count
         NUTS(chains=3, draws=draws, warmup=50).run([model], [0], "float64", lambda part: None)
@@ -287,7 +287,7 @@ def test_how_far_chains_disagree_is_arvizs_number(rng):
 
 
 def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch):
-    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+    models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
     engine = NUTS(chains=2, draws=200, warmup=100)
     plain = engine.run(models, [1, 2], "float64", silent)
     asked = []
@@ -321,7 +321,7 @@ def test_a_law_that_is_nowhere_finite_is_refused(runs):
 
 
 def test_where_the_end_of_the_warm_up_diverges_steps_get_smaller(rng, monkeypatch):
-    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+    models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
     engine = NUTS(chains=2, draws=100, warmup=100)
     plain = engine.run(models, [1, 2], "float64", silent)
     last = 45
@@ -337,7 +337,7 @@ def test_where_the_end_of_the_warm_up_diverges_steps_get_smaller(rng, monkeypatc
 
 
 def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatch):
-    models = [build_model(sb.Runs(simulate(rng, 40))) for _ in range(2)]
+    models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
 
     def run(**settings):
         return NUTS(chains=2, warmup=100, **settings).run(models, [1, 2], "float64", silent)

@@ -5,15 +5,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from plain import bind, simulate_tables
 from scipy import stats
 from scipy.special import logsumexp
 
-import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import NUTS
 from scalingbayes.inference.draws import silent
 from scalingbayes.inference.nuts.mixture import Mixture, jump, learn, remember
-from scalingbayes.model.bound_model import build_model, stack_densities
+from scalingbayes.model.bound_model import stack_densities
 
 WEIGHTS = np.array([0.7, 0.3])
 CENTERS = np.array([[-2.0, 0.0], [3.0, 1.0]])
@@ -139,8 +139,8 @@ def test_jumps_leave_any_density_as_it_is(mixture, count, rng):
 @pytest.mark.slow
 def test_chains_in_modes_far_apart_agree():
     # A table of a broken power law that a floor, or a last exponent near 0, describes as well.
-    simulation = sb.simulate(law="broken", count=13, seed=5)
-    model = build_model(simulation.tables[12], "broken", reference=simulation.model.reference)
+    simulation = simulate_tables(law="broken", count=13, seed=5)
+    model = bind(simulation.tables[12], "broken", reference=simulation.model.reference)
 
     def worst(**settings):
         seeds = range(5)
@@ -156,8 +156,8 @@ def test_chains_in_modes_far_apart_agree():
 def test_modes_have_their_weights():
     # The same table. One mode is higher, the other wider: each alone would pass every check. Their
     # weights by importance sampling, from a mixture learnt of draws in both.
-    simulation = sb.simulate(law="broken", count=13, seed=5)
-    model = build_model(simulation.tables[12], "broken", reference=simulation.model.reference)
+    simulation = simulate_tables(law="broken", count=13, seed=5)
+    model = bind(simulation.tables[12], "broken", reference=simulation.model.reference)
     fits = NUTS(draws=300).run([model] * 4, range(4), "float64", silent)
     points = np.concatenate([each.points.reshape(-1, each.points.shape[-1]) for each in fits])
     with precision("float64"):

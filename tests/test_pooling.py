@@ -7,7 +7,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
-from plain import build_model, fit, fit_many
+from plain import bind, fit, fit_many
 
 import scalingbayes as sb
 from scalingbayes.combine.population import Hyperprior, TableDraws, infer_population
@@ -322,7 +322,7 @@ def test_it_is_the_joint_model():
         for name, n, a in (("a", 30, 0.3), ("b", 20, 0.4), ("c", 12, 0.35))
     }
     names = ["alpha", "beta"]
-    models = {name: build_model(runs) for name, runs in tables.items()}
+    models = {name: bind(runs) for name, runs in tables.items()}
 
     def model():
         mu = numpyro.sample("mu", dist.Normal(LOC, HYPERPRIOR_SD).expand([2]))

@@ -7,7 +7,7 @@ import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
-from plain import build_model, fit
+from plain import bind, fit, fit_many_default
 from scipy import stats
 
 import scalingbayes as sb
@@ -72,7 +72,7 @@ def log_density_of_errors(density, point, count):
 @pytest.mark.parametrize("noise", ["normal(groups=run)", "student_t(discrepancy=compute)"])
 def test_densities_are_numpyros(noise, rng):
     table, _ = curves(rng)
-    model = build_model(sb.Runs(table), noise=noise)
+    model = bind(sb.Runs(table), noise=noise)
     count = len(model.law.parameters)
     with precision("float64"):
         density = model.density("float64")
@@ -112,7 +112,7 @@ def test_densities_are_numpyros(noise, rng):
 def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
     table, _ = curves(rng)
     weights = np.where(np.arange(96) % 5 == 0, 0.0, rng.uniform(0.2, 1.0, 96))
-    model = build_model(sb.Runs(table), noise=noise, weights=weights)
+    model = bind(sb.Runs(table), noise=noise, weights=weights)
     counted = weights > 0
     with precision("float64"):
         density = model.density("float64")
@@ -157,7 +157,7 @@ def few_rows(rng):
 
 
 def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
-    model = build_model(few_rows(rng), "power_law", noise="normal(discrepancy=params)")
+    model = bind(few_rows(rng), "power_law", noise="normal(discrepancy=params)")
     with precision("float64"):
         density = model.density("float64")
         marginal = MarginalDensity(density)
@@ -179,7 +179,7 @@ def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
 
 
 def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
-    model = build_model(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
+    model = bind(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
     with precision("float64"):
         densities = stack_densities([model], "float64")
         modes, _ = whiten(densities, [rng], 4, "float64")
@@ -239,7 +239,7 @@ def test_a_drift_survives_a_file(tmp_path, rng):
     where = {"params": 1e9, "tokens": [1e10, 1e12]}
     pair = post.predict(**where), again.predict(**where)
     np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
-    model = build_model(sb.Runs(table), noise="normal(discrepancy=compute)")
+    model = bind(sb.Runs(table), noise="normal(discrepancy=compute)")
     np.testing.assert_allclose(again.effects_design, model.shared[1], rtol=1e-12)
     assert sb.check(again).frame["p_value"].between(0, 1).all()
     scores = sb.score(again, table.iloc[:5])
@@ -249,8 +249,8 @@ def test_a_drift_survives_a_file(tmp_path, rng):
 def test_training_curves_are_pointed_out(rng):
     table, _ = curves(rng)
     with pytest.warns(sb.InputWarning, match="'run' names 12 training curves of 96 rows"):
-        build_model(sb.Runs(table))
-    build_model(sb.Runs(table), groups="run")  # no warning where they are known of
+        bind(sb.Runs(table))
+    bind(sb.Runs(table), groups="run")  # no warning where they are known of
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
     table, _ = curves(rng)
     few = table[table["run"] < "run 06"]
     how = {"law": "chinchilla", "noise": "normal", "likelihood_power": 1.0, "groups": "run"}
-    posts = sb.fit_many({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
+    posts = fit_many_default({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
     assert posts["all"].tree["random_effects"].sizes["effect"] == 12
     assert posts["few"].tree["random_effects"].sizes["effect"] == 6
     assert jax.tree.all(jax.tree.map(np.isfinite, dict(posts["few"].summary()["mean"])))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro.distributions import Normal
-from plain import build_model, fit
+from plain import bind, fit
 from registry import NAMES, place
 from scipy.special import logit
 from scipy.stats import spearmanr
@@ -14,7 +14,7 @@ import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
-from scalingbayes.model.noise import get_noise
+from scalingbayes.model.noise_models import get_noise
 
 # A fraction and a signed loss; losses are all over the other tests. The others need --slow.
 QUICK = ("downstream",)
@@ -123,7 +123,7 @@ def test_values_outside_a_laws_domain_are_named(law, bad, message, rng):
     for name, value in bad.items():
         table[name][2] = value
     with pytest.raises(sb.InputError, match=message):
-        build_model(sb.Runs(table), law)
+        bind(sb.Runs(table), law)
 
 
 def test_a_signed_loss_is_fitted_in_any_unit(rng):

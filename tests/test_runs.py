@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plain import build_model, fit
+from plain import bind, fit
 
 import scalingbayes as sb
 
@@ -96,7 +96,7 @@ def test_a_bad_value_names_column_row_and_remedy(small_table, column, value, pro
     table = {**small_table, "compute": 6 * small_table["params"] * small_table["tokens"]}
     table = changed(changed(table, column, 4, value), column, 7, value)
     with pytest.raises(sb.InputError, match=rf"(?s)'{column}', row 5: .*{problem}.*2 such rows"):
-        build_model(sb.Runs(table))
+        bind(sb.Runs(table))
 
 
 def test_numbers_written_as_text_are_numbers(small_table):
@@ -272,7 +272,7 @@ def test_inputs_that_move_together_are_warned_about(small_table):
     table = {**small_table, "tokens": 20 * small_table["params"]}
     table["loss"] = table["loss"] + 0.001 * np.arange(12)
     with pytest.warns(sb.InputWarning, match="params and tokens move together"):
-        build_model(sb.Runs(table))
+        bind(sb.Runs(table))
 
 
 def test_the_digest_tells_tables_apart(small_table):

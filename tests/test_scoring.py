@@ -5,7 +5,7 @@ import pytest
 import simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import EXACT, fit
+from plain import EXACT, backtest, fit, fit_default
 from scipy import stats
 
 import scalingbayes as sb
@@ -83,12 +83,12 @@ def test_a_backtest_is_a_fit_to_the_rest(rng):
     table = simulate(rng, 60)
     order = np.argsort(table.column("compute"))
     mask = np.isin(np.arange(60), order[-6:])
-    found = sb.backtest(table, by={"top": mask}, engine="laplace", **EXACT)
+    found = backtest(table, by={"top": mask}, engine="laplace", **EXACT)
     assert list(found.pointwise.index.get_level_values("fold").unique()) == ["top"]
     assert len(found.pointwise) == found.table.loc["all", "runs"] == 6
-    alone = sb.fit(table.filter(~mask), engine="laplace", **EXACT)
+    alone = fit_default(table.filter(~mask), engine="laplace", **EXACT)
     by_hand = sb.score(alone, table.filter(mask))
     assert found.table.loc["all", "crps"] == pytest.approx(by_hand["crps"].mean(), rel=0.1)
     assert "Runs held out, predicted by L = E + A/N^alpha" in repr(found)
     with pytest.raises(sb.InputError, match="leave weights out"):
-        sb.backtest(table, weights=np.ones(60))
+        backtest(table, weights=np.ones(60))

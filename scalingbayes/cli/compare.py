@@ -13,7 +13,8 @@ from scalingbayes.data.folds import as_folds
 from scalingbayes.evaluation.comparison import Comparison, compare
 from scalingbayes.fitting.fit import fit
 from scalingbayes.laws import get_law
-from scalingbayes.model.noise import NOISES
+from scalingbayes.model.model import Model
+from scalingbayes.model.noise_models import NOISE_MODELS
 
 
 def compare_command(
@@ -30,7 +31,7 @@ def compare_command(
     ] = None,
     engine: Annotated[str, typer.Option(help="nuts, laplace or grid.")] = "nuts",
     noise: Annotated[
-        str | None, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISES)}.")
+        str | None, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISE_MODELS)}.")
     ] = None,
     params: Column = None,
     tokens: Column = None,
@@ -56,7 +57,7 @@ def compare_command(
     if by is not None:
         as_folds(by, runs)  # better known before the fits than after
     with progress_bar() as bar:
-        posts = {name: fit(runs, name, noise=noise, engine=engine, seed=seed) for name in names}
+        posts = {name: fit(runs, Model(name, noise), engine=engine, seed=seed) for name in names}
         comparison = compare(posts, by, seed=seed, progress=bar)
     _print_comparison(comparison)
     exit_if_failed(comparison.checks)

@@ -19,8 +19,9 @@ from scalingbayes.cli.printing import (
     say_interval,
 )
 from scalingbayes.fitting.fit import fit
-from scalingbayes.model.bound_model import DEFAULT_LAW
-from scalingbayes.model.noise import NOISES
+from scalingbayes.inference import Optimize, get_engine
+from scalingbayes.model.model import DEFAULT_LAW, Model
+from scalingbayes.model.noise_models import NOISE_MODELS
 from scalingbayes.posterior.estimate import check_interval
 from scalingbayes.posterior.posterior import Posterior
 
@@ -36,7 +37,7 @@ def fit_command(
     noise: Annotated[
         str | None,
         typer.Option(
-            help=f"How runs scatter about it: {', '.join(NOISES)}, with options such as "
+            help=f"How runs scatter about it: {', '.join(NOISE_MODELS)}, with options such as "
             "student_t(varying=compute), the default where the law divides compute."
         ),
     ] = None,
@@ -98,19 +99,19 @@ def fit_command(
         "by": by,
     }
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if engine == "optimize":
-        raise InputError("A point has no interval: engine 'optimize' is for Python only.")
+    chosen = get_engine(engine, **options)
+    if isinstance(chosen, Optimize):
+        raise InputError(
+            "Engine 'optimize' gives a point without an interval: use it in Python only."
+        )
     with progress_bar() as bar:
         post = fit(
             runs,
-            law,
-            noise=noise,
-            groups=groups,
+            Model(law, noise, groups=groups),
+            engine=chosen,
             likelihood_power=_likelihood_power(likelihood_power),
-            engine=engine,
             seed=seed,
             progress=bar,
-            **options,
         )
     summary = post.summary(prob)
     exponents = _exponents(post, prob)

@@ -29,9 +29,9 @@ from scalingbayes.combine.population import (
     TableDraws,
     infer_population,
 )
-from scalingbayes.fitting.fit import fit
+from scalingbayes.fitting.batch import refit
 from scalingbayes.inference.importance import resample, smooth
-from scalingbayes.laws.base.parameters import Parameter, read_prior, recorded_priors, resolve_priors
+from scalingbayes.laws.base.parameters import Parameter, read_prior, resolve_priors
 from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate, IntervalKind
 from scalingbayes.posterior.posterior import ATTRIBUTE, Posterior
 from scalingbayes.posterior.verdict import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS, Check, Verdict
@@ -122,7 +122,7 @@ class Pooled(Mapping[Any, Posterior]):
 
     @property
     def priors(self) -> dict[str, Distribution]:
-        """Priors for the fit of a new table: ``sb.fit(runs, priors=pooled.priors)``.
+        """Priors for the fit of a new table: ``sb.fit(runs, sb.Model(law, priors=pooled.priors))``.
 
         Each is normal in the coordinate in which the population is (lognormal if positive), with
         the mean and variance of what the population predicts there, uncertainty of its mean and
@@ -237,7 +237,8 @@ def pool(
     if refitted:
         for name, others in zip(posts, population.others, strict=True):
             if name in refitted:
-                posts[name] = _refit(posts[name], _normals(pooled, others), seed)
+                post, priors = posts[name], _normals(pooled, others)
+                posts[name] = refit(post, {name: post.weights}, priors=priors, seed=seed)[name]
                 tables[name] = _read(posts[name], pooled)
         population, weights = infer()
     found = {}
@@ -377,22 +378,6 @@ def _normals(pooled: Mapping[str, Parameter], members: Members) -> dict[str, Dis
         name: (LogNormal if _is_positive(parameter) else Normal)(float(mean), float(sd))
         for (name, parameter), mean, sd in zip(pooled.items(), *members.moments(), strict=True)
     }
-
-
-def _refit(post: Posterior, others: Mapping[str, Distribution], seed: int) -> Posterior:
-    record = post.record
-    return fit(
-        post.runs,
-        post.law,
-        noise=post.noise,
-        priors={**recorded_priors(record["priors"]), **others},
-        weights=post.weights,
-        likelihood_power=1.0,  # it is in the weights
-        engine=record["engine"],
-        seed=seed,
-        dtype=record["dtype"],
-        **record["options"],
-    )
 
 
 def _record(

@@ -22,7 +22,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
-from scalingbayes.model.noise import SHARED, Noise
+from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.posterior.estimate import SAMPLE_DIMS, format_table, interval_columns
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.verdict import Check, Verdict
@@ -358,7 +358,7 @@ def _residuals(
     if effects_design is not None:
         shape = (len(location), effects_design.shape[1])
         normals = jax.random.normal(of_shared, shape, location.dtype)
-        centers += values[SHARED] * (normals @ effects_design.T)
+        centers += values[TAU] * (normals @ effects_design.T)
     again = noise.about(centers, values, ratios, errors).sample(key)
     sigma = noise.spread(values, ratios, errors)
     found = {"observed": (there - location) / sigma, "replicated": (again - location) / sigma}
@@ -455,7 +455,7 @@ def _group_statistics(
         return products / pairs / (scores**2).mean(1)
 
     resampled = "engine 'bootstrap' with by='COLUMN'"
-    remedy = resampled if noise.shares else f"groups='COLUMN', or {resampled}"
+    remedy = resampled if noise.has_random_effects else f"groups='COLUMN', or {resampled}"
     return [
         _Statistic(
             "correlation within groups",

@@ -10,12 +10,14 @@ import pandas as pd
 from jaxtyping import Float
 
 from scalingbayes._core.arguments import check_seed
-from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.folds import Folds, as_folds
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.batch import fit_many
+from scalingbayes.fitting.fit import PowerChoice
+from scalingbayes.inference import Engine, Progress
 from scalingbayes.model.bound_model import known_errors
+from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.estimate import format_table
 from scalingbayes.posterior.posterior import Posterior
@@ -130,36 +132,47 @@ class Backtest:
         )
 
 
-def backtest(runs: Table, law: Any = None, *, by: str | Folds = "largest", **how: Any) -> Backtest:
-    """Fit a law to some of the runs, and score how well it predicts the others.
+def backtest(
+    runs: Table,
+    model: ModelLike = DEFAULT_LAW,
+    *,
+    by: str | Folds = "largest",
+    engine: Engine | str = "nuts",
+    likelihood_power: PowerChoice = "auto",
+    seed: int = 0,
+    dtype: str | None = None,
+    progress: Progress | None = None,
+) -> Backtest:
+    """Fit a model to some of the runs, and score how well it predicts the others.
 
     Parameters
     ----------
     runs
         The table.
-    law
-        The law; the default of :func:`scalingbayes.fit` if not given.
+    model
+        The law or the model, as for :func:`scalingbayes.fit`.
     by
-        What is held out together: the ``"largest"`` runs, each level of ``"compute"``, each label
-        of a column, or masks by label such as :func:`scalingbayes.data.folds.largest` gives.
-    **how
-        All else that :func:`scalingbayes.fit_many` takes, but ``weights``.
+        Which runs are held out together: the ``"largest"`` runs, each level of ``"compute"``, each
+        label of a column, or masks by label as :func:`scalingbayes.data.folds.largest` returns.
+    engine, likelihood_power, seed, dtype, progress
+        As for :func:`scalingbayes.fit_many`.
 
     Raises
     ------
     InputError
-        If there are no such folds, or a fold leaves too little to fit.
+        If there are no such folds, or a fold leaves too few runs to fit.
     """
     runs = as_runs(runs)
-    if "weights" in how:
-        raise InputError("backtest gives runs held out weight 0 itself: leave weights out.")
     folds = as_folds(by, runs)
-    chosen = {} if law is None else {"law": law}
     posts = fit_many(
         dict.fromkeys(folds, runs),
+        model,
+        engine=engine,
         weights={label: 1.0 - mask for label, mask in folds.items()},
-        **chosen,
-        **how,
+        likelihood_power=likelihood_power,
+        seed=seed,
+        dtype=dtype,
+        progress=progress,
     )
     return Backtest(
         _scored({label: runs.filter(mask) for label, mask in folds.items()}, posts), posts

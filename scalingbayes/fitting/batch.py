@@ -21,17 +21,15 @@ from scalingbayes._core.precision import default_dtype
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.fit import (
     PowerChoice,
-    build_engine,
-    check_groups,
     check_likelihood_power,
+    check_random_effects,
     describe_run,
-    run,
+    run_engine,
 )
-from scalingbayes.inference import Draws, Optimize, Progress, silent
-from scalingbayes.laws import Law, get_law
+from scalingbayes.inference import Draws, Engine, Optimize, Progress, get_engine, silent
 from scalingbayes.laws.base.parameters import recorded_priors
-from scalingbayes.model.bound_model import DEFAULT_LAW, BoundModel, build_model, padded_length
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.bound_model import BoundModel, padded_length
+from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.posterior import Posterior
 
@@ -43,126 +41,116 @@ _RECORD = "batch.json"
 
 def fit_many(
     tables: Mapping[Any, Table] | Sequence[Table],
-    law: str | Law = DEFAULT_LAW,
+    model: ModelLike = DEFAULT_LAW,
     *,
-    noise: str | Noise | None = None,
-    priors: Mapping[str, Distribution] | None = None,
+    engine: Engine | str = "nuts",
     weights: Mapping[Any, Float[np.ndarray, " runs"]]
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
-    groups: str | None = None,
     likelihood_power: PowerChoice = "auto",
-    reference: Mapping[str, float] | None = None,
-    engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-    **options: Any,
 ) -> Posteriors:
-    """Fit a law to many tables at once.
+    """Fit a model to many tables at once.
 
-    Tables of like length share a compiled program, and fits are spread over all of JAX's devices,
-    on several hosts too (``jax.distributed``; then every host makes the same call).
+    Tables of similar length share a compiled program. Fits are spread over all of JAX's devices,
+    and over several hosts with ``jax.distributed`` if every host makes the same call.
 
     Parameters
     ----------
     tables
-        Tables by name, such as ``runs.split("corpus")``, or a sequence of them, whose names are
-        their numbers. The same table may come more than once.
-    law, noise, priors
-        As for :func:`scalingbayes.fit`.
-    weights
-        How much each run of each table counts, under the same names.
-    groups
-        As for :func:`scalingbayes.fit`.
-    likelihood_power
-        As for :func:`scalingbayes.fit`; ``"auto"`` chooses each table's own.
-    reference
-        Where default priors are stated, for all tables alike; each table's own point by default.
+        Tables by name, such as ``runs.split("corpus")``, or a sequence of tables, which are named
+        by their position. The same table may occur several times.
+    model
+        The law or the model, as for :func:`scalingbayes.fit`.
     engine
-        Any engine but ``"optimize"``.
+        Any engine except ``"optimize"``, as for :func:`scalingbayes.fit`.
+    weights
+        How much each run of each table counts, under the same names as the tables.
+    likelihood_power
+        As for :func:`scalingbayes.fit`; ``"auto"`` chooses a power for each table.
     seed
-        Each fit has a seed of its own, made of this one and its place.
+        Seed of the random numbers. Each fit has its own seed, derived from this seed and the
+        table's position.
     dtype
         As for :func:`scalingbayes.fit`.
     out
-        A folder to which finished chunks are written. The same call goes on from there after an
-        interruption: what was finished is not done again.
+        A folder to which finished chunks of fits are written. After an interruption, the same call
+        continues from there.
     progress
-        Called with the part of the fits that is done.
-    **options
-        Settings of the engine.
+        A function that is called with the fraction of the fits that is done.
 
     Returns
     -------
     Posteriors
-        By the tables' names.
+        The posteriors, by the tables' names.
 
     Raises
     ------
     InputError
-        If a table cannot be used, the message says which; or if ``out`` holds another batch.
+        If a table cannot be used (the message names it), or if ``out`` holds another batch.
     """
-    runner = build_engine(engine, options)
-    if isinstance(runner, Optimize):
+    chosen = get_engine(engine)
+    if isinstance(chosen, Optimize):
         raise InputError("fit_many fits posteriors: engine 'optimize' gives points. Use 'laplace'.")
     check_seed(seed)
-    check_likelihood_power(likelihood_power, engine)
+    check_likelihood_power(likelihood_power, chosen)
     named = _by_name(tables, "tables")
     own = _by_name(weights, "weights") if weights is not None else {}
     if weights is not None and own.keys() != named.keys():
         raise InputError("weights must have the same names as tables, one array for each.")
-    law = get_law(law)
+    model = as_model(model)
     models = {}
     for name, table in named.items():
         try:
-            runs = as_runs(table, str(name))
-            models[name] = build_model(runs, law, noise, priors, own.get(name), groups, reference)
-            check_groups(models[name], engine)
+            models[name] = model.bind(as_runs(table, str(name)), own.get(name))
+            check_random_effects(models[name], chosen)
         except InputError as error:
             raise InputError(f"Table {name!r}: {error}") from error
-    longest = max(len(model.runs) for model in models.values())
-    dtype = dtype or default_dtype(longest)
+    dtype = dtype or default_dtype(max(len(each.runs) for each in models.values()))
     seeds = [
         int(each.generate_state(1, np.uint64)[0] >> 1)
         for each in np.random.SeedSequence(seed).spawn(len(models))
     ]
-    records = [describe_run(engine, runner, each, dtype) for each in seeds]
+    records = [describe_run(chosen, each, dtype) for each in seeds]
     batch = _Batch(list(models.values()), seeds, None if out is None else Path(out))
     if out is None:
         batch.cut()
     else:
         batch.open(_fingerprint(models, records, likelihood_power))
-    draws = batch.run(runner, dtype, likelihood_power, progress or silent)
-    pairs = zip(models.items(), draws, strict=True)
-    tempered = {
-        name: model.with_likelihood_power(each.facts["likelihood_power"])
-        for (name, model), each in pairs
+    draws = batch.run(chosen, dtype, likelihood_power, progress or silent)
+    fitted = {
+        name: each.with_likelihood_power(own.facts["likelihood_power"])
+        for (name, each), own in zip(models.items(), draws, strict=True)
     }
-    return Posteriors(tempered, draws, records)
+    return Posteriors(fitted, draws, records)
 
 
 def refit(
     post: Posterior,
     weights: Mapping[Any, Float[np.ndarray, " runs"]],
     *,
+    priors: Mapping[str, Distribution] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Posteriors:
-    """Fit again what a posterior was fitted to, with other weights of its runs.
+    """Fit a posterior's model to its runs again, with other weights of the runs.
 
     Parameters
     ----------
     post
-        A posterior, perhaps one that was loaded: law, noise, table, priors, engine and its settings
-        are taken from it.
+        A posterior, which may have been loaded from a file. Law, noise, table, priors, engine and
+        settings are the posterior's own.
     weights
-        For each fit how much each of ``post.runs`` counts.
+        For each new fit, how much each of ``post.runs`` counts.
+    priors
+        Priors that replace the posterior's own, by parameter, in the units of the table.
     seed
-        Seed of all that is random.
+        Seed of the random numbers.
     progress
-        Called with the part of the fits that is done.
+        A function that is called with the fraction of the fits that is done.
 
     Raises
     ------
@@ -170,18 +158,18 @@ def refit(
         If the posterior does not hold its table, or the weights leave too few runs.
     """
     record = post.record
+    given = {**recorded_priors(record["priors"]), **(priors or {})}
+    engine = get_engine(record["engine"], **record["options"])
+    assert isinstance(engine, Engine)
     return fit_many(
         dict.fromkeys(weights, post.runs),
-        post.law,
-        noise=post.noise,
-        priors=recorded_priors(record["priors"]),
+        Model(post.law, post.noise, priors=given),
+        engine=engine,
         weights=weights,
         likelihood_power=post.likelihood_power,
-        engine=record["engine"],
         seed=seed,
         dtype=record["dtype"],
         progress=progress,
-        **record["options"],
     )
 
 
@@ -221,7 +209,7 @@ class _Batch:
             path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
 
     def run(
-        self, runner: Any, dtype: str, likelihood_power: PowerChoice, progress: Progress
+        self, engine: Engine, dtype: str, likelihood_power: PowerChoice, progress: Progress
     ) -> list[Draws]:
         """Run the chunks that are not done; return the draws of all."""
         draws: dict[int, Draws] = {}
@@ -250,7 +238,8 @@ class _Batch:
             size = room[lengths[number]]
             filled = (chunk + chunk[-1:] * size)[:size]
             models, seeds = [self.models[i] for i in filled], [self.seeds[i] for i in filled]
-            found = run(runner, models, seeds, dtype, likelihood_power, report)[: len(chunk)]
+            found = run_engine(engine, models, seeds, dtype, likelihood_power, report)
+            found = found[: len(chunk)]
             if (path := self._path(number)) is not None:
                 _write(path, found)
             draws |= dict(zip(chunk, found, strict=True))

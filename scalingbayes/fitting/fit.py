@@ -1,131 +1,143 @@
-"""The main job: from a table of runs to a posterior."""
+"""Fit a model to one table of training runs."""
 
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal, overload
 
 import numpy as np
 from jaxtyping import Float
-from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.devices import describe_devices
-from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
 from scalingbayes.data.runs import Table, as_runs
-from scalingbayes.inference import ENGINES, Draws, Engine, Optimize, Progress, silent
+from scalingbayes.inference import (
+    Draws,
+    Engine,
+    Optimize,
+    Progress,
+    engine_name,
+    get_engine,
+    silent,
+)
 from scalingbayes.inference.likelihood_power import choose_likelihood_powers
-from scalingbayes.laws import Law
-from scalingbayes.model.bound_model import DEFAULT_LAW, BoundModel, build_model
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 
 PowerChoice = float | Literal["auto"]
+"""A power of the likelihood, or ``"auto"`` to choose it."""
 
 
 @overload
-def fit(
-    runs: Table, law: str | Law = ..., *, engine: Literal["optimize"], **how: Any
+def fit(  # type: ignore[overload-overlap]
+    runs: Table,
+    model: ModelLike = ...,
+    *,
+    engine: Optimize | Literal["optimize"],
+    weights: Float[np.ndarray, " runs"] | None = ...,
+    likelihood_power: PowerChoice = ...,
+    seed: int = ...,
+    dtype: str | None = ...,
+    progress: Progress | None = ...,
 ) -> PointEstimate: ...
 
 
 @overload
-def fit(runs: Table, law: str | Law = ..., *, engine: str = ..., **how: Any) -> Posterior: ...
+def fit(
+    runs: Table,
+    model: ModelLike = ...,
+    *,
+    engine: Engine | str = ...,
+    weights: Float[np.ndarray, " runs"] | None = ...,
+    likelihood_power: PowerChoice = ...,
+    seed: int = ...,
+    dtype: str | None = ...,
+    progress: Progress | None = ...,
+) -> Posterior: ...
 
 
 def fit(
     runs: Table,
-    law: str | Law = DEFAULT_LAW,
+    model: ModelLike = DEFAULT_LAW,
     *,
-    noise: str | Noise | None = None,
-    priors: Mapping[str, Distribution] | None = None,
+    engine: Engine | Optimize | str = "nuts",
     weights: Float[np.ndarray, " runs"] | None = None,
-    groups: str | None = None,
     likelihood_power: PowerChoice = "auto",
-    reference: Mapping[str, float] | None = None,
-    engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
     progress: Progress | None = None,
-    **options: Any,
 ) -> Posterior | PointEstimate:
     """Fit a scaling law to a table of training runs.
 
     Parameters
     ----------
     runs
-        The table; what is not yet a :class:`~scalingbayes.Runs` is made into one.
-    law
-        The law, by name or as an object.
-    noise
-        How losses scatter about it, by name or as an object. By default Student's t, its spread
-        falling with compute where the law divides compute; see
-        :func:`~scalingbayes.model.noise.get_noise`.
-    priors
-        Priors in place of the defaults, in the units of the table:
-        ``{"alpha": numpyro.distributions.LogNormal(-1, 0.2)}``.
-    weights
-        How much each run counts: 0 holds it out, a fraction discounts it.
-    groups
-        A column whose labels say which runs share an error, such as the id of a training curve,
-        or the IsoFLOP budget: each label has an error of its own, normal with an inferred sd tau.
-    likelihood_power
-        The power of the likelihood: 1 for a law that is exact and runs that err independently, less
-        to discount all runs alike for what they have in common. ``"auto"`` chooses it by how well
-        the table's larger runs are predicted from its smaller ones; see
-        :func:`~scalingbayes.inference.likelihood_power.choose_likelihood_powers`. Engines that do
-        not sample a posterior do not use it.
-    reference
-        Where default priors are stated, in place of the table's own point: another fit's
-        ``post.record["reference"]`` gives this one the same priors.
+        The table: a :class:`~scalingbayes.Runs`, a DataFrame, or a dict of columns.
+    model
+        A law, by name or as an object, or a :class:`~scalingbayes.Model` with noise, priors and
+        groups of your own.
     engine
-        ``"nuts"``, the posterior; ``"laplace"`` and ``"grid"``, the same by independent ways, each
-        with a check of itself; ``"bootstrap"``, how the best fit scatters when the table is drawn
-        again; ``"optimize"``, the best fit alone; ``"prior"``, what the priors alone say.
+        How to fit, by name or as an object with options, such as ``NUTS(draws=500)``. ``"nuts"``
+        samples the posterior; ``"laplace"`` and ``"grid"`` compute the same posterior in
+        independent ways; ``"bootstrap"`` refits resampled tables; ``"optimize"`` returns the best
+        fit alone; ``"prior"`` draws from the priors.
+    weights
+        How much each run counts: 0 holds it out, a fraction discounts it; 1 by default.
+    likelihood_power
+        The power that the likelihood is raised to. Use 1 if the law is exact and runs err
+        independently. A power below 1 widens the posterior, to allow for an error of the law that
+        runs have in common. ``"auto"`` chooses the power at which the table's larger runs are best
+        predicted from its smaller runs: see
+        :func:`~scalingbayes.inference.likelihood_power.choose_likelihood_powers`. Engines that
+        sample no posterior do not use it.
     seed
-        Seed of all that is random: the same seed gives the same draws on the same device and
-        versions.
+        Seed of the random numbers. The same seed gives the same draws on the same device with the
+        same versions.
     dtype
         ``"float64"`` or ``"float32"``; by default float64 on a CPU and float32 elsewhere.
     progress
-        Called now and then with the part that is done, up to 1.
-    **options
-        Settings of the engine, such as ``chains`` and ``draws`` of NUTS: see
-        :mod:`scalingbayes.inference`.
+        A function that is called from time to time with the fraction of the work that is done.
 
     Returns
     -------
     Posterior
-        It is returned also where the fit fails its checks: see ``Posterior.verdict``. The engine
+        The posterior, even if the fit fails its checks: see ``Posterior.verdict``. The engine
         ``"optimize"`` returns a :class:`~scalingbayes.PointEstimate`.
 
     Raises
     ------
     InputError
-        If the table, the law, a prior or a setting cannot be used.
+        If the table, the model or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> post = sb.fit(runs, "chinchilla", engine=sb.Laplace(draws=1000))
+    >>> list(post.summary().index)
+    ['E', 'A', 'B', 'alpha', 'beta', 'sigma', 'nu', 'spread_exponent']
     """
     runs = as_runs(runs)
-    runner = build_engine(engine, options)
+    engine = get_engine(engine)
     check_seed(seed)
     check_likelihood_power(likelihood_power, engine)
     dtype = dtype or default_dtype(len(runs))
-    model = build_model(runs, law, noise, priors, weights, groups, reference)
-    check_groups(model, engine)
+    bound = as_model(model).bind(runs, weights)
+    check_random_effects(bound, engine)
     report = progress or silent
-    if isinstance(runner, Optimize):
-        optimum = runner.run_point(model, int(seed), dtype, report)
-        return PointEstimate.from_optimum(model, optimum, runner.objective)
-    (draws,) = run(runner, [model], [int(seed)], dtype, likelihood_power, report)
-    record = describe_run(engine, runner, seed, dtype)
-    return Posterior.from_draws(
-        model.with_likelihood_power(draws.facts["likelihood_power"]), draws, record
-    )
+    if isinstance(engine, Optimize):
+        optimum = engine.run_point(bound, int(seed), dtype, report)
+        return PointEstimate.from_optimum(bound, optimum, engine.objective)
+    (draws,) = run_engine(engine, [bound], [int(seed)], dtype, likelihood_power, report)
+    bound = bound.with_likelihood_power(draws.facts["likelihood_power"])
+    return Posterior.from_draws(bound, draws, describe_run(engine, seed, dtype))
 
 
-def run(
-    runner: Engine,
+def run_engine(
+    engine: Engine,
     models: Sequence[BoundModel],
     seeds: Sequence[int],
     dtype: str,
@@ -133,83 +145,60 @@ def run(
     progress: Progress,
 ) -> list[Draws]:
     """Choose likelihood powers and fit; each power is in ``facts["likelihood_power"]``."""
-    if not runner.uses_likelihood_power:
-        values = [1.0] * len(models)
+    if not engine.uses_likelihood_power:
+        powers = [1.0] * len(models)
     elif likelihood_power == "auto":
-        values = [each.value for each in choose_likelihood_powers(models, seeds, dtype)]
+        powers = [each.value for each in choose_likelihood_powers(models, seeds, dtype)]
     else:
-        values = [float(likelihood_power)] * len(models)
-    tempered = [
-        model.with_likelihood_power(value) for model, value in zip(models, values, strict=True)
+        powers = [float(likelihood_power)] * len(models)
+    powered = [
+        model.with_likelihood_power(power) for model, power in zip(models, powers, strict=True)
     ]
     return [
-        replace(draws, facts={**draws.facts, "likelihood_power": value})
-        for draws, value in zip(runner.run(tempered, seeds, dtype, progress), values, strict=True)
+        replace(draws, facts={**draws.facts, "likelihood_power": power})
+        for draws, power in zip(engine.run(powered, seeds, dtype, progress), powers, strict=True)
     ]
 
 
-def build_engine(name: str, options: Mapping[str, Any]) -> Any:
-    """Set up an engine.
+def check_likelihood_power(power: Any, engine: Engine | Optimize) -> None:
+    """Check a likelihood power, and that the engine uses one.
 
     Raises
     ------
     InputError
-        If there is no such engine, or it has no such option.
+        If the power is neither ``"auto"`` nor a positive number, or the engine has no use for it.
     """
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-    settings = inspect.signature(ENGINES[name]).parameters
-    for option in options:
-        if option not in settings:
-            raise unknown(f"option of engine {name!r}", option, settings)
-    return ENGINES[name](**options)
-
-
-def check_likelihood_power(likelihood_power: Any, engine: str) -> None:
-    """Check that a likelihood_power is one, and that the engine has one.
-
-    Raises
-    ------
-    InputError
-        If it is neither ``"auto"`` nor a positive number, or is given to an engine without.
-    """
-    if likelihood_power == "auto":
+    if power == "auto":
         return
-    if (
-        not isinstance(likelihood_power, (int, float, np.number))
-        or not 0 < likelihood_power < np.inf
-    ):
+    if not isinstance(power, int | float | np.number) or not 0 < power < np.inf:
+        raise InputError(f"likelihood_power must be 'auto' or a positive number; got {power!r}.")
+    if power != 1 and not getattr(engine, "uses_likelihood_power", False):
         raise InputError(
-            f"likelihood_power must be 'auto' or a positive number; got {likelihood_power!r}."
-        )
-    if likelihood_power != 1 and not getattr(ENGINES[engine], "uses_likelihood_power", False):
-        raise InputError(
-            f"Engine {engine!r} samples no posterior, so a likelihood_power of "
-            f"{likelihood_power:g} has no effect: "
-            f"leave it out, or use engine 'nuts'."
+            f"Engine {engine_name(engine)!r} samples no posterior, so likelihood_power={power:g} "
+            f"has no effect: leave it out, or use engine 'nuts'."
         )
 
 
-def check_groups(model: BoundModel, engine: str) -> None:
-    """Check that the engine can fit runs that share errors, if they do.
+def check_random_effects(model: BoundModel, engine: Engine | Optimize) -> None:
+    """Check that the engine can fit errors that runs share, if the model has them.
 
     Raises
     ------
     InputError
-        If it cannot.
+        If the engine cannot.
     """
-    if model.noise.shares and not getattr(ENGINES[engine], "shares", False):
+    if model.noise.has_random_effects and not getattr(engine, "supports_random_effects", False):
         raise InputError(
-            f"Engine {engine!r} cannot fit errors that runs share: use 'nuts' or 'laplace'; the "
-            f"bootstrap draws whole groups with by=..., such as by='run_id'."
+            f"Engine {engine_name(engine)!r} cannot fit errors that runs share: use 'nuts' or "
+            f"'laplace', or a bootstrap of whole groups such as Bootstrap(by='run_id')."
         )
 
 
-def describe_run(engine: str, runner: Any, seed: int, dtype: str) -> dict[str, Any]:
-    """Say what was run, for the record."""
+def describe_run(engine: Engine, seed: int, dtype: str) -> dict[str, Any]:
+    """Return the engine, its options, the seed, the precision and the device, for the record."""
     return {
-        "engine": engine,
-        "options": asdict(runner),
+        "engine": engine_name(engine),
+        "options": asdict(engine),  # type: ignore[call-overload]
         "seed": int(seed),
         "dtype": dtype,
         "device": describe_devices(),

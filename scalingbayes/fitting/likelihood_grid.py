@@ -20,9 +20,9 @@ from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.inference import Progress
 from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.laws import Law
-from scalingbayes.model.bound_model import BoundModel, build_model
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.model import Model, ModelLike, as_model
 
 Axes = Mapping[str, Float[ArrayLike, " _"]]
 
@@ -35,9 +35,8 @@ _ROWS_AT_ONCE = 4  # added up before the cells are written back
 def evaluate_grid(
     runs: Table,
     axes: Axes,
-    law: str | Law = "chinchilla",
+    model: ModelLike = "chinchilla",
     *,
-    noise: str | Noise = "student_t",
     fixed: Mapping[str, float] | None = None,
     weights: Float[np.ndarray, " runs"] | None = None,
     dtype: str | None = None,
@@ -51,8 +50,10 @@ def evaluate_grid(
 
     Parameters
     ----------
-    runs, law, noise, weights
+    runs, weights
         As for :func:`scalingbayes.fit`.
+    model
+        The law or the model. A law alone has Student's t of one spread as its noise.
     axes
         Values of parameters of the law or the noise, in the table's units; the grid is their
         product.
@@ -77,13 +78,13 @@ def evaluate_grid(
         If parameters are missing or unknown, or the grid does not fit memory.
     """
     runs = as_runs(runs)
-    model = build_model(runs, law, noise, None, weights)
-    if model.noise.shares:
+    bound = as_model(model, noise="student_t").bind(runs, weights)
+    if bound.noise.has_random_effects:
         raise InputError(
             "A grid has no place for errors that runs share: leave groups and discrepancy out."
         )
     dtype = dtype or default_dtype(len(runs))
-    values = _grid_values(model, axes, fixed or {})
+    values = _grid_values(bound, axes, fixed or {})
     shape = tuple(len(values[name]) for name in axes)
     _check_memory(shape, np.dtype(dtype).itemsize, memory)
     block = _BLOCK_ON_ACCELERATOR if side_by_side() else _BLOCK
@@ -98,9 +99,9 @@ def evaluate_grid(
     at_once = min(count, max(devices, _CALL // size // devices * devices))
     result = np.empty((count, size), dtype)
     with precision(dtype):
-        density = fetch(model.density(dtype))  # which devices of any number and host take
+        density = fetch(bound.density(dtype))  # which devices of any number and host take
         given = to_dtype(values, dtype)
-        shift = _change_of_units(model)
+        shift = _change_of_units(bound)
         for first in range(0, count, at_once):
             chosen = np.minimum(np.arange(first, first + at_once), count - 1)
             cells = np.unravel_index(chosen, outer_shape) if outer_shape else ()
@@ -111,7 +112,7 @@ def evaluate_grid(
             if progress is not None:
                 progress(last / count)
     coords = {name: values[name] for name in names}
-    attrs = {"law": model.law.name, "noise": model.noise.name, "runs": runs.name}
+    attrs = {"law": bound.law.name, "noise": bound.noise.name, "runs": runs.name}
     return xr.DataArray(result.reshape(shape), coords, names, "log_likelihood", attrs)
 
 
@@ -147,7 +148,7 @@ def profile_grid(
     InputError
         If the law is not linear in its terms, or the axes are not those of its exponents.
     """
-    model = build_model(as_runs(runs), law, "student_t", None, weights)
+    model = Model(law, "student_t").bind(runs, weights)
     form = linear_form(model.law)
     if set(axes) != set(form.exponents):
         raise InputError(

@@ -53,7 +53,7 @@ class Bootstrap(Engine):
     """
 
     uses_likelihood_power: ClassVar[bool] = False
-    shares: ClassVar[bool] = False
+    supports_random_effects: ClassVar[bool] = False
 
     resamples: int = 1000
     by: str | None = None

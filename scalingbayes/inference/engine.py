@@ -14,7 +14,7 @@ class Engine(ABC):
     uses_likelihood_power: ClassVar[bool] = True
     """Whether a likelihood_power changes what it finds."""
 
-    shares: ClassVar[bool] = True
+    supports_random_effects: ClassVar[bool] = True
     """Whether it can fit runs that share errors."""
 
     @abstractmethod

@@ -55,7 +55,7 @@ class Grid(Engine):
         If a setting is out of range.
     """
 
-    shares: ClassVar[bool] = False
+    supports_random_effects: ClassVar[bool] = False
 
     draws: int = 4000
     starts: int = 4

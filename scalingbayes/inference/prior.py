@@ -17,7 +17,7 @@ from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity, Point
-from scalingbayes.model.noise import SHARED
+from scalingbayes.model.noise import TAU
 
 _MOST_ROUNDS = 100
 
@@ -111,5 +111,5 @@ def draw_priors(
 
 
 def _share_errors(density: LogDensity, point: Point, normals: Float[Array, " effects"]) -> Point:
-    tau = density.at_reference(point)[SHARED]
+    tau = density.at_reference(point)[TAU]
     return density.with_random_effects(point[density.named], tau * normals)

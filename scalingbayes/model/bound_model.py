@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import jax
@@ -20,16 +19,12 @@ from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Runs, missing_column
-from scalingbayes.laws import COMMON_INPUTS, Law, get_law
-from scalingbayes.laws.base.parameters import Parameter, Prior, evaluate, in_order, resolve_priors
+from scalingbayes.laws import COMMON_INPUTS, Law
+from scalingbayes.laws.base.parameters import Parameter, Prior, evaluate, in_order
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.model.noise import SHARED, Noise, default_noise, get_noise
+from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import RandomEffects, design_of_groups
-
-DEFAULT_LAW = "coupled"
-"""It contains Chinchilla's and Kaplan's laws, and predicted larger runs best on public sweeps
-(benchmarks/scoreboard.py)."""
 
 _SMALLEST_PADDING = 64
 _CURVE = 5  # rows of a label, on average, that make a curve of it
@@ -39,10 +34,7 @@ _COLLINEAR = 0.01  # smallest over largest span of the standardised log inputs
 
 @dataclass(frozen=True, eq=False)
 class BoundModel:
-    """A law, a noise model, priors and the runs they are to explain.
-
-    Made by :func:`build_model`, which checks that they fit together.
-    """
+    """A model joined with the table of runs that it is fitted to; :meth:`Model.bind` makes it."""
 
     law: Law
     noise: Noise
@@ -211,7 +203,7 @@ class BoundModel:
             with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
                 if design is not None:
                     location = self.noise.scale.link(expected)
-                    location += values[SHARED] * (design @ effects)
+                    location += values[TAU] * (design @ effects)
                     expected = self.noise.scale.inverse()(location)
                 scatter = self.noise(expected, values, ratios, errors)
                 numpyro.sample(target, scatter, obs=there if observed else None)
@@ -237,67 +229,25 @@ class BoundModel:
         return "\n".join(lines)
 
 
-def build_model(
-    runs: Runs,
-    law: str | Law = DEFAULT_LAW,
-    noise: str | Noise | None = None,
-    priors: Mapping[str, Distribution] | None = None,
-    weights: Float[np.ndarray, " runs"] | None = None,
-    groups: str | None = None,
-    reference: Mapping[str, float] | None = None,
-) -> BoundModel:
-    """Join a law, a noise model and priors with a table of runs.
-
-    Parameters
-    ----------
-    runs
-        The table; it must have the columns that the law reads.
-    law, noise
-        By name or as objects; by default the noise is
-        :func:`~scalingbayes.model.noise.default_noise`.
-    priors
-        Priors in place of the defaults, by parameter, in the units of the table:
-        ``{"alpha": dist.LogNormal(-1, 0.2)}``.
-    weights
-        How much each row counts: 0 holds it out, a fraction discounts it. All 1 by default.
-    groups
-        A column whose labels say which rows share an error.
-    reference
-        Where default priors are stated, in place of the table's own point: a positive number for
-        each input that has a unit of its own and for the target, such as another model's
-        ``reference``.
+def check_bound(model: BoundModel) -> None:
+    """Check that a model can be fitted to its runs.
 
     Raises
     ------
     InputError
-        If there is no such law or noise model, the law cannot be identified from the table, or
-        priors, weights or reference cannot be used.
+        If the table lacks a column, a value is outside its domain, there are fewer runs than
+        unknowns, or an input that the law needs to vary has a single value.
     """
-    law = get_law(law)
-    noise = get_noise(noise or default_noise(law), law, groups or "")
-    if shared := set(law.parameters) & set(noise.parameters):
-        raise InputError(
-            f"Law {law.name!r} and noise model {noise.name!r} both have parameters called "
-            f"{', '.join(sorted(shared))}: rename those of the law."
-        )
-    of_noise = [name for name in (noise.error, noise.groups) if name]
-    columns = (law.target.column, *law.inputs, *of_noise)
-    for column in columns:
+    law, noise, runs = model.law, model.noise, model.runs
+    named = [name for name in (noise.error, noise.groups) if name]
+    for column in (law.target.column, *law.inputs, *named):
         if column not in runs.frame:
             needed = (
                 f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
             )
             raise missing_column(column, runs.frame.columns, needed)
-    model = BoundModel(
-        law,
-        noise,
-        resolve_priors({**law.parameters, **noise.parameters}, priors or {}),
-        runs,
-        _checked_weights(weights, len(runs)),
-        _checked_reference(reference, law),
-    )
     counted = model.counted
-    model.inputs, model.observed, model.errors  # noqa: B018 - checks their values
+    model.inputs, model.observed, model.errors  # noqa: B018 - reading the columns checks them
     unknowns = len(model.parameters)
     if counted.sum() < unknowns:
         raise InputError(
@@ -313,9 +263,8 @@ def build_model(
                 f"{law.name!r} cannot be identified. Add runs with other {name}."
             )
     _warn_of_collinear(varied)
-    if not noise.shares:
+    if not noise.has_random_effects:
         _warn_of_curves(model)
-    return model
 
 
 def known_errors(
@@ -424,41 +373,3 @@ def _in_units(prior: Prior, parameter: Parameter, names: Mapping[str, Any]) -> D
         )
     )
     return TransformedDistribution(prior.distribution, transforms)
-
-
-def _checked_weights(
-    weights: Float[np.ndarray, " runs"] | None, rows: int
-) -> Float[np.ndarray, " runs"]:
-    if weights is None:
-        return np.ones(rows)
-    try:
-        checked = np.asarray(weights, float)
-    except (TypeError, ValueError):
-        checked = np.array(np.nan)
-    if checked.shape != (rows,) or not np.all(np.isfinite(checked)) or np.any(checked < 0):
-        raise InputError(
-            f"weights must be {rows} finite numbers of 0 or more, one for each run; got an array "
-            f"of shape {checked.shape}."
-        )
-    return checked
-
-
-def _checked_reference(
-    reference: Mapping[str, float] | None, law: Law
-) -> Mapping[str, float] | None:
-    if reference is None:
-        return None
-    target = law.target.column
-    needed = [name for name, each in law.inputs.items() if each.unit is None] + [target]
-    given = dict(reference) if isinstance(reference, Mapping) else {}
-    positive = all(isinstance(x, Real) and 0 < x < np.inf for x in given.values())
-    if not (positive and set(needed) <= set(given) <= {*law.inputs, target}):
-        raise InputError(
-            f"reference must be a positive number for each of {', '.join(needed)}; "
-            f"got {reference!r}."
-        )
-    places = {
-        name: 1.0 if each.unit == "1" else float(given[each.unit or name])
-        for name, each in law.inputs.items()
-    }
-    return {**places, target: float(given[target])}

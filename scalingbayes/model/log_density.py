@@ -12,7 +12,7 @@ from numpyro.distributions import HalfNormal
 
 from scalingbayes.laws import Law, Sum
 from scalingbayes.laws.base.parameters import Parameter, Prior, evaluate, in_order
-from scalingbayes.model.noise import SHARED, Noise
+from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import RandomEffects
 from scalingbayes.model.transforms import (
     from_shares,
@@ -143,7 +143,7 @@ class LogDensity:
         return self._unit(values) * point[first : first + self.effects]
 
     def _unit(self, values: Values) -> Array | float:
-        return _STEP if self.noise.discrepancy else values[SHARED]
+        return _STEP if self.noise.discrepancy else values[TAU]
 
     def _shared(self, point: Point, values: Values) -> Float[Array, " rows"]:
         assert self.shared is not None
@@ -206,7 +206,7 @@ class LogDensity:
             return jnp.zeros((), point.dtype)
         first = len(self.law.parameters)
         steps = point[first : first + self.effects]
-        sd = self.at_reference(point)[SHARED] / _STEP
+        sd = self.at_reference(point)[TAU] / _STEP
         normal = jax.scipy.stats.norm.logpdf
         return (normal(steps, 0.0, sd) - normal(steps)).sum()
 

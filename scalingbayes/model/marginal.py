@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from scalingbayes.model.log_density import LogDensity, Point, Values
-from scalingbayes.model.noise import SHARED
+from scalingbayes.model.noise import TAU
 from scalingbayes.model.random_effects import RandomEffects
 
 
@@ -52,7 +52,7 @@ class MarginalDensity:
         values = self.density.at_reference(self.density.without_random_effects(named))
         *_, means, precision = self._shared(values)
         drawn = self._errors.turn @ (means + normals / jnp.sqrt(precision))
-        return self.density.with_random_effects(named, values[SHARED] * drawn)
+        return self.density.with_random_effects(named, values[TAU] * drawn)
 
     @property
     def _errors(self) -> RandomEffects:
@@ -64,7 +64,7 @@ class MarginalDensity:
         density, shared = self.density, self._errors
         expected = density.noise.scale.link(density.law(density.inputs, values))
         deviations = (density.observed_on_scale - expected) / values["sigma"]
-        ratio = values[SHARED] / values["sigma"]
+        ratio = values[TAU] / values["sigma"]
         precision = 1 + ratio**2 * shared.told
         means = ratio * (density.weights * deviations) @ shared.turned / precision
         return deviations, ratio, means, precision
@@ -73,5 +73,5 @@ class MarginalDensity:
 def integrated(density: LogDensity) -> LogDensity | MarginalDensity:
     """Integrate out the errors that rows share, where that can be done."""
     noise = density.noise
-    possible = noise.shares and noise.normal and not (noise.varying or noise.error)
+    possible = noise.has_random_effects and noise.normal and not (noise.varying or noise.error)
     return MarginalDensity(density) if possible else density

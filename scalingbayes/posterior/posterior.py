@@ -36,7 +36,8 @@ from scalingbayes.laws.base.inputs import beside_budget, check_inputs, side_by_s
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.model.noise import Noise, get_noise
+from scalingbayes.model.noise import Noise
+from scalingbayes.model.noise_models import get_noise
 from scalingbayes.model.random_effects import design_of_groups
 from scalingbayes.posterior.estimate import (
     SAMPLE_DIMS,

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws import Law
 from scalingbayes.model.discrepancy import Discrepancy
-from scalingbayes.model.noise import SHARED, Noise
+from scalingbayes.model.noise import TAU, Noise
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(31)
 _NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
@@ -38,10 +38,10 @@ def shared_error(
     A new run is of a new group. Along a discrepancy it is where the walk has led, or beyond.
     """
     if discrepancy_draws is None:
-        return 0.0, values[SHARED]
+        return 0.0, values[TAU]
     log_scale = sum(jnp.log(ratios[name]) for name in noise.discrepancy)
     mean = (discrepancy_draws.discrepancy.basis(log_scale) * discrepancy_draws.steps).sum(-1)
-    return mean, values[SHARED] * discrepancy_draws.discrepancy.beyond(log_scale)
+    return mean, values[TAU] * discrepancy_draws.discrepancy.beyond(log_scale)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -89,7 +89,7 @@ def predict(
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     key = jax.random.fold_in(jax.random.key(seed), stream)
     location = noise.scale.link(expected)
-    if noise.shares:
+    if noise.has_random_effects:
         key, own = jax.random.split(key)
         mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
         location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
@@ -156,7 +156,7 @@ def _log_predictive(
         )
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     location = noise.scale.link(law(inputs, values))
-    if noise.shares:  # what is not known of the shared error is integrated out
+    if noise.has_random_effects:  # what is not known of the shared error is integrated out
         mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
         location = location + mean + np.sqrt(2.0) * sd * _NODES[:, None, None]
         log_weights = jnp.log(_NODE_WEIGHTS)[:, None, None]

@@ -13,6 +13,8 @@ from scalingbayes.decisions.approaches.frontier import (
     Exponents,
 )
 from scalingbayes.fitting.fit import fit
+from scalingbayes.inference import Bootstrap, Optimize
+from scalingbayes.model.model import Model
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 
@@ -62,17 +64,10 @@ def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) ->
         If the table lacks a column or has too few rows.
     """
     runs = as_runs(runs)
-    best = fit(runs, "chinchilla", noise="huber", engine="optimize", starts=starts, seed=seed)
-    resampled = fit(
-        runs,
-        "chinchilla",
-        noise="huber",
-        engine="bootstrap",
-        kind="subsample",
-        part=HOFFMANN_PART,
-        resamples=HOFFMANN_RESAMPLES,
-        seed=seed,
-    )
+    model = Model("chinchilla", "huber")
+    resampling = Bootstrap(resamples=HOFFMANN_RESAMPLES, kind="subsample", part=HOFFMANN_PART)
+    best = fit(runs, model, engine=Optimize(starts=starts), seed=seed)
+    resampled = fit(runs, model, engine=resampling, seed=seed)
     draws = pd.DataFrame({name: each.ravel() for name, each in resampled.values.items()})
     failed = int((~resampled.tree["sample_stats"]["converged"]).sum())
     exponents = Exponents(

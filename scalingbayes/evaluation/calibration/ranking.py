@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
-from numpyro.distributions import Distribution
 
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
@@ -20,12 +19,19 @@ from scalingbayes.data.runs import Table
 from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
 from scalingbayes.evaluation.calibration.uniformity import p_value
 from scalingbayes.fitting.batch import fit_many
-from scalingbayes.inference import Progress
+from scalingbayes.inference import (
+    NUTS,
+    Engine,
+    Grid,
+    Laplace,
+    Progress,
+    engine_name,
+    get_engine,
+)
 from scalingbayes.inference.importance import log_densities
-from scalingbayes.laws import Law
-from scalingbayes.model.bound_model import DEFAULT_LAW, stack_densities
+from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.marginal import MarginalDensity, integrated
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.estimate import format_table
 from scalingbayes.posterior.verdict import Check, Verdict
@@ -39,7 +45,6 @@ DENSITY = "log density"
 EXPONENT = "exponent a"
 """That of N_opt ∝ C^a, under a name that no parameter has."""
 
-_ENGINES = ("nuts", "laplace", "grid")
 _PROBABILITIES = (0.5, 0.9)
 _LEAST_DRAWS = 20  # of a fit, however its chains stick: their ranks shall tell
 _FEW_DRAWS = 100
@@ -122,20 +127,15 @@ class Calibration:
 
 def calibrate(
     runs: Table | None = None,
-    law: str | Law = DEFAULT_LAW,
+    model: ModelLike = DEFAULT_LAW,
     *,
-    noise: str | Noise | None = None,
-    priors: Mapping[str, Distribution] | None = None,
+    engine: Engine | str = "nuts",
     weights: Float[np.ndarray, " runs"] | None = None,
-    groups: str | None = None,
-    reference: Mapping[str, float] | None = None,
     tables: int = 1000,
-    engine: str = "nuts",
     seed: int = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-    **options: Any,
 ) -> Calibration:
     """Check posteriors by simulation: draw tables from the priors, fit them, rank the truths.
 
@@ -146,63 +146,48 @@ def calibrate(
     ----------
     runs
         The design, as for :func:`simulate`: your own table, or typical inputs of the law.
-    law, noise, priors, groups
-        As for :func:`simulate`.
+    model
+        The law or the model, as for :func:`simulate`. The fits state their priors at the reference
+        point of the simulation. The reference point of each simulated table would make the prior
+        depend on the data.
+    engine
+        ``"nuts"``, ``"laplace"`` or ``"grid"``, by name or as an object. A few hundred draws are
+        enough.
     weights
-        How much each run counts in the fits; the simulated losses do not know of it.
-    reference
-        As for :func:`simulate`. Fits have their priors there too, not at the reference point of the
-        simulated losses, which would make the prior depend on the data.
+        How much each run counts in the fits; the simulated losses do not depend on it.
     tables
         How many tables. With 1,000 the coverage of 90 % intervals is known to 1 %.
-    engine
-        ``"nuts"``, ``"laplace"`` or ``"grid"``.
     seed
-        Seed of all that is random.
+        Seed of the random numbers.
     dtype, out, progress
         As for :func:`scalingbayes.fit_many`.
-    **options
-        Settings of the engine; a few hundred draws are enough.
 
     Raises
     ------
     InputError
         If the design, the law, a prior or a setting cannot be used.
     """
-    if engine not in _ENGINES:
+    chosen, model = get_engine(engine), as_model(model)
+    if not isinstance(chosen, NUTS | Laplace | Grid):
         raise InputError(
-            f"Engine {engine!r} cannot be calibrated: only draws from a posterior can. Use one of "
-            f"{', '.join(map(repr, _ENGINES))}."
+            f"Engine {engine_name(chosen)!r} cannot be calibrated: it does not draw from a "
+            f"posterior. Use 'nuts', 'laplace' or 'grid'."
         )
-    simulation = simulate(
-        runs,
-        law,
-        noise=noise,
-        priors=priors,
-        groups=groups,
-        reference=reference,
-        count=tables,
-        seed=seed,
-    )
+    simulation = simulate(runs, model, count=tables, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
         posts = fit_many(
             simulation.tables,
-            law,
-            noise=noise,
-            priors=priors,
+            model.with_reference(simulation.model.reference),
+            engine=chosen,
             weights=None if weights is None else [weights] * tables,
-            groups=groups,
-            reference=simulation.model.reference,
-            likelihood_power=1.0,  # where law and noise are true it would only widen
-            engine=engine,
+            likelihood_power=1.0,  # law and noise are true here: a lower power would only widen
             seed=seed,
             dtype=dtype,
             out=out,
             progress=progress,
-            **options,
         )
-    return rank(simulation, posts, engine, seed)
+    return rank(simulation, posts, engine_name(chosen), seed)
 
 
 def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> Calibration:

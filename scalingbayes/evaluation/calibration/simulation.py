@@ -1,7 +1,6 @@
 """Tables drawn from the priors, at given inputs."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
-from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError, InputWarning
@@ -19,10 +17,10 @@ from scalingbayes._core.precision import precision
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.evaluation.calibration.design import typical_inputs
 from scalingbayes.inference import PriorDraws, silent
-from scalingbayes.laws import Law, get_law
-from scalingbayes.model.bound_model import DEFAULT_LAW, BoundModel, build_model
+from scalingbayes.laws import Law
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 
 _ROWS = 64
 _MOST_ROUNDS = 20
@@ -86,12 +84,8 @@ class Simulation:
 
 def simulate(
     runs: Table | None = None,
-    law: str | Law = DEFAULT_LAW,
+    model: ModelLike = DEFAULT_LAW,
     *,
-    noise: str | Noise | None = None,
-    priors: Mapping[str, Distribution] | None = None,
-    groups: str | None = None,
-    reference: Mapping[str, float] | None = None,
     count: int = 1000,
     seed: int = 0,
 ) -> Simulation:
@@ -105,11 +99,10 @@ def simulate(
         stay as they are on the scale on which runs scatter, so that of a loss twice as high they
         are twice as large. By default 64 runs over the ranges of
         :func:`~scalingbayes.evaluation.calibration.typical_inputs`.
-    law, noise, priors, groups
-        As for :func:`scalingbayes.fit`; columns that noise or ``groups`` name are the design's.
-    reference
-        Where default priors are stated: by default the design's own point, with a loss of 1 if it
-        has none.
+    model
+        The law or the model, as for :func:`scalingbayes.fit`. Columns that the noise names are
+        columns of the design. Without a reference point of its own, the model has the design's,
+        with a loss of 1 if the design has no losses.
     count
         How many tables.
     seed
@@ -123,15 +116,15 @@ def simulate(
     """
     check_count("count", count)
     check_seed(seed)
-    law = get_law(law)
-    design = _design(runs, law)
-    model = build_model(design, law, noise, priors, groups=groups, reference=reference)
+    unbound = as_model(model)
+    law = unbound.law
+    bound = unbound.bind(_design(runs, law))
     points, observed = [], []
     rejected = kept = 0
     for step in range(_MOST_ROUNDS):
-        (draws,) = PriorDraws(count).run([model], [_stream(seed, step)], "float64", silent)
-        losses = _observe(model, draws.points[0], _stream(seed, step, 1))
-        good = _plausible(model, losses)
+        (draws,) = PriorDraws(count).run([bound], [_stream(seed, step)], "float64", silent)
+        losses = _observe(bound, draws.points[0], _stream(seed, step, 1))
+        good = _plausible(bound, losses)
         good &= np.cumsum(good) <= count - kept
         points.append(draws.points[0][good])
         observed.append(losses[good])
@@ -148,7 +141,7 @@ def simulate(
             f"over smaller ranges."
         )
     chosen = np.concatenate(points)
-    return Simulation(model, _in_units(model, chosen), chosen, np.concatenate(observed), rejected)
+    return Simulation(bound, _in_units(bound, chosen), chosen, np.concatenate(observed), rejected)
 
 
 def _plausible(
