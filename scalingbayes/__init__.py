@@ -54,9 +54,9 @@ from scalingbayes.model.model import Model
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import HuberNoise, LaplaceNoise, NormalNoise, StudentTNoise
 from scalingbayes.posterior.collection import Posteriors
-from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior, load
+from scalingbayes.results import Estimate
 
 __all__ = [
     "NUTS",

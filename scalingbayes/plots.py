@@ -12,8 +12,8 @@ from scalingbayes.decisions.approaches import ApproachComparison
 from scalingbayes.evaluation import checks
 from scalingbayes.evaluation.calibration import Calibration
 from scalingbayes.evaluation.calibration.uniformity import band
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 _INK = "#1f4e79"
 _BAND = "#7fa8d1"

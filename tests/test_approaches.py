@@ -300,7 +300,7 @@ def test_the_table_has_every_method(on_chinchilla):
 
 def test_the_posteriors_row_is_the_posteriors(on_chinchilla):
     row = on_chinchilla.table.loc["posterior of law 'coupled'"]
-    expected = on_chinchilla.posterior.exponents().to_dataframe(prob=0.8)
+    expected = on_chinchilla.posterior.exponents().summary(prob=0.8)
     for name in ("a", "b"):
         found = row[[name, f"{name}_lower", f"{name}_upper"]].tolist()
         assert found == expected.loc[name, ["median", "eti80_lb", "eti80_ub"]].tolist()

@@ -128,7 +128,7 @@ def test_posteriors_are_a_mapping(tables, posts):
 
 
 def test_tables_of_all_fits_are_those_of_each(posts):
-    summary, exponents = posts.summary(prob=0.8), posts.exponents().to_dataframe()
+    summary, exponents = posts.summary(prob=0.8), posts.exponents().summary()
     assert list(summary.columns) == ["median", "sd", "eti80_lb", "eti80_ub", "verdict"]
     assert list(summary.index.names) == ["fit", "quantity"]
     assert summary.attrs["verdict"] == "passed"
@@ -145,7 +145,7 @@ def test_tables_of_all_fits_are_those_of_each(posts):
         np.testing.assert_allclose(
             rows[columns].astype(float), own.loc[rows.index, columns], rtol=1e-6
         )
-        expected = each.exponents().to_dataframe().loc["a", "median"]
+        expected = each.exponents().summary().loc["a", "median"]
         found = [row["median"] for at, row in exponents.iterrows() if at == (name, "a")]
         np.testing.assert_allclose(found, [expected], rtol=1e-9)
         assert posts.verdicts[name] == each.verdict

@@ -174,7 +174,7 @@ def test_the_priors_say_what_they_foresee():
     alpha = prior.values["alpha"].ravel()
     inside = (alpha < np.exp(-1.0)).mean()
     assert abs(inside - 0.5) < 4 * 0.5 / np.sqrt(20_000)
-    foreseen = prior.predict(params=7e10, tokens=1.4e12).to_dataframe()
+    foreseen = prior.predict(params=7e10, tokens=1.4e12).summary()
     assert list(foreseen.index.get_level_values("quantity")) == ["expected", "observed"]
     assert "log_prior" not in prior.tree
 

@@ -61,7 +61,7 @@ def row(printed: str, name: str) -> list[float]:
 def test_a_budget_is_divided_as_in_python(shell, post):
     status, out, err = shell("allocate", "post.nc", "--compute", "1e24", "--prob", "0.8")
     assert (status, err) == (0, "")
-    frame = post.allocate(1e24).to_dataframe(0.8).loc[1e24]
+    frame = post.allocate(1e24).summary(0.8).loc[1e24]
     for name in ("params", "tokens", "loss", "a"):
         said = frame.loc[name, ["median", "sd", "eti80_lb", "eti80_ub"]]
         np.testing.assert_allclose(row(out, name), said, rtol=0.05)
@@ -82,7 +82,7 @@ def test_what_is_written_spends_the_budget(shell, folder, post):
     table = pd.read_csv(folder / "a.csv").set_index(["compute", "quantity"])
     assert set(table["verdict"]) == {"passed"}
     assert list(table.index.unique("compute")) == budgets
-    best = post.allocate(budgets).to_dataframe()
+    best = post.allocate(budgets).summary()
     np.testing.assert_allclose(table.loc[best.index, best.columns], best, rtol=1e-12)
     for budget in budgets:
         run = table["median"].loc[budget, ["plan_params", "plan_tokens"]]
@@ -162,7 +162,7 @@ def test_runs_are_predicted_side_by_side(shell, folder, post):
         *("--out", "p.csv", "--seed", "3"),
     )
     assert (status, err) == (0, "")
-    found = post.predict(params=[7e10, 1e9], tokens=1.4e12, seed=3).to_dataframe()
+    found = post.predict(params=[7e10, 1e9], tokens=1.4e12, seed=3).summary()
     for start, params in ((0, "7e+10"), (2, "1e+09")):
         run = found.iloc[start : start + 2]
         said = run[["median", "eti90_lb", "eti90_ub"]].to_numpy().ravel()
@@ -174,7 +174,7 @@ def test_runs_are_predicted_side_by_side(shell, folder, post):
 def test_models_stand_as_in_python(shell, folder, post):
     status, out, _ = shell("frontier-gap", "post.nc", "--prob", "0.5")
     assert status == 0
-    for name, cells in sb.frontier_gap(post).overview(0.5).iterrows():
+    for name, cells in sb.frontier_gap(post).by_model(0.5).iterrows():
         assert re.search(re.escape(name) + r" +" + r" +".join(map(re.escape, cells)), out)
     mine = pd.DataFrame({"model": ["mine"], "params": [7e9], "tokens": [1e12]})
     mine.to_csv(folder / "mine.csv", index=False)

@@ -15,7 +15,7 @@ import scalingbayes as sb
 from scalingbayes.evaluation.comparison import Comparison
 from scalingbayes.laws.base.parameters import recorded_priors
 from scalingbayes.posterior.prediction import log_predictive
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import Check, Verdict
 
 QUICK = {"engine": "laplace", "draws": 2000}
 

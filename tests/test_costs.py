@@ -229,7 +229,7 @@ def test_a_loss_out_of_reach_says_in_how_many_draws(post):
     assert f"Infinite, no budget reaches it: in {share:.0%} of the draws." in found.notes
     lost = np.isinf(found.draws["compute"].sel(loss=floor))
     np.testing.assert_array_equal(lost, post.values["E"] >= floor)
-    table = found.to_dataframe()
+    table = found.summary()
     assert not table.isna().any().any()
     assert np.isinf(table["eti90_ub"].iloc[0])
     with pytest.raises(sb.InputError, match=r"No draw of the posterior reaches a loss of 0\.5"):

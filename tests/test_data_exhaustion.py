@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from plain import fit
 
 import scalingbayes as sb
-from scalingbayes.posterior.estimate import Estimate
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import Check, Estimate, Verdict
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_a_size_below_the_critical_one_is_said(post):
     found = sb.overtrain(post, [0.05, 1.0])
     assert np.isinf(found.draws["tokens_factor"].sel(size_factor=0.05)).all()
     assert "Infinite, no number of tokens reaches the loss: in up to 100%" in repr(found)
-    assert not found.to_dataframe().isna().any().any()
+    assert not found.summary().isna().any().any()
 
 
 def losses_along(post, sizes, compute, served=0.0):

@@ -23,8 +23,8 @@ from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.inference.importance import Proposals, reweigh, student_t_proposals
 from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.inference.settings import check_between, check_choice, check_whole
+from scalingbayes.posterior.diagnostics import judge
 from scalingbayes.posterior.point_estimate import PointEstimate
-from scalingbayes.posterior.verdict import judge
 
 LAW = ("E", "A", "B", "alpha", "beta")
 

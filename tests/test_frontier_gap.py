@@ -9,7 +9,7 @@ import pytest
 from plain import fit
 
 import scalingbayes as sb
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import Check, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +91,10 @@ def test_what_a_person_sees(stands, quick):
     assert "Gopher" in text
     assert "nan" not in text
     assert "Gopher" in stands._repr_html_()
-    frame = stands.to_dataframe()
+    frame = stands.summary()
     assert frame.loc[("Gopher", "compute_wasted"), "eti90_lb"] > 0.3
     assert frame.attrs["verdict"] == quick.verdict.word
-    assert stands.overview(0.5).attrs["verdict"] == "passed"
+    assert stands.by_model(0.5).attrs["verdict"] == "passed"
 
 
 def test_a_failed_fit_is_marked(stands):
@@ -103,7 +103,7 @@ def test_a_failed_fit_is_marked(stands):
     assert isinstance(marked, sb.FrontierGap)
     assert "FAILED ITS CHECKS" in repr(marked)
     assert "FAILED ITS CHECKS" in marked._repr_html_()
-    assert marked.overview().attrs["verdict"] == "failed"
+    assert marked.by_model().attrs["verdict"] == "failed"
 
 
 def test_models_of_the_callers_own(quick, stands):

@@ -25,7 +25,7 @@ def test_the_frontier_follows_the_allocation(post):
     ax = plots.plot_frontier(post, compute=(1e18, 1e24), prob=0.5)
     (line,) = [line for line in ax.lines if "median" in str(line.get_label())]
     compute, params = line.get_data()
-    table = post.allocate(compute).to_dataframe(prob=0.5).xs("params", level="quantity")
+    table = post.allocate(compute).summary(prob=0.5).xs("params", level="quantity")
     np.testing.assert_allclose(params, table["median"])
     band = ax.collections[-1].get_paths()[0].vertices[:, 1]
     assert band.min() == pytest.approx(table["eti50_lb"].min())

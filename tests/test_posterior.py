@@ -64,7 +64,7 @@ def test_summary_has_arvizs_columns(post):
 def test_intervals_are_named_for_what_they_hold(post, prob):
     names = {f"eti{100 * prob:g}_lb", f"eti{100 * prob:g}_ub"}
     assert names <= set(post.summary(prob))
-    assert names <= set(post.exponents().to_dataframe(prob))
+    assert names <= set(post.exponents().summary(prob))
 
 
 def test_exponents_are_beta_over_alpha_plus_beta(post):
@@ -77,12 +77,12 @@ def test_exponents_are_beta_over_alpha_plus_beta(post):
 
 def test_tables_name_their_interval(post):
     exponents = post.exponents()
-    equal_tails = exponents.to_dataframe(prob=0.5)
+    equal_tails = exponents.summary(prob=0.5)
     assert list(equal_tails.columns) == ["median", "sd", "eti50_lb", "eti50_ub"]
     assert list(equal_tails.index) == ["a", "b"]
     a = exponents.draws["a"].values
     np.testing.assert_allclose(equal_tails.loc["a", "eti50_lb"], np.quantile(a, 0.25))
-    shortest = exponents.to_dataframe(prob=0.5, kind="hdi").loc["a"]
+    shortest = exponents.summary(prob=0.5, kind="hdi").loc["a"]
     width = shortest["hdi50_ub"] - shortest["hdi50_lb"]
     assert width <= equal_tails.loc["a", "eti50_ub"] - equal_tails.loc["a", "eti50_lb"]
     inside = (a > shortest["hdi50_lb"]) & (a < shortest["hdi50_ub"])
@@ -97,7 +97,7 @@ def test_allocation_spends_the_budget(post):
         np.broadcast_to([1e21, 1e24], (4, 1000, 2)),
         rtol=1e-9,
     )
-    table = estimate.to_dataframe()
+    table = estimate.summary()
     assert table.index.names == ["compute", "quantity"]
     quantities = ["params", "tokens", "tokens_per_param", "loss", "a", "b"]
     assert list(table.loc[1e21].index) == quantities
@@ -119,7 +119,7 @@ def test_prediction_tells_the_law_from_a_run(post):
     uniform = stats.t.cdf(scaled, values["nu"][..., None])
     for run in range(2):
         assert stats.kstest(uniform[..., run].ravel(), "uniform").pvalue > 1e-4
-    table = estimate.to_dataframe()
+    table = estimate.summary()
     assert table.index.names == ["params", "tokens", "quantity"]
     assert "sd" not in table  # heavy tails may have none
     grid = post.predict(params=[[1e9], [2e9]], tokens=[[1e10, 2e10]])
@@ -145,7 +145,7 @@ def test_prediction_tells_the_law_from_a_run(post):
         (lambda post: post.predict(params=1e9, tokens=1e9, seed=-1), "seed must be a whole number"),
         (lambda post: post.summary(prob="0.9"), "prob must be between 0 and 1.*got '0.9'"),
         (lambda post: post.summary(prob=90), "prob must be between 0 and 1, such as 0.9; got 90"),
-        (lambda post: post.exponents().to_dataframe(kind="map"), "kind must be 'eti'"),
+        (lambda post: post.exponents().summary(kind="map"), "kind must be 'eti'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(post, call, message):
@@ -160,9 +160,7 @@ def test_saving_and_loading_is_exact(post, tmp_path):
     assert loaded.tree.identical(post.tree)
     assert loaded.record == post.record
     pd.testing.assert_frame_equal(loaded.summary(), post.summary())
-    pd.testing.assert_frame_equal(
-        loaded.allocate(1e24).to_dataframe(), post.allocate(1e24).to_dataframe()
-    )
+    pd.testing.assert_frame_equal(loaded.allocate(1e24).summary(), post.allocate(1e24).summary())
 
 
 def test_what_is_no_posterior_is_refused(tmp_path):
@@ -207,7 +205,7 @@ def test_a_fit_that_fails_says_so_everywhere(small_table):
     assert "ESS" in str(post.verdict)
     assert "give more draws" in str(post.verdict)
     assert post.summary().attrs["verdict"] == "failed"
-    assert post.exponents().to_dataframe().attrs["verdict"] == "failed"
+    assert post.exponents().summary().attrs["verdict"] == "failed"
     for text in (repr(post), repr(post.allocate(1e20)), post.exponents()._repr_html_()):
         assert "THE FIT FAILED ITS CHECKS" in text
 

@@ -75,7 +75,7 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
     errors = fit(runs, law="downstream(target=error_mean)", draws=500)
     ahead = losses.predict(params=[1e11, 2e11], tokens=2e12)
     both = errors.predict(loss=ahead)
-    table = both.to_dataframe()
+    table = both.summary()
     assert table.index.names == ["params", "tokens", "quantity"]
     truth = 0.85 - 2.1 * np.exp(-0.75 * (1.7 + 400 / 1e11**0.34 + 900 / 2e12**0.34))
     row = table.loc[1e11, 2e12, "expected"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from scalingbayes.posterior.verdict import judge
+from scalingbayes.posterior.diagnostics import judge
 
 
 def fit(draws, diverging=0):

@@ -1,18 +1,15 @@
 """Check numbers and seeds that a caller passes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError
 
 
-def numbers(
-    name: str, values: ArrayLike | Sequence[float], domain: Domain = POSITIVE
-) -> Float[np.ndarray, "..."]:
+def numbers(name: str, values: Any, domain: Domain = POSITIVE) -> Float[np.ndarray, "..."]:
     """Read numbers of a domain, as an array of at least one axis.
 
     Raises

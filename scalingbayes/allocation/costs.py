@@ -317,7 +317,7 @@ class Hardware:
             raise InputError("Give dollars or gpu_hours, one of the two.")
         if gpu_hours is not None:
             return numbers("gpu_hours", gpu_hours) * self.flops_per_hour
-        return numbers("dollars", dollars) / self.price  # type: ignore[arg-type]
+        return numbers("dollars", dollars) / self.price
 
     def gpu_hours(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find how many hours of one of them so many FLOPs take."""

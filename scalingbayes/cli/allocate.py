@@ -29,7 +29,7 @@ from scalingbayes.cli.saved import (
 )
 from scalingbayes.decisions import Plan, plan
 from scalingbayes.laws import Law
-from scalingbayes.posterior.estimate import check_interval
+from scalingbayes.results import check_interval
 
 _BUDGET, _COST, _LIMITS = "The budget", "What it pays for", "What may not be exceeded"
 _PLAN = "One run under uncertainty"
@@ -153,7 +153,7 @@ def allocate_command(
     limits = within if within.bounds else None
 
     best = post.allocate(budgets, paid, limits, **inputs)
-    table = best.to_dataframe(prob)
+    table = best.summary(prob)
     how = {} if regret is None else {"regret": regret}
     plans = [plan(post, x, paid, limits, **how, **inputs) for x in budgets] if planned else []
     console.print(f"{best.title}\n{say_fit(post)}")
@@ -274,7 +274,7 @@ def _whole(value: float) -> str:
 
 
 def _print_plan(chosen: Plan, prob: float) -> None:
-    frame = chosen.to_dataframe(prob)
+    frame = chosen.summary(prob)
     print_table("plan", frame, prob, {"median": ".4g", "mean": ".4g", "sd": ".2g"}, {})
     expected = float(chosen.outcome.draws["regret"].mean())
     run = ", ".join(f"{name} {value:.4g}" for name, value in chosen.run.items())
@@ -294,6 +294,6 @@ def _rows(chosen: Plan, prob: float) -> pd.DataFrame:
     if chosen.within is not None:
         low, high = chosen.within
         run |= {f"smallest_{chosen.size}": low, f"largest_{chosen.size}": high}
-    frame = pd.concat([pd.DataFrame({"median": run}), chosen.to_dataframe(prob)])
+    frame = pd.concat([pd.DataFrame({"median": run}), chosen.summary(prob)])
     names = [(chosen.compute, f"plan_{name}") for name in map(str, frame.index)]
     return frame.set_axis(pd.MultiIndex.from_tuples(names, names=["compute", "quantity"]))

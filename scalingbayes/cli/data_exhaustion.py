@@ -18,8 +18,8 @@ from scalingbayes.data import datasets
 from scalingbayes.data.published import token_stock
 from scalingbayes.decisions import DataExhaustion, data_exhaustion
 from scalingbayes.fitting.fit import fit
-from scalingbayes.posterior.estimate import check_interval, format_number, interval_columns
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import check_interval, format_number, interval_columns
 
 _BUNDLED = "chinchilla"
 _BELIEF = "NUMBER|LOW,MEDIAN,HIGH"

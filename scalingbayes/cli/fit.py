@@ -22,8 +22,8 @@ from scalingbayes.fitting.fit import fit
 from scalingbayes.inference import Optimize, get_engine
 from scalingbayes.model.model import DEFAULT_LAW, Model
 from scalingbayes.model.noise_models import NOISE_MODELS
-from scalingbayes.posterior.estimate import check_interval
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import check_interval
 
 
 def fit_command(
@@ -126,7 +126,7 @@ def _exponents(post: Posterior, prob: float) -> pd.DataFrame | None:
     if not post.law.allocates or len(post.law.inputs) > 2:
         return None
     try:
-        return post.exponents().to_dataframe(prob)
+        return post.exponents().summary(prob)
     except InputError as error:
         warnings.warn(str(error), InputWarning, stacklevel=1)
         return None

@@ -14,7 +14,7 @@ from scalingbayes.cli.printing import (
 from scalingbayes.cli.saved import Out, Saved, check_out, finish, read_posterior
 from scalingbayes.data.runs import read_runs
 from scalingbayes.decisions import frontier_gap
-from scalingbayes.posterior.estimate import check_interval
+from scalingbayes.results import check_interval
 
 
 def frontier_gap_command(
@@ -38,7 +38,7 @@ def frontier_gap_command(
     check_out(out)
     post = read_posterior(posterior)
     found = frontier_gap(post, None if models is None else read_runs(models).frame)
-    overview = found.overview(prob)
+    overview = found.by_model(prob)
     console.print(f"{found.title}\n{say_fit(post)}")
     print_grid(
         ("model", *map(str, overview)), ((str(row[0]), *row[1:]) for row in overview.itertuples())
@@ -51,4 +51,4 @@ def frontier_gap_command(
         f"compute wasted: the share not needed for the model's loss. Serving is not counted: a "
         f"small\n  model may be meant."
     )
-    finish(found.verdict, out, found.to_dataframe(prob))
+    finish(found.verdict, out, found.summary(prob))

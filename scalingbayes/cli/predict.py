@@ -25,7 +25,7 @@ from scalingbayes.cli.saved import (
     read_inputs,
     read_posterior,
 )
-from scalingbayes.posterior.estimate import check_interval
+from scalingbayes.results import check_interval
 
 
 def predict_command(
@@ -52,7 +52,7 @@ def predict_command(
     inputs = read_inputs({"params": params, "tokens": tokens}, other)
     _check_counts(inputs)
     found = post.predict(seed=seed, **inputs)
-    table = found.to_dataframe(prob)
+    table = found.summary(prob)
     console.print(f"{found.title}\n{say_fit(post)}")
     _print_runs(table, list(inputs), prob)
     console.print(

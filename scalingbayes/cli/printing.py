@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scalingbayes._core.errors import InputWarning
-from scalingbayes.posterior.estimate import interval_columns
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.verdict import Verdict
+from scalingbayes.results import Verdict, interval_columns
 
 FAILED_CHECKS = 3
 

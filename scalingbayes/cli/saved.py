@@ -11,7 +11,7 @@ from scalingbayes._core.atomic_files import written_whole
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
 from scalingbayes.posterior.posterior import Posterior, load
-from scalingbayes.posterior.verdict import Verdict
+from scalingbayes.results import Verdict
 
 Saved = Annotated[
     str,

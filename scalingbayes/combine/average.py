@@ -11,9 +11,8 @@ from jaxtyping import ArrayLike, Float, Int
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Cost, Limits
 from scalingbayes.evaluation.comparison import Comparison, compare
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate, IntervalKind
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
 
 
 class Average:
@@ -109,7 +108,7 @@ class Average:
             draws = post.tree["posterior"].to_dataset()[shared]
             return Estimate("Shared parameters", draws, post.verdict)
 
-        return self.mix(map(parameters, self.posteriors.values())).to_dataframe(prob, kind)
+        return self.mix(map(parameters, self.posteriors.values())).summary(prob, kind)
 
     def exponents(
         self,

@@ -32,9 +32,9 @@ from scalingbayes.combine.population import (
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference.importance import resample, smooth
 from scalingbayes.laws.base.parameters import Parameter, read_prior, resolve_priors
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate, IntervalKind
+from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
 from scalingbayes.posterior.posterior import ATTRIBUTE, Posterior
-from scalingbayes.posterior.verdict import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS, Check, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
 
 _POOLABLE = (constraints.positive, constraints.real)
 
@@ -118,7 +118,7 @@ class Pooled(Mapping[Any, Posterior]):
         InputError
             If ``prob`` or ``kind`` cannot be used.
         """
-        return self.population.to_dataframe(prob, kind)
+        return self.population.summary(prob, kind)
 
     @property
     def priors(self) -> dict[str, Distribution]:

@@ -13,9 +13,9 @@ from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.device_draws import dataset, draws_of, inputs_of_each, mix, share_that
-from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Estimate
 
 
 def cheapest_run(

@@ -14,14 +14,14 @@ from scalingbayes._core.arguments import check_seed, numbers, one_number
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.published import token_stock
 from scalingbayes.decisions.device_draws import require_params_and_tokens
-from scalingbayes.posterior.estimate import (
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import (
     SAMPLE_DIMS,
+    Verdict,
     check_interval,
     format_number,
     interval_columns,
 )
-from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ from scalingbayes.allocation import require_allocation
 from scalingbayes.combine.average import Average
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
-from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Estimate
 
 
 @dataclass(frozen=True, eq=False)

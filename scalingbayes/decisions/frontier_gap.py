@@ -1,6 +1,7 @@
 """Where real models stand: how far each is from a posterior's compute-optimal frontier."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -15,14 +16,21 @@ from scalingbayes.allocation import compute_to_reach
 from scalingbayes.data.published import published_models
 from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.decisions.device_draws import require_params_and_tokens
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
 _SHOWN = {
     "excess_loss": ("loss left", lambda x: f"{x:.3f}"),
     "compute_wasted": ("compute wasted", lambda x: f"{x:.0%}"),
     "params_ratio": ("N / N_opt", lambda x: f"{x:.2f}"),
 }
+
+
+_LEGEND = (
+    "Medians [90% intervals]. Decades: of compute, past the largest run fitted.",
+    "Loss left: what the same compute could have bought. Compute wasted: share not needed",
+    "for the model's loss. Serving costs are not counted: a small model may be meant.",
+)
 
 
 class FrontierGap(Estimate):
@@ -32,7 +40,7 @@ class FrontierGap(Estimate):
     in FLOPs and ``extrapolated``, the decades of compute beyond the largest run.
     """
 
-    def overview(self, prob: float = 0.9) -> pd.DataFrame:
+    def by_model(self, prob: float = 0.9) -> pd.DataFrame:
         """Write a row a model: median and equal-tailed interval of what matters most, as text.
 
         Parameters
@@ -60,20 +68,9 @@ class FrontierGap(Estimate):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def __repr__(self) -> str:
-        table = self.overview().rename_axis(None).to_string()
-        return f"{self.title}\n{table}\n{self._legend()}{self._warning()}"
-
-    def _repr_html_(self) -> str:
-        legend = self._legend().replace("\n", "<br>")
-        return f"<p>{self.title}</p>{self.overview().to_html()}<p>{legend}{self._warning()}</p>"
-
-    def _legend(self) -> str:
-        return (
-            "Medians [90% intervals]. Decades: of compute, past the largest run fitted.\n"
-            "Loss left: what the same compute could have bought. Compute wasted: share not needed\n"
-            "for the model's loss. Serving costs are not counted: a small model may be meant."
-        )
+    def view(self) -> View:
+        """Return what the gaps show of themselves: a row a model."""
+        return replace(super().view(), table=self.by_model(), lines=_LEGEND)
 
 
 def frontier_gap(

@@ -23,9 +23,9 @@ from scalingbayes.decisions.device_draws import (
     share_that,
 )
 from scalingbayes.laws import Law
-from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Estimate
 
 SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
 """Sizes over the optimal one."""

@@ -27,9 +27,9 @@ from scalingbayes.decisions.device_draws import (
     mix,
     weights_of,
 )
-from scalingbayes.posterior.estimate import Estimate
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Estimate
 
 _GRID = 500
 _WIDER = 1.5  # the grid of scales reaches so far, in logs of size, beyond the draws' optima
@@ -66,7 +66,7 @@ class Plan:
     within: tuple[float, float] | None
     regret: float
 
-    def to_dataframe(self, prob: float = 0.9) -> pd.DataFrame:
+    def summary(self, prob: float = 0.9) -> pd.DataFrame:
         """Return a row a quantity of the outcome: median, mean, credible interval.
 
         Raises
@@ -74,7 +74,7 @@ class Plan:
         InputError
             If ``prob`` is not between 0 and 1.
         """
-        frame = self.outcome.to_dataframe(prob)
+        frame = self.outcome.summary(prob)
         means = self.outcome.draws.mean()
         frame.insert(1, "mean", [float(means[name]) for name in frame.index])
         return frame
@@ -86,7 +86,7 @@ class Plan:
             said = f"for {self.size} from {self.within[0]:.4g} to {self.within[1]:.4g}"
         notes = "".join(f"\n{note}" for note in self.outcome.notes)
         warning = "" if self.outcome.verdict.passed else f"\n{self.outcome.verdict}"
-        table = self.to_dataframe().to_string(float_format=lambda x: f"{x:.4g}")
+        table = self.summary().to_string(float_format=lambda x: f"{x:.4g}")
         return (
             f"{self.outcome.title}\n{run}\n{table}\n"
             f"Expected regret is at most {self.regret:g} {said}.{notes}{warning}"

@@ -23,9 +23,8 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.noise import TAU, Noise
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, format_table, interval_columns
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Verdict, format_table, interval_columns
 
 LEVEL = 0.05
 """How often a right model may fail, all statistics together (Bonferroni)."""

@@ -16,10 +16,9 @@ from scalingbayes.data.folds import Folds, as_folds
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference import Progress, silent
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, format_number, format_table
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.prediction import DiscrepancyDraws, log_predictive
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Verdict, format_number, format_table
 
 METHODS = ("stacking", "pseudo-bma", "bb-pseudo-bma")
 """How weights may be made of scores: see ``arviz_stats.compare``."""

@@ -19,9 +19,9 @@ from scalingbayes.inference import Engine, Progress
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
-from scalingbayes.posterior.estimate import format_table
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.prediction import log_predictive, predict
+from scalingbayes.results import format_table
 
 _PROBS = (0.5, 0.9)
 

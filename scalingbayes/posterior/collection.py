@@ -17,9 +17,9 @@ from scalingbayes.allocation import exponents, reference_budget
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.posterior.estimate import SAMPLE_DIMS, Estimate, IntervalKind
+from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior, describe
-from scalingbayes.posterior.verdict import Check, Verdict, diagnose, judge
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
 
 
 class Posteriors(Mapping[Any, Posterior]):
@@ -117,7 +117,7 @@ class Posteriors(Mapping[Any, Posterior]):
         InputError
             If ``prob`` or ``kind`` cannot be used.
         """
-        frame = Estimate("Parameters", self.draws, self.verdict).to_dataframe(prob, kind)
+        frame = Estimate("Parameters", self.draws, self.verdict).summary(prob, kind)
         words = {name: verdict.word for name, verdict in self.verdicts.items()}
         return frame.assign(verdict=frame.index.get_level_values("fit").map(words))
 

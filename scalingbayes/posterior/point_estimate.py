@@ -14,7 +14,7 @@ from scalingbayes.allocation import exponents, reference_budget, require_allocat
 from scalingbayes.inference import Optimum
 from scalingbayes.laws.base.inputs import beside_budget, check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.posterior.estimate import format_number, format_table
+from scalingbayes.results import format_number, format_table
 
 _SAME = 0.1  # nats between searches that found the same optimum
 

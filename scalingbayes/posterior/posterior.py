@@ -39,18 +39,19 @@ from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import get_noise
 from scalingbayes.model.random_effects import design_of_groups
-from scalingbayes.posterior.estimate import (
+from scalingbayes.posterior.diagnostics import judge
+from scalingbayes.posterior.extrapolation import beyond, runs_beyond
+from scalingbayes.posterior.prediction import DiscrepancyDraws, predict
+from scalingbayes.results import (
     SAMPLE_DIMS,
     Estimate,
     IntervalKind,
+    Verdict,
     check_interval,
     format_number,
     format_table,
     interval_columns,
 )
-from scalingbayes.posterior.extrapolation import beyond, runs_beyond
-from scalingbayes.posterior.prediction import DiscrepancyDraws, predict
-from scalingbayes.posterior.verdict import Verdict, judge
 
 ATTRIBUTE = "scalingbayes"
 """Of a tree: what was run, as JSON."""

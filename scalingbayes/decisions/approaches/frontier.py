@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.inference import bootstrap
-from scalingbayes.posterior.estimate import format_table
+from scalingbayes.results import format_table
 
 HOFFMANN_RESAMPLES = 100
 HOFFMANN_PART = 0.8

@@ -18,8 +18,8 @@ from scalingbayes.decisions.approaches.frontier import Frontier
 from scalingbayes.decisions.approaches.isoflop import isoflop
 from scalingbayes.decisions.approaches.parametric import Parametric, parametric
 from scalingbayes.fitting.fit import fit
-from scalingbayes.posterior.estimate import check_interval
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import check_interval
 
 KAPLAN = {"a": 0.73, "b": 0.27}
 """Of Kaplan et al. 2020 (arXiv:2001.08361), as Hoffmann et al. 2022 set them beside their own in
@@ -201,7 +201,7 @@ def _of(name: str) -> list[str]:
 def _of_posterior(post: Posterior, prob: float) -> dict[str, float | str]:
     used = f"{len(post.weights)} rows"
     try:
-        table = post.exponents().to_dataframe(prob)
+        table = post.exponents().summary(prob)
     except InputError as error:
         return _row(used=used, note=str(error).rstrip("."))
     bounds = [column for column in table if column not in ("median", "sd")]

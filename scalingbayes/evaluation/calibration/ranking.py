@@ -33,8 +33,7 @@ from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.marginal import MarginalDensity, integrated
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
-from scalingbayes.posterior.estimate import format_table
-from scalingbayes.posterior.verdict import Check, Verdict
+from scalingbayes.results import Check, Verdict, format_table
 
 LEVEL = 0.01
 """How often a right posterior may fail, all quantities together."""

@@ -49,6 +49,10 @@ class Scale:
         """How fast the scale grows with values there: the derivative of the link."""
         return jax.jvp(self.link, (values,), (jnp.ones_like(values),))[1]
 
+    def __reduce__(self) -> tuple[Callable[[str], "Scale"], tuple[str]]:
+        # Its functions cannot be pickled; its name is enough.
+        return SCALES.__getitem__, (self.name,)
+
     def of(self, words: str) -> str:
         """Name a quantity on this scale: ``log loss``."""
         return words if self.name == "plain" else f"{self.name} {words}"

@@ -1,11 +1,12 @@
 """Whether to believe a fit: its diagnostics turned into one verdict, with reason and remedy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from scalingbayes.results import Check, Verdict
 
 MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100
@@ -19,53 +20,6 @@ _ENOUGH_CONVERGED = 0.99
 _USUAL_AIM = 0.9  # of NUTS's acceptance rate
 
 _MOSTLY_PRIOR = 0.5
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked."""
-
-    passed: bool
-    finding: str
-    remedy: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the checks of a fit found.
-
-    Parameters
-    ----------
-    checks
-        Each diagnostic against its threshold.
-    notes
-        What does not fail a fit but ought to be known: parameters that the priors decide.
-    of
-        What was checked.
-    """
-
-    checks: tuple[Check, ...]
-    notes: tuple[str, ...] = ()
-    of: str = "fit"
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
-
-    @property
-    def word(self) -> str:
-        """``"passed"`` or ``"failed"``."""
-        return "passed" if self.passed else "failed"
-
-    def __str__(self) -> str:
-        if self.passed:
-            findings = "; ".join(c.finding for c in self.checks)
-            lines = [f"The {self.of} passed its checks: {findings}."]
-        else:
-            lines = [f"THE {self.of.upper()} FAILED ITS CHECKS: do not rely on it."]
-            lines += [f"  {c.finding}: {c.remedy}" for c in self.checks if not c.passed]
-        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
 
 def diagnose(posterior: xr.Dataset) -> dict[str, xr.Dataset]:

@@ -1,0 +1,22 @@
+"""Results: the base class of every result, its verdict, its table and its text."""
+
+from scalingbayes.results.estimate import Estimate
+from scalingbayes.results.intervals import IntervalKind, check_interval, interval_columns
+from scalingbayes.results.rendering import View, format_number, format_table
+from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult, Result
+from scalingbayes.results.verdict import Check, Verdict
+
+__all__ = [
+    "SAMPLE_DIMS",
+    "Check",
+    "DrawsResult",
+    "Estimate",
+    "IntervalKind",
+    "Result",
+    "Verdict",
+    "View",
+    "check_interval",
+    "format_number",
+    "format_table",
+    "interval_columns",
+]

@@ -1,0 +1,107 @@
+"""Estimates: draws of quantities that are derived from a posterior."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalingbayes.results.intervals import IntervalKind, check_interval, interval_columns
+from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult
+from scalingbayes.results.verdict import Verdict
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(DrawsResult):
+    """Draws of quantities that are derived from a posterior.
+
+    ``estimate["a"]`` is the draws of the quantity ``a``.
+
+    Parameters
+    ----------
+    title
+        What the quantities are.
+    draws
+        One variable a quantity, with dims ``chain`` and ``draw`` and any others.
+    verdict
+        The verdict on the fit that the draws come from.
+    has_sd
+        Whether the quantities have a standard deviation. Under heavy-tailed noise the loss of a
+        run has none.
+    notes
+        What to know when reading the estimate, such as how far it extrapolates.
+    """
+
+    title: str
+    draws: xr.Dataset
+    verdict: Verdict
+    has_sd: bool = True
+    notes: tuple[str, ...] = ()
+
+    def median(self) -> xr.Dataset:
+        """Return the posterior median of each quantity."""
+        return self.draws.median(SAMPLE_DIMS)
+
+    def interval(self, prob: float = 0.9, kind: IntervalKind = "eti") -> xr.Dataset:
+        """Return credible intervals, with the new dim ``bound`` (``lower``, ``upper``).
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of an interval.
+        kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
+        """
+        check_interval(prob, kind)
+        if kind == "hdi":
+            import arviz_stats
+
+            # ArviZ would sort the labels, which may be of mixed types.
+            labels = self.draws.drop_dims(SAMPLE_DIMS).coords
+            bare = self.draws.drop_vars(list(labels))
+            bounds = arviz_stats.hdi(bare, prob=prob).rename(ci_bound="bound")
+            bounds = bounds.assign_coords(labels)
+        else:
+            tails = [(1 - prob) / 2, (1 + prob) / 2]
+            # Interpolation between a number and infinity gives NaN.
+            finite = all(np.isfinite(each).all() for each in self.draws.values())
+            bounds = self.draws.quantile(
+                tails, SAMPLE_DIMS, method="linear" if finite else "nearest"
+            )
+            bounds = bounds.rename(quantile="bound")
+        return bounds.assign_coords(bound=["lower", "upper"])
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return a tidy table with one row a quantity (and run, or budget).
+
+        The columns are the median, the sd if the quantities have one, and the ends of the credible
+        interval, named for its kind and probability as in ArviZ (``eti90_lb``, ``eti90_ub``).
+        ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither ``"eti"`` nor ``"hdi"``.
+        """
+        bounds = self.interval(prob, kind)
+        lower, upper = interval_columns(prob, kind)
+        columns = {"median": self.median()}
+        if self.has_sd:
+            columns["sd"] = self.draws.std(SAMPLE_DIMS)
+        columns[lower] = bounds.sel(bound="lower", drop=True)
+        columns[upper] = bounds.sel(bound="upper", drop=True)
+        frame = pd.DataFrame({name: _stack(values) for name, values in columns.items()})
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+
+def _stack(values: xr.Dataset) -> pd.Series:
+    """Return the values as a series, indexed by the coordinates and the quantity's name."""
+    array = values.to_dataarray("quantity")
+    others = [dim for dim in array.dims if dim != "quantity"]
+    return array.transpose(*others, "quantity").to_series()

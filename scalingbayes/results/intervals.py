@@ -1,0 +1,28 @@
+"""Credible intervals: their kinds, their probabilities and the names of their columns."""
+
+from numbers import Real
+from typing import Literal
+
+from scalingbayes._core.errors import InputError
+
+IntervalKind = Literal["eti", "hdi"]
+"""``"eti"``: equal-tailed interval. ``"hdi"``: highest-density interval, the shortest one."""
+
+
+def check_interval(prob: float, kind: str = "eti") -> None:
+    """Check the probability and the kind of a credible interval.
+
+    Raises
+    ------
+    InputError
+        If ``prob`` is not between 0 and 1, or ``kind`` is neither ``"eti"`` nor ``"hdi"``.
+    """
+    if not isinstance(prob, Real) or not 0 < prob < 1:
+        raise InputError(f"prob must be between 0 and 1, such as 0.9; got {prob!r}.")
+    if kind not in ("eti", "hdi"):
+        raise InputError(f"kind must be 'eti' (equal tails) or 'hdi' (shortest); got {kind!r}.")
+
+
+def interval_columns(prob: float, kind: IntervalKind = "eti") -> tuple[str, str]:
+    """Return ArviZ's names for the columns of an interval's ends: ``eti90_lb``, ``eti90_ub``."""
+    return f"{kind}{100 * prob:g}_lb", f"{kind}{100 * prob:g}_ub"

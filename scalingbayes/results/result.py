@@ -1,0 +1,106 @@
+"""What every result has: a title, a table, a verdict, notes, and one way to show itself."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.results.intervals import IntervalKind
+from scalingbayes.results.rendering import View
+from scalingbayes.results.verdict import Verdict
+
+SAMPLE_DIMS = ("chain", "draw")
+
+
+class Result(ABC):
+    """Base class of results.
+
+    A subclass has ``title``, ``verdict`` and, where it needs them, ``notes``: as fields of a
+    dataclass or as properties. It defines :meth:`summary`, and :meth:`plot` where it has a figure.
+    """
+
+    # Declared for the type checker alone: a dataclass would take an inherited property for the
+    # default of its field.
+    if TYPE_CHECKING:
+
+        @property
+        def title(self) -> str:
+            """What the result is, in one line."""
+
+        @property
+        def verdict(self) -> Verdict:
+            """Whether the result passed its checks."""
+
+        @property
+        def notes(self) -> tuple[str, ...]:
+            """What to know when reading the result, such as how far it extrapolates."""
+    else:
+        notes = ()
+
+    @abstractmethod
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return the table of the result.
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of the credible intervals, if the table has any.
+        kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
+        """
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the result into the matplotlib axes ``ax``; new axes by default.
+
+        Raises
+        ------
+        InputError
+            If there is no figure of this kind of result.
+        """
+        raise InputError(
+            f"There is no figure of {type(self).__name__}: plot columns of its summary()."
+        )
+
+    def view(self) -> View:
+        """Return what the result shows of itself in a terminal or notebook."""
+        return View(self.title, self.summary(), self.notes, None if self.verdict else self.verdict)
+
+    def __repr__(self) -> str:
+        return self.view().text()
+
+    def _repr_html_(self) -> str:
+        return self.view().html()
+
+
+class DrawsResult(Result):
+    """Base class of results that hold draws: ``result["a"]`` is the draws of ``a``."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def draws(self) -> xr.Dataset:
+            """One variable a quantity, with dims ``chain`` and ``draw`` and any others."""
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        if name not in self.draws.data_vars:
+            raise unknown("quantity", name, map(str, self.draws.data_vars))
+        return self.draws[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, self.draws.data_vars)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.draws.data_vars

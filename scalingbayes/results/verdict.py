@@ -1,0 +1,63 @@
+"""Verdicts: whether a result passed its checks, why, and what to do if it did not."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Parameters
+    ----------
+    passed
+        Whether the check passed.
+    finding
+        What was measured, such as ``"bulk ESS at least 1200"``.
+    remedy
+        What to do if the check failed.
+    """
+
+    passed: bool
+    finding: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of all checks of one result. ``bool(verdict)`` is whether they all passed.
+
+    Parameters
+    ----------
+    checks
+        The checks.
+    notes
+        Remarks that do not fail the result, such as the parameters that the priors determine.
+    of
+        What was checked.
+    """
+
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
+    of: str = "fit"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def word(self) -> str:
+        """``"passed"`` or ``"failed"``."""
+        return "passed" if self.passed else "failed"
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        if self.passed:
+            findings = "; ".join(c.finding for c in self.checks)
+            lines = [f"The {self.of} passed its checks: {findings}."]
+        else:
+            lines = [f"THE {self.of.upper()} FAILED ITS CHECKS: do not rely on it."]
+            lines += [f"  {c.finding}: {c.remedy}" for c in self.checks if not c.passed]
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])

@@ -1,0 +1,93 @@
+"""What every result has: a table, a verdict, draws by name, text and HTML, copies."""
+
+import copy
+import pickle
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+import scalingbayes as sb
+from scalingbayes.results import Check, Estimate, Verdict, View, format_table
+
+PASSED = Verdict((Check(True, "R-hat at most 1.001", ""),))
+FAILED = Verdict((Check(False, "R-hat 2 for <b>", "give more draws"),))
+
+
+def estimate(rng, verdict=PASSED, **names):
+    draws = {
+        name: (("chain", "draw"), rng.normal(mean, size=(4, 50))) for name, mean in names.items()
+    }
+    return Estimate("An <estimate>", xr.Dataset(draws), verdict, notes=("Extrapolated & far.",))
+
+
+def test_a_verdict_is_true_if_it_passed():
+    assert PASSED
+    assert not FAILED
+
+
+def test_draws_are_had_by_name(rng):
+    found = estimate(rng, a=0.5, b=1.0)
+    assert found["a"].identical(found.draws["a"])
+    assert list(found) == ["a", "b"]
+    assert "a" in found
+    with pytest.raises(sb.InputError, match=r"no quantity 'c'.*'a', 'b'"):
+        found["c"]
+
+
+def test_the_table_carries_the_verdict(rng):
+    assert estimate(rng, a=0).summary().attrs["verdict"] == "passed"
+    assert estimate(rng, FAILED, a=0).summary().attrs["verdict"] == "failed"
+
+
+def test_text_and_html_show_the_same(rng):
+    found = estimate(rng, FAILED, a=12345.678)
+    text, html = repr(found), found._repr_html_()
+    for shown in ("An <estimate>", "Extrapolated & far.", "R-hat 2 for <b>", "FAILED ITS CHECKS"):
+        assert shown in text
+        assert shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in html
+    assert "1.23" in text
+    assert "12345.678" not in text + html
+
+
+def test_a_passed_estimate_shows_no_verdict(rng):
+    assert "R-hat" not in repr(estimate(rng, a=0))
+
+
+def test_names_from_the_user_are_escaped():
+    table = pd.DataFrame({"<i>loss</i>": [1.0]}, index=["<script>"])
+    html = View("t", table, details=("Priors <p>", "a < b")).html()
+    assert "<i>" not in html
+    assert "<script>" not in html
+    assert "a &lt; b" in html
+
+
+def test_numbers_stand_right_and_words_left():
+    table = pd.DataFrame({"value": [1.0, 1234.5678], "note": ["far out", "x"]}, index=["a", "bc"])
+    assert format_table(table).splitlines() == [
+        "   value note",
+        "a      1 far out",
+        "bc  1235 x",
+    ]
+
+
+def test_long_lines_are_wrapped():
+    text = View("t", lines=("word " * 50,)).text()
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_results_are_pickled_and_copied(post, copied):
+    for found in (post.exponents(), sb.plan(post, 1e21)):
+        again = copied(found)
+        assert type(again) is type(found)
+        assert repr(again) == repr(found)
+        pd.testing.assert_frame_equal(again.summary(), found.summary())
+
+
+def test_laws_are_pickled():
+    for name in sb.list_laws().index:
+        law = sb.get_law(name)
+        assert pickle.loads(pickle.dumps(law)) is law
