@@ -377,7 +377,7 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
         (lambda runs: sb.isoflop(runs, "akima", loss_sd=0.0), "loss_sd must be a positive"),
         (lambda runs: sb.isoflop(runs, budgets="budget"), "no column 'budget'"),
         (lambda runs: sb.isoflop(runs, tolerance=2), "tolerance must be from 0 to below 1"),
-        (lambda runs: sb.isoflop(runs, seed=-1), "seed must be a whole number"),
+        (lambda runs: sb.isoflop(runs, seed=-1), "seed must be a non-negative integer"),
         (lambda runs: sb.envelope(runs, curves="run"), "no column 'run'"),
         (lambda runs: sb.parametric(runs, starts="few"), "starts must be 'hoffmann'"),
         (lambda runs: sb.compare_approaches(runs, budgets="sweep"), "no column 'sweep'"),

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 import scalingbayes as sb
-from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.atomic_files import atomic_write
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
@@ -14,7 +14,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, error, before):
     path = tmp_path / "table.csv"
     if before is not None:
         path.write_text(before)
-    with pytest.raises(type(error)), written_whole(path) as temporary:
+    with pytest.raises(type(error)), atomic_write(path) as temporary:
         temporary.write_text("half of it")
         raise error
     assert [entry.name for entry in tmp_path.iterdir()] == ([] if before is None else ["table.csv"])
@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_no_posterior(post, tmp_path, monkeypatch):
 
 def test_permissions_are_the_users(tmp_path):
     (tmp_path / "plain").touch()
-    with written_whole(tmp_path / "whole") as temporary:
+    with atomic_write(tmp_path / "whole") as temporary:
         temporary.write_text("all of it")
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
 

@@ -262,7 +262,7 @@ def test_a_table_is_split_by_a_column(small):
         (lambda t: fit_many([t], engine="optimize"), "'optimize' gives points. Use 'laplace'"),
         (lambda t: fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
         (lambda t: fit_many([t], draw=3), r"Did you mean 'draws'\?"),
-        (lambda t: fit_many([t], seed=-1), "seed must be a whole number of 0 or more; got -1"),
+        (lambda t: fit_many([t], seed=-1), "seed must be a non-negative integer; got -1"),
         (lambda t: fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
         (lambda t: fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
         (lambda t: fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),

@@ -233,7 +233,7 @@ def test_ranks_are_put_into_words(rng):
     [
         ({"engine": "bootstrap"}, "Engine 'bootstrap' cannot be calibrated"),
         ({"tables": 0}, "count must be a whole number of 1 or more; got 0"),
-        ({"seed": -1}, "seed must be a whole number of 0 or more"),
+        ({"seed": -1}, "seed must be a non-negative integer"),
         ({"law": "chinchila"}, "Did you mean 'chinchilla'"),
     ],
 )

@@ -59,7 +59,7 @@ def test_log_scores_are_scipys(post):
 
 
 def test_what_is_no_seed_is_refused(post):
-    with pytest.raises(sb.InputError, match="seed must be a whole number"):
+    with pytest.raises(sb.InputError, match="seed must be a non-negative integer"):
         sb.score(post, simulate(np.random.default_rng(3), 5), seed=-1)
 
 

@@ -1,1 +1,1 @@
-"""Small tools that every other package uses."""
+"""Small utilities that every other package uses."""

@@ -9,13 +9,27 @@ from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError
 
 
-def numbers(name: str, values: Any, domain: Domain = POSITIVE) -> Float[np.ndarray, "..."]:
-    """Read numbers of a domain, as an array of at least one axis.
+def check_numbers(name: str, values: Any, domain: Domain = POSITIVE) -> Float[np.ndarray, "..."]:
+    """Return a caller's numbers as an array with at least one axis.
+
+    Parameters
+    ----------
+    name
+        Name of the argument, for the message.
+    values
+        A number or an array of numbers.
+    domain
+        The numbers that are allowed.
 
     Raises
     ------
     InputError
-        If they are not finite numbers of the domain, or there are none.
+        If there are no numbers, or one is not a finite number of the domain.
+
+    Examples
+    --------
+    >>> check_numbers("compute", 1e21)
+    array([1.e+21])
     """
     try:
         found = np.atleast_1d(np.asarray(values, float))
@@ -26,22 +40,22 @@ def numbers(name: str, values: Any, domain: Domain = POSITIVE) -> Float[np.ndarr
     return found
 
 
-def one_number(name: str, value: Any, domain: Domain = POSITIVE) -> float:
-    """Read one number of a domain.
+def check_number(name: str, value: Any, domain: Domain = POSITIVE) -> float:
+    """Return a caller's number as a float; the arguments are those of :func:`check_numbers`.
 
     Raises
     ------
     InputError
-        If it is not one.
+        If it is not one finite number of the domain.
     """
-    found = numbers(name, value, domain)
+    found = check_numbers(name, value, domain)
     if found.size != 1:
         raise InputError(f"{name} must be one number; got {value!r}.")
     return float(found.item())
 
 
 def check_seed(seed: Any) -> None:
-    """Check that a seed is one.
+    """Check that a seed is a non-negative integer.
 
     Raises
     ------
@@ -49,4 +63,4 @@ def check_seed(seed: Any) -> None:
         If it is not.
     """
     if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed must be a whole number of 0 or more; got {seed!r}.")
+        raise InputError(f"seed must be a non-negative integer; got {seed!r}.")

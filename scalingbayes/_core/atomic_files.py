@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write a file completely or not at all."""
 
 import os
 import tempfile
@@ -8,10 +8,16 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; it takes its place when all went well.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; rename it to ``path`` if the block succeeds.
 
-    After an interrupt or a full disk, ``path`` is as it was.
+    After an error, an interrupt or a full disk, ``path`` is unchanged and no temporary file is
+    left.
+
+    Examples
+    --------
+    >>> with atomic_write("table.csv") as temporary:  # doctest: +SKIP
+    ...     frame.to_csv(temporary)
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -21,6 +27,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        # mkstemp makes a file that its owner alone may read: restore the user's default.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
@@ -28,6 +35,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""The numbers that a column may hold."""
+"""Intervals of allowed numbers, for columns, inputs and arguments."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,11 +14,17 @@ class Domain:
     Parameters
     ----------
     name
-        What its numbers are, such as ``"positive"``.
+        Description of its numbers, such as ``"positive"``; it is printed in error messages.
     lower, upper
-        Its ends.
+        The ends.
     closed
-        Which finite ends belong to it: ``"neither"``, ``"lower"`` or ``"both"``.
+        Which ends belong to the interval: ``"neither"``, ``"lower"`` or ``"both"``.
+
+    Examples
+    --------
+    >>> fraction = Domain("from 0 to 1", 0.0, 1.0, closed="both")
+    >>> fraction.excludes(np.array([-0.1, 0.0, 1.0, 1.1]))
+    array([ True, False, False,  True])
     """
 
     name: str
@@ -27,7 +33,7 @@ class Domain:
     closed: Literal["neither", "lower", "both"] = "neither"
 
     def excludes(self, values: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-        """Tell which finite numbers are outside."""
+        """Return which of the values lie outside the interval."""
         below = values < self.lower if self.closed != "neither" else values <= self.lower
         above = values > self.upper if self.closed == "both" else values >= self.upper
         return below | above

@@ -1,4 +1,4 @@
-"""Which floating-point precision a computation runs in, without touching the caller's settings."""
+"""Run a computation in float32 or float64 without changing the caller's JAX configuration."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,32 +10,33 @@ import numpy as np
 
 from scalingbayes._core.errors import InputError
 
-_LARGEST_FLOAT32 = 100_000
+_MAX_FLOAT32_ROWS = 100_000
 
 Dtype = Literal["float32", "float64"]
 
 
 def default_dtype(rows: int) -> Dtype:
-    """Choose float64 on a CPU, and float32 on an accelerator unless the table is very large.
+    """Return the default precision for a table with ``rows`` rows.
 
-    Rounding in a float32 sum over 24,000 rows moves the log density by 0.01 nats, over 2.4 million
-    by 0.6, which a sampler would notice.
+    It is float64 on a CPU. On an accelerator it is float32, except for tables of more than 100,000
+    rows: rounding in a float32 sum changes the log density by 0.01 nats at 24,000 rows, and by 0.6
+    nats at 2.4 million, which biases a sampler.
     """
-    large = rows > _LARGEST_FLOAT32
+    large = rows > _MAX_FLOAT32_ROWS
     return "float64" if large or jax.default_backend() == "cpu" else "float32"
 
 
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
-    """Run what is inside in float32 or float64; afterwards JAX is set as it was.
+    """Run the block in float32 or float64, then restore JAX's configuration.
 
-    Products of matrices keep it too: unless told so, accelerators round their factors to three
-    digits or fewer (tf32, bfloat16), which is more than a nearly singular curvature bears.
+    Matrix products run at full precision too. By default, accelerators round the factors to three
+    digits or fewer (tf32, bfloat16), which is too coarse for an ill-conditioned Hessian.
 
     Raises
     ------
     InputError
-        For any other precision.
+        If ``dtype`` is neither ``"float32"`` nor ``"float64"``.
     """
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype must be 'float32' or 'float64'; got {dtype!r}.")
@@ -44,13 +45,13 @@ def precision(dtype: str) -> Iterator[None]:
 
 
 def to_device(tree: Any, dtype: str) -> Any:
-    """Turn every leaf into a device array of the precision; call it inside :func:`precision`."""
+    """Return the pytree with every leaf a device array; call it inside :func:`precision`."""
     return jax.tree.map(jnp.asarray, to_dtype(tree, dtype))
 
 
 def to_dtype(tree: Any, dtype: str) -> Any:
-    """Turn every leaf into a NumPy array of the precision.
+    """Return the pytree with every leaf a NumPy array of the precision.
 
-    Compiled programs take such arrays too, wherever their devices are.
+    Compiled programs accept NumPy arrays too, whatever devices they run on.
     """
     return jax.tree.map(lambda leaf: np.asarray(leaf, dtype), tree)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.data import architecture
 from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
@@ -96,8 +96,8 @@ class Cost(ABC):
         """
         return replace(
             self,
-            served_tokens=one_number("tokens", tokens),
-            serving_price=one_number("price", price),
+            served_tokens=check_number("tokens", tokens),
+            serving_price=check_number("price", price),
         )
 
     @property
@@ -279,11 +279,11 @@ class Hardware:
     price_per_hour: float | None = None
 
     def __post_init__(self) -> None:
-        one_number("peak_flops", self.peak_flops)
-        if one_number("utilisation", self.utilisation) > 1:
+        check_number("peak_flops", self.peak_flops)
+        if check_number("utilisation", self.utilisation) > 1:
             raise InputError(f"utilisation must be above 0, at most 1; got {self.utilisation!r}.")
         if self.price_per_hour is not None:
-            one_number("price_per_hour", self.price_per_hour)
+            check_number("price_per_hour", self.price_per_hour)
 
     @property
     def flops_per_hour(self) -> float:
@@ -316,13 +316,13 @@ class Hardware:
         if (dollars is None) == (gpu_hours is None):
             raise InputError("Give dollars or gpu_hours, one of the two.")
         if gpu_hours is not None:
-            return numbers("gpu_hours", gpu_hours) * self.flops_per_hour
-        return numbers("dollars", dollars) / self.price
+            return check_numbers("gpu_hours", gpu_hours) * self.flops_per_hour
+        return check_numbers("dollars", dollars) / self.price
 
     def gpu_hours(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find how many hours of one of them so many FLOPs take."""
-        return numbers("flops", flops) / self.flops_per_hour
+        return check_numbers("flops", flops) / self.flops_per_hour
 
     def dollars(self, flops: Numbers) -> Float[np.ndarray, "..."]:
         """Find what so many FLOPs cost."""
-        return numbers("flops", flops) * self.price
+        return check_numbers("flops", flops) * self.price

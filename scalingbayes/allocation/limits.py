@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
@@ -50,7 +50,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.bounds.items():
-            one_number(name, value)
+            check_number(name, value)
         if self.shapes is not None:
             _ = self.shape_table
 
@@ -64,7 +64,7 @@ class Limits:
     def shape_table(self) -> Float[np.ndarray, "shapes 2"]:
         """The shapes as an array: ``n_layer``, ``d_model``."""
         given: Any = self.shapes
-        table = numbers("shapes", given)
+        table = check_numbers("shapes", given)
         if table.ndim != 2 or table.shape[1] != 2:
             raise InputError(f"shapes must be pairs of n_layer and d_model; got {given!r}.")
         return table

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 from jaxtyping import Float
 
-from scalingbayes._core.arguments import one_number
+from scalingbayes._core.arguments import check_number
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.allocation import Cost, Hardware, Limits, Proportional, Transformer
 from scalingbayes.cli.options import Prob
@@ -246,7 +246,7 @@ def _cost(
                 "128000."
             )
         for option, value in (("--context", context), ("--vocab", vocab)):
-            one_number(option, value)
+            check_number(option, value)
         cost = Transformer(context, vocab)
     elif context is not None or vocab is not None:
         raise InputError("--context and --vocab go with --cost transformer: give that too.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.cli.options import Column, OtherColumns, Prob, Seed, Source, read_table
@@ -147,7 +147,7 @@ def _write(
     if exponents is not None:
         tables["exponents.csv"] = exponents
     for name, table in tables.items():
-        with written_whole(out / name) as path:
+        with atomic_write(out / name) as path:
             table.assign(verdict=post.verdict.word).to_csv(path)
     console.print(f"Written to {out}: {', '.join(['posterior.nc', *tables])}.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
 from scalingbayes.posterior.posterior import Posterior, load
@@ -101,6 +101,6 @@ def finish(verdict: Verdict, out: Path | None, table: pd.DataFrame) -> None:
 def write_out(out: Path | None, table: pd.DataFrame, verdict: str) -> None:
     """Write a table, whole or not at all, and say so."""
     if out is not None:
-        with written_whole(out) as path:
+        with atomic_write(out) as path:
             table.assign(verdict=verdict).to_csv(path)
         console.print(f"Written to {out}.")

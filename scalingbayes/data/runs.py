@@ -241,7 +241,7 @@ def missing_column(column: str, present: Iterable[str], needed: str = "") -> Inp
     if likely is None:
         return unknown("column", column, present, f'{needed} Say which it is: {column}="NAME".')
     return InputError(
-        f"There is no column {column!r}. There are: {', '.join(map(repr, present))}. {needed} "
+        f"There is no column {column!r}. Available: {', '.join(map(repr, present))}. {needed} "
         f'If it is {likely!r}, say so: {column}="{likely}".'
     )
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers
+from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
@@ -54,7 +54,7 @@ def cheapest_run(
     InputError
         If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
     """
-    losses = numbers("loss", loss).ravel()
+    losses = check_numbers("loss", loss).ravel()
     asked = inputs_of_each(post, inputs)
     target = next(iter(asked)).law.target.column
     found = mix(post, [_cheapest_run(*each, losses, cost, limits) for each in asked.items()])

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
-from scalingbayes._core.arguments import check_seed, numbers, one_number
+from scalingbayes._core.arguments import check_number, check_numbers, check_seed
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.published import token_stock
 from scalingbayes.decisions.device_draws import require_params_and_tokens
@@ -255,7 +255,7 @@ def data_exhaustion(
     require_params_and_tokens(post)
     check_seed(seed)
     years = _years(compute_year, horizon, stock_year)
-    limit = one_number("ceiling", ceiling)
+    limit = check_number("ceiling", ceiling)
     beliefs = {
         **_stock(stock, stock_growth),
         "usable": usable,
@@ -355,7 +355,7 @@ def _sources(
 
 def _read(name: str, belief: Belief) -> Float[np.ndarray, "3"]:
     """Read a number, or three that rise."""
-    found = numbers(name, belief).ravel()
+    found = check_numbers(name, belief).ravel()
     if found.size not in (1, 3) or (np.diff(found) < 0).any():
         raise InputError(
             f"{name} must be a number, or its 5 % quantile, median and 95 % quantile, in this "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalingbayes._core.arguments import numbers
+from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import compute_to_reach
@@ -157,5 +157,5 @@ def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     if not named.index.is_unique:
         twice = named.index[named.index.duplicated()].unique().tolist()
         raise InputError(f"Each model needs a name of its own; {twice} come more than once.")
-    columns = {name: numbers(name, named[name].to_numpy()) for name in ("params", "tokens")}
+    columns = {name: check_numbers(name, named[name].to_numpy()) for name in ("params", "tokens")}
     return pd.DataFrame(columns, index=named.index.astype(str))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers, one_number
+from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import optimum, reference_budget
@@ -68,7 +68,7 @@ def overtrain(
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
-    factors = numbers("size_factor", size_factor).ravel()
+    factors = check_numbers("size_factor", size_factor).ravel()
     asked = inputs_of_each(post, inputs)
     budget = _budget(asked, compute)
     found = mix(post, [_overtrain(*each, budget, factors) for each in asked.items()])
@@ -147,7 +147,7 @@ def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) 
 def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
     """Say of which budget the optimal model is; laws that are asked together have the same runs."""
     if compute is not None:
-        return one_number("compute", compute)
+        return check_number("compute", compute)
     post = next(iter(asked))
     return reference_budget(post.law, post.record["reference"])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import one_number
+from scalingbayes._core.arguments import check_number
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
@@ -137,7 +137,7 @@ def plan(
         If the law does not divide compute, or a number, the cost or the limits cannot be used.
     """
     asked = inputs_of_each(post, inputs)
-    budget, stated = one_number("compute", compute), one_number("regret", regret)
+    budget, stated = check_number("compute", compute), check_number("regret", regret)
     if limits is not None and limits.shapes is not None:
         raise InputError("A plan is made for any size: give limits without shapes.")
     bounds = {} if limits is None else limits.bounds

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
-from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.devices import agree, side_by_side
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
@@ -205,7 +205,7 @@ class _Batch:
             self.out.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise InputError(f"out must be a folder; {self.out} is a file.") from error
-        with written_whole(self.out / _RECORD) as path:
+        with atomic_write(self.out / _RECORD) as path:
             path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
 
     def run(
@@ -302,7 +302,7 @@ def _write(path: Path, draws: Sequence[Draws]) -> None:
         stacked[f"stat_{name}"] = (dims, np.stack([each.stats[name] for each in draws]))
     facts = [dict(each.facts) for each in draws]
     dataset = xr.Dataset(stacked, attrs={"facts": json.dumps(facts), "of": draws[0].of})
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers
+from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import exponents, reference_budget, require_allocation
@@ -80,7 +80,7 @@ class PointEstimate:
         law = self.model.law
         require_allocation(law)
         amid = reference_budget(law, self.model.reference)
-        budget = numbers("compute", amid if compute is None else compute).ravel()
+        budget = check_numbers("compute", amid if compute is None else compute).ravel()
         if budget.size != 1:
             raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
         fixed = beside_budget(law, inputs)
@@ -104,7 +104,10 @@ class PointEstimate:
         law = self.model.law
         check_inputs(law, inputs)
         given = side_by_side(
-            {name: numbers(name, inputs[name], each.domain) for name, each in law.inputs.items()}
+            {
+                name: check_numbers(name, inputs[name], each.domain)
+                for name, each in law.inputs.items()
+            }
         )
         with precision("float64"):
             there = to_device(given, "float64")

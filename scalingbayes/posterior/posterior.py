@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.arguments import check_seed, numbers
-from scalingbayes._core.atomic_files import written_whole
+from scalingbayes._core.arguments import check_numbers, check_seed
+from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import (
@@ -274,7 +274,7 @@ class Posterior:
         """
         require_allocation(self.law)
         amid = reference_budget(self.law, self.record["reference"])
-        budgets = numbers("compute", amid if compute is None else compute).ravel()
+        budgets = check_numbers("compute", amid if compute is None else compute).ravel()
         draws = self._per_budget(exponents, budgets, inputs, cost=cost_of(self.law, cost))
         if compute is None:
             draws = draws.squeeze("compute", drop=True)
@@ -319,7 +319,7 @@ class Posterior:
             positive number, or the limits leave nothing of one.
         """
         require_allocation(self.law)
-        budgets = numbers("compute", compute).ravel()
+        budgets = check_numbers("compute", compute).ravel()
         paid = cost_of(self.law, cost)
         draws = self._per_budget(optimum, budgets, inputs, cost=paid, limits=limits)
         if "unique_tokens" in self.law.inputs:
@@ -394,7 +394,7 @@ class Posterior:
             if isinstance(value, Estimate):
                 chained[name] = value
             else:
-                given[name] = numbers(name, value, each.domain)
+                given[name] = check_numbers(name, value, each.domain)
         index: dict[str, np.ndarray] = {}
         points: dict[str, np.ndarray] = {}
         verdict = self.verdict
@@ -456,7 +456,7 @@ class Posterior:
         OSError
             If the file cannot be written.
         """
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             self.tree.to_netcdf(temporary, engine="h5netcdf")
 
     def _per_budget(

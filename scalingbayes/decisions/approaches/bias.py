@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers
+from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.domains import REAL
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision, to_device
@@ -62,7 +62,7 @@ def isoflop_sweep(
         If the law has no optimum in params, or a number cannot be used.
     """
     law = get_law(law)
-    compute = numbers("budgets", budgets).ravel()
+    compute = check_numbers("budgets", budgets).ravel()
     if not isinstance(width, (int, float)) or not 1 < width < np.inf:
         raise InputError(f"width must be a number above 1, such as 4; got {width!r}.")
     if not isinstance(offset, (int, float)) or not 0 < offset < np.inf:
@@ -125,13 +125,13 @@ def isoflop_bias(
         As :func:`isoflop_sweep`, or if the runs bracket too few minima.
     """
     law = get_law(law)
-    target = numbers("compute", compute).ravel()
+    target = check_numbers("compute", compute).ravel()
     if target.size != 1:
         raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
     truth, _, _ = _optimum(law, values, target, inputs)
     sweep: dict[str, Any] = {"budgets": budgets, "points": points, "offset": offset, **inputs}
     rows = {}
-    for width in numbers("widths", widths).ravel():
+    for width in check_numbers("widths", widths).ravel():
         found = isoflop(isoflop_sweep(values, law, width=width, **sweep), curve)
         read = found.allocate(target).iloc[0]
         errors = {f"{name}_error": read[name] / truth[name][0] - 1 for name in read.index}
@@ -157,7 +157,7 @@ def _optimum(
             f"values must be those of law {law.name!r}, {', '.join(law.parameters)}; got "
             f"{', '.join(map(str, values)) or 'none'}."
         )
-    given = {name: float(numbers(name, value, REAL)[0]) for name, value in values.items()}
+    given = {name: float(check_numbers(name, value, REAL)[0]) for name, value in values.items()}
     fixed = beside_budget(law, inputs)
     with precision("float64"):
         best = optimum(

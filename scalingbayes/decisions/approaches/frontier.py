@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import numbers
+from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.inference import bootstrap
 from scalingbayes.results import format_table
@@ -107,7 +107,7 @@ class Frontier:
         InputError
             If a budget is not a positive number.
         """
-        budgets = numbers("compute", compute).ravel()
+        budgets = check_numbers("compute", compute).ravel()
         exponents = {"params": self.exponents.a, "tokens": self.exponents.b}
         columns = {
             name: np.exp(self.log_coefficients[name] + exponent * np.log(budgets))

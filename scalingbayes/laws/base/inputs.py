@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from scalingbayes._core.arguments import one_number
+from scalingbayes._core.arguments import check_number
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws.base.law import Law
 
@@ -60,5 +60,6 @@ def beside_budget(law: Law, given: Mapping[str, Any]) -> dict[str, Float[np.ndar
             f"got {', '.join(given) or 'none'}."
         )
     return {
-        name: np.array(one_number(name, given[name], each.domain)) for name, each in others.items()
+        name: np.array(check_number(name, given[name], each.domain))
+        for name, each in others.items()
     }
