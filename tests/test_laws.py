@@ -170,7 +170,7 @@ def test_terms_add_up_to_the_loss_at_the_reference_point(law, rng):
         if isinstance(part, str):
             real = law.parameters[part].prior.support is constraints.real
             return jnp.exp(numbers[part]) if real else numbers[part]
-        p = float(eval(part.power, {}, numbers))
+        p = float(part.power.evaluate(numbers))
         return sum(total(each) ** (1 / p) for each in part.parts) ** p
 
     at_one = {
@@ -259,7 +259,7 @@ def parameter(unit="1"):
     ("parameters", "message"),
     [
         ({"E": parameter()}, "takes the parameters .'A', 'E'. but .'E'. are declared"),
-        ({"E": parameter(), "A": parameter("size")}, "places 'A' names .'size'."),
+        ({"E": parameter(), "A": parameter("size")}, "power of 'A' names .'size'."),
         ({"E": parameter("A"), "A": parameter("E")}, "depend on each other"),
     ],
     ids=["not declared", "unknown unit", "units in a circle"],

@@ -324,7 +324,7 @@ def _poolable(posts: Mapping[Any, Posterior], names: Sequence[str] | None) -> di
                 f"is between bounds ({type(parameter.prior).__name__})"
                 if parameter.plain
                 else f"depends on the table's units ({parameter.unit})"
-                if parameter.unit != "1"
+                if parameter.unit.constant != 1
                 else f"is counted from {parameter.shift}"
             )
             raise InputError(

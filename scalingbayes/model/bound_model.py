@@ -20,7 +20,7 @@ from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Runs, missing_column
 from scalingbayes.laws import COMMON_INPUTS, Law
-from scalingbayes.laws.base.parameters import Parameter, Prior, evaluate, in_order
+from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import TAU, Noise
@@ -96,7 +96,8 @@ class BoundModel:
 
         1 but where the target is on a plain scale, of which it is the reference value.
         """
-        return float(evaluate(self.law.target.unit, self.reference))
+        target = self.law.target
+        return 1.0 if target.unit == "1" else self.reference[target.column]
 
     @cached_property
     def discrepancy(self) -> Discrepancy | None:
@@ -365,11 +366,11 @@ def _in_units(prior: Prior, parameter: Parameter, names: Mapping[str, Any]) -> D
         return prior.distribution
     transforms: list[Transform] = []
     support = prior.distribution.support
-    if parameter.power != "1":
-        transforms.append(PowerTransform(evaluate(parameter.power, names)))
+    if parameter.power.constant != 1:
+        transforms.append(PowerTransform(parameter.power.evaluate(names)))
     transforms.append(
         AffineTransform(
-            evaluate(parameter.shift, names), evaluate(parameter.unit, names), domain=support
+            parameter.shift.evaluate(names), parameter.unit.evaluate(names), domain=support
         )
     )
     return TransformedDistribution(prior.distribution, transforms)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from numpyro.distributions import HalfNormal
 
 from scalingbayes.laws import Law, Sum
-from scalingbayes.laws.base.parameters import Parameter, Prior, evaluate, in_order
+from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
 from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import RandomEffects
 from scalingbayes.model.transforms import (
@@ -28,16 +28,6 @@ _STEP = 0.03
 
 Point = Float[Array, " dim"]
 Values = dict[str, Array]
-
-
-class _One(float):
-    """The number 1, whose powers are not computed."""
-
-    def __new__(cls) -> "_One":
-        return super().__new__(cls, 1.0)
-
-    def __pow__(self, exponent: Any) -> "_One":  # type: ignore[override]
-        return self
 
 
 @jax.tree_util.register_dataclass
@@ -267,7 +257,7 @@ class LogDensity:
 
     def to_reference(self, values: Values) -> Values:
         """Take parameters from the table's units to the reference point; they broadcast."""
-        here: dict[str, Any] = dict.fromkeys(self.reference, _One())
+        here: dict[str, Any] = dict.fromkeys(self.reference, 1.0)
         there: dict[str, Any] = {**self.reference, **values}
         for name, parameter in in_order(self.parameters).items():
             here[name] = parameter.place(parameter.displace(values[name], there), here)
@@ -275,7 +265,7 @@ class LogDensity:
 
     def from_reference(self, values: Values) -> Point:
         """Invert :meth:`at_reference`."""
-        here: dict[str, Any] = {**dict.fromkeys(self.reference, _One()), **values}
+        here: dict[str, Any] = {**dict.fromkeys(self.reference, 1.0), **values}
         there: dict[str, Any] = dict(self.reference)
         coordinates = {}
         for name, parameter in in_order(self.parameters).items():
@@ -328,7 +318,7 @@ class LogDensity:
         parameter = self.law.parameters[name]
         numbers = {other for other, each in self.parameters.items() if each.plain}
         return self.priors[name].at_reference or (
-            parameter.power == "1" and parameter.depends_on <= {*self.reference, *numbers}
+            parameter.power.constant == 1 and parameter.depends_on <= {*self.reference, *numbers}
         )
 
     def _numbers(self, coordinates: Values) -> Values:
@@ -341,7 +331,7 @@ class LogDensity:
 
     def _power(self, coordinates: Values) -> Callable[[Sum], Any]:
         numbers = self._numbers(coordinates)
-        return lambda part: evaluate(part.power, numbers)
+        return lambda part: part.power.evaluate(numbers)
 
     def _log_units(self, coordinates: Values) -> dict[str, Any]:
         """Take logs of the units in which the priors of the law's terms are stated."""
@@ -349,7 +339,7 @@ class LogDensity:
         return {
             name: 0.0
             if self.priors[name].at_reference
-            else jnp.log(evaluate(self.parameters[name].unit, names))
+            else jnp.log(self.parameters[name].unit.evaluate(names))
             for name in self.law.terms
         }
 
@@ -375,7 +365,7 @@ class LogDensity:
         back from there, which may leave its range: e_0 below e_inf.
         """
         coordinates = self._coordinates(point)
-        here: dict[str, Any] = dict.fromkeys(self.reference, _One())
+        here: dict[str, Any] = dict.fromkeys(self.reference, 1.0)
         there: dict[str, Any] = dict(self.reference)
         inside: Any = True
         for name, parameter in in_order(self.parameters).items():

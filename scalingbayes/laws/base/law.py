@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.expressions import Expression
 from scalingbayes.laws.base.parameters import Parameter, in_order
 from scalingbayes.laws.base.targets import Target
 
@@ -85,31 +86,36 @@ COMMON_INPUTS = {
 
 @dataclass(frozen=True)
 class Sum:
-    """Positive parameters that add up to about the loss at the reference point.
+    """A sum of positive terms that is about the loss at the reference point.
 
-    A parameter whose prior is over all reals stands for the logarithm of its term.
+    The sum is ``(part_1**(1/power) + part_2**(1/power) + ...)**power``.
 
     Parameters
     ----------
     *parts
-        Names of parameters, or sums of some.
+        Names of parameters, or nested sums. A parameter whose prior covers all reals is the
+        logarithm of its term.
     power
-        An expression in dimensionless parameters: the sum is that of ``part**(1/power)``, raised
-        to ``power``.
+        An expression in dimensionless parameters, such as ``"k"``.
+
+    Examples
+    --------
+    >>> str(Sum(Sum("A", "B", power="k"), "E"))
+    '((A + B)^k + E)^1'
     """
 
     parts: tuple["str | Sum", ...]
-    power: str
+    power: Expression
 
-    def __init__(self, *parts: "str | Sum", power: str = "1") -> None:
+    def __init__(self, *parts: "str | Sum", power: Expression | str = "1") -> None:
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "power", power)
+        object.__setattr__(self, "power", Expression.of(power))
 
     def __str__(self) -> str:
         return f"({' + '.join(map(str, self.parts))})^{self.power}"
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the parameters' names."""
+        """Iterate over the names of the parameters."""
         for part in self.parts:
             yield from [part] if isinstance(part, str) else part
 
@@ -222,8 +228,9 @@ class Law:
         for name, parameter in self.parameters.items():
             if foreign := parameter.depends_on - {self.target.column, *inputs, *self.parameters}:
                 raise TypeError(
-                    f"law {self.name!r}: what places {name!r} names {sorted(foreign)}, which are "
-                    f"neither inputs, nor {self.target.column!r}, nor parameters."
+                    f"law {self.name!r}: the unit, shift or power of {name!r} names "
+                    f"{sorted(foreign)}, which are neither inputs, nor {self.target.column!r}, nor "
+                    f"parameters."
                 )
         in_order(self.parameters)
 

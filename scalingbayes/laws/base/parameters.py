@@ -1,4 +1,4 @@
-"""Parameters of laws and noise models: what they mean, their units and their priors."""
+"""Parameters of laws and noise models: their meaning, units and priors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,98 +26,133 @@ from numpyro.distributions import (
 
 from scalingbayes._core.distributions import TruncatedBelow
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.laws.base.expressions import Expression
 
-_LEAST_MASS = 1e-3
-_FUNCTIONS = {"log": jnp.log, "exp": jnp.exp, "softplus": jax.nn.softplus}
-
-
-def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate the expression of a unit, shift or power where ``names`` gives its names' values."""
-    return eval(expression, {"__builtins__": {}, **_FUNCTIONS}, dict(names))
+_LEAST_MASS = 1e-3  # a prior is truncated only if this much of its mass remains
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
     """One parameter of a law or of a noise model.
 
+    The parameter is ``shift + unit * u**power``, where ``u`` is the number that the default prior
+    describes.
+
     Parameters
     ----------
     description
-        What it means, in a few words.
+        What the parameter means, in a few words.
     prior
-        Its default prior at the reference point, where every input and the loss are measured in
-        units of the data's own (the geometric mean of an input, the smallest loss). Such a prior
-        means the same whatever units the table is in.
+        The default prior of ``u``. It is stated at the reference point, where every input and the
+        loss are measured in the data's own units (the geometric mean of an input, the smallest
+        loss). The prior therefore means the same in every table, whatever its units.
     unit
-        What one unit at the reference point is in the table's units, as a Python expression in
-        the names of the law's inputs, of its target, and of other parameters; for Chinchilla's A
-        it is ``"loss * params**alpha"``. ``"1"`` for a dimensionless parameter.
+        The size of one unit of the parameter, as an
+        :class:`~scalingbayes.laws.base.expressions.Expression` or its text. It may name the law's
+        inputs, its target and other parameters. For Chinchilla's A it is
+        ``"loss * params**alpha"``. It is ``"1"`` for a dimensionless parameter.
     shift
-        Where the parameter is counted from: an expression like ``unit`` that is added. ``log``,
-        ``exp`` and ``softplus`` may be used.
+        The origin from which the parameter is measured, an expression like ``unit``.
     power
-        What the number that the prior speaks of is raised to, an expression in dimensionless
-        parameters: the parameter is ``shift + unit * number**power``. With ``"1/alpha_N"`` the
-        prior of Kaplan's N_c is stated for N_c**alpha_N, which is a loss.
+        The power of ``u``, an expression in dimensionless parameters. With ``"1/alpha_N"`` the
+        prior of Kaplan's N_c describes N_c**alpha_N, which is a loss.
+
+    Raises
+    ------
+    ValueError
+        If ``unit``, ``shift`` or ``power`` cannot be parsed.
+
+    Examples
+    --------
+    >>> import numpyro.distributions as dist
+    >>> Parameter("weight of finite data", dist.LogNormal(-1.2, 1.5), unit="loss * tokens**beta")
+    Parameter('weight of finite data', unit='loss * tokens**beta', shift='0', power='1')
     """
 
     description: str
     prior: Distribution
-    unit: str = "1"
-    shift: str = "0"
-    power: str = "1"
+    unit: Expression
+    shift: Expression
+    power: Expression
+
+    def __init__(
+        self,
+        description: str,
+        prior: Distribution,
+        unit: Expression | str = "1",
+        shift: Expression | str = "0",
+        power: Expression | str = "1",
+    ) -> None:
+        object.__setattr__(self, "description", description)
+        object.__setattr__(self, "prior", prior)
+        for name, value in {"unit": unit, "shift": shift, "power": power}.items():
+            object.__setattr__(self, name, Expression.of(value))
+
+    def __repr__(self) -> str:
+        expressions = {"unit": self.unit, "shift": self.shift, "power": self.power}
+        listed = ", ".join(f"{name}={str(each)!r}" for name, each in expressions.items())
+        return f"Parameter({self.description!r}, {listed})"
 
     @property
     def plain(self) -> bool:
-        """Whether the parameter is the number that its prior speaks of, in any units."""
-        return (self.unit, self.shift, self.power) == ("1", "0", "1")
+        """Whether the parameter is the number that its prior describes, in any units."""
+        constants = self.unit.constant, self.shift.constant, self.power.constant
+        return constants == (1, 0, 1)
 
     @property
     def free(self) -> bool:
-        """Whether every value that the default prior's support allows is allowed in any units."""
+        """Whether the support of the default prior is the parameter's range in any units."""
         return self.prior.support is constraints.real or self.low is not None
 
     @property
     def low(self) -> float | None:
-        """What a positive parameter is above in any units; None where that is for others to say."""
-        if self.shift == "0" and not self.unit.startswith("-"):
+        """The lower bound of a positive parameter; None if it depends on other parameters."""
+        if self.shift.constant == 0 and not self.unit.is_negative:
             return 0.0
-        try:
-            return float(self.shift) if self.unit == "1" else None
-        except ValueError:
-            return None
+        if self.unit.constant == 1 and self.shift.constant is not None:
+            return float(self.shift.constant)
+        return None
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """Names that unit, shift and power are made of."""
-        code = compile(f"({self.unit}, {self.shift}, {self.power})", "<parameter>", "eval")
-        return frozenset(code.co_names) - set(_FUNCTIONS)
+        """The names in unit, shift and power."""
+        return self.unit.names | self.shift.names | self.power.names
 
     def describe_prior(self, name: str) -> str:
-        """Say the default prior as a sampling statement."""
+        """Return the default prior as a sampling statement."""
         return _prior(self.prior).describe(name, self)
 
-    def raised(self, number: Any, names: Mapping[str, Any]) -> Any:
-        """Raise the prior's number to the power."""
-        return number if self.power == "1" else number ** evaluate(self.power, names)
+    def raised(self, number: Any, values: Mapping[str, Any]) -> Any:
+        """Return the prior's number raised to the power."""
+        return number if self.power.constant == 1 else number ** self.power.evaluate(values)
 
-    def place(self, value: Any, names: Mapping[str, Any]) -> Any:
-        """Take a value at the point where all is 1 to where ``names`` says how large each is."""
-        return evaluate(self.shift, names) + evaluate(self.unit, names) * value
+    def place(self, value: Any, values: Mapping[str, Any]) -> Any:
+        """Return ``shift + unit * value``, where ``values`` holds inputs, target and parameters."""
+        return self.shift.evaluate(values) + self.unit.evaluate(values) * value
 
-    def displace(self, value: Any, names: Mapping[str, Any]) -> Any:
+    def displace(self, value: Any, values: Mapping[str, Any]) -> Any:
         """Invert :meth:`place`."""
-        return (value - evaluate(self.shift, names)) / evaluate(self.unit, names)
+        return (value - self.shift.evaluate(values)) / self.unit.evaluate(values)
 
-    def number(self, value: Any, names: Mapping[str, Any]) -> Any:
-        """Find the number that the prior speaks of: invert :meth:`raised` and :meth:`place`."""
-        displaced = self.displace(value, names)
-        return displaced if self.power == "1" else displaced ** (1 / evaluate(self.power, names))
+    def number(self, value: Any, values: Mapping[str, Any]) -> Any:
+        """Return the number that the prior describes: invert :meth:`raised` and :meth:`place`."""
+        displaced = self.displace(value, values)
+        return (
+            displaced
+            if self.power.constant == 1
+            else displaced ** (1 / self.power.evaluate(values))
+        )
 
-    def keep(self, value: Any, names: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Keep a value in its range, and say if it was: where its displaced number is positive."""
-        inside = self.displace(value, names) > 0
-        return jnp.where(inside, value, self.place(1.0, names)), inside
+    def keep(self, value: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Replace a value outside the parameter's range by one inside.
+
+        Returns
+        -------
+        tuple
+            The value, and whether it was inside: its displaced number was positive.
+        """
+        inside = self.displace(value, values) > 0
+        return jnp.where(inside, value, self.place(1.0, values)), inside
 
 
 def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
@@ -126,7 +161,7 @@ def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
     Raises
     ------
     TypeError
-        If two depend on each other.
+        If parameters depend on each other in a cycle.
     """
     graph = {
         name: [other for other in parameters if other in parameter.depends_on]
@@ -143,9 +178,9 @@ def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
 class Prior:
     """A prior and the units in which it is stated.
 
-    A pytree whose leaves are the hyperparameters, by name: other values compile nothing new.
-    (numpyro's distributions are pytrees too, but the order of their leaves differs from process to
-    process, which would defeat JAX's persistent compilation cache.)
+    A pytree whose leaves are the hyperparameters by name, so a change of their values does not
+    recompile. numpyro's distributions are pytrees too, but the order of their leaves differs
+    between processes, which would defeat JAX's persistent compilation cache.
 
     Parameters
     ----------
@@ -154,10 +189,10 @@ class Prior:
     family
         A class of scalar continuous numpyro distributions.
     at_reference
-        Whether it is stated at the data's reference point (default priors) or in the units of the
-        table (priors that a user gives).
+        Whether the prior is stated at the data's reference point (default priors) or in the units
+        of the table (priors that a user passes).
     above
-        Where a family that reaches below is cut off.
+        The lower bound at which the family is truncated; None if it is not truncated.
     """
 
     hyperparameters: dict[str, Any]
@@ -176,7 +211,7 @@ class Prior:
 
     @property
     def untruncated(self) -> Distribution:
-        """The prior before it is cut off."""
+        """The prior before truncation."""
         return self.family(**self.hyperparameters)
 
     @property
@@ -185,24 +220,24 @@ class Prior:
         return biject_to(self.distribution.support)
 
     def may_leave(self, parameter: Parameter) -> bool:
-        """Whether it gives mass to values that the parameter cannot have, as e_0 below e_inf."""
+        """Whether the prior has mass outside the parameter's range, such as e_0 below e_inf."""
         return not (self.at_reference or parameter.free)
 
     def log_density(self, coordinate: Array) -> Array:
-        """Log density of the coordinate on the real line that stands for the parameter."""
+        """Return the log density of the parameter's coordinate on the real line."""
         value = self.bijector(coordinate)
         volume = self.bijector.log_abs_det_jacobian(coordinate, value)
         return self.distribution.log_prob(value) + volume
 
     @property
     def is_logarithm(self) -> bool:
-        """Whether the coordinate may be a logarithm: of a positive number, or any real."""
+        """Whether the coordinate can be the logarithm of a term: support (0, inf) or all reals."""
         if self.above is not None:
             return self.above == 0
         return self.family.support in (constraints.positive, constraints.real)
 
     def as_record(self, name: str, parameter: Parameter) -> dict[str, Any]:
-        """Write it down with its exact numbers."""
+        """Return the prior with its exact numbers, as a record for JSON."""
         return {
             "statement": self.describe(name, parameter),
             "family": self.family.__name__,
@@ -212,7 +247,7 @@ class Prior:
         }
 
     def describe(self, name: str, parameter: Parameter) -> str:
-        """Say it as a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
+        """Return a sampling statement, such as ``alpha ~ LogNormal(loc=-1, scale=0.8)``."""
         arguments = ", ".join(f"{key}={value:.4g}" for key, value in self.hyperparameters.items())
         above = "" if self.above is None else f", above {self.above:g}"
         law = f"{self.family.__name__}({arguments}){above}"
@@ -222,25 +257,26 @@ class Prior:
             over = f"({name} - ({parameter.shift})) / ({parameter.unit})"
             within = "" if parameter.free else f", where {over} > 0"
             return f"{name} ~ {law}, in the table's units{within}"
-        unit = parameter.unit if parameter.unit.isidentifier() else f"({parameter.unit})"
-        if (parameter.shift, parameter.power) == ("0", "1"):
+        is_name = str(parameter.unit).isidentifier()
+        unit = str(parameter.unit) if is_name else f"({parameter.unit})"
+        if (parameter.shift.constant, parameter.power.constant) == (0, 1):
             return f"{name} / {unit} ~ {law}"
-        start = "" if parameter.shift == "0" else f"{parameter.shift} + "
-        times = "" if parameter.unit == "1" else f"{unit} * "
-        raised = "" if parameter.power == "1" else f"**({parameter.power})"
+        start = "" if parameter.shift.constant == 0 else f"{parameter.shift} + "
+        times = "" if parameter.unit.constant == 1 else f"{unit} * "
+        raised = "" if parameter.power.constant == 1 else f"**({parameter.power})"
         return f"{name} = {start}{times}u{raised}, u ~ {law}"
 
 
 def resolve_priors(
     parameters: Mapping[str, Parameter], given: Mapping[str, Distribution]
 ) -> dict[str, Prior]:
-    """Take the default prior of every parameter, or the one that the caller gives in its place.
+    """Return the prior of every parameter: the caller's where there is one, else the default.
 
     Raises
     ------
     InputError
-        If a prior is for a parameter that there is not, is not a scalar continuous numpyro
-        distribution, or reaches below 0 for a positive parameter and cannot be cut off there.
+        If a prior names no parameter, is not a scalar continuous numpyro distribution, or has mass
+        below the lower bound of its parameter and cannot be truncated there.
     """
     if not isinstance(given, Mapping):
         raise InputError(
@@ -259,12 +295,12 @@ def resolve_priors(
 
 
 def recorded_priors(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Distribution]:
-    """Read back the priors that a user gave from what :meth:`Prior.as_record` wrote of all.
+    """Return the priors that a user passed, from the records of :meth:`Prior.as_record`.
 
     Raises
     ------
     InputError
-        If one is of a family that numpyro does not have.
+        If numpyro has no family of the recorded name.
     """
     found = {}
     for name, record in records.items():
@@ -275,12 +311,12 @@ def recorded_priors(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Distr
 
 
 def read_prior(name: str, record: Mapping[str, Any]) -> Prior:
-    """Read back a prior from what :meth:`Prior.as_record` wrote.
+    """Return a prior from its record, written by :meth:`Prior.as_record`.
 
     Raises
     ------
     InputError
-        If it is of a family that numpyro does not have.
+        If numpyro has no family of the recorded name.
     """
     family = getattr(distributions, record["family"], None)
     if family is None:
@@ -313,7 +349,7 @@ def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
         type(prior)(**prior.get_args())
     except TypeError as error:
         raise InputError(
-            f"The prior of {name!r} must be of a family with parameters of its own, such as "
+            f"The prior of {name!r} must be a family with parameters of its own, such as "
             f"dist.LogNormal or dist.Gamma; {family} is made of other distributions."
         ) from error
     reals = (Normal, StudentT, Cauchy, Laplace, Logistic)
@@ -322,23 +358,23 @@ def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
         ends = _ends(prior.support)
         if ends[0] < low or ends[1] > high:
             raise InputError(
-                f"{name!r} is from {low} to {high}: give a distribution there, such as "
-                f"dist.Uniform({low}, {high}); {family} reaches beyond."
+                f"The prior of {name!r} must be a distribution on [{low}, {high}], such as "
+                f"dist.Uniform({low}, {high}); {family} has mass outside it."
             )
         return _prior(prior, at_reference=False)
     low = None if parameter.prior.support is constraints.real else parameter.low
-    reach = _ends(prior.support)
-    if low is None or reach[0] >= low:
+    bounds = _ends(prior.support)
+    if low is None or bounds[0] >= low:
         return _prior(prior, at_reference=False)
-    if isinstance(prior, reals) or reach[0] >= 0:
+    if isinstance(prior, reals) or bounds[0] >= 0:
         if prior.cdf(low) > 1 - _LEAST_MASS:
             raise InputError(
                 f"{name!r} is above {low:g} but {family} has less than {_LEAST_MASS:g} of its mass "
-                f"there: give a distribution over numbers above {low:g}."
+                f"there: pass a distribution over numbers above {low:g}."
             )
         return _prior(prior, at_reference=False, above=low)
     raise InputError(
-        f"{name!r} is positive but {family} has mass below 0: give a distribution over positive "
+        f"{name!r} is positive but {family} has mass below 0: pass a distribution over positive "
         f"numbers, such as dist.LogNormal."
     )
 
