@@ -1,11 +1,11 @@
-"""Simulation-based calibration of every law with its default priors, and of every noise model.
+"""Calibrate every law with its default priors, and every noise model, by simulation.
 
     python benchmarks/calibration.py --only "chinchilla, normal(groups=run)" --tables 100
     python benchmarks/calibration.py --only chinchilla --tables 100 --part 50
     python benchmarks/calibration.py --processes 16 --json calibration.json   # all, 1,000 tables
 
-Tables are drawn from the priors at typical inputs of the law, 64 runs each, and fitted with NUTS.
-Processes of one core each take the laws in turn, and a law's tables in parts of a seed each.
+Tables of 64 runs are drawn from the priors at typical inputs of the law, and fitted with NUTS. Each
+process uses one core and takes one law at a time; each part of a law's tables has its own seed.
 """
 
 import json
@@ -38,12 +38,12 @@ NOISES = {
         "student_t(discrepancy=compute)",
     )
 }
-"""Laws and noises, by the row's name, besides each law with its default noise."""
+"""Laws and noise models by the name of the row, in addition to each law with default noise."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A law, with its noise if not the default, and the seeds of the parts of its tables."""
+    """A law, its noise if not the default, and the seeds of the parts of its tables."""
 
     name: str
     seeds: range
@@ -54,14 +54,14 @@ class Job:
 
 
 def begin(cache: str) -> None:
-    """Set a process up: compiled programs are kept for the others."""
+    """Set up a process, with a cache of compiled programs that all processes share."""
     import jax
 
     jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def one_law(job: Job) -> list[dict[str, Any]]:
-    """Calibrate on one part of the tables after the other, while there is time."""
+    """Calibrate one part of the tables after the other until the deadline."""
     from scalingbayes.evaluation.calibration import calibrate, typical_inputs
     from scalingbayes.inference import get_engine
     from scalingbayes.laws import get_law
@@ -94,7 +94,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
 
 
 def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the parts of each law together and test them: a row a law."""
+    """Combine the parts of each law and test them; return one row per law."""
     from scalingbayes.evaluation.calibration.ranking import EXPONENT, summarize
 
     rows = []
@@ -133,13 +133,14 @@ def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 HEADER = """# Calibration of the laws
 
 Written by `python benchmarks/calibration.py --processes 16 --write docs/calibration.md`. Tables of
-64 runs are drawn from a law's default priors and fitted with NUTS; where posteriors are right the
-truths rank uniformly among their draws. *p* is the least of all quantities, after Bonferroni: the
-parameters, the log density and, where it varies, the exponent a. *Cover* is that of 90 % intervals,
-in per cent: of the worst quantity, of the mean of all, and of a. *Few draws* counts fits of less
-than 100 effective draws. Tables that nobody could have, such as of losses over more than a factor
-of a million, are drawn again; most that are left are still stranger than real ones. *Tables* are as
-many as time allowed. Laws have their default noise, or the one named; *run* is one of eight labels.
+64 runs are drawn from a law's default priors and fitted with NUTS. If the posteriors are right, the
+true parameters rank uniformly among their draws. *p* is the smallest p-value of all quantities (the
+parameters, the log density and, where it varies, the exponent a) after Bonferroni's correction.
+*Cover* is the coverage of 90 % intervals in per cent: of the worst quantity, the mean of all, and of
+a. *Few draws* counts fits with fewer than 100 effective draws. Implausible tables, such as tables
+whose losses span more than a factor of a million, are drawn again; most of the remaining tables are
+still more extreme than real ones. *Tables* is the number that the time allowed. A law has its default
+noise, or the noise that is named; *run* is a column with eight labels.
 
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""What all benchmarks share: clocks, tables on the screen, a table of runs, the machine."""
+"""Functions that all benchmarks share: timing, printed tables, runs, a description of the machine."""
 
 import os
 import platform
@@ -19,11 +19,11 @@ EXACT: dict[str, Any] = {
     "model": sb.Model("chinchilla", "student_t"),
     "likelihood_power": 1.0,
 }
-"""The model that others fit too: an exact law, independent runs."""
+"""The model that other software fits: an exact law and independent runs."""
 
 
 def seconds(function: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
-    """Time a call, results ready; the median of several."""
+    """Return the median time of several calls, results ready, and the last result."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -39,7 +39,7 @@ def chinchilla_240() -> sb.Runs:
 
 
 def simulated(rows: int, seed: int = 0) -> sb.Runs:
-    """Draw runs about Hoffmann's surface, with heavy tails."""
+    """Draw runs on Hoffmann's surface with heavy-tailed noise."""
     random = np.random.default_rng(seed)
     params, tokens = 10 ** random.uniform(7, 10, rows), 10 ** random.uniform(9, 12, rows)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
@@ -48,14 +48,14 @@ def simulated(rows: int, seed: int = 0) -> sb.Runs:
 
 
 def surface_axes(points: int) -> dict[str, np.ndarray]:
-    """Lay a grid about the law of the Chinchilla rows, with so many points on each axis."""
+    """Return the axes of a grid around the fit of the Chinchilla rows, with ``points`` values each."""
     ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
     ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
     return {name: np.linspace(*ends, points) for name, ends in ranges.items()}
 
 
 def show(title: str, rows: list[dict[str, Any]]) -> None:
-    """Print rows under the headings that any of them has."""
+    """Print rows as a table with the headings of all rows."""
     table = Table(title=title, title_justify="left")
     headings = list(dict.fromkeys(heading for row in rows for heading in row))
     for heading in headings:

@@ -1,17 +1,17 @@
-"""Learning curves, foretold from their beginnings, beside what others published of the same curves.
+"""Predict learning curves from their first halves, and compare with published predictions.
 
     python benchmarks/curves.py --data FOLDER
     python benchmarks/curves.py --data FOLDER --only broken --kind image
 
 FOLDER holds revisiting_nsl_vision.csv and revisiting_nsl_language.csv: the curves of Alabdulmohsin
 et al. 2022 (google-research/revisiting_neural_scaling_laws, as carried by DongWooLee-Eli/nslpfn),
-without exact duplicates of rows, and with a column is_training: 1 for rows to fit, 0 for those to
-foretell, which reach twice as far.
+without exact duplicates of rows, and with a column is_training: 1 for rows to fit, 0 for rows to
+predict, which reach twice as far.
 
-Of each curve: rmsle, the root mean square of log median prediction over truth; score, the mean log
-predictive density of the truth on its own scale; and how much of the truth lies in the central 50 %
-and 90 %. Means over curves are shown, and how many fits failed their own checks. Fits are made
-twice: `first` holds compiling, which is paid once for each length of table.
+For each curve: rmsle, the root mean square of the log ratio of median prediction and observation;
+score, the mean log predictive density of the observations on their own scale; and the coverage of the
+central 50 % and 90 % intervals. The table shows means over curves, and the number of fits that failed
+their checks. Fits run twice: `first` includes compilation, once per length of table.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ TABLES = {
 DISCREPANCY = {"noise": f"student_t(discrepancy={X})"}
 NORMAL_DISCREPANCY = {"noise": f"normal(discrepancy={X})", "likelihood_power": 1}
 PLAIN = {"noise": "student_t", "likelihood_power": 1}
-FITS: list[tuple[str, dict[str, Any]]] = [  # laws, and how they are fitted
+FITS: list[tuple[str, dict[str, Any]]] = [  # laws, and how each is fitted
     (law, how)
     for how in (
         NORMAL_DISCREPANCY,
@@ -57,7 +57,7 @@ PUBLISHED = [  # means over the image curves (Lee et al. 2025, arXiv:2505.23032)
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve: what is fitted and what is foretold."""
+    """One curve: the rows to fit and the rows to predict."""
 
     fitted: sb.Runs
     ahead: pd.DataFrame

@@ -1,11 +1,11 @@
-"""Decisions from 4,000 draws: how long they take, and published numbers beside ours.
+"""Time decisions from 4,000 draws, and compare published numbers with ours.
 
     python benchmarks/decisions.py                # times; approach 2's bias; Porian's exponents
     python benchmarks/decisions.py --data FOLDER  # also Hoffmann's and Llama 3's IsoFLOP points
 
 FOLDER holds the public tables as CSV files (chinchilla_scalefit_isoflop.csv, llama3_isoflop.csv).
-Times are of a second call: compiling comes once on top. "in JAX" is the frontier alone, draws on
-the device; "in all" is what a user calls.
+Times are of the second call, without compilation. "in JAX" is the frontier alone with draws on the
+device; "in all" is the function that a user calls.
 """
 
 import warnings
@@ -88,7 +88,7 @@ def porian() -> list[dict[str, Any]]:
 def main(
     data: Annotated[Path | None, typer.Option(help="Folder of the public tables.")] = None,
 ) -> None:
-    """Print times, and published numbers beside ours."""
+    """Print times, and published numbers next to ours."""
     warnings.simplefilter("ignore", sb.InputWarning)
     console.print(machine())
     show("Times, compiled", [row for law in ("chinchilla", "coupled") for row in times(law)])

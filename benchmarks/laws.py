@@ -1,12 +1,12 @@
-"""Every law against its paper: what was published, what the posterior says, and at what cost.
+"""Compare the posterior of every law with the numbers of its paper, and measure its cost.
 
     python benchmarks/laws.py                     # a quarter of an hour
     python benchmarks/laws.py --only coupled      # the cases of one law
     python benchmarks/laws.py --write docs/laws.md
 
-A law is fitted to the public runs that its paper used, where they may be shipped, and else to
-runs that are simulated from the constants that the paper prints. ``cost`` is the time of a fit,
-everything compiled, over that of its gradients alone in a bare compiled loop.
+A law is fitted to the public runs of its paper if they may be shipped. Otherwise it is fitted to runs
+that are simulated from the constants that the paper prints. ``cost`` is the time of a compiled fit
+divided by the time of its gradients in a bare compiled loop.
 """
 
 from collections.abc import Callable, Mapping
@@ -151,7 +151,7 @@ CASES = [
     Case(
         "deepseek", "chinchilla", {"a": 0.5243},
         below_five_highest,
-        note="The paper's runs are not public: its exponent is of other data. M = 6 N here.",
+        note="The paper's runs are not public: the exponent is that of other data. M = 6 N here.",
     ),
     Case(
         "data_constrained(tied=True)", "datablations", {"R_D_star": 15.39, "R_N_star": 5.31},
@@ -225,7 +225,7 @@ RANGES = {  # of simulated runs; log-uniform but for sparsity and year
 
 
 def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.Runs:
-    """Draw runs from a law, with a scatter of 0.5 % and a heavy tail."""
+    """Draw runs from a law, with heavy-tailed scatter of 0.5 %."""
     rng = np.random.default_rng(20201001)
     table = {}
     for name in law.inputs:
@@ -259,7 +259,7 @@ def runs_of(case: Case) -> sb.Runs:
 
 
 def estimates(post: sb.Posterior, names: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Draws of what was published."""
+    """Return draws of the published quantities."""
     draws = dict(post.values)
     if "a" in names and "a" not in draws:
         draws["a"] = post.exponents().draws["a"].to_numpy()
@@ -316,11 +316,11 @@ EXPONENTS = {
     "DeepSeek-AI 2024": 0.5243,
     "Llama 3, 2024": 0.463,
 }
-"""a of N_opt ∝ C^a as published; b = 1 - a."""
+"""Published values of a in N_opt ∝ C^a; b = 1 - a."""
 
 
 def seed_table() -> str:
-    """What ten times the compute buys by each study, and by the posterior of the same runs."""
+    """Return what ten times the compute buys by each study and by the posterior, as Markdown."""
     lines = [
         "",
         "## Ten times the compute",
@@ -359,12 +359,12 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Laws against their papers",
         "",
-        "Written by `python benchmarks/laws.py --write docs/laws.md`. Intervals are 90 %, equal",
-        "tails. *sds* is how many posterior standard deviations the published number lies from the",
-        "posterior mean; *cost* the time of a fit, everything compiled, over that of its gradients",
-        "in a bare compiled loop. Simulated runs are drawn from the constants that the paper",
-        "prints, where its own are not public or may not be shipped; they share one draw of noise,",
-        "so that their sds go together.",
+        "Written by `python benchmarks/laws.py --write docs/laws.md`. Intervals are 90 %, with",
+        "equal tails. *sds* is the distance of the published number from the posterior mean, in",
+        "posterior standard deviations. *cost* is the time of a compiled fit divided by the time of",
+        "its gradients in a bare compiled loop. Where a paper's runs are not public or may not be",
+        "shipped, runs are simulated from the constants that the paper prints. The simulated runs",
+        "of one law share one draw of noise, so their sds are correlated.",
         "",
         f"| {' | '.join(HEADINGS)} |",
         "|---" * len(HEADINGS) + "|",

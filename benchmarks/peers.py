@@ -1,11 +1,11 @@
-"""Other people's tools and published procedures on the same tables, to compare answers and times.
+"""Other software and published procedures on the same tables, to compare answers and times.
 
-Nothing here is timed and nothing is ours: each function does what its source does, as a careful
-user would write it. All take arrays of params, tokens and loss, and answer in the units of these.
+Nothing here is timed, and nothing uses this package: each function does what its source does, as a
+careful user would write it. All take arrays of params, tokens and loss, and answer in their units.
 
     pip install autograd chinchilla simple-scaling-laws pymc nutpie
 
-A package that is missing raises `Absent`, so that the others can still be compared.
+A missing package raises `Absent`, so that the other peers can still be compared.
 """
 
 import importlib
@@ -44,7 +44,7 @@ HOFFMANN_GRID: dict[str, list[float]] = {
 """The grid of starts of Hoffmann et al. 2022, appendix D.3; a, b, e are logarithms of A, B, E."""
 
 DELTA = 1e-3
-"""Residuals of the log loss count by their squares up to here, by their size beyond it."""
+"""Log loss at which Huber's loss turns from a square to a line."""
 
 
 class Absent(Exception):  # noqa: N818 - no error: a reason to leave a row out
@@ -58,7 +58,7 @@ class Absent(Exception):  # noqa: N818 - no error: a reason to leave a row out
 
 @dataclass(frozen=True)
 class PointFit:
-    """What a peer found, and the sum of Huber losses there, whatever the peer itself minimised."""
+    """The answer of a peer, and its sum of Huber losses, whatever the peer itself minimised."""
 
     values: dict[str, float]
     objective: float
@@ -66,7 +66,7 @@ class PointFit:
 
 
 def need(module: str, package: str) -> ModuleType:
-    """Import a peer's module, or say how to install its package."""
+    """Import a peer's module, or raise an error that says how to install its package."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -145,7 +145,7 @@ def bfgs_bootstrap(
 
 
 def in_units(point: np.ndarray) -> np.ndarray:
-    """Turn a point (a, b, e, alpha, beta) into E, A, B, alpha, beta."""
+    """Return E, A, B, alpha, beta of a point (a, b, e, alpha, beta)."""
     a, b, e, alpha, beta = point
     return np.array([np.exp(e), np.exp(a), np.exp(b), alpha, beta])
 
@@ -193,7 +193,7 @@ def in_a_chinchilla_project[T](
     grid: Mapping[str, list[float]],
     act: Callable[[Any], T],
 ) -> T:
-    """Make the directory with a table that the package works in, and act there.
+    """Create the directory with a table that the package works in, and change to it.
 
     It minimises the mean of the loss function that it is given, and the gradient of so small a mean
     is below BFGS's tolerance long before the optimum. Times the rows it is the published sum.
@@ -273,7 +273,7 @@ def fit_simple_scaling_laws(
 
 
 def simple_scaling_laws_units(model: Any, points: np.ndarray) -> np.ndarray:
-    """Take E, A, B, alpha and beta, whose A and B are at the inputs' geometric means, to units."""
+    """Convert E, A, B, alpha and beta from the inputs' geometric means to the table's units."""
     values = points.copy()
     domain = model.observed_domain
     values[:, 1] *= domain["model_size__params"]["reference"] ** values[:, 3]
@@ -311,7 +311,7 @@ class Centred:
         )
 
     def in_units(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Take draws at the reference point to the table's units."""
+        """Convert draws from the reference point to the table's units."""
         alpha, beta = draws["alpha"], draws["beta"]
         return {
             "E": draws["E"] * self.loss,
@@ -370,7 +370,7 @@ def numpyro_one_by_one(
     warmup: int = 500,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Sample one table by numpyro's NUTS as it comes; each of NAMES is (chains, draws)."""
+    """Sample one table with numpyro's NUTS at its defaults; each of NAMES is (chains, draws)."""
     table = Centred.of(params, tokens, loss)
 
     def model() -> None:

@@ -1,11 +1,11 @@
-"""CPU against GPU and TPU: what each platform does as the batch grows.
+"""Compare CPU, GPU and TPU as the batch grows.
 
     python benchmarks/platforms.py
     python benchmarks/platforms.py --json platforms.json --figure platforms.png
     python benchmarks/platforms.py --quick
 
-Gradient evaluations, grid cells and posteriors per second, in float32 and float64, on every
-platform that JAX finds here. Each runs in a process of its own; those that are absent are named.
+The benchmark measures gradients, grid cells and posteriors per second, in float32 and float64, on
+every platform that JAX finds. Each platform runs in its own process; absent platforms are named.
 """
 
 import json
@@ -34,7 +34,7 @@ STEPS = 100
 
 
 def gradients(batch: int, dtype: str) -> float:
-    """Gradients per second: that many points of the 240 rows' log density, stepped in a loop."""
+    """Return gradients per second of the 240 rows' log density, for a batch of points in a loop."""
     model = sb.Model("chinchilla", "student_t").bind(chinchilla_240())
     with precision(dtype):
         densities = stack_densities([model], dtype)
@@ -57,7 +57,7 @@ def gradients(batch: int, dtype: str) -> float:
 
 
 def grid(points: int, dtype: str) -> float:
-    """Cells per second of a dense grid with that many points on each of five axes."""
+    """Return cells per second of a dense grid with ``points`` values on each of five axes."""
     axes = surface_axes(points)
     how = {"fixed": {"sigma": 0.004, "nu": 2.7}, "dtype": dtype}
     seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how))
@@ -66,7 +66,7 @@ def grid(points: int, dtype: str) -> float:
 
 
 def posteriors(batch: int, dtype: str) -> float:
-    """Posteriors per second, 4 chains of 500 draws: tables of 100 rows, that many at once."""
+    """Return posteriors per second: a batch of tables of 100 rows, 4 chains of 500 draws each."""
     tables = [simulated(100, seed) for seed in range(batch)]
     how: dict[str, Any] = {**EXACT, "engine": sb.NUTS(draws=500), "dtype": dtype}
     seconds(lambda: sb.fit_many(tables, **how))
@@ -89,7 +89,7 @@ def measure(quick: bool) -> Iterator[dict[str, Any]]:
 
 
 def found_on(platform: str, quick: bool) -> list[dict[str, Any]] | None:
-    """Measure a platform in a process of its own; None if it is not here."""
+    """Measure a platform in a new process; return None if the platform is absent."""
     environment = {**os.environ, "JAX_PLATFORMS": platform}
     if platform == "cpu":
         environment["JAX_NUM_CPU_DEVICES"] = str(os.cpu_count())
@@ -131,7 +131,7 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw the curves here.")] = None,
 ) -> None:
-    """Print a table for each job, a row a platform, precision and batch."""
+    """Print a table for each job, with one row per platform, precision and batch."""
     if here:
         for row in measure(quick):
             print(json.dumps(row), flush=True)

@@ -1,13 +1,13 @@
-"""Do intervals hold? Public sweeps, fitted without their largest scales, which are then predicted.
+"""Test whether intervals hold: fit public sweeps without their largest scales, and predict these.
 
-    python benchmarks/scoreboard.py --data FOLDER                # the tables of the README
+    python benchmarks/scoreboard.py --data FOLDER                # the tables of docs/benchmarks.md
     python benchmarks/scoreboard.py --data FOLDER --only llama3  # some sweeps
     python benchmarks/scoreboard.py --data FOLDER --methods "default;separable" --json board.json
 
-FOLDER holds the public tables as CSV files (chinchilla_epoch.csv, porian_isoflop.csv, ...). Of each
-sweep the largest budget (or model size, where there are no budgets) is held out, then the largest
-two. Scores are of log loss. They are pooled twice: each sweep counts alike, or each study does,
-however many sweeps it made. Nothing is tuned on what is held out.
+FOLDER holds the public tables as CSV files (chinchilla_epoch.csv, porian_isoflop.csv, ...). The
+benchmark holds out the largest budget of each sweep, then the largest two (of model size, if there
+are no budgets). Scores are of log loss. They are averaged twice: with equal weight for each sweep, and
+with equal weight for each study. Nothing is tuned on held-out runs.
 """
 
 import json
@@ -47,7 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A sweep: its study, its name, its rows, and which scale each row is of, 0 the largest."""
+    """A sweep: study, name, rows, and the number of each row's scale, where 0 is the largest."""
 
     study: str
     name: str
@@ -56,7 +56,7 @@ class Sweep:
 
 
 def sweeps(data: Path) -> list[Sweep]:
-    """Read every public sweep with at least four budgets or sizes."""
+    """Return every public sweep with at least four budgets or sizes."""
     found = []
 
     def add(study: str, name: str, frame: pd.DataFrame, scale: str) -> None:
@@ -85,7 +85,7 @@ def sweeps(data: Path) -> list[Sweep]:
 def evaluate(
     board: list[Sweep], method: dict[str, Any], engine: str, draws: int
 ) -> tuple[pd.DataFrame, float]:
-    """Score a method: a row a sweep and number of scales held out; and seconds a fit."""
+    """Return scores, one row per sweep and number of held-out scales, and the seconds per fit."""
     cases = [(sweep, scales) for sweep in board for scales in (1, 2)]
     held = [sweep.level < scales for sweep, scales in cases]
     tables = [sb.Runs(sweep.frame, name=sweep.name) for sweep, _ in cases]
@@ -112,7 +112,7 @@ def evaluate(
 
 
 def pooled(scores: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Pool scores so that each sweep counts alike, and so that each study does."""
+    """Return mean scores with equal weight for each sweep, and for each study."""
     sweep = scores.groupby(["study", "sweep"])[list(MEASURES)].mean()
     return sweep.mean(), sweep.groupby("study").mean().mean()
 

@@ -1,11 +1,11 @@
-"""How fast a fit is: warm, cold, and as the table grows.
+"""Time a fit: compiled, cold, and as the table grows.
 
     python benchmarks/speed.py                 # a quarter of an hour
     python benchmarks/speed.py --only warm     # or cold, or growth
     python benchmarks/speed.py --json speed.json
 
-Times are of this machine and this moment: read the ratios, which are of runs side by side in one
-process. Each table also says what was found, since a fast wrong answer is worth nothing.
+Times depend on the machine and its load: compare ratios, which are measured side by side in one
+process. Each table has the answer beside the time, because a fast wrong answer is useless.
 """
 
 import json
@@ -29,11 +29,11 @@ import scalingbayes as sb
 from scalingbayes._core.precision import precision
 
 GROWTH = {240: 1000, 24_000: 1000, 2_400_000: 50}
-"""Rows, and the draws of each of 4 chains that are timed for them (warm-up is 300 or 50)."""
+"""Numbers of rows, and the draws per chain that are timed for each (warm-up is 300 or 50)."""
 
 
 def gradient_seconds(model: sb.BoundModel, points: np.ndarray) -> float:
-    """Time one gradient of the log density in a bare compiled loop, one chain after another."""
+    """Return the seconds per gradient of the log density in a bare compiled loop."""
     steps = 2500
 
     @jax.jit
@@ -52,7 +52,7 @@ def gradient_seconds(model: sb.BoundModel, points: np.ndarray) -> float:
 
 
 def warm() -> list[dict[str, Any]]:
-    """Fit 240 rows with everything compiled, beside numpyro's own sampler on the same model."""
+    """Time compiled fits of 240 rows, and numpyro's own sampler on the same model."""
     runs = chinchilla_240()
     model = sb.Model("chinchilla", "student_t").bind(runs)
     sb.fit(runs, **EXACT)
@@ -95,7 +95,7 @@ def warm() -> list[dict[str, Any]]:
 
 
 def cold() -> list[dict[str, Any]]:
-    """Time whole processes from start to the printed table."""
+    """Time whole processes, from start to printed table."""
     rows = []
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}
@@ -116,7 +116,7 @@ def cold() -> list[dict[str, Any]]:
 
 
 def growth(rows: int, draws: int) -> dict[str, Any]:
-    """Fit simulated rows; run in a process of its own, for its peak memory."""
+    """Fit simulated rows; runs in a new process, to measure peak memory."""
     import resource
 
     runs = simulated(rows)

@@ -1,14 +1,14 @@
-"""Engines and batches beside what others use for the same job, on the same data.
+"""Compare engines and batches with other software for the same job on the same data.
 
     python benchmarks/suite.py                          # half an hour with all peers installed
     python benchmarks/suite.py --only starts            # bootstrap, cells, dense, many or agreement
     python benchmarks/suite.py --json suite.json --figure suite.png
-    python benchmarks/suite.py --quick                  # does it run at all
+    python benchmarks/suite.py --quick                  # only see that it runs
 
-Peers are optional: pip install ".[benchmarks]". Each runs in a process of its own. Those that
-take minutes do a part of the job, which the table says, and their seconds are scaled to the whole.
-Times are of this machine and this moment: read the ratios. Beside each time stands what was found,
-since a fast wrong answer is worth nothing. `first` includes tracing and compiling.
+Peers are optional: pip install ".[benchmarks]". Each peer runs in its own process. A peer that takes
+minutes does a part of the job; the table names the part, and the seconds are scaled to the whole job.
+Times depend on the machine and its load: compare ratios. Each row has the answer beside the time,
+because a fast wrong answer is useless. `first` includes tracing and compilation.
 """
 
 import json
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Size:
-    """How much of each job is done."""
+    """The size of each job."""
 
     starts: str | int = "hoffmann"
     scipy_starts: int = 450
@@ -69,7 +69,7 @@ def ours(job: Callable[[], Any], repeats: int) -> tuple[dict[str, float], Any]:
 
 
 def peer(name: str, *arguments: int | str) -> Row | None:
-    """Run one function of `theirs` in a process of its own."""
+    """Run one function of `theirs` in a new process."""
     command = [sys.executable, __file__, "--peer", name, *map(str, arguments)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode == 0:
@@ -80,7 +80,7 @@ def peer(name: str, *arguments: int | str) -> Row | None:
 
 
 def theirs(name: str, *arguments: str) -> Row:
-    """Run a peer and say how long it took for the whole job, and what it found."""
+    """Run a peer; return the seconds for the whole job and the answer."""
     table = arrays(chinchilla_240())
     if name == "scipy":
         count = int(arguments[0])
@@ -127,7 +127,7 @@ def spreads(values: Any) -> Row:
 
 
 def with_ratios(rows: list[Row | None]) -> list[Row]:
-    """Put each one's time over ours, the first row's, beside it."""
+    """Add to each row the ratio of its time to the first row's time."""
     there = [row for row in rows if row is not None]
     return [
         {
@@ -145,7 +145,7 @@ def named(who: str, row: Row | None) -> Row | None:
 
 
 def starts(size: Size) -> list[Row]:
-    """Hoffmann's objective from 4,500 starts."""
+    """Minimise Hoffmann's objective from 4,500 starts."""
     runs = chinchilla_240()
     took, best = ours(
         lambda: sb.fit(
@@ -167,7 +167,7 @@ def starts(size: Size) -> list[Row]:
 
 
 def bootstrap(size: Size) -> list[Row]:
-    """The standard errors of that fit."""
+    """Bootstrap the standard errors of that fit."""
     runs = chinchilla_240()
     took, post = ours(
         lambda: sb.fit(
@@ -185,7 +185,7 @@ def bootstrap(size: Size) -> list[Row]:
 
 
 def cells(size: Size) -> list[Row]:
-    """Least squares at every cell of a grid of alpha and beta."""
+    """Solve least squares at every cell of a grid of alpha and beta."""
     runs = chinchilla_240()
     axis = np.linspace(0.05, 2.0, size.cells)
     axes = {"alpha": axis, "beta": axis}
@@ -212,7 +212,7 @@ def cells(size: Size) -> list[Row]:
 
 
 def many(size: Size) -> list[Row]:
-    """Posteriors of tables of 100 rows, 4 chains each; seconds are of one."""
+    """Sample posteriors of tables of 100 rows, 4 chains each; seconds are per table."""
     tables = [simulated(100, seed) for seed in range(size.posteriors)]
 
     def run() -> sb.Posteriors:
@@ -246,7 +246,7 @@ def many(size: Size) -> list[Row]:
 
 
 def dense(size: Size) -> list[Row]:
-    """The log likelihood on a dense grid of E, A, B, alpha and beta."""
+    """Evaluate the log likelihood on a dense grid of E, A, B, alpha and beta."""
     runs = chinchilla_240()
     axes = surface_axes(size.dense)
     found = []
@@ -273,7 +273,7 @@ def dense(size: Size) -> list[Row]:
 
 
 def logarithms_per_second(dtype: str) -> float:
-    """Measure how many logarithms all devices take of arrays that stay in their caches."""
+    """Measure the logarithms per second of all devices, for arrays that stay in cache."""
     with jax.enable_x64(dtype == "float64"):
         count, steps = 1 << 14, 2000
         random = np.random.default_rng(0)
@@ -289,7 +289,7 @@ def logarithms_per_second(dtype: str) -> float:
 
 
 def agreement(size: Size) -> list[Row]:
-    """The exponent a by every engine, on the 240 Chinchilla rows and 30 of them."""
+    """Compute the exponent a with every engine, on the 240 Chinchilla rows and on 30 of them."""
     runs = chinchilla_240()
     few = runs.filter(np.arange(len(runs)) % 8 == 0)
     found = []
@@ -324,7 +324,7 @@ JOBS = {
 
 
 def draw(results: dict[str, list[Row]], path: Path) -> None:
-    """Draw each rival's time over ours."""
+    """Plot the ratio of each peer's time to ours."""
     import matplotlib.pyplot as plt
 
     bars = [
