@@ -136,11 +136,11 @@ Written by `python benchmarks/calibration.py --processes 16 --write docs/calibra
 64 runs are drawn from a law's default priors and fitted with NUTS. If the posteriors are right, the
 true parameters rank uniformly among their draws. *p* is the smallest p-value of all quantities (the
 parameters, the log density and, where it varies, the exponent a) after Bonferroni's correction.
-*Cover* is the coverage of 90 % intervals in per cent: of the worst quantity, the mean of all, and of
-a. *Few draws* counts fits with fewer than 100 effective draws. Implausible tables, such as tables
-whose losses span more than a factor of a million, are drawn again; most of the remaining tables are
-still more extreme than real ones. *Tables* is the number that the time allowed. A law has its default
-noise, or the noise that is named; *run* is a column with eight labels.
+*Cover* is the coverage of 90 % intervals in per cent: of the worst quantity, the mean of all, and
+of a. *Few draws* counts fits with fewer than 100 effective draws. Implausible tables, such as
+tables whose losses span more than a factor of a million, are drawn again; most of the remaining
+tables are still more extreme than real ones. *Tables* is the number that the time allowed. A law
+has its default noise, or the noise that is named; *run* is a column with eight labels.
 
 | law | tables | p | cover: least | mean | a | few draws | finding |
 |---|---|---|---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""Functions that all benchmarks share: timing, printed tables, runs, a description of the machine."""
+"""Functions that all benchmarks share: timing, printed tables, runs, the machine."""
 
 import os
 import platform
@@ -48,7 +48,7 @@ def simulated(rows: int, seed: int = 0) -> sb.Runs:
 
 
 def surface_axes(points: int) -> dict[str, np.ndarray]:
-    """Return the axes of a grid around the fit of the Chinchilla rows, with ``points`` values each."""
+    """Return the axes of a grid around the fit of the Chinchilla rows."""
     ranges = {"E": (1.6, 2.0), "A": (300, 700), "B": (1000, 4000)}
     ranges |= {"alpha": (0.3, 0.4), "beta": (0.3, 0.4)}
     return {name: np.linspace(*ends, points) for name, ends in ranges.items()}

@@ -9,9 +9,9 @@ without exact duplicates of rows, and with a column is_training: 1 for rows to f
 predict, which reach twice as far.
 
 For each curve: rmsle, the root mean square of the log ratio of median prediction and observation;
-score, the mean log predictive density of the observations on their own scale; and the coverage of the
-central 50 % and 90 % intervals. The table shows means over curves, and the number of fits that failed
-their checks. Fits run twice: `first` includes compilation, once per length of table.
+score, the mean log predictive density of the observations on their own scale; and the coverage of
+the central 50 % and 90 % intervals. The table shows means over curves, and the number of fits that
+failed their checks. Fits run twice: `first` includes compilation, once per length of table.
 """
 
 from collections.abc import Mapping

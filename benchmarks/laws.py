@@ -4,9 +4,9 @@
     python benchmarks/laws.py --only coupled      # the cases of one law
     python benchmarks/laws.py --write docs/laws.md
 
-A law is fitted to the public runs of its paper if they may be shipped. Otherwise it is fitted to runs
-that are simulated from the constants that the paper prints. ``cost`` is the time of a compiled fit
-divided by the time of its gradients in a bare compiled loop.
+A law is fitted to the public runs of its paper if they may be shipped. Otherwise it is fitted to
+runs that are simulated from the constants that the paper prints. ``cost`` is the time of a compiled
+fit divided by the time of its gradients in a bare compiled loop.
 """
 
 from collections.abc import Callable, Mapping
@@ -361,10 +361,10 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
         "",
         "Written by `python benchmarks/laws.py --write docs/laws.md`. Intervals are 90 %, with",
         "equal tails. *sds* is the distance of the published number from the posterior mean, in",
-        "posterior standard deviations. *cost* is the time of a compiled fit divided by the time of",
+        "posterior standard deviations. *cost* is the time of a compiled fit divided by that of",
         "its gradients in a bare compiled loop. Where a paper's runs are not public or may not be",
-        "shipped, runs are simulated from the constants that the paper prints. The simulated runs",
-        "of one law share one draw of noise, so their sds are correlated.",
+        "shipped, runs are simulated from the constants that the paper prints. The simulated",
+        "runs of one law share one draw of noise, so their sds are correlated.",
         "",
         f"| {' | '.join(HEADINGS)} |",
         "|---" * len(HEADINGS) + "|",

@@ -6,8 +6,8 @@
 
 FOLDER holds the public tables as CSV files (chinchilla_epoch.csv, porian_isoflop.csv, ...). The
 benchmark holds out the largest budget of each sweep, then the largest two (of model size, if there
-are no budgets). Scores are of log loss. They are averaged twice: with equal weight for each sweep, and
-with equal weight for each study. Nothing is tuned on held-out runs.
+are no budgets). Scores are of log loss. They are averaged twice: with equal weight for each sweep,
+and with equal weight for each study. Nothing is tuned on held-out runs.
 """
 
 import json

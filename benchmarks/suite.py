@@ -5,10 +5,10 @@
     python benchmarks/suite.py --json suite.json --figure suite.png
     python benchmarks/suite.py --quick                  # only see that it runs
 
-Peers are optional: pip install ".[benchmarks]". Each peer runs in its own process. A peer that takes
-minutes does a part of the job; the table names the part, and the seconds are scaled to the whole job.
-Times depend on the machine and its load: compare ratios. Each row has the answer beside the time,
-because a fast wrong answer is useless. `first` includes tracing and compilation.
+Peers are optional: pip install ".[benchmarks]". Each peer runs in its own process. A peer that
+takes minutes does a part of the job; the table names the part, and the seconds are scaled to the
+whole job. Times depend on the machine and its load: compare ratios. Each row has the answer beside
+the time, because a fast wrong answer is useless. `first` includes tracing and compilation.
 """
 
 import json
