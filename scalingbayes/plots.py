@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from scalingbayes.allocation import require_allocation
 from scalingbayes.decisions import DataExhaustion, critical_size, overtrain
 from scalingbayes.decisions.approaches import ApproachComparison
-from scalingbayes.evaluation import checks
 from scalingbayes.evaluation.calibration import Calibration
 from scalingbayes.evaluation.calibration.uniformity import band
+from scalingbayes.evaluation.checks import PredictiveChecks
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
@@ -192,7 +192,7 @@ def plot_data_exhaustion(found: DataExhaustion, prob: float = 0.9, ax: Axes | No
         Where to draw; new axes by default.
     """
     ax = ax if ax is not None else plt.subplots(layout="constrained")[1]
-    year, lower, upper = map(float, found.table(prob).loc["year"].to_numpy())
+    year, lower, upper = map(float, found.summary(prob).loc["year"].to_numpy())
     last = int(np.minimum(found.horizon, np.ceil(upper) + 3))
     curves = found.curves.sel(year=slice(None, last))
     years = curves["year"].to_numpy()
@@ -257,7 +257,7 @@ def plot_approaches(found: ApproachComparison, ax: Axes | None = None) -> Axes:
     ax
         Where to draw; new axes by default.
     """
-    table = found.table
+    table = found.summary()
     if ax is None:
         size = (9, 1.2 + 0.45 * len(table))
         ax = plt.subplots(figsize=size, layout="constrained")[1]
@@ -277,7 +277,7 @@ def plot_approaches(found: ApproachComparison, ax: Axes | None = None) -> Axes:
         yticklabels=table.index,
         ylim=(-0.6, len(table) - 0.4),
         xlabel=r"exponent $a$ of $N_\mathrm{opt} \propto C^{\,a}$",
-        title=found.name,
+        title=found.runs_name,
     )
     ax.margins(x=0.1)
     if found.posterior is not None and not found.posterior.verdict.passed:
@@ -342,23 +342,21 @@ def plot_calibration(calibration: Calibration, prob: float = 0.99) -> Figure:
     return figure
 
 
-def plot_residuals(post: Posterior) -> Figure:
-    """Draw residuals against each input and the loss that is expected, in units of sigma.
+def plot_residuals(checks: PredictiveChecks) -> Figure:
+    """Plot residuals against each input and against the expected target, in units of sigma.
 
     Each point is a run at its posterior median, its bar the 90 % interval over draws of the law;
     between the dotted lines lie 90 % of runs if the noise model is right.
 
     Parameters
     ----------
-    post
-        A fit.
+    checks
+        The result of :func:`scalingbayes.check`.
     """
-    law = post.law
-    data = post.tree["constant_data"].to_dataset()
-    found = checks.standardized(post)
-    middle, low, high = np.quantile(found.residuals, [0.5, 0.05, 0.95], axis=0)
-    covariates = {name: data[name].to_numpy() for name in law.inputs}
-    covariates[f"expected {law.target.column}"] = np.median(found.expected, axis=0)
+    found = checks.residuals
+    middle, low, high = np.quantile(found.values, [0.5, 0.05, 0.95], axis=0)
+    covariates = dict(found.inputs)
+    covariates[f"expected {found.target}"] = np.median(found.expected, axis=0)
     figure, axes = plt.subplots(
         1,
         len(covariates),
@@ -389,5 +387,5 @@ def plot_residuals(post: Posterior) -> Figure:
             ax.set_yscale("symlog", linthresh=3 * found.band)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("residual, in sigma")
-    figure.suptitle(f"Residuals of {law.equation}", fontsize="medium")
+    figure.suptitle(checks.title, fontsize="medium")
     return figure

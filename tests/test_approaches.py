@@ -279,7 +279,7 @@ def test_a_part_is_a_part(runs, part):
 
 
 def test_the_table_has_every_method(on_chinchilla):
-    table = on_chinchilla.table
+    table = on_chinchilla.summary()
     assert list(table.index) == [
         "1 envelope of training curves",
         "2 IsoFLOP, parabolas",
@@ -299,7 +299,7 @@ def test_the_table_has_every_method(on_chinchilla):
 
 
 def test_the_posteriors_row_is_the_posteriors(on_chinchilla):
-    row = on_chinchilla.table.loc["posterior of law 'coupled'"]
+    row = on_chinchilla.summary().loc["posterior of law 'coupled'"]
     expected = on_chinchilla.posterior.exponents().summary(prob=0.8)
     for name in ("a", "b"):
         found = row[[name, f"{name}_lower", f"{name}_upper"]].tolist()
@@ -326,7 +326,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
     tokens = 20 * params * rng.uniform(0.5, 2, 6)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
     found = sb.compare_approaches({"params": params, "tokens": tokens, "loss": loss}, False)
-    table = found.table
+    table = found.summary()
     assert found.posterior is None
     missing = table[table["a"].isna()]
     assert "1 envelope of training curves" in missing.index
@@ -344,7 +344,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
 def test_a_posterior_that_failed_is_marked(small_table):
     post = fit(small_table, engine="laplace")  # without noise no spread is small enough
     found = sb.compare_approaches(small_table, post)
-    assert "FAILED ITS CHECKS" in found.table["note"]["posterior of law 'chinchilla'"]
+    assert "FAILED ITS CHECKS" in found.summary()["note"]["posterior of law 'chinchilla'"]
     assert "failed its checks" in [text.get_text() for text in found.plot().texts]
     plt.close("all")
 
@@ -353,17 +353,19 @@ def test_a_posterior_that_failed_is_marked(small_table):
 def test_a_posterior_without_an_optimum_says_so(small_table):
     post = fit(small_table, "power_law", engine="laplace")
     found = sb.compare_approaches(small_table, post)
-    assert "no compute-optimal allocation" in found.table["note"]["posterior of law 'power_law'"]
+    assert (
+        "no compute-optimal allocation" in found.summary()["note"]["posterior of law 'power_law'"]
+    )
 
 
 def test_the_plot_has_a_row_a_method(on_chinchilla):
     ax = on_chinchilla.plot()
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == list(on_chinchilla.table.index)
+    assert labels == list(on_chinchilla.summary().index)
     heights = dict(zip(labels, ax.get_yticks(), strict=True))
     for x, y in ax.collections[-1].get_offsets():
         name = next(label for label, height in heights.items() if height == y)
-        assert x == pytest.approx(on_chinchilla.table["a"][name])
+        assert x == pytest.approx(on_chinchilla.summary()["a"][name])
     _, own = plt.subplots()
     assert on_chinchilla.plot(own) is own
     plt.close("all")

@@ -9,7 +9,6 @@ from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes import plots
-from scalingbayes.evaluation import checks
 
 
 def coupled(rng, rows, k=0.4):
@@ -31,7 +30,7 @@ def right():
 
 @pytest.mark.slow
 def test_p_values_are_uniform_or_cautious_where_the_model_is_right(right):
-    found = [sb.check(post).frame["p_value"] for post in right.values()]
+    found = [sb.check(post).summary()["p_value"] for post in right.values()]
     for name in found[0].index:
         values = np.array([each[name] for each in found])
         # Bands and tails are fitted to the runs, so that these p are near 1; none may be small
@@ -56,7 +55,7 @@ def test_runs_that_share_errors_are_found_out(rng):
     table["loss"] *= np.exp(0.02 * rng.standard_normal(12))[groups]
     post = fit(table, engine="laplace")
     found = sb.check(post, by=groups)
-    assert "go together" in found.frame.loc["correlation within groups", "finding"]
+    assert "go together" in found.summary().loc["correlation within groups", "finding"]
     assert "by='COLUMN'" in str(found.verdict)
     with pytest.raises(sb.InputError, match="by must be 120 labels"):
         sb.check(post, by=groups[:-1])
@@ -69,12 +68,12 @@ def test_a_fit_that_knows_of_shared_errors_explains_them(rng):
     post = fit({**table, "run": groups}, groups="run", noise="normal", draws=500)
     found = sb.check(post, by=groups)
     assert found.verdict.passed, str(found.verdict)
-    assert found.frame.loc["correlation within groups", "observed"] > 0.5
+    assert found.summary().loc["correlation within groups", "observed"] > 0.5
     # They are replicated too, as one expects: of variances tau^2 and sigma^2, which make sigma's.
-    standardized = checks.standardized(post)
+    residuals = found.residuals
     ratio = post.values["tau"] / post.values["sigma"]
     wide = stats.norm.ppf(0.95) * np.sqrt(1 + (ratio**2).mean())
-    assert standardized.band == pytest.approx(wide, rel=0.1)
+    assert residuals.band == pytest.approx(wide, rel=0.1)
 
 
 @pytest.mark.slow
@@ -86,7 +85,7 @@ def test_p_values_are_uniform_where_runs_share_errors(rng):
     simulation = simulate_tables(design, count=60, seed=1, **options)
     how = {"reference": simulation.model.reference, "draws": 250, "likelihood_power": 1}
     posts = fit_many_default(simulation.tables, **options, **how)
-    found = [sb.check(post).frame["p_value"] for post in posts.values()]
+    found = [sb.check(post).summary()["p_value"] for post in posts.values()]
     # Of some covariates a law leaves nothing where its own parameters are such and such.
     in_all = set.intersection(*(set(each.index) for each in found))
     trends = sorted(name for name in in_all if name.startswith(("trend", "bend")))
@@ -102,8 +101,8 @@ def test_residuals_are_counted_in_known_errors(rng):
     loss = (0.5 + 40 * params**-0.3) * np.exp(errors * rng.standard_normal(80))
     table = {"params": params, "loss": loss, "se": errors * loss}
     post = fit(table, "power_law", noise="normal(error=se)", engine="laplace")
-    found = checks.standardized(post)
-    inside = (abs(np.median(found.residuals, axis=0)) < found.band).reshape(-1, 2).mean(0)
+    found = sb.check(post).residuals
+    inside = (abs(np.median(found.values, axis=0)) < found.band).reshape(-1, 2).mean(0)
     # Each half is binomial, 40 of 0.9: below 0.7 once in 2,000.
     assert (inside > 0.7).all()
     assert sb.check(post).verdict.passed
@@ -114,7 +113,10 @@ def test_a_trend_by_a_column_of_its_own_law_has_nothing_left(rng):
     x = np.geomspace(1e7, 1e10, 60)
     table = {"params": x, "loss": 30 / x**0.1 * np.exp(0.01 * rng.standard_normal(60))}
     found = sb.check(fit(table, law="power_law(floor=False)", engine="laplace"))
-    assert list(found.frame.index[:2]) == ["bend with log params", "bend with expected log loss"]
+    assert list(found.summary().index[:2]) == [
+        "bend with log params",
+        "bend with expected log loss",
+    ]
 
 
 def test_the_log_prior_is_that_of_the_stated_numbers(post):
@@ -127,13 +129,13 @@ def test_the_log_prior_is_that_of_the_stated_numbers(post):
 
 
 def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
-    table = sb.sensitivity(post)
+    table = sb.sensitivity(post).summary()
     assert list(table.index) == [*post.values, "exponent a"]
     assert (table["likelihood"] > table["prior"]).all()
     assert set(table["diagnosis"]) == {"✓"}
     small_table["loss"] = small_table["loss"] * np.exp(0.01 * rng.standard_normal(12))
     strict = {"alpha": dist.LogNormal(np.log(0.9), 0.05)}
-    against = sb.sensitivity(fit(small_table, priors=strict, engine="laplace"))
+    against = sb.sensitivity(fit(small_table, priors=strict, engine="laplace")).summary()
     assert against.loc["alpha", "diagnosis"] != "✓"
     assert against.loc["alpha", "prior of"] == "alpha"
     boot = fit(small_table, engine="bootstrap", resamples=20, objective="posterior")
@@ -143,7 +145,7 @@ def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
 
 def test_nothing_is_sensitive_to_a_uniform_prior(small_table, rng):
     flat = {"alpha": dist.Uniform(0.05, 2.0)}
-    table = sb.sensitivity(fit(simulate(rng, 60), priors=flat, engine="laplace"))
+    table = sb.sensitivity(fit(simulate(rng, 60), priors=flat, engine="laplace")).summary()
     assert np.isfinite(table[["prior", "likelihood", "by"]]).all(axis=None)
     assert "alpha" not in set(table["prior of"])
     few = fit(small_table, priors=flat, engine="laplace")
@@ -160,11 +162,11 @@ def test_nothing_is_sensitive_to_a_uniform_prior(small_table, rng):
 def test_sensitivity_is_of_exponents_that_runs_decide(small_table):
     tied = fit(small_table, "chinchilla(tied=True)", engine="laplace")
     assert tied.exponents().draws["a"].std() < 1e-12
-    assert list(sb.sensitivity(tied).index) == list(tied.values)
+    assert list(sb.sensitivity(tied).summary().index) == list(tied.values)
 
 
 def test_the_figure_of_residuals(post):
-    figure = plots.plot_residuals(post)
+    figure = plots.plot_residuals(sb.check(post))
     assert [ax.get_xlabel() for ax in figure.axes] == ["params", "tokens", "expected loss"]
     assert figure.axes[0].get_xscale() == "log"
     drawn = figure.axes[0].lines[0].get_xydata()

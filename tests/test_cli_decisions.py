@@ -196,7 +196,7 @@ def test_the_stock_as_in_python(shell, folder, post):
     found = sb.data_exhaustion(
         post, 1e15, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035
     )
-    table = found.table()
+    table = found.summary()
     assert row(out, "demand meets the stock")[0] == pytest.approx(
         table.loc["year", "median"], abs=0.05
     )
@@ -295,7 +295,7 @@ def test_approaches_are_those_of_python(shell, folder):
     status, printed, _ = shell("approaches", "chinchilla", "--out", "approaches.csv", "--seed", "3")
     assert status == 0
     written = pd.read_csv(folder / "approaches.csv", index_col=0)
-    table = sb.compare_approaches(sb.datasets.load("chinchilla"), seed=3).table
+    table = sb.compare_approaches(sb.datasets.load("chinchilla"), seed=3).summary()
     np.testing.assert_allclose(written["a"], table["a"])
     for name in written.index:
         assert str(name) in printed

@@ -83,45 +83,47 @@ def test_predictive_densities_are_scipys(posts, table):
 
 def test_the_law_that_made_the_runs_is_preferred(loo, by_sweep):
     for comparison in (loo, by_sweep):
-        assert list(comparison.table.index) == ["coupled", "chinchilla"]
-        assert comparison.verdict.startswith("coupled is preferred: its elpd is higher than chin")
-        assert comparison.checks.passed
-        assert comparison.table.attrs["verdict"] == "passed"
+        assert list(comparison.summary().index) == ["coupled", "chinchilla"]
+        assert comparison.conclusion.startswith(
+            "coupled is preferred: its elpd is higher than chin"
+        )
+        assert comparison.verdict
+        assert comparison.summary().attrs["verdict"] == "passed"
         assert comparison.weights["coupled"] > 0.8
         for text in (repr(comparison), comparison._repr_html_()):
             assert "2 laws compared" in text
-            assert comparison.verdict in text
+            assert comparison.conclusion in text.replace("\n", " ")
             assert "FAILED" not in text
 
 
 def test_scores_and_weights_are_arvizs(posts, loo):
     theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, round_to="none")
-    assert list(loo.table.columns)[: len(theirs.columns)] == list(theirs.columns)
-    assert list(loo.table.index) == list(theirs.index)
+    assert list(loo.summary().columns)[: len(theirs.columns)] == list(theirs.columns)
+    assert list(loo.summary().index) == list(theirs.index)
     for column in ("elpd", "se", "elpd_diff", "p"):
-        np.testing.assert_allclose(loo.table[column], theirs[column], rtol=1e-9)
+        np.testing.assert_allclose(loo.summary()[column], theirs[column], rtol=1e-9)
     # ArviZ's se has n - 1 in it, its dse n; here both have n - 1.
-    np.testing.assert_allclose(loo.table["dse"], theirs["dse"] * np.sqrt(60 / 59), rtol=1e-9)
-    np.testing.assert_allclose(loo.table["weight"], theirs["weight"], atol=1e-3)
+    np.testing.assert_allclose(loo.summary()["dse"], theirs["dse"] * np.sqrt(60 / 59), rtol=1e-9)
+    np.testing.assert_allclose(loo.summary()["weight"], theirs["weight"], atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["pseudo-bma", "bb-pseudo-bma"])
 def test_other_weights_are_arvizs(posts, method):
     ours = sb.compare(posts, method=method)
     theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, method=method)
-    np.testing.assert_allclose(ours.table["weight"], theirs["weight"], atol=0.01)
-    assert f"Weights by {method}" in ours.verdict
+    np.testing.assert_allclose(ours.summary()["weight"], theirs["weight"], atol=0.01)
+    assert f"Weights by {method}" in ours.conclusion
 
 
 def test_stacking_has_the_best_mean_score(by_sweep):
-    densities = np.exp(by_sweep.pointwise[by_sweep.table.index].to_numpy())
+    densities = np.exp(by_sweep.pointwise[by_sweep.summary().index].to_numpy())
 
     def score(weight):
         return np.log(densities @ [weight, 1 - weight]).sum()
 
     grid = np.linspace(0, 1, 1001)
     best = max(score(weight) for weight in grid)
-    assert score(by_sweep.table["weight"].iloc[0]) > best - 1e-3
+    assert score(by_sweep.summary()["weight"].iloc[0]) > best - 1e-3
 
 
 def test_folds_are_predicted_by_fits_without_them(posts, table, by_sweep, tmp_path):
@@ -139,7 +141,7 @@ def test_folds_are_predicted_by_fits_without_them(posts, table, by_sweep, tmp_pa
 
 def test_errors_are_over_folds(by_sweep):
     sums = by_sweep.pointwise.groupby("fold").sum()
-    worse = by_sweep.table.loc["chinchilla"]
+    worse = by_sweep.summary().loc["chinchilla"]
     gaps = sums["chinchilla"] - sums["coupled"]
     assert worse["elpd_diff"] == pytest.approx(gaps.sum())
     assert worse["dse"] == pytest.approx(np.sqrt(4) * gaps.std())
@@ -180,7 +182,7 @@ def test_runs_that_weights_cannot_leave_out_are_refitted(table):
             k = arviz_stats.loo(post.tree, pointwise=True).pareto_k.to_numpy()
         np.testing.assert_array_equal(k > 0.7, np.arange(60) == 0)
     found = sb.compare(posts)
-    assert "1 of 1 refits of chinchilla passed theirs" in str(found.checks)
+    assert "1 of 1 refits of chinchilla passed theirs" in str(found.verdict)
     without = fit(runs, weights=1.0 * (np.arange(60) > 0), seed=8, **QUICK)
     expected, error = mean_density(density_by_scipy(without, runs, np.array([0])))
     assert abs(found.pointwise["chinchilla"].loc[0] - expected[0]) < 4 * np.sqrt(2) * error[0]
@@ -204,9 +206,9 @@ def test_leaving_out_by_weights_is_leaving_out_by_refits(runs):
 
 
 def test_laws_are_as_likely_as_their_evidence_says(posts, loo):
-    evidence = [posts[name].record["log_evidence"] for name in loo.table.index]
-    np.testing.assert_allclose(loo.table["log_evidence"], evidence)
-    odds = loo.table["probability"].iloc[0] / loo.table["probability"].iloc[1]
+    evidence = [posts[name].record["log_evidence"] for name in loo.summary().index]
+    np.testing.assert_allclose(loo.summary()["log_evidence"], evidence)
+    odds = loo.summary()["probability"].iloc[0] / loo.summary()["probability"].iloc[1]
     assert np.log(odds) == pytest.approx(evidence[0] - evidence[1])
 
 
@@ -240,8 +242,8 @@ def made_up(gaps, weights, passed=True):
 )
 def test_the_verdict_says_how_sure_it_is(gaps, words):
     comparison = made_up(gaps, [0.96, 0.04, 0.0][: len(gaps) + 1])
-    assert words in comparison.verdict
-    assert "Weights by stacking: a 96%, b 4%" in comparison.verdict
+    assert words in comparison.conclusion
+    assert "Weights by stacking: a 96%, b 4%" in comparison.conclusion
 
 
 def test_a_comparison_of_fits_that_failed_says_so():

@@ -119,7 +119,7 @@ def test_villalobos_projection_of_past_growth(quick):
         compute=2.5e24,
         compute_growth=1.5**2,
     )
-    median, lower, upper = found.table().loc["year"]
+    median, lower, upper = found.summary().loc["year"]
     assert 2030 < lower < 2034
     assert 2036 < median < 2042
     assert 2048 < upper < 2056  # the last two years past theirs: they let growth be faster
@@ -127,7 +127,7 @@ def test_villalobos_projection_of_past_growth(quick):
 
 def test_defaults_run_out_when_the_paper_says(found):
     # The paper: between 2030 and 2050; budgets have grown faster since.
-    table = found.table()
+    table = found.summary()
     assert 2028 < table.loc["year", "median"] < 2040
     assert table.loc["year", "eti90_lb"] < 2030
     assert table.loc["year", "eti90_ub"] > 2035
@@ -169,8 +169,8 @@ def test_more_tokens_last_longer_and_faster_budgets_end_sooner(quick, found):
         ({"compute_growth": 2.0}, True),
         ({"compute": 1e26}, False),
     ):
-        years = sb.data_exhaustion(quick, horizon=2150, **change).table().loc["year", "median"]
-        assert (years > found.table().loc["year", "median"]) == later
+        years = sb.data_exhaustion(quick, horizon=2150, **change).summary().loc["year", "median"]
+        assert (years > found.summary().loc["year", "median"]) == later
 
 
 def test_the_published_table_is_as_published():
@@ -187,7 +187,7 @@ def test_draws_that_do_not_meet_the_stock_are_counted_in_words(quick):
     assert 0.5 < share < 1
     assert f"In {share:.1%} of the draws demand does not meet the stock by 2060." in repr(found)
     assert not np.isnan(found.draws.to_dataarray()).any()
-    assert found.table().loc["year", "eti90_ub"] == np.inf
+    assert found.summary().loc["year", "eti90_ub"] == np.inf
     assert "after 2060" in repr(found)
     assert "after 2060" in found._repr_html_()
     assert f"{share:.0%} of the draws" in found.plot().get_title()
@@ -209,8 +209,8 @@ def test_what_a_person_sees(found, quick):
     assert all(len(line) <= 100 for line in text.splitlines())
     assert "Villalobos" in text
     assert "decades beyond the largest run" in text
-    assert found.table(0.5).attrs["verdict"] == quick.verdict.word
-    assert list(found.table(0.5).columns) == ["median", "eti50_lb", "eti50_ub"]
+    assert found.summary(0.5).attrs["verdict"] == quick.verdict.word
+    assert list(found.summary(0.5).columns) == ["median", "eti50_lb", "eti50_ub"]
     stated = sb.data_exhaustion(quick, compute_growth=4.5).assumptions["source"]
     assert stated["compute_growth"] == "given"
     assert "Villalobos" in stated["stock"]
@@ -222,7 +222,7 @@ def test_the_plot_shows_the_curves(found):
     years, stock = axes.lines[0].get_data()
     middle = found.curves["stock"].median(("chain", "draw")).sel(year=years)
     np.testing.assert_allclose(stock, middle)
-    assert f"in {int(found.table().loc['year', 'median'])}, 50% interval" in axes.get_title()
+    assert f"in {int(found.summary().loc['year', 'median'])}, 50% interval" in axes.get_title()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_bad_assumptions_are_said_in_words(quick, options, message):
 
 def test_bad_probabilities_are_said_in_words(found):
     with pytest.raises(sb.InputError, match="prob must be between 0 and 1"):
-        found.table(1.0)
+        found.summary(1.0)
 
 
 def test_a_law_of_other_inputs_is_refused():

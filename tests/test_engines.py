@@ -309,7 +309,7 @@ def test_log_densities_of_searches_are_the_objective(runs, hoffmann):
 
 def test_a_point_says_what_it_is(hoffmann, runs):
     assert "Point of greatest likelihood of L = E + A/N^alpha + B/D^beta" in repr(hoffmann)
-    assert "The best of 4500 searches" in repr(hoffmann)
+    assert "of 4500 searches" in repr(hoffmann)
     assert "of the 64 carried to convergence 64 ended within 0.1 nats" in repr(hoffmann)
     assert "A point has no interval" in repr(hoffmann)
     alpha, beta = hoffmann.values["alpha"], hoffmann.values["beta"]

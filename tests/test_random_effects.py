@@ -241,7 +241,7 @@ def test_a_drift_survives_a_file(tmp_path, rng):
     np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
     model = bind(sb.Runs(table), noise="normal(discrepancy=compute)")
     np.testing.assert_allclose(again.effects_design, model.shared[1], rtol=1e-12)
-    assert sb.check(again).frame["p_value"].between(0, 1).all()
+    assert sb.check(again).summary()["p_value"].between(0, 1).all()
     scores = sb.score(again, table.iloc[:5])
     assert np.isfinite(scores).all(axis=None)
 

@@ -85,10 +85,10 @@ def test_a_backtest_is_a_fit_to_the_rest(rng):
     mask = np.isin(np.arange(60), order[-6:])
     found = backtest(table, by={"top": mask}, engine="laplace", **EXACT)
     assert list(found.pointwise.index.get_level_values("fold").unique()) == ["top"]
-    assert len(found.pointwise) == found.table.loc["all", "runs"] == 6
+    assert len(found.pointwise) == found.summary().loc["all", "runs"] == 6
     alone = fit_default(table.filter(~mask), engine="laplace", **EXACT)
     by_hand = sb.score(alone, table.filter(mask))
-    assert found.table.loc["all", "crps"] == pytest.approx(by_hand["crps"].mean(), rel=0.1)
+    assert found.summary().loc["all", "crps"] == pytest.approx(by_hand["crps"].mean(), rel=0.1)
     assert "Runs held out, predicted by L = E + A/N^alpha" in repr(found)
     with pytest.raises(sb.InputError, match="leave weights out"):
         backtest(table, weights=np.ones(60))

@@ -37,6 +37,5 @@ def approaches_command(
     runs = read_table(source, columns, None)
     found = compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
     console.print(repr(found))
-    assert found.posterior is not None
-    write_out(out, found.table, found.posterior.verdict.word)
-    exit_if_failed(found.posterior.verdict)
+    write_out(out, found.summary(), found.verdict.word)
+    exit_if_failed(found.verdict)

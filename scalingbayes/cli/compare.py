@@ -60,19 +60,19 @@ def compare_command(
         posts = {name: fit(runs, Model(name, noise), engine=engine, seed=seed) for name in names}
         comparison = compare(posts, by, seed=seed, progress=bar)
     _print_comparison(comparison)
-    exit_if_failed(comparison.checks)
+    exit_if_failed(comparison.verdict)
 
 
 def _print_comparison(comparison: Comparison) -> None:
     formats = {"elpd": ".1f", "se": ".1f", "elpd_diff": ".1f", "dse": ".1f", "p": ".1f"}
     formats |= {"weight": ".2f"}
-    console.print(f"{len(comparison.table)} laws compared, {comparison.held_out}")
+    console.print(comparison.title)
     print_grid(
         ("law", *formats),
         (
             (str(name), *(format(row[each], how) for each, how in formats.items()))
-            for name, row in comparison.table.iterrows()
+            for name, row in comparison.scores.iterrows()
         ),
     )
-    console.print(f"{comparison.verdict}\n± and se: standard errors; elpd in nats.\n")
-    print_verdict(comparison.checks)
+    console.print(f"{comparison.conclusion}\n± and se: standard errors; elpd in nats.\n")
+    print_verdict(comparison.verdict)

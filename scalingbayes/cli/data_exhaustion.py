@@ -107,7 +107,7 @@ def data_exhaustion_command(
     post = _bundled(seed) if posterior is None else read_posterior(posterior)
     found = data_exhaustion(post, named, seed=seed, **given)
     _print(found, post, prob)
-    finish(found.verdict, out, found.table(prob))
+    finish(found.verdict, out, found.summary(prob))
 
 
 def _belief(name: str, text: str) -> Any:
@@ -135,7 +135,7 @@ def _print(found: DataExhaustion, post: Posterior, prob: float) -> None:
     console.print(f"Will the tokens last: demand against stock\n{say_fit(post)}")
     columns = ("median", *interval_columns(prob))
     rows = []
-    for name, row in found.table(prob).iterrows():
+    for name, row in found.summary(prob).iterrows():
         middle, low, high = (found.write(str(name), row[each]) for each in columns)
         rows.append((_MEANING[str(name)], middle, f"{low} to {high}"))
     print_grid(("", "median", f"{100 * prob:g}% CI"), rows)

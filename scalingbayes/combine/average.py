@@ -12,10 +12,10 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Cost, Limits
 from scalingbayes.evaluation.comparison import Comparison, compare
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 
-class Average:
+class Average(Result):
     """A mixture of posteriors; it predicts and allocates as each of them does.
 
     Made by :func:`average`.
@@ -57,6 +57,11 @@ class Average:
         self._taken = {name: taken[name] for name in self.posteriors}
         self._order = random.permutation(total)
         self._checks = tuple(checks)
+
+    @property
+    def title(self) -> str:
+        """The laws that are averaged, with their weights."""
+        return f"Average of {len(self.posteriors)} laws: {self._names()}"
 
     @property
     def verdict(self) -> Verdict:
@@ -216,8 +221,9 @@ class Average:
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)
 
-    def __repr__(self) -> str:
-        return f"Average of {len(self.posteriors)} laws: {self._names()}\n{self.verdict}"
+    def view(self) -> View:
+        """Return the title and the verdict; the laws may have no parameter in common."""
+        return View(self.title, verdict=self.verdict)
 
 
 def average(
@@ -258,7 +264,7 @@ def average(
     given: Mapping[str, Any]
     checks: Sequence[Check] = ()
     if isinstance(comparison, Comparison):
-        given, checks = comparison.weights, comparison.checks.checks[1:]  # those of the refits
+        given, checks = comparison.weights, comparison.verdict.checks[1:]  # those of the refits
     else:
         given = comparison
     numbers = _checked(given, posteriors)

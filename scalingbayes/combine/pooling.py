@@ -8,6 +8,7 @@ prior divided out. No table is fitted again unless its draws do not reach where 
 import json
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -34,12 +35,12 @@ from scalingbayes.inference.importance import resample, smooth
 from scalingbayes.laws.base.parameters import Parameter, read_prior, resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
 from scalingbayes.posterior.posterior import ATTRIBUTE, Posterior
-from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 _POOLABLE = (constraints.positive, constraints.real)
 
 
-class Pooled(Mapping[Any, Posterior]):
+class Pooled(Result, Mapping[Any, Posterior]):
     """Posteriors of tables that borrow from each other: ``pooled["c4"]`` is one of them.
 
     Made by :func:`pool`.
@@ -81,6 +82,11 @@ class Pooled(Mapping[Any, Posterior]):
     def __len__(self) -> int:
         return len(self._posteriors)
 
+    @property
+    def title(self) -> str:
+        """What was pooled."""
+        return f"Population of {len(self)} tables"
+
     @cached_property
     def population(self) -> Estimate:
         """The population of tables, in each parameter's own unit.
@@ -101,7 +107,7 @@ class Pooled(Mapping[Any, Posterior]):
             {name: ((*SAMPLE_DIMS, "parameter"), x[None]) for name, x in found.items()},
             coords={"parameter": list(self.parameters), "chain": [0], "draw": np.arange(len(mu))},
         )
-        return Estimate(f"Population of {len(self)} tables", draws, self.verdict)
+        return Estimate(self.title, draws, self.verdict)
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Summarise the population: a row a parameter and quantity, as :attr:`population` has them.
@@ -164,9 +170,9 @@ class Pooled(Mapping[Any, Posterior]):
         note = f"Fitted again, with about the prior that the others predict: {again}."
         return Verdict(checks, (note,) if again else ())
 
-    def __repr__(self) -> str:
-        passed = f"\n{self.verdict}" if self.verdict.passed else ""  # the table has it if not
-        return f"{self.population!r}{passed}"
+    def view(self) -> View:
+        """Return the table of the population and the verdict."""
+        return replace(super().view(), verdict=self.verdict)
 
 
 def pool(

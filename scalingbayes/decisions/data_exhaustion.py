@@ -1,7 +1,7 @@
 """Will the tokens last: the stock of language data against what growing budgets ask for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,10 @@ from scalingbayes.decisions.device_draws import require_params_and_tokens
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
     SAMPLE_DIMS,
+    DrawsResult,
+    IntervalKind,
     Verdict,
+    View,
     check_interval,
     format_number,
     interval_columns,
@@ -52,7 +55,7 @@ epoch.ai/blog/can-ai-scaling-continue-through-2030)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DataExhaustion:
+class DataExhaustion(DrawsResult):
     """When demand for tokens meets their stock; made by :func:`data_exhaustion`.
 
     Parameters
@@ -96,20 +99,22 @@ class DataExhaustion:
         """Return the share of draws in which demand meets the stock by the horizon."""
         return float(np.isfinite(self.years).mean())
 
-    def table(self, prob: float = 0.9) -> pd.DataFrame:
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a row a quantity: median and equal-tailed interval; inf is after the horizon.
 
         Parameters
         ----------
         prob
             Posterior probability of an interval.
+        kind
+            ``"eti"``: the intervals are equal-tailed.
 
         Raises
         ------
         InputError
-            If ``prob`` is not between 0 and 1.
+            If ``prob`` is not between 0 and 1, or ``kind`` is not ``"eti"``.
         """
-        check_interval(prob, "eti")
+        check_interval(prob, kind, equal_tails_only=True)
         columns = ("median", *interval_columns(prob))
         rows = {
             str(name): dict(zip(columns, _quantiles(draws, prob), strict=True))
@@ -146,17 +151,19 @@ class DataExhaustion:
             )
         return "\n".join(lines)
 
-    def plot(self, prob: float = 0.9, ax: "Axes | None" = None) -> "Axes":
+    def plot(self, ax: "Axes | None" = None, prob: float = 0.9) -> "Axes":
         """Plot stock and demand over the years."""
         from scalingbayes.plots import plot_data_exhaustion  # pyplot starts when it is asked for
 
-        return plot_data_exhaustion(self, prob, ax)
+        return plot_data_exhaustion(self, prob=prob, ax=ax)
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What was estimated."""
         return "Year in which the demand for tokens meets their stock"
 
     def _shown(self) -> pd.DataFrame:
-        frame = self.table()
+        frame = self.summary()
         texts = [
             [self.write(str(name), value) for value in row]
             for name, row in zip(frame.index, frame.to_numpy(), strict=True)
@@ -164,26 +171,18 @@ class DataExhaustion:
         return pd.DataFrame(texts, index=frame.index, columns=frame.columns)
 
     def write(self, name: str, value: float) -> str:
-        """Write a number of :meth:`table`, or in words that it is not within the horizon."""
+        """Write a number of :meth:`summary`, or in words that it is not within the horizon."""
         if not np.isfinite(value):
             return f"after {self.horizon}" if "year" in name else "not reached"
         return f"{value:.1f}" if "year" in name else format_number(value)
 
-    def __repr__(self) -> str:
-        assumed = self.assumptions.to_string(float_format=format_number)
-        warning = "" if self.verdict.passed else f"\n\n{self.verdict}"
-        return (
-            f"{self._title()}\n{self._shown().to_string()}\n{self.in_words()}\n\n"
-            f"Assumed, with 90% intervals\n{assumed}{warning}"
-        )
-
-    def _repr_html_(self) -> str:
-        words = self.in_words().replace("\n", "<br>")
-        assumed = self.assumptions.to_html(float_format=format_number)
-        warning = "" if self.verdict.passed else f"<p>{self.verdict}</p>"
-        return (
-            f"<p>{self._title()}</p>{self._shown().to_html()}<p>{words}</p>"
-            f"<p>Assumed, with 90% intervals</p>{assumed}{warning}"
+    def view(self) -> View:
+        """Return the table, the shares of draws in words, and the assumptions."""
+        return replace(
+            super().view(),
+            table=self._shown(),
+            lines=tuple(self.in_words().splitlines()),
+            tables=(("Assumed, with 90% intervals", self.assumptions),),
         )
 
 

@@ -1,12 +1,13 @@
 """One run for a budget, chosen under uncertainty, and how far it may be from the best."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 from jaxtyping import Array, Float
 
 from scalingbayes._core.arguments import check_number
@@ -29,7 +30,7 @@ from scalingbayes.decisions.device_draws import (
 )
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import Estimate
+from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
 
 _GRID = 500
 _WIDER = 1.5  # the grid of scales reaches so far, in logs of size, beyond the draws' optima
@@ -37,7 +38,7 @@ _APART = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Plan:
+class Plan(DrawsResult):
     """The run of least posterior expected loss at a budget.
 
     Parameters
@@ -66,34 +67,47 @@ class Plan:
     within: tuple[float, float] | None
     regret: float
 
-    def summary(self, prob: float = 0.9) -> pd.DataFrame:
-        """Return a row a quantity of the outcome: median, mean, credible interval.
+    @property
+    def title(self) -> str:
+        """What the run is for."""
+        return self.outcome.title
+
+    @property
+    def draws(self) -> xr.Dataset:
+        """Draws of the outcome."""
+        return self.outcome.draws
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the fits."""
+        return self.outcome.verdict
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How far the run extrapolates."""
+        return self.outcome.notes
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return a row a quantity of the outcome: median, mean, sd, credible interval.
 
         Raises
         ------
         InputError
-            If ``prob`` is not between 0 and 1.
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither ``"eti"`` nor ``"hdi"``.
         """
-        frame = self.outcome.summary(prob)
+        frame = self.outcome.summary(prob, kind)
         means = self.outcome.draws.mean()
         frame.insert(1, "mean", [float(means[name]) for name in frame.index])
         return frame
 
-    def __repr__(self) -> str:
+    def view(self) -> View:
+        """Return the run, the table of its outcome, and the range of sizes."""
         run = ", ".join(f"{name} {value:.4g}" for name, value in self.run.items())
         said = f"for no {self.size}: that of this run is more"
         if self.within is not None:
             said = f"for {self.size} from {self.within[0]:.4g} to {self.within[1]:.4g}"
-        notes = "".join(f"\n{note}" for note in self.outcome.notes)
-        warning = "" if self.outcome.verdict.passed else f"\n{self.outcome.verdict}"
-        table = self.summary().to_string(float_format=lambda x: f"{x:.4g}")
-        return (
-            f"{self.outcome.title}\n{run}\n{table}\n"
-            f"Expected regret is at most {self.regret:g} {said}.{notes}{warning}"
-        )
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{self!r}</pre>"
+        regret = f"Expected regret is at most {self.regret:g} {said}."
+        return replace(super().view(), title=f"{self.title}\n{run}", lines=(regret, *self.notes))
 
 
 def plan(

@@ -7,9 +7,9 @@ would hide (Robins, van der Vaart & Ventura 2000).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,16 @@ from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import SAMPLE_DIMS, Check, Verdict, format_table, interval_columns
+from scalingbayes.results import (
+    SAMPLE_DIMS,
+    Check,
+    Estimate,
+    IntervalKind,
+    Result,
+    Verdict,
+    View,
+    interval_columns,
+)
 
 LEVEL = 0.05
 """How often a right model may fail, all statistics together (Bonferroni)."""
@@ -39,34 +48,134 @@ _COUPLED = {"params", "tokens"}  # what the law reads that contains the others o
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictiveChecks:
-    """Test quantities of a fit beside those of runs that the fit makes.
+class PredictiveChecks(Result):
+    """Test statistics of a fit beside those of runs that the fit replicates.
 
     Parameters
     ----------
     title
         What was checked.
-    frame
-        A row a statistic: ``observed``, its posterior median; the interval that holds 90 % of its
-        replicates; ``p_value``; ``p_bonferroni``; ``finding``, if it is far out.
+    statistics
+        The statistics of the runs and of the replicates.
+    residuals
+        The residuals of the runs.
     verdict
         The findings, and what to do.
     """
 
     title: str
-    frame: pd.DataFrame
+    statistics: tuple["Statistic", ...]
+    residuals: "Residuals"
     verdict: Verdict
 
-    def __repr__(self) -> str:
-        return f"{self.title}\n{format_table(self.frame)}\n{self.verdict}"
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return the statistics, a row each.
 
-    def _repr_html_(self) -> str:
-        table = self.frame.to_html(float_format="{:.3g}".format)
-        return f"<p>{self.title}</p>{table}<p>{self.verdict}</p>"
+        Parameters
+        ----------
+        prob
+            Probability of the interval of the replicates.
+        kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``observed``, the posterior median of the statistic; the interval of its replicates;
+            ``p_value``; ``p_bonferroni``; ``finding``, if the statistic is far out.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
+        """
+        replicates = {each.name: (SAMPLE_DIMS, each.replicated[None]) for each in self.statistics}
+        bounds = Estimate("", xr.Dataset(replicates), self.verdict).interval(prob, kind)
+        lower, upper = interval_columns(prob, kind)
+        rows: dict[str, dict[str, float | str]] = {}
+        for each in self.statistics:
+            adjusted = min(1.0, each.p_value * len(self.statistics))
+            low, high = bounds[each.name].to_numpy()
+            rows[each.name] = {
+                "observed": np.median(each.observed),
+                lower: low,
+                upper: high,
+                "p_value": each.p_value,
+                "p_bonferroni": adjusted,
+                "finding": each.finding if adjusted < LEVEL else "",
+            }
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistic")
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def view(self) -> View:
+        """Return the table and the verdict."""
+        return replace(super().view(), verdict=self.verdict)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the residuals; see :func:`scalingbayes.plots.plot_residuals`."""
+        from scalingbayes.plots import plot_residuals
+
+        return plot_residuals(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Residuals on the target's scale, in units of the noise's sigma.
+
+    Errors that runs share are part of the residuals.
+
+    Parameters
+    ----------
+    values
+        The residuals; shape (draws, runs).
+    expected
+        The target that the law expects of each run, in the table's unit; shape (draws, runs).
+    inputs
+        The law's inputs, each of shape (runs,).
+    band
+        The noise's residuals lie within this distance of 0 with probability 0.9.
+    target
+        The column of the target.
+    """
+
+    values: Float[np.ndarray, "draws runs"]
+    expected: Float[np.ndarray, "draws runs"]
+    inputs: Mapping[str, Float[np.ndarray, " runs"]]
+    band: float
+    target: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity(Result):
+    """Sensitivity of each parameter to the priors and to the runs.
+
+    Parameters
+    ----------
+    title
+        What was examined.
+    parameters
+        A row a parameter: sensitivity to the ``prior`` (all of them together) and to the
+        ``likelihood``, a ``diagnosis``, and ``prior of``, the parameter whose prior alone moves it
+        most, with that sensitivity, ``by``; a uniform prior moves nothing.
+    verdict
+        The verdict on the fit.
+    """
+
+    title: str
+    parameters: pd.DataFrame
+    verdict: Verdict
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return ``parameters``.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        return self.parameters
 
 
 @dataclass(frozen=True)
-class _Statistic:
+class Statistic:
     """A statistic of each draw, and what it means if that is far out."""
 
     name: str
@@ -132,61 +241,22 @@ def check(
         _largest(residuals),
         *_bands(residuals),
     ]
-    level = LEVEL / len(statistics)
-    rows: dict[str, dict[str, float | str]] = {}
     findings: dict[str, list[str]] = {}
     for each in statistics:
-        bad = each.p_value < level
-        lower, upper = np.quantile(each.replicated, [0.05, 0.95])
-        ends = interval_columns(0.9)
-        rows[each.name] = {
-            "observed": np.median(each.observed),
-            ends[0]: lower,
-            ends[1]: upper,
-            "p_value": each.p_value,
-            "p_bonferroni": min(1.0, each.p_value * len(statistics)),
-            "finding": each.finding if bad else "",
-        }
-        if bad:
+        if each.p_value * len(statistics) < LEVEL:
             findings.setdefault(each.remedy, []).append(f"{each.finding} (p = {each.p_value:.2g})")
     least = min(each.p_value for each in statistics) * len(statistics)
     passed = f"{len(statistics)} statistics are such as the model makes them (least p = "
     passed += f"{min(1.0, least):.2g}, after Bonferroni)"
     checks = [Check(False, "; ".join(found), remedy) for remedy, found in findings.items()]
     verdict = Verdict(tuple(checks) or (Check(True, passed, ""),), of="model")
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("statistic")
     title = f"Posterior predictive checks of {law.equation} on {post.record['data']['name']!r}"
-    return PredictiveChecks(title, frame, verdict)
+    band = float(np.quantile(abs(residuals["replicated"]), _BANDS[-1]))
+    seen = Residuals(residuals["observed"], residuals["expected"], inputs, band, law.target.column)
+    return PredictiveChecks(title, tuple(statistics), seen, verdict)
 
 
-class Standardized(NamedTuple):
-    """Residuals on the target's scale, in units of the noise's sigma.
-
-    Where runs share errors these are part of the residuals.
-
-    Parameters
-    ----------
-    residuals
-        Shape (draws, runs); as many draws as :func:`check` takes.
-    expected
-        What the law expects of each run, in the table's unit; shape (draws, runs).
-    band
-        Residuals of the noise lie so near 0 with probability 0.9.
-    """
-
-    residuals: Float[np.ndarray, "draws runs"]
-    expected: Float[np.ndarray, "draws runs"]
-    band: float
-
-
-def standardized(post: Posterior) -> Standardized:
-    """Take the residuals of a fit in units of the noise's sigma."""
-    found = _look(post, seed=0)[0]
-    ends = float(np.quantile(abs(found["replicated"]), 0.9))
-    return Standardized(found["observed"], found["expected"], ends)
-
-
-def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
+def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     """Say how much each parameter depends on the priors and on the runs, by power-scaling.
 
     The priors, and the likelihood, are raised to powers a little off 1 and the draws weighted anew;
@@ -203,10 +273,8 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
-        A row a parameter: sensitivity to the ``prior`` (all of them together) and to the
-        ``likelihood``, a ``diagnosis``, and ``prior of``, the parameter whose prior alone moves it
-        most, with that sensitivity, ``by``; a uniform prior moves nothing.
+    Sensitivity
+        ``summary()`` is its table.
 
     Raises
     ------
@@ -257,7 +325,10 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> pd.DataFrame:
             f"Too many draws of this fit are the same one to be weighted anew: take engine 'nuts', "
             f"or more draws. {post.verdict}"
         ) from error
-    return frame.assign(**{"prior of": alone.idxmax(axis=1), "by": alone.max(axis=1).round(3)})
+    frame = frame.assign(**{"prior of": alone.idxmax(axis=1), "by": alone.max(axis=1).round(3)})
+    frame.attrs["verdict"] = post.verdict.word
+    title = f"Sensitivity to the priors and to the runs of {post.record['data']['name']!r}"
+    return Sensitivity(title, frame, post.verdict)
 
 
 def _exponent(post: Posterior) -> xr.DataArray | None:
@@ -390,7 +461,7 @@ def _trends(
     residuals: Mapping[str, np.ndarray],
     tangent: Float[np.ndarray, "parameters_and_two runs"],
     weights: Float[np.ndarray, " runs"],
-) -> list[_Statistic]:
+) -> list[Statistic]:
     """Correlate scores with what a law cannot follow of covariates and their squares."""
     other = ", such as 'coupled'" if set(law.inputs) == _COUPLED and law.name != "coupled" else ""
     covariates = {}
@@ -425,7 +496,7 @@ def _trends(
                 rise = f"residuals bend upwards at the ends of {name}"
                 fall = f"residuals bend downwards at the ends of {name}"
             found.append(
-                _Statistic(
+                Statistic(
                     f"{kind} with {name}",
                     residuals["observed score"] @ direction,
                     residuals["replicated score"] @ direction,
@@ -440,7 +511,7 @@ def _trends(
 
 def _group_statistics(
     noise: Noise, residuals: Mapping[str, np.ndarray], groups: Int[np.ndarray, " runs"] | None
-) -> list[_Statistic]:
+) -> list[Statistic]:
     if groups is None:
         return []
     counts = np.bincount(groups)
@@ -456,7 +527,7 @@ def _group_statistics(
     resampled = "engine 'bootstrap' with by='COLUMN'"
     remedy = resampled if noise.has_random_effects else f"groups='COLUMN', or {resampled}"
     return [
-        _Statistic(
+        Statistic(
             "correlation within groups",
             within(residuals["observed score"]),
             within(residuals["replicated score"]),
@@ -466,8 +537,8 @@ def _group_statistics(
     ]
 
 
-def _largest(residuals: Mapping[str, np.ndarray]) -> _Statistic:
-    return _Statistic(
+def _largest(residuals: Mapping[str, np.ndarray]) -> Statistic:
+    return Statistic(
         "largest residual, in sigma",
         abs(residuals["observed"]).max(1),
         abs(residuals["replicated"]).max(1),
@@ -475,13 +546,13 @@ def _largest(residuals: Mapping[str, np.ndarray]) -> _Statistic:
     )
 
 
-def _bands(residuals: Mapping[str, np.ndarray]) -> list[_Statistic]:
+def _bands(residuals: Mapping[str, np.ndarray]) -> list[Statistic]:
     """Count runs inside the bands that hold 50 and 90 % of replicated residuals."""
     found = []
     for prob in _BANDS:
         ends = np.quantile(abs(residuals["replicated"]), prob)
         found.append(
-            _Statistic(
+            Statistic(
                 f"share within the {100 * prob:.0f}% band",
                 (abs(residuals["observed"]) < ends).mean(1),
                 (abs(residuals["replicated"]) < ends).mean(1),

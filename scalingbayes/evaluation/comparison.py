@@ -18,7 +18,7 @@ from scalingbayes.inference import Progress, silent
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.prediction import DiscrepancyDraws, log_predictive
-from scalingbayes.results import SAMPLE_DIMS, Check, Verdict, format_number, format_table
+from scalingbayes.results import SAMPLE_DIMS, Check, IntervalKind, Result, Verdict, View
 
 METHODS = ("stacking", "pseudo-bma", "bb-pseudo-bma")
 """How weights may be made of scores: see ``arviz_stats.compare``."""
@@ -30,12 +30,12 @@ _CLEAR_ERRORS = 2.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Result):
     """How well laws predict runs that they have not seen.
 
     Parameters
     ----------
-    table
+    scores
         A row a law, the best first, under ArviZ's column names: ``rank``; ``elpd_diff``, how far
         its elpd is above that of the best, and ``dse``, the standard error of that; ``p_worse``,
         how likely it is worse; ``diag_diff`` and ``diag_elpd``, what makes these doubtful; ``p``,
@@ -49,26 +49,40 @@ class Comparison:
         What was held out, in words.
     method
         How weights were made.
-    checks
-        Whether to believe it: what the fits and refits say of themselves.
+    verdict
+        Whether the fits and refits passed their checks.
     """
 
-    table: pd.DataFrame
+    scores: pd.DataFrame
     pointwise: pd.DataFrame
     held_out: str
     method: str
-    checks: Verdict
+    verdict: Verdict
 
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each law; they add up to 1."""
-        return {str(name): float(weight) for name, weight in self.table["weight"].items()}
+        return {str(name): float(weight) for name, weight in self.scores["weight"].items()}
 
     @property
-    def verdict(self) -> str:
+    def title(self) -> str:
+        """How many laws were compared, and what was held out."""
+        return f"{len(self.scores)} laws compared, {self.held_out}"
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return ``scores``: a row a law, the best first.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        return self.scores
+
+    @property
+    def conclusion(self) -> str:
         """Which law the runs prefer, and how sure that is; ± are standard errors."""
-        best, *others = self.table.index
-        gaps = {name: (-self.table["elpd_diff"][name], self.table["dse"][name]) for name in others}
+        best, *others = self.scores.index
+        gaps = {
+            name: (-self.scores["elpd_diff"][name], self.scores["dse"][name]) for name in others
+        }
         clear = [n for n, (gap, se) in gaps.items() if gap > max(_CLEAR_NATS, _CLEAR_ERRORS * se)]
         close = [name for name in others if name not in clear]
 
@@ -86,24 +100,11 @@ class Comparison:
         weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
         return f"{said} Weights by {self.method}: {weights}."
 
-    def __repr__(self) -> str:
-        table = format_table(self._shown())
-        return f"{self._title()}\n\n{table}\n\n{self.verdict}{self._warning()}"
-
-    def _repr_html_(self) -> str:
-        table = self._shown().to_html(float_format=format_number)
-        text = f"{self.verdict}{self._warning()}".replace("\n", "<br>")
-        return f"<p>{self._title()}</p>{table}<p>{text}</p>"
-
-    def _title(self) -> str:
-        return f"{len(self.table)} laws compared, {self.held_out}"
-
-    def _shown(self) -> pd.DataFrame:
-        empty = [name for name in ("diag_diff", "diag_elpd") if (self.table[name] == "").all()]
-        return self.table.drop(columns=["rank", *empty])
-
-    def _warning(self) -> str:
-        return "" if self.checks.passed else f"\n{self.checks}"
+    def view(self) -> View:
+        """Return the table without empty columns, and the conclusion."""
+        empty = [name for name in ("diag_diff", "diag_elpd") if (self.scores[name] == "").all()]
+        table = self.scores.drop(columns=["rank", *empty])
+        return replace(super().view(), table=table, lines=(self.conclusion,))
 
 
 @dataclass(frozen=True, eq=False)

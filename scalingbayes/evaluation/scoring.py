@@ -1,7 +1,7 @@
 """How well posteriors predict runs that they have not seen."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.prediction import log_predictive, predict
-from scalingbayes.results import format_table
+from scalingbayes.results import IntervalKind, Result, Verdict, View
 
 _PROBS = (0.5, 0.9)
 
@@ -104,7 +104,7 @@ def crps(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Backtest:
+class Backtest(Result):
     """How a law would have done: its predictions of runs held out.
 
     Parameters
@@ -119,17 +119,29 @@ class Backtest:
     posteriors: Posteriors
 
     @property
-    def table(self) -> pd.DataFrame:
-        """A row a fold, and all together: how many runs, mean scores, how many intervals held."""
-        folds = self.pointwise.groupby(level="fold", sort=False)
-        return pd.concat([folds.apply(_means), _means(self.pointwise).to_frame("all").T])
-
-    def __repr__(self) -> str:
+    def title(self) -> str:
+        """What was predicted from what."""
         law = next(iter(self.posteriors.models.values())).law
-        return (
-            f"Runs held out, predicted by {law.equation} from the others\n"
-            f"{format_table(self.table)}\n{self.posteriors.verdict}"
-        )
+        return f"Runs held out, predicted by {law.equation} from the others"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether all fits passed their checks."""
+        return self.posteriors.verdict
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return the number of runs, mean scores and coverage: a row a fold, and one of all runs.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        folds = self.pointwise.groupby(level="fold", sort=False)
+        frame = pd.concat([folds.apply(_means), _means(self.pointwise).to_frame("all").T])
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def view(self) -> View:
+        """Return the table and the verdict."""
+        return replace(super().view(), verdict=self.verdict)
 
 
 def backtest(

@@ -19,10 +19,10 @@ from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior, describe
-from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Verdict
+from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 
-class Posteriors(Mapping[Any, Posterior]):
+class Posteriors(Result, Mapping[Any, Posterior]):
     """Posteriors by name: ``posts["c4"]`` is one, ``posts.summary()`` a table of all.
 
     Parameters
@@ -159,9 +159,15 @@ class Posteriors(Mapping[Any, Posterior]):
         draws = draws.assign_coords(fit=index)
         return draws, shares
 
-    def __repr__(self) -> str:
+    @property
+    def title(self) -> str:
+        """What was fitted, and how often."""
         model = next(iter(self.models.values()))
-        return f"{len(self)} posteriors of {model.law.equation}\n{self.verdict}"
+        return f"{len(self)} posteriors of {model.law.equation}"
+
+    def view(self) -> View:
+        """Return the title and the verdict; the table may have thousands of rows."""
+        return View(self.title, verdict=self.verdict)
 
 
 @jax.jit

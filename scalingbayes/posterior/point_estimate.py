@@ -1,6 +1,6 @@
 """A point estimate: one best fit, and how many searches found it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,13 +14,13 @@ from scalingbayes.allocation import exponents, reference_budget, require_allocat
 from scalingbayes.inference import Optimum
 from scalingbayes.laws.base.inputs import beside_budget, check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.results import format_number, format_table
+from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, format_number
 
 _SAME = 0.1  # nats between searches that found the same optimum
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PointEstimate:
+class PointEstimate(Result):
     """The parameters of greatest likelihood, or posterior density.
 
     It has no intervals: they are what ``sb.fit`` gives with another engine.
@@ -113,14 +113,42 @@ class PointEstimate:
             there = to_device(given, "float64")
             return np.asarray(law(there, to_device(self.values, "float64")))
 
-    def __repr__(self) -> str:
-        table = pd.DataFrame({"value": self.values}).rename_axis("parameter")
+    @property
+    def title(self) -> str:
+        """What was maximised, of which law, on which runs."""
+        model = self.model
         return (
-            f"Point of greatest {self.objective} of {self.model.law.equation}\n"
-            f"{len(self.model.runs)} runs of {self.model.runs.name!r}; "
-            f"{self.model.noise.equation}\n\n{format_table(table)}\n\n"
-            f"The best of {len(self.searches)} searches, log density "
-            f"{format_number(self.log_density)}; of the {int(self.searches['converged'].sum())} "
-            f"carried to convergence {self.agreeing} ended within {_SAME} nats of it. A point has "
-            f"no interval: do not decide by it alone."
+            f"Point of greatest {self.objective} of {model.law.equation}\n"
+            f"{len(model.runs)} runs of {model.runs.name!r}; {model.noise.equation}"
         )
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the best search converged."""
+        carried = int(self.searches["converged"].sum())
+        finding = (
+            f"of the {carried} carried to convergence {self.agreeing} ended within {_SAME} nats of "
+            f"the best of {len(self.searches)} searches"
+        )
+        return Verdict((Check(self.agreeing > 0, finding, "give more starts"),), of="search")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The log density at the point, and a warning."""
+        return (
+            f"Log density {format_number(self.log_density)}. A point has no interval: do not "
+            f"decide by it alone.",
+        )
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return the value of each parameter.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        frame = pd.DataFrame({"value": self.values}).rename_axis("parameter")
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def view(self) -> View:
+        """Return the table and the verdict."""
+        return replace(super().view(), verdict=self.verdict)

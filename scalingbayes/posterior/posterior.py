@@ -44,12 +44,12 @@ from scalingbayes.posterior.extrapolation import beyond, runs_beyond
 from scalingbayes.posterior.prediction import DiscrepancyDraws, predict
 from scalingbayes.results import (
     SAMPLE_DIMS,
+    DrawsResult,
     Estimate,
     IntervalKind,
     Verdict,
+    View,
     check_interval,
-    format_number,
-    format_table,
     interval_columns,
 )
 
@@ -60,7 +60,7 @@ _OF_CHAINS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
 _LARGEST_LOG_LIKELIHOOD = 30_000_000  # values, 240 MB; a larger one is left out of the tree
 
 
-class Posterior:
+class Posterior(DrawsResult):
     """Draws from the posterior of a law, whichever engine made them.
 
     Parameters
@@ -508,20 +508,21 @@ class Posterior:
         statements = "\n".join(f"  {p['statement']}" for p in self.record["priors"].values())
         return f"Priors, at the reference point of the data ({reference}):\n{statements}"
 
-    def _table(self) -> pd.DataFrame:
-        return self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
+    @property
+    def title(self) -> str:
+        """What was fitted to what, in two lines."""
+        return self.headline()
 
-    def __repr__(self) -> str:
-        table = format_table(self._table())
-        return f"{self.headline()}\n\n{table}\n\n{self.describe_priors()}\n\n{self.verdict}"
+    @property
+    def draws(self) -> xr.Dataset:
+        """Draws of each parameter in the table's units, with dims ``chain`` and ``draw``."""
+        return self.tree["posterior"].to_dataset()
 
-    def _repr_html_(self) -> str:
-        headline = self.headline().replace("\n", "<br>")
-        verdict = str(self.verdict).replace("\n", "<br>")
-        title, *statements = self.describe_priors().splitlines()
-        priors = f"<summary>{title}</summary>{'<br>'.join(statements)}"
-        table = self._table().to_html(float_format=format_number)
-        return f"<p>{headline}</p>{table}<p>{verdict}</p><details>{priors}</details>"
+    def view(self) -> View:
+        """Return the parameters, the priors and the verdict."""
+        table = self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
+        priors = tuple(self.describe_priors().splitlines())
+        return View(self.title, table, verdict=self.verdict, details=priors)
 
 
 def load(

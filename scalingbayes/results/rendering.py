@@ -47,6 +47,8 @@ class View:
         that the line before it opens.
     verdict
         The verdict, or None where it goes without saying.
+    tables
+        Further tables, each under its heading.
     details
         Sentences below the verdict, such as the priors. In a notebook only the first one shows
         until it is clicked.
@@ -56,6 +58,7 @@ class View:
     table: pd.DataFrame | None = None
     lines: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    tables: tuple[tuple[str, pd.DataFrame], ...] = ()
     details: tuple[str, ...] = ()
 
     def text(self) -> str:
@@ -64,6 +67,7 @@ class View:
             self.title,
             "" if self.table is None else format_table(self.table),
             "\n".join(map(_wrap, self.lines)),
+            *(f"{heading}\n{format_table(table)}" for heading, table in self.tables),
             "" if self.verdict is None else str(self.verdict),
             "\n".join(self.details),
         ]
@@ -72,14 +76,15 @@ class View:
     def html(self) -> str:
         """Return the view as HTML for a notebook. All text is escaped."""
         title = _paragraph(self.title)
-        table = "" if self.table is None else self.table.to_html(float_format=format_number)
+        table = "" if self.table is None else _table(self.table)
+        tables = "".join(f"{_paragraph(heading)}{_table(each)}" for heading, each in self.tables)
         lines = _paragraph("\n".join(self.lines))
         verdict = "" if self.verdict is None else _paragraph(str(self.verdict))
         details = ""
         if self.details:
-            first, *others = map(escape, self.details)
+            first, *others = map(_escape, self.details)
             details = f"<details><summary>{first}</summary>{'<br>'.join(others)}</details>"
-        return f"{title}{table}{lines}{verdict}{details}"
+        return f"{title}{table}{lines}{tables}{verdict}{details}"
 
 
 def _wrap(line: str) -> str:
@@ -87,5 +92,13 @@ def _wrap(line: str) -> str:
     return textwrap.fill(line, _WIDTH, subsequent_indent=indent if line[:1] == " " else "")
 
 
+def _escape(text: str) -> str:
+    return escape(text, quote=False)  # quotes are markup only within attributes
+
+
+def _table(frame: pd.DataFrame) -> str:
+    return frame.to_html(float_format=format_number)
+
+
 def _paragraph(text: str) -> str:
-    return f"<p>{escape(text).replace('\n', '<br>')}</p>" if text else ""
+    return f"<p>{_escape(text).replace('\n', '<br>')}</p>" if text else ""

@@ -47,7 +47,8 @@ class Result(ABC):
         Parameters
         ----------
         prob
-            Posterior probability of the credible intervals, if the table has any.
+            Posterior probability of the credible intervals. A table without credible intervals
+            ignores ``prob`` and ``kind``.
         kind
             ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
 
@@ -59,7 +60,7 @@ class Result(ABC):
         Raises
         ------
         InputError
-            If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
+            If ``prob`` is not between 0 and 1, or the result has no interval of this kind.
         """
 
     def plot(self, ax: Any = None) -> Any:

@@ -54,7 +54,9 @@ class Verdict:
         return self.passed
 
     def __str__(self) -> str:
-        if self.passed:
+        if not self.checks:
+            lines = [f"The {self.of} was not checked."]
+        elif self.passed:
             findings = "; ".join(c.finding for c in self.checks)
             lines = [f"The {self.of} passed its checks: {findings}."]
         else:

@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.inference import bootstrap
-from scalingbayes.results import format_table
+from scalingbayes.results import IntervalKind, Result, Verdict
 
 HOFFMANN_RESAMPLES = 100
 HOFFMANN_PART = 0.8
@@ -23,7 +23,7 @@ _FEWEST_OPTIMA = 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Exponents:
+class Exponents(Result):
     """Exponents a and b of N_opt ∝ C^a, D_opt ∝ C^b, as one approach reports them.
 
     Parameters
@@ -58,19 +58,39 @@ class Exponents:
             found |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
         return {**found, "interval": self.interval, "used": self.used, "note": self.note}
 
-    def __repr__(self) -> str:
+    @property
+    def title(self) -> str:
+        """What the exponents are of."""
+        return "Exponents of N_opt ∝ C^a, D_opt ∝ C^b"
+
+    @property
+    def verdict(self) -> Verdict:
+        """No checks are made of this approach."""
+        return Verdict(())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the interval is, what was used, and what else to know."""
+        notes = [f"Interval: {self.interval}.", f"Used: {self.used}."]
+        return tuple(notes + ([f"Note: {self.note}."] if self.note else []))
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return each exponent with the interval that the authors report.
+
+        ``prob`` and ``kind`` are ignored.
+        """
         row = self.row()
         columns = {"exponent": "", "lower": "_lower", "upper": "_upper"}
-        table = pd.DataFrame(
+        frame = pd.DataFrame(
             {title: [row[f"{name}{end}"] for name in "ab"] for title, end in columns.items()},
             index=["N_opt ∝ C^a", "D_opt ∝ C^b"],
         )
-        lines = [format_table(table), f"Interval: {row['interval']}.", f"Used: {row['used']}."]
-        return "\n".join(lines + ([f"Note: {row['note']}."] if row["note"] else []))
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Frontier:
+class Frontier(Result):
     """Power laws through the optima of several budgets.
 
     Parameters
@@ -115,8 +135,27 @@ class Frontier:
         }
         return pd.DataFrame(columns, index=pd.Index(budgets, name="compute"))
 
-    def __repr__(self) -> str:
-        return repr(self.exponents)
+    @property
+    def title(self) -> str:
+        """What the exponents are of."""
+        return self.exponents.title
+
+    @property
+    def verdict(self) -> Verdict:
+        """No checks are made of this approach."""
+        return self.exponents.verdict
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the interval is, what was used, and what else to know."""
+        return self.exponents.notes
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return each exponent with the interval that the authors report.
+
+        ``prob`` and ``kind`` are ignored.
+        """
+        return self.exponents.summary(prob, kind)
 
 
 def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:

@@ -1,6 +1,6 @@
 """Approach 3: the parametric law fitted by Huber's loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,10 +17,11 @@ from scalingbayes.inference import Bootstrap, Optimize
 from scalingbayes.model.model import Model
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import IntervalKind, Result, Verdict, View
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Parametric:
+class Parametric(Result):
     """The law of least Huber loss, and how it scatters.
 
     Parameters
@@ -37,8 +38,34 @@ class Parametric:
     best: PointEstimate
     resampled: Posterior
 
-    def __repr__(self) -> str:
-        return f"{self.exponents}\n\n{self.best}"
+    @property
+    def title(self) -> str:
+        """What the exponents are of."""
+        return self.exponents.title
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the fits to resamples."""
+        return self.resampled.verdict
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the interval is, what was used, and what else to know."""
+        return self.exponents.notes
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return each exponent with the interval that the authors report.
+
+        ``prob`` and ``kind`` are ignored.
+        """
+        frame = self.exponents.summary(prob, kind)
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def view(self) -> View:
+        """Return the exponents, and the parameters of the best fit."""
+        parameters = ("Parameters of the best fit", self.best.summary())
+        return replace(super().view(), tables=(parameters,))
 
 
 def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) -> Parametric:

@@ -1,9 +1,7 @@
 """Hoffmann et al. 2022's three approaches on one table of runs, beside the posterior."""
 
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 import numpy as np
@@ -19,7 +17,7 @@ from scalingbayes.decisions.approaches.isoflop import isoflop
 from scalingbayes.decisions.approaches.parametric import Parametric, parametric
 from scalingbayes.fitting.fit import fit
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import check_interval
+from scalingbayes.results import IntervalKind, Result, Verdict, View, check_interval
 
 KAPLAN = {"a": 0.73, "b": 0.27}
 """Of Kaplan et al. 2020 (arXiv:2001.08361), as Hoffmann et al. 2022 set them beside their own in
@@ -31,16 +29,15 @@ SPLINES = "2 IsoFLOP, Akima splines"
 HUBER = "3 parametric, Huber loss"
 
 _NUMBERS = ("a", "a_lower", "a_upper", "b", "b_lower", "b_upper")
-_WIDTH = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ApproachComparison:
+class ApproachComparison(Result):
     """Exponents a and b of N_opt ∝ C^a, D_opt ∝ C^b by several methods.
 
     Parameters
     ----------
-    table
+    methods
         A row a method: ``a`` and ``b`` with ``a_lower``, ``a_upper``, ``b_lower`` and ``b_upper``;
         ``interval``, what these are, in words; ``used``, what of the table was used; ``note``, what
         else ought to be known, and why a method has no numbers where it has none.
@@ -48,19 +45,43 @@ class ApproachComparison:
         The fit of each approach that could be used on the table, by its name in the table.
     posterior
         The posterior beside them, if there is one.
-    name
+    runs_name
         What the table of runs is called.
     """
 
-    table: pd.DataFrame
+    methods: pd.DataFrame
     fits: dict[str, Frontier | Parametric]
     posterior: Posterior | None
-    name: str
+    runs_name: str
 
     @property
     def posterior_row(self) -> str | None:
         """Which row of the table is the posterior's, if there is one."""
         return None if self.posterior is None else _row_name(self.posterior)
+
+    @property
+    def title(self) -> str:
+        """What was compared."""
+        return f"Exponents of N_opt ∝ C^a, D_opt ∝ C^b on {self.runs_name!r}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the posterior; without a posterior nothing was checked."""
+        return Verdict(()) if self.posterior is None else self.posterior.verdict
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What each interval is, and what is to note of each method."""
+        remarks = self._remarks().items()
+        return tuple(line for heading, lines in remarks for line in (heading, *lines))
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return ``methods``.
+
+        Each method has the interval that its authors report, and :func:`compare_approaches` sets
+        the posterior's: ``prob`` and ``kind`` are ignored.
+        """
+        return self.methods
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw a with its interval, a row a method; see :func:`scalingbayes.plots`."""
@@ -68,47 +89,26 @@ class ApproachComparison:
 
         return plot_approaches(self, ax)
 
-    def __repr__(self) -> str:
-        shown = self._shown().rename_axis(None)
-        left: dict[str, Callable[..., str]] = {
-            str(name): f"{{:<{shown[name].str.len().max()}}}".format for name in shown
-        }
-        table = shown.to_string(formatters=left, justify="left").splitlines()
-        lines = [*textwrap.wrap(self._title(), _WIDTH), "", *(line.rstrip() for line in table)]
-        for heading, remarks in self._remarks().items():
-            lines += ["", heading]
-            for remark in remarks:
-                lines += textwrap.wrap(
-                    remark, _WIDTH, initial_indent="  ", subsequent_indent="    "
-                )
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        remarks = "".join(
-            f"<p>{heading}<br>{'<br>'.join(map(escape, lines))}</p>"
-            for heading, lines in self._remarks().items()
-        )
-        return f"<p>{escape(self._title())}</p>{self._shown().to_html()}{remarks}"
-
-    def _title(self) -> str:
-        return f"Exponents of N_opt ∝ C^a, D_opt ∝ C^b on {self.name!r}"
+    def view(self) -> View:
+        """Return exponents with their intervals; the notes hold a failed verdict."""
+        return View(self.title, self._shown(), self.notes)
 
     def _shown(self) -> pd.DataFrame:
         columns = {
-            name: [_with_interval(*row) for row in self.table[_of(name)].to_numpy(float)]
+            name: [_with_interval(*row) for row in self.methods[_of(name)].to_numpy(float)]
             for name in ("a", "b")
         }
-        return pd.DataFrame({**columns, "used": self.table["used"]}, index=self.table.index)
+        return pd.DataFrame({**columns, "used": self.methods["used"]}, index=self.methods.index)
 
     def _remarks(self) -> dict[str, list[str]]:
         """Say what each interval is, and what is to note."""
         methods: dict[str, list[str]] = {}
-        for method, interval in self.table["interval"].items():
+        for method, interval in self.methods["interval"].items():
             methods.setdefault(interval, []).append(str(method))
-        notes = self.table["note"].items()
+        notes = self.methods["note"].items()
         return {
-            "Intervals": [f"{'; '.join(of)}: {kind}." for kind, of in methods.items() if kind],
-            "Notes": [f"{method}: {note}." for method, note in notes if note],
+            "Intervals": [f"  {'; '.join(of)}: {kind}." for kind, of in methods.items() if kind],
+            "Notes": [f"  {method}: {note}." for method, note in notes if note],
         }
 
 
@@ -183,6 +183,7 @@ def compare_approaches(
         note="arXiv:2001.08361, for reference; no interval published",
     )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    table.attrs["verdict"] = posterior.verdict.word if posterior else "passed"
     return ApproachComparison(table, fits, posterior or None, runs.name)
 
 

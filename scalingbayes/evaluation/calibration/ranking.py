@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.marginal import MarginalDensity, integrated
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
-from scalingbayes.results import Check, Verdict, format_table
+from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, check_interval
 
 LEVEL = 0.01
 """How often a right posterior may fail, all quantities together."""
@@ -50,8 +50,8 @@ _FEW_DRAWS = 100
 _CLEAR = 3.0  # standard errors
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Result):
     """How the truths of simulated tables rank among the draws of their posteriors.
 
     Parameters
@@ -76,8 +76,21 @@ class Calibration:
     effective_draws: Float[np.ndarray, " tables"]
     engine: str
 
-    def summary(self) -> pd.DataFrame:
+    @property
+    def title(self) -> str:
+        """What was calibrated."""
+        law = self.simulation.model.law
+        return f"Simulation-based calibration of {law.equation}, engine {self.engine!r}"
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Test each quantity.
+
+        Parameters
+        ----------
+        prob
+            Probability of the wider of the two intervals whose coverage is counted.
+        kind
+            ``"eti"``: the intervals are equal-tailed.
 
         Returns
         -------
@@ -86,13 +99,21 @@ class Calibration:
             number of quantities, ``coverage50`` and ``coverage90``, the shares of equal-tailed
             intervals that hold the truth, with their Monte Carlo standard errors ``mcse50`` and
             ``mcse90``, and ``finding``, what is wrong with the posterior if something is.
+
+        Raises
+        ------
+        InputError
+            If ``prob`` is not between 0 and 1, or ``kind`` is not ``"eti"``.
         """
-        return summarize(self.ranks, self.shares)
+        check_interval(prob, kind, equal_tails_only=True)
+        frame = summarize(self.ranks, self.shares, (0.5, prob))
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
 
     @property
     def verdict(self) -> Verdict:
         """Whether posteriors are calibrated, and what is wrong if not."""
-        summary = self.summary()
+        summary = summarize(self.ranks, self.shares)
         least = summary["p_bonferroni"].min()
         remedy = "do not rely on its intervals; try "
         remedy += "more warmup" if self.engine == "nuts" else "engine 'nuts'"
@@ -115,13 +136,9 @@ class Calibration:
             )
         return Verdict(tuple(checks) or (Check(True, passed, ""),), tuple(notes), "calibration")
 
-    def __repr__(self) -> str:
-        law = self.simulation.model.law
-        title = f"Simulation-based calibration of {law.equation}, engine {self.engine!r}"
-        return f"{title}\n{format_table(self.summary())}\n{self.verdict}"
-
-    def _repr_html_(self) -> str:
-        return f"{self.summary().to_html(float_format='{:.4g}'.format)}<p>{self.verdict}</p>"
+    def view(self) -> View:
+        """Return the table and the verdict."""
+        return replace(super().view(), verdict=self.verdict)
 
 
 def calibrate(
@@ -232,24 +249,28 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     return Calibration(simulation, _by_table(ranks), _by_table(shares), effective, engine)
 
 
-def summarize(ranks: xr.Dataset, shares: xr.Dataset) -> pd.DataFrame:
+def summarize(
+    ranks: xr.Dataset, shares: xr.Dataset, probs: tuple[float, ...] = _PROBABILITIES
+) -> pd.DataFrame:
     """Test ranks for uniformity and count what intervals cover: see :meth:`Calibration.summary`.
 
     Parameters
     ----------
     ranks, shares
         As in :class:`Calibration`; of several runs they may be put together along ``table``.
+    probs
+        Probabilities of the intervals whose coverage is counted.
     """
     rows = {}
     for name, each in ranks.items():
         p = p_value(each.to_numpy())
         adjusted = min(1.0, p * len(ranks))
         row = {"p_value": p, "p_bonferroni": adjusted}
-        for prob in _PROBABILITIES:
+        for prob in probs:
             held = abs(shares[name].to_numpy() - 0.5) < prob / 2
-            row[f"coverage{100 * prob:.0f}"] = held.mean()
+            row[f"coverage{100 * prob:g}"] = held.mean()
             # About the nominal coverage, since none or all held would give 0.
-            row[f"mcse{100 * prob:.0f}"] = (prob * (1 - prob) / len(held)) ** 0.5
+            row[f"mcse{100 * prob:g}"] = (prob * (1 - prob) / len(held)) ** 0.5
         finding = describe_ranks(each.to_numpy()) if adjusted < LEVEL else ""
         rows[str(name)] = {**row, "finding": finding}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
