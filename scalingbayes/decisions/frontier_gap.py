@@ -19,7 +19,7 @@ from scalingbayes.decisions.device_draws import require_params_and_tokens
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
-_SHOWN = {
+_SHOWN: dict[str, tuple[str, Any]] = {
     "excess_loss": ("loss left", lambda x: f"{x:.3f}"),
     "compute_wasted": ("compute wasted", lambda x: f"{x:.0%}"),
     "params_ratio": ("N / N_opt", lambda x: f"{x:.2f}"),

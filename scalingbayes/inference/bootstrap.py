@@ -12,7 +12,8 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
-from scalingbayes.inference.optimize import OBJECTIVES, TIGHT, Objective, Optimize, search
+from scalingbayes.inference.mode import TIGHT
+from scalingbayes.inference.optimize import OBJECTIVES, Objective, Optimize, search
 from scalingbayes.inference.settings import check_between, check_choice, check_whole
 from scalingbayes.model.bound_model import BoundModel, padded_length
 
