@@ -63,7 +63,6 @@ def begin(cache: str) -> None:
 def one_law(job: Job) -> list[dict[str, Any]]:
     """Calibrate one part of the tables after the other until the deadline."""
     from scalingbayes.evaluation.calibration import calibrate, typical_inputs
-    from scalingbayes.inference import get_engine
     from scalingbayes.laws import get_law
     from scalingbayes.model.model import Model
 
@@ -75,7 +74,7 @@ def one_law(job: Job) -> list[dict[str, Any]]:
         start = time.time()
         if start > job.deadline:
             break
-        engine = get_engine(job.engine, draws=job.draws)
+        engine = f"{job.engine}(draws={job.draws})"
         model = Model(law, noise)
         found = calibrate(design, model, engine=engine, tables=job.tables, seed=seed)
         parts.append(
@@ -121,8 +120,8 @@ def tabulate(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "mean": 100 * float(summary["coverage90"].mean()),
         }
         if EXPONENT in summary.index:
-            row["a: 50 %"] = 100 * float(summary.loc[EXPONENT, "coverage50"])
-            row["a: 90 %"] = 100 * float(summary.loc[EXPONENT, "coverage90"])
+            row["a: 50 %"] = 100 * float(summary["coverage50"][EXPONENT])
+            row["a: 90 %"] = 100 * float(summary["coverage90"][EXPONENT])
         row["ESS < 100"] = sum(part["poor"] for part in own)
         row["s a fit"] = sum(part["seconds"] for part in own) / ranks.sizes["table"]
         row["verdict"] = "; ".join(f"{n} {f}" for n, f in wrong["finding"].items()) or "passed"

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -54,7 +54,7 @@ def surface_axes(points: int) -> dict[str, np.ndarray]:
     return {name: np.linspace(*ends, points) for name, ends in ranges.items()}
 
 
-def show(title: str, rows: list[dict[str, Any]]) -> None:
+def show(title: str, rows: Sequence[Mapping[Any, Any]]) -> None:
     """Print rows as a table with the headings of all rows."""
     table = Table(title=title, title_justify="left")
     headings = list(dict.fromkeys(heading for row in rows for heading in row))

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import typer
@@ -80,7 +81,7 @@ def means(posts: sb.Posteriors, rows: Mapping[str, pd.DataFrame]) -> pd.Series:
     for name, post in posts.items():
         scores = sb.score(post, rows[name])
         truth = rows[name][post.law.target.column].to_numpy()
-        own_scale = scores["log_score"] + np.log(post.law.target.on_scale.slope(truth))
+        own_scale = scores["log_score"] + np.log(post.law.target.on_scale.slope(jnp.asarray(truth)))
         found.append(
             {
                 "rmsle": np.sqrt((scores["error"] ** 2).mean()),

@@ -9,6 +9,8 @@ device; "in all" is the function that a user calls.
 """
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,10 +59,10 @@ def times(law: str) -> list[dict[str, Any]]:
             frontier()
             core, _ = seconds(frontier, repeats=7)
         post.allocate(BUDGETS, cost)
-        whole, _ = seconds(lambda cost=cost: post.allocate(BUDGETS, cost), repeats=7)
+        whole, _ = seconds(partial(post.allocate, BUDGETS, cost), repeats=7)
         row = {"law": law, "4,000 draws x 200 budgets": name, "in JAX, s": core, "in all, s": whole}
         rows.append(row)
-    calls = {
+    calls: dict[str, Callable[[], Any]] = {
         "plan, one budget": lambda: sb.plan(post, 1e24),
         "reach, 10 losses": lambda: sb.cheapest_run(post, np.linspace(2.0, 2.5, 10)),
         "overtrain, 19 sizes": lambda: sb.overtrain(post),

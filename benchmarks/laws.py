@@ -244,7 +244,8 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
     with precision("float64"):
         expected = law(*jax.tree.map(jnp.asarray, (table, dict(values))))
         noise = get_noise("student_t", law)
-        drawn = noise(expected, {"sigma": 0.005, "nu": 5.0}, inputs).sample(jax.random.key(0))
+        spread = {"sigma": jnp.asarray(0.005), "nu": jnp.asarray(5.0)}
+        drawn = noise(expected, spread, {}).sample(jax.random.key(0))
     return sb.Runs({**table, law.target.column: np.asarray(drawn)}, name="simulated")
 
 
@@ -337,15 +338,15 @@ def seed_table() -> str:
     for name in ("chinchilla", "coupled"):
         model = sb.Model(name, "student_t")
         post = sb.fit(sb.datasets.load("chinchilla"), model, likelihood_power=1)
-        a = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
+        ends = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
         best = post.allocate(GOPHER).draws
-        grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**a)
-        more = "{:.1f} ({:.1f} to {:.1f})".format(*10 ** (1 - a[[0, 2, 1]]))
+        grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**ends)
+        more = "{:.1f} ({:.1f} to {:.1f})".format(*10 ** (1 - ends[[0, 2, 1]]))
         size, tokens = (
             "{:.3g} ({:.3g} to {:.3g})".format(*np.quantile(best[each], [0.5, 0.05, 0.95]) / scale)
             for each, scale in [("params", 1e9), ("tokens", 1e12)]
         )
-        found = "{:.3f} ({:.3f} to {:.3f})".format(*a)
+        found = "{:.3f} ({:.3f} to {:.3f})".format(*ends)
         best_run = f"{size} billion params on {tokens} trillion tokens"
         lines.append(f"| posterior of `{name}` | {found} | x {grown} | x {more} | {best_run} |")
     return "\n".join(lines) + "\n"

@@ -304,10 +304,12 @@ class Centred:
         log_params, log_tokens, log_loss = np.log(params), np.log(tokens), np.log(loss)
         means = log_params.mean(), log_tokens.mean(), log_loss.min()
         return cls(
-            *(float(np.exp(mean)) for mean in means),
-            log_params - means[0],
-            log_tokens - means[1],
-            log_loss - means[2],
+            params=float(np.exp(means[0])),
+            tokens=float(np.exp(means[1])),
+            loss=float(np.exp(means[2])),
+            log_params=log_params - means[0],
+            log_tokens=log_tokens - means[1],
+            log_loss=log_loss - means[2],
         )
 
     def in_units(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

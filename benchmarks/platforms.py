@@ -59,7 +59,7 @@ def gradients(batch: int, dtype: str) -> float:
 def grid(points: int, dtype: str) -> float:
     """Return cells per second of a dense grid with ``points`` values on each of five axes."""
     axes = surface_axes(points)
-    how = {"fixed": {"sigma": 0.004, "nu": 2.7}, "dtype": dtype}
+    how: dict[str, Any] = {"fixed": {"sigma": 0.004, "nu": 2.7}, "dtype": dtype}
     seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how))
     took, _ = seconds(lambda: sb.evaluate_grid(chinchilla_240(), axes, **how), 3)
     return points**5 / took

@@ -130,12 +130,12 @@ def main(
     chosen = [name.strip() for name in methods.split(";")] if methods else list(METHODS)
     studies = len({sweep.study for sweep in board})
     console.print(f"{len(board)} sweeps of {studies} studies, one and two scales held out of each")
-    summary: dict[str, list[dict[str, Any]]] = {"sweeps": [], "studies": []}
+    summary: dict[str, list[dict[Any, Any]]] = {"sweeps": [], "studies": []}
     record: dict[str, Any] = {"machine": machine(), "scores": {}}
     for name in chosen:
         scores, took = evaluate(board, METHODS[name], engine, draws)
         for kind, means in zip(summary, pooled(scores), strict=True):
-            row = {"method": name, **means.to_dict(), "passed": scores["passed"].mean()}
+            row = {"method": name} | means.to_dict() | {"passed": scores["passed"].mean()}
             summary[kind].append(row | {"seconds": took})
         record["scores"][name] = scores.to_dict("records")
         if name == chosen[0]:

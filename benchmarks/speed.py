@@ -162,7 +162,7 @@ def main(
         return
     about = machine()
     console.print(", ".join(f"{name} {value}" for name, value in about.items()))
-    results = {"machine": about}
+    results: dict[str, Any] = {"machine": about}
     jobs = {
         "warm": ("240 Chinchilla rows, everything compiled", warm),
         "cold": ("One process, start to printed table", cold),

@@ -17,8 +17,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -89,9 +90,9 @@ def theirs(name: str, *arguments: str) -> Row:
         took, found = seconds(lambda: peers.scipy_starts(*table, chosen))
         return {"seconds": took * len(grid) / count, "part": f"{count}", **point(found)}
     if name == "chinchilla":
-        grid = {**peers.HOFFMANN_GRID, "a": [5.0, 10.0], "b": [5.0, 10.0], "e": [0.0, 1.0]}
-        grid |= {"alpha": [0.5, 1.0], "beta": [0.5, 1.0]}
-        took, found = seconds(lambda: peers.chinchilla_package(*table, grid))
+        small = {**peers.HOFFMANN_GRID, "a": [5.0, 10.0], "b": [5.0, 10.0], "e": [0.0, 1.0]}
+        small |= {"alpha": [0.5, 1.0], "beta": [0.5, 1.0]}
+        took, found = seconds(lambda: peers.chinchilla_package(*table, small))
         return {
             "seconds": took * 4500 / found.starts,
             "part": f"{found.starts}",
@@ -111,7 +112,7 @@ def theirs(name: str, *arguments: str) -> Row:
     if name == "numpyro":
         took, found = seconds(lambda: peers.numpyro_one_by_one(*arrays(runs), 4, draws, draws))
     else:
-        sampler = "nutpie" if name == "nutpie" else "pymc"
+        sampler: Literal["nutpie", "pymc"] = "nutpie" if name == "nutpie" else "pymc"
         took, found = seconds(lambda: peers.pymc_nuts(*arrays(runs), sampler, 4, draws, draws))
     a = exponent(found)
     return {"seconds": took, "part": "1", "a": float(a.mean()), "sd of a": float(a.std())}
@@ -256,8 +257,9 @@ def dense(size: Size) -> list[Row]:
             ("huber", {"sigma": 0.005}, 1),
             ("student_t", {"sigma": 0.004, "nu": 2.7}, 2),
         ):
-            how = {"model": sb.Model("chinchilla", noise), "fixed": fixed, "dtype": dtype}
-            took, grid = ours(lambda how=how: sb.evaluate_grid(runs, axes, **how), size.repeats)
+            model = sb.Model("chinchilla", noise)
+            cells = partial(sb.evaluate_grid, runs, axes, model, fixed=fixed, dtype=dtype)
+            took, grid = ours(cells, size.repeats)
             rate = grid.size * len(runs) / took["seconds"]
             found.append(
                 {
@@ -296,12 +298,9 @@ def agreement(size: Size) -> list[Row]:
     for table in (runs, few):
         for noise in ("student_t", "huber"):
             for engine in ("nuts", "laplace", "grid", "bootstrap"):
-                took, post = ours(
-                    lambda t=table, n=noise, e=engine: sb.fit(
-                        t, sb.Model("chinchilla", n), engine=e, likelihood_power=1.0
-                    ),
-                    size.repeats,
-                )
+                model = sb.Model("chinchilla", noise)
+                fit = partial(sb.fit, table, model, engine=engine, likelihood_power=1.0)
+                took, post = ours(fit, size.repeats)
                 a = post.exponents().draws["a"]
                 lower, upper = np.quantile(a, [0.05, 0.95])
                 row = {"rows": len(table), "noise": noise, "engine": engine, **took}

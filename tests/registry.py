@@ -1,8 +1,11 @@
 """What tests over the registry of laws share."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from scalingbayes.laws import LAWS
+from scalingbayes.laws import LAWS, Law
 from scalingbayes.laws.base.parameters import in_order
 
 # Besides each law as it comes, the members of families that are something else.
@@ -21,9 +24,9 @@ NAMES = [*LAWS, *VARIANTS]
 TOKENS = np.exp(24)  # where a law that takes tokens as a count states its priors
 
 
-def place(law, numbers, reference):
+def place(law: Law, numbers: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters from the numbers that their priors speak of."""
-    values = {}
+    values: dict[str, Any] = {}
     for name, parameter in in_order(law.parameters).items():
         names = {**reference, **values}
         values[name] = parameter.place(parameter.raised(numbers[name], names), names)
