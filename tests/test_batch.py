@@ -1,4 +1,4 @@
-"""Many fits at once: against fits one by one, on other devices and hosts, and when it is killed."""
+"""fit_many: compared with single fits, on other devices and hosts, and after an interruption."""
 
 import json
 import os
@@ -20,13 +20,13 @@ from simulation import simulate
 
 import scalingbayes as sb
 from scalingbayes._core.devices import describe_devices, map_lanes, run_queue
-from scalingbayes._core.precision import default_dtype
+from scalingbayes._core.precision import default_dtype, precision
 from scalingbayes.inference import NUTS, Draws
 
-FEW = {**EXACT, "chains": 2, "draws": 60, "warmup": 60}  # fast, and far from enough
-ROUNDING = 1e-6  # a program for other devices may round otherwise, and chains amplify it
+FEW = {**EXACT, "chains": 2, "draws": 60, "warmup": 60}  # fast; far too few to converge
+ROUNDING = 1e-6  # programs for different devices round differently, and chains amplify that
 
-# What a process of its own does: a batch, whose draws and summary it writes.
+# A child process fits a batch, and writes the draws and the summary.
 CHILD = """
 import json, sys
 import jax
@@ -39,9 +39,9 @@ if "host" in task:
     jax.distributed.initialize(task["coordinator"], 2, task["host"])
 
 import scalingbayes as sb
-import scalingbayes.fitting.batch
+import scalingbayes.fitting.chunks
 
-scalingbayes.fitting.batch._FITS_AT_ONCE = task["at_once"]
+scalingbayes.fitting.chunks._FITS_AT_ONCE = task["at_once"]
 tables = json.load(open(task["tables"]))
 from plain import fit_many_default
 
@@ -54,7 +54,7 @@ print(len(jax.devices()), jax.process_count())
 
 @pytest.fixture(scope="module")
 def tables(runs):
-    """Five tables of two lengths, as they are padded."""
+    """Five tables of two padded lengths."""
     return {
         "chinchilla": runs,
         "simulated": simulate(np.random.default_rng(1), 200),
@@ -81,31 +81,31 @@ def sampled(small):
 
 
 def logs(post):
-    """Draws in which a posterior is near a normal: logarithms, and the exponent a."""
+    """Quantities whose posterior is nearly normal: logarithms of parameters, and the exponent a."""
     draws = {name: np.log(x).ravel() for name, x in post.values.items()}
     return {**draws, "a": post.exponents().draws["a"].to_numpy().ravel()}
 
 
 @pytest.mark.slow
-def test_each_fit_is_the_posterior_that_nuts_finds_alone(tables, posts, post):
+def test_each_fit_agrees_with_a_single_nuts_fit(tables, posts, post):
     for name, table in tables.items():
         chains = post if name == "chinchilla" else fit(table, seed=2, draws=500)
         theirs, ours = logs(chains), logs(posts[name])
         ess = 1 / (1 / chains.summary()["ess_bulk"].min() + 2 / 4000)
         for quantity in ("E", "A", "B", "alpha", "beta", "sigma", "a"):
             mean, sd = theirs[quantity].mean(), theirs[quantity].std()
-            # 35 means and sds at 4 standard errors fail by chance once in 200; sds of tails that
-            # are somewhat heavier than a normal's are less certain.
+            # 35 means and sds at 4 standard errors fail by chance once in 200. The sd of a
+            # distribution with heavier tails than a normal has a larger standard error.
             assert abs(ours[quantity].mean() - mean) < 4 * sd / np.sqrt(ess), (name, quantity)
             assert abs(ours[quantity].std() / sd - 1) < 4 / np.sqrt(ess), (name, quantity)
 
 
-def test_a_fit_alone_with_the_recorded_seed_is_the_same(runs, posts):
+def test_a_single_fit_with_the_recorded_seed_gives_the_same_draws(runs, posts):
     record = posts["chinchilla"].record
     again = fit(runs, engine="laplace", seed=record["seed"], dtype=record["dtype"])
     assert again.record["log_evidence"] == pytest.approx(record["log_evidence"], abs=1e-6)
     for name, draws in again.values.items():
-        # Rounding may swap a draw for its neighbour in the comb.
+        # Rounding may change which of two neighbouring draws is resampled.
         same = np.isclose(draws, posts["chinchilla"].values[name], rtol=1e-6)
         assert same.mean() > 0.99
 
@@ -127,7 +127,7 @@ def test_posteriors_are_a_mapping(tables, posts):
     assert "all 5 fits passed theirs" in repr(posts)
 
 
-def test_tables_of_all_fits_are_those_of_each(posts):
+def test_the_summary_of_all_fits_has_the_rows_of_each_fit(posts):
     summary, exponents = posts.summary(prob=0.8), posts.exponents().summary()
     assert list(summary.columns) == ["median", "sd", "eti80_lb", "eti80_ub", "verdict"]
     assert list(summary.index.names) == ["fit", "quantity"]
@@ -151,28 +151,28 @@ def test_tables_of_all_fits_are_those_of_each(posts):
         assert posts.verdicts[name] == each.verdict
 
 
-def test_summaries_take_the_probability_and_kind_that_are_asked(posts):
+def test_summaries_have_the_requested_probability_and_kind(posts):
     assert "hdi50_lb" in posts.summary(0.5, "hdi")
     with pytest.raises(sb.InputError, match="prob must be between 0 and 1"):
         posts.summary(prob=2)
 
 
-def made_up(posts, facts, names=None):
-    """Posteriors of the same models from draws about the priors' centres."""
+def artificial(posts, facts, names=None):
+    """Posteriors of the same models, with draws near the priors' centres."""
     models = dict(zip(names or posts.models, posts.models.values(), strict=True))
     rng = np.random.default_rng(0)
     draws = []
     for model, each in zip(models.values(), facts, strict=True):
-        with sb.precision.precision("float64"):
+        with precision("float64"):
             center = np.asarray(model.density("float64").center("float64"))
         points = center + 0.1 * rng.standard_normal((1, 4000, len(center)))
         draws.append(Draws(points, {"lp": points.sum(-1)}, each))
-    return sb.Posteriors(models, draws, [{"engine": "made up"}] * len(draws))
+    return sb.Posteriors(models, draws, [{"engine": "artificial"}] * len(draws))
 
 
-def test_a_fit_that_failed_is_named(posts):
+def test_the_verdict_names_failed_fits(posts):
     good, bad = ({"pareto_k": k, "effective_draws": 500.0} for k in (0.1, 0.9))
-    mixed = made_up(posts, [good, good, bad, good, bad])
+    mixed = artificial(posts, [good, good, bad, good, bad])
     assert not mixed.verdict.passed
     assert "2 of 5 fits failed theirs: small, large" in str(mixed.verdict)
     assert "2 of 5 fits failed theirs" in repr(mixed)
@@ -193,19 +193,19 @@ def test_names_may_be_of_mixed_types(small):
 def test_names_may_be_tuples(posts):
     names = [("c4", "small"), ("c4", "large"), ("pile", "small"), ("pile", "large"), ("pile", 3)]
     facts = [{"pareto_k": 0.1, "effective_draws": 500.0}] * 5
-    named = made_up(posts, facts, names)
+    named = artificial(posts, facts, names)
     assert list(named.summary()["sd"].index.get_level_values("fit")[::7]) == names
     assert list(named.verdicts) == names
     assert named[("pile", 3)].verdict == named.verdicts[("pile", 3)]
 
 
-def test_weights_go_with_the_names(runs):
+def test_weights_are_matched_by_name(runs):
     counted = np.arange(240) % 6 > 0
     tables = {"held out": runs, "filtered": runs.filter(counted), "all": runs}
     weights = {"all": np.ones(240), "filtered": np.ones(200), "held out": 1.0 * counted}
     found = fit_many(tables, weights=weights, engine="laplace", seed=3)
     evidence = {name: each.record["log_evidence"] for name, each in found.items()}
-    # Of 16,000 proposals; the other forty runs are worth a hundred nats.
+    # The Monte Carlo error is that of 16,000 proposals; the forty runs held out add 100 nats.
     assert abs(evidence["held out"] - evidence["filtered"]) < 0.05
     assert abs(evidence["all"] - evidence["filtered"]) > 50
     ours, theirs = logs(found["held out"]), logs(found["filtered"])
@@ -237,7 +237,7 @@ def test_one_table_twice_has_two_seeds(small):
     assert not np.isin(first.values["E"], second.values["E"]).any()
 
 
-def test_a_table_is_split_by_a_column(small):
+def test_a_table_can_be_split_by_a_column(small):
     frame = pd.concat([pd.DataFrame(each).assign(corpus=name) for name, each in small.items()])
     shuffled = frame.sample(frac=1, random_state=0)
     split = sb.Runs(shuffled, name="all").split("corpus")
@@ -259,33 +259,33 @@ def test_a_table_is_split_by_a_column(small):
     [
         (lambda t: fit_many({"good": t, "bad": {**t, "loss": -t["loss"]}}), "Table 'bad': .*-"),
         (lambda t: fit_many([t, sb.Runs(t).filter(t["loss"] < 2.6)]), "Table 1: .*has . runs"),
-        (lambda t: fit_many([t], engine="optimize"), "'optimize' gives points. Use 'laplace'"),
+        (lambda t: fit_many([t], engine="optimize"), "'optimize' returns a point. Use 'laplace'"),
         (lambda t: fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
         (lambda t: fit_many([t], draw=3), r"Did you mean 'draws'\?"),
         (lambda t: fit_many([t], seed=-1), "seed must be a non-negative integer; got -1"),
         (lambda t: fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
-        (lambda t: fit_many(sb.Runs(t)), "tables must be several: .* For one: fit"),
-        (lambda t: fit_many(pd.DataFrame(t)), "tables must be several: .* For one: fit"),
+        (lambda t: fit_many(sb.Runs(t)), "tables must be .*; got Runs. .* use sb.fit"),
+        (lambda t: fit_many(pd.DataFrame(t)), "tables must be .*; got DataFrame"),
         (lambda t: fit_many(t), "Table 'params': Expected a DataFrame"),
-        (lambda t: fit_many(None), "tables must be several: a mapping"),
-        (lambda t: fit_many([]), "There are no tables: give at least one"),
+        (lambda t: fit_many(None), "tables must be a mapping .*; got NoneType"),
+        (lambda t: fit_many([]), "tables is empty: pass at least one"),
         (lambda t: fit_many([t], weights=[[1, 2]]), "Table 0: weights must be 12 finite"),
         (lambda t: fit_many({"a": t}, weights={"b": t["loss"]}), "weights must have the same"),
         (lambda t: fit_many([t], law="chinchila"), "Did you mean 'chinchilla'"),
     ],
 )
-def test_batches_that_cannot_be_fitted_are_refused(small_table, call, message):
+def test_invalid_arguments_raise(small_table, call, message):
     with pytest.raises(sb.InputError, match=message):
         call(small_table)
 
 
-def test_what_is_finished_is_not_done_again(small, sampled, tmp_path, monkeypatch):
+def test_finished_chunks_are_not_fitted_again(small, sampled, tmp_path, monkeypatch):
     seen, out = [], tmp_path / "new" / "batch"
     first = fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
     assert first.draws.identical(sampled.draws)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
-    monkeypatch.setattr(NUTS, "run", lambda *_: pytest.fail("it was done before"))
+    monkeypatch.setattr(NUTS, "run", lambda *_: pytest.fail("a finished chunk was fitted again"))
     second = fit_many(small, seed=7, out=out, **FEW)
     assert second.draws.identical(first.draws)
     assert second.verdicts == first.verdicts
@@ -293,14 +293,14 @@ def test_what_is_finished_is_not_done_again(small, sampled, tmp_path, monkeypatc
         assert each.tree.identical(first[name].tree)
 
 
-def test_a_folder_must_be_one(small, tmp_path):
+def test_out_must_not_be_a_file(small, tmp_path):
     path = tmp_path / "file"
     path.touch()
-    with pytest.raises(sb.InputError, match=r"out must be a folder; .* is a file"):
+    with pytest.raises(sb.InputError, match=r"out must be a folder, but .* is a file"):
         fit_many(small, out=path, **FEW)
 
 
-def test_another_batch_is_refused_its_folder(small, tmp_path):
+def test_the_folder_of_another_batch_is_refused(small, tmp_path):
     fit_many(small, seed=7, out=tmp_path, **FEW)
     first, *others = small
     changed = {**small[first], "loss": small[first]["loss"] * np.nextafter(1, 2)}
@@ -337,7 +337,7 @@ def write_tables(path, tables):
 
 @pytest.fixture
 def begin():
-    """Start processes of their own; none outlives the test."""
+    """Start child processes; they are killed at the end of the test."""
     if jax.default_backend() != "cpu":
         pytest.skip("compares with processes on a CPU")
     started = []
@@ -356,19 +356,19 @@ def begin():
 
 
 def finish(process):
-    """Wait for a process; what it printed last."""
+    """Wait for a process to end; return the last line that it printed."""
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
     return output.splitlines()[-1]
 
 
 @pytest.mark.slow
-def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, begin):
+def test_a_batch_killed_on_one_device_continues_on_two(tmp_path, monkeypatch, begin):
     tables = {f"table {seed}": simulate(np.random.default_rng(seed), 64) for seed in range(40)}
     out = tmp_path / "batch"
     task = {
         "devices": 1,
-        "at_once": 4,  # tables on a device: ten chunks
+        "at_once": 4,  # tables on a device, so that there are ten chunks
         "tables": write_tables(tmp_path / "tables.json", tables),
         "options": {"seed": 5, "out": str(out), **FEW},
         "found": str(tmp_path / "found.npz"),
@@ -382,7 +382,7 @@ def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, be
     assert process.returncode == -signal.SIGKILL, errors[-3000:]
     finished = {path: path.stat() for path in out.glob("chunk-*")}
     assert 0 < len(finished) < 10
-    # Whatever a kill may leave of a file that was being written.
+    # Partial temporary files, as a kill during writing leaves them.
     (out / ".chunk-00009.nc.abcdefgh").write_bytes(b"\x89HDF half of it")
     (out / ".batch.json.abcdefgh").write_text("{")
 
@@ -393,13 +393,13 @@ def test_a_batch_killed_on_one_device_goes_on_with_two(tmp_path, monkeypatch, be
     for path, stat in finished.items():
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
     assert len(list(out.glob("chunk-*"))) == 10
-    monkeypatch.setattr("scalingbayes.fitting.batch._FITS_AT_ONCE", 2)
+    monkeypatch.setattr("scalingbayes.fitting.chunks._FITS_AT_ONCE", 2)
     whole = fit_many(tables, seed=5, **FEW)
     assert len(calls) == 20 - len(finished)
     for name, expected in whole.draws.items():
         found = resumed.draws[name].to_numpy()
         np.testing.assert_array_equal(found[-4:], expected[-4:])
-        # The first chunks are from one device.
+        # The first chunks were fitted on one device.
         np.testing.assert_allclose(found, expected, rtol=ROUNDING)
 
 
@@ -432,8 +432,8 @@ def test_two_hosts_give_the_draws_of_two_devices(small, sampled, tmp_path, begin
 
 
 @pytest.mark.parametrize("width", [1, 3, 100])
-def test_a_queue_gives_each_item_its_own_result(width, rng):
-    # Collatz's sequences are of very different lengths.
+def test_a_queue_returns_the_result_of_each_item(width, rng):
+    # The lengths of Collatz sequences differ widely.
     def follow(number):
         return jnp.where(number % 2 == 0, number // 2, 3 * number + 1)
 
@@ -453,7 +453,7 @@ def test_a_queue_gives_each_item_its_own_result(width, rng):
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_lanes_are_spread_over_devices_and_come_back_in_order(lanes):
+def test_lanes_are_spread_over_devices_and_returned_in_order(lanes):
     assert f"{len(jax.devices())} x " in describe_devices() or len(jax.devices()) == 1
     shared = {"x": jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])}
     owner = np.arange(lanes) % 3

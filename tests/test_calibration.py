@@ -1,4 +1,4 @@
-"""Simulated tables and ranks against numpyro, SciPy, ArviZ, and posteriors known to be wrong."""
+"""Simulations and ranks: compared with numpyro, SciPy, ArviZ, and posteriors known to be wrong."""
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from scalingbayes.evaluation.calibration.ranking import describe_ranks
 from scalingbayes.evaluation.calibration.uniformity import band, p_value
 from scalingbayes.laws import get_law
 
-# In plain units: so little is left to the prior that Laplace's weights hold up.
+# Priors in the table's units, so narrow that the importance weights of Laplace are reliable.
 PRIORS = {
     "E": dist.LogNormal(0.5, 0.2),
     "A": dist.LogNormal(6.0, 0.3),
@@ -31,30 +31,30 @@ LAW = {"law": "power_law", "noise": "student_t", "priors": PRIORS}
 
 
 @pytest.fixture(scope="module")
-def narrow_and_right():
+def narrow_and_correct():
     design = {"params": np.geomspace(1e7, 1e10, 24)}
     options = {**LAW, "engine": "laplace", "draws": 500, "tables": 150, "seed": 3}
-    right = calibrate(design, **options)
-    return calibrate(design, weights=np.full(24, 4.0), **options), right
+    correct = calibrate(design, **options)
+    return calibrate(design, weights=np.full(24, 4.0), **options), correct
 
 
-def test_a_right_posterior_passes_and_one_that_is_too_narrow_fails(narrow_and_right):
-    narrow, right = narrow_and_right
-    assert right.verdict.passed, str(right.verdict)
+def test_a_correct_posterior_passes_and_a_narrow_one_fails(narrow_and_correct):
+    narrow, correct = narrow_and_correct
+    assert correct.verdict.passed, str(correct.verdict)
     assert not narrow.verdict.passed
     assert "the posterior of A is too narrow" in str(narrow.verdict)
-    table = right.summary()
+    table = correct.summary()
     assert list(table.index) == ["E", "A", "alpha", "sigma", "nu", "log density"]
-    # Binomial: outside of these bounds once in 2,000 for each of six.
+    # Each of six binomial counts is outside these bounds with probability 1/2,000.
     low, high = stats.binom(150, 0.9).interval(1 - 1 / 2000)
     assert table["coverage90"].between(low / 150, high / 150).all()
-    # Weights of 4 halve the width: 90 % intervals hold what 59 % ones should.
+    # Weights of 4 halve the width, so that 90 % intervals have the coverage of 59 % intervals.
     assert narrow.summary().loc["A", "coverage90"] < 0.8
 
 
-def test_the_figure_of_ranks(narrow_and_right):
-    narrow, right = narrow_and_right
-    for calibration, wrong in ((narrow, True), (right, False)):
+def test_the_figure_marks_quantities_that_fail(narrow_and_correct):
+    narrow, correct = narrow_and_correct
+    for calibration, wrong in ((narrow, True), (correct, False)):
         figure = plots.plot_calibration(calibration, prob=0.999)
         drawn = [ax for ax in figure.axes if ax.get_title()]
         assert [ax.get_title() for ax in drawn] == list(calibration.ranks)
@@ -62,7 +62,7 @@ def test_the_figure_of_ranks(narrow_and_right):
         assert (plots._WARNING in colours) == wrong
 
 
-def test_simulated_parameters_and_losses_are_numpyros():
+def test_simulated_parameters_and_losses_agree_with_numpyro():
     runs = sb.datasets.load("chinchilla")
     found = simulate_tables(
         runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=1500
@@ -71,7 +71,7 @@ def test_simulated_parameters_and_losses_are_numpyros():
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = sample(jax.random.key(7))
     for name in found.truths:
-        # Two-sample Kolmogorov: nine comparisons at 1e-4 fail by chance once in 1,100.
+        # Two-sample Kolmogorov-Smirnov: nine tests at 1e-4 fail by chance once in 1,100.
         ours = found.truths[name].to_numpy()
         assert stats.ks_2samp(ours, np.asarray(theirs[name])).pvalue > 1e-4, name
     for row in (0, 39):
@@ -84,7 +84,7 @@ def test_simulated_parameters_and_losses_are_numpyros():
 
 
 @pytest.mark.parametrize("noise", ["student_t(groups=run)", "normal(discrepancy=params)"])
-def test_simulated_errors_that_runs_share_are_numpyros(noise):
+def test_simulated_random_effects_agree_with_numpyro(noise):
     design = {"params": np.geomspace(1e7, 1e10, 24), "run": np.repeat(["a", "b", "c"], 8)}
     priors = {name: PRIORS[name] for name in ("E", "A", "alpha", "sigma")}
     found = simulate_tables(design, "power_law", noise=noise, priors=priors, count=1500)
@@ -92,10 +92,10 @@ def test_simulated_errors_that_runs_share_are_numpyros(noise):
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = np.log(np.asarray(sample(jax.random.key(7))["loss"]))
     ours = np.log(found.observed)
-    for first, second in ((0, 7), (7, 8), (0, 23)):  # of one group, of neighbours, far apart
+    for first, second in ((0, 7), (7, 8), (0, 23)):  # in one group, neighbours, far apart
         for combine in (np.add, np.subtract):
             pair = (combine(x[:, first], x[:, second]) for x in (ours, theirs))
-            assert stats.ks_2samp(*pair).pvalue > 1e-4  # six of them: by chance once in 1,700
+            assert stats.ks_2samp(*pair).pvalue > 1e-4  # six tests: once in 1,700
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_simulated_errors_that_runs_share_are_numpyros(noise):
     ("noise", "groups"),
     [("normal", "run"), ("student_t", "run"), ("normal(discrepancy=params)", None)],
 )
-def test_posteriors_of_errors_that_runs_share_are_calibrated(noise, groups):
+def test_posteriors_of_random_effects_are_calibrated(noise, groups):
     design = {"params": np.geomspace(1e7, 1e10, 40), "run": [f"run {i % 8}" for i in range(40)]}
     options = {"noise": noise, "groups": groups, "tables": 150, "seed": 4, "draws": 300}
     found = calibrate(design, "power_law", **options)
@@ -132,15 +132,15 @@ def test_known_errors_are_simulated(law, per, widest):
         sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
         theirs = np.asarray(sample(jax.random.key(7))["loss"])
         on_scale = np.asarray(found.model.noise.scale.link(theirs))
-    theirs = theirs[np.ptp(on_scale, axis=1) < widest]  # the others are none that anyone has
+    theirs = theirs[np.ptp(on_scale, axis=1) < widest]  # implausible tables are redrawn
     for row in (0, 23):
         assert stats.ks_2samp(found.observed[:, row], theirs[:, row]).pvalue > 1e-4
-    # As large as the design's on the scale on which runs scatter: the log, or that of losses.
+    # Errors are those of the design on the target's scale: the logarithm, or the loss itself.
     table = found.tables[5].frame
     np.testing.assert_allclose(table["se"], design["se"] * per(found.observed[5]), rtol=1e-12)
 
 
-def test_the_unit_of_a_plain_target_decides_nothing():
+def test_the_unit_of_a_plain_target_has_no_effect():
     design = typical_inputs(get_law("vocabulary"), 24, np.random.default_rng(5))
     small, large = (
         simulate_tables({**design, "loss": np.full(24, loss)}, "vocabulary", count=50)
@@ -150,7 +150,7 @@ def test_the_unit_of_a_plain_target_decides_nothing():
     np.testing.assert_allclose(large.observed, 1000 * small.observed, rtol=1e-9)
 
 
-def test_priors_that_exclude_a_part_of_each_other_are_drawn_together():
+def test_ordered_parameters_are_drawn_jointly():
     priors = {"d_1": dist.LogNormal(0.0, 1.0), "d_2": dist.LogNormal(0.0, 1.0)}
     found = simulate_tables(None, "broken(breaks=2)", priors=priors, count=500)
     assert (found.truths["d_1"] < found.truths["d_2"]).all()
@@ -165,12 +165,12 @@ def test_every_law_has_typical_inputs(name, rng):
         assert not each.domain.excludes(inputs[column]).any()
 
 
-def test_the_priors_say_what_they_foresee():
+def test_the_prior_engine_draws_from_the_priors():
     runs = sb.datasets.load("chinchilla")
     prior = fit(runs, engine="prior", draws=20_000)
     assert repr(prior).startswith("Prior of L = E + A/N^alpha + B/D^beta")
     assert prior.verdict.passed
-    # LogNormal(-1, 0.8): its quantiles, within four Monte Carlo errors.
+    # The median of LogNormal(-1, 0.8), within four Monte Carlo errors.
     alpha = prior.values["alpha"].ravel()
     inside = (alpha < np.exp(-1.0)).mean()
     assert abs(inside - 0.5) < 4 * 0.5 / np.sqrt(20_000)
@@ -179,11 +179,11 @@ def test_the_priors_say_what_they_foresee():
     assert "log_prior" not in prior.tree
 
 
-def test_the_reference_point_can_be_given(small_table):
+def test_the_reference_point_can_be_set(small_table):
     other = {"params": 3e8, "tokens": 1e10, "loss": 2.0}
     assert bind(sb.Runs(small_table), reference=other).reference == other
-    given_one = fit(small_table, reference=other, draws=10, warmup=50)
-    assert given_one.record["reference"] == other
+    fitted = fit(small_table, reference=other, engine="laplace", draws=50)
+    assert fitted.record["reference"] == other
     for bad in ({"params": 3e8}, {**other, "loss": -1.0}, {**other, "year": 2.0}, 3):
         with pytest.raises(sb.InputError, match="reference must be a positive number for each of"):
             bind(sb.Runs(small_table), reference=bad)
@@ -200,13 +200,13 @@ def test_p_is_small_exactly_where_the_curve_leaves_the_band(count, seed):
     assert outside == (p <= 0.05) or abs(p - 0.05) < 0.01
 
 
-def test_p_of_uniform_numbers_is_uniform_and_the_band_is_arvizs(rng):
+def test_p_of_uniform_numbers_is_uniform_and_the_band_agrees_with_arviz(rng):
     from arviz_stats.ecdf_utils import ecdf_pit
 
     found = np.array([p_value(rng.uniform(size=200)) for _ in range(1000)])
     for level in (0.01, 0.05, 0.25):
         count = (found <= level).sum()
-        # The statistic is discrete: p may be larger, not smaller.
+        # The statistic is discrete, so p may be too large but not too small.
         assert count <= stats.binom(1000, level).isf(1e-4)
     assert (found <= 0.25).sum() > stats.binom(1000, 0.25).isf(1 - 1e-4) - 30
     ours = band(100, 0.9)
@@ -216,7 +216,7 @@ def test_p_of_uniform_numbers_is_uniform_and_the_band_is_arvizs(rng):
     np.testing.assert_allclose(ours.upper, upper[1:-1], atol=0.025)
 
 
-def test_ranks_are_put_into_words(rng):
+def test_ranks_are_described(rng):
     normal = rng.standard_normal(2000)
     words = {
         "too narrow": stats.norm.cdf(normal, scale=0.5),
@@ -232,17 +232,17 @@ def test_ranks_are_put_into_words(rng):
     ("options", "message"),
     [
         ({"engine": "bootstrap"}, "Engine 'bootstrap' cannot be calibrated"),
-        ({"tables": 0}, "count must be a whole number of 1 or more; got 0"),
+        ({"tables": 0}, "count must be a positive integer; got 0"),
         ({"seed": -1}, "seed must be a non-negative integer"),
         ({"law": "chinchila"}, "Did you mean 'chinchilla'"),
     ],
 )
-def test_what_cannot_be_calibrated_is_refused(options, message):
+def test_invalid_arguments_raise(options, message):
     with pytest.raises(sb.InputError, match=message):
         calibrate(**options)
 
 
-def test_priors_that_foresee_no_losses_are_refused():
+def test_priors_without_plausible_losses_are_refused():
     with pytest.raises(sb.InputError, match="only 0 have a loss that is finite and positive"):
         simulate_tables(law="power_law", priors={"sigma": dist.LogNormal(9.0, 0.1)}, count=20)
 

@@ -1,4 +1,4 @@
-"""Noise models against SciPy, simulation and each other."""
+"""Noise models: compared with SciPy, simulation and each other."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ ORACLES = {
 
 
 def simulate(rng, rows=200, spread_exponent=0.3, errors=None):
-    """Draw runs whose spread falls with compute, or has known parts."""
+    """Simulate runs whose spread falls with compute, or that have known errors."""
     params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 11.5, rows)
     size = np.log(params * tokens)
     spread = 0.01 * np.exp(-spread_exponent * (size - size.mean()))
@@ -36,7 +36,7 @@ def simulate(rng, rows=200, spread_exponent=0.3, errors=None):
 
 @pytest.mark.parametrize("name", ORACLES)
 @pytest.mark.parametrize("options", ["", "(varying=compute)", "(varying=tokens)", "(error=se)"])
-def test_densities_are_scipys(name, options, rng):
+def test_densities_agree_with_scipy(name, options, rng):
     noise = get_noise(name + options, get_law("chinchilla"))
     inputs = {"params": rng.uniform(0.1, 9, 20), "tokens": rng.uniform(0.1, 9, 20)}
     expected, observed, errors = rng.uniform(2, 3, (3, 20))
@@ -56,28 +56,28 @@ def test_densities_are_scipys(name, options, rng):
     np.testing.assert_allclose(found, oracle, rtol=1e-9)
 
 
-def test_how_fast_the_spread_falls_is_found(rng):
+def test_the_spread_exponent_is_recovered(rng):
     post = fit(simulate(rng), noise="normal(varying=compute)", engine="laplace")
     frame = post.summary(0.99)
     assert frame.loc["spread_exponent", "eti99_lb"] < 0.3 < frame.loc["spread_exponent", "eti99_ub"]
     assert frame.loc["sigma", "eti99_lb"] < 0.01 < frame.loc["sigma", "eti99_ub"]
     assert frame.loc["spread_exponent", "sd"] < 0.05
-    # What a run will scatter by is foretold for its own compute.
+    # A prediction has the spread at the run's own compute.
     far = post.predict(params=[1e7, 1e10], tokens=[1e9, 3e11]).draws
     scatter = np.log(far["observed"] / far["expected"]).std(("chain", "draw")).to_numpy()
-    fades = np.log(scatter[0] / scatter[1]) / np.log(1e10 * 3e11 / 1e16)
-    assert fades == pytest.approx(0.3, abs=0.05)
+    exponent = np.log(scatter[0] / scatter[1]) / np.log(1e10 * 3e11 / 1e16)
+    assert exponent == pytest.approx(0.3, abs=0.05)
 
 
-def test_known_errors_are_not_counted_as_scatter(rng):
+def test_known_errors_are_not_part_of_sigma(rng):
     errors = np.where(np.arange(200) < 100, 0.05, 0.0)
     table = simulate(rng, spread_exponent=0.0, errors=errors)
-    table["se"] = errors * table["loss"]  # on the loss's own scale
-    aware = fit(table, noise="normal(error=se)", engine="laplace").summary(0.99)
-    assert aware.loc["sigma", "eti99_lb"] < 0.01 < aware.loc["sigma", "eti99_ub"]
-    blind = fit(table, noise="normal", engine="laplace").summary(0.99)
-    assert blind.loc["sigma", "eti99_lb"] > 0.025
-    assert aware.loc["alpha", "sd"] < 0.7 * blind.loc["alpha", "sd"]
+    table["se"] = errors * table["loss"]  # in the unit of the loss
+    with_errors = fit(table, noise="normal(error=se)", engine="laplace").summary(0.99)
+    assert with_errors.loc["sigma", "eti99_lb"] < 0.01 < with_errors.loc["sigma", "eti99_ub"]
+    without = fit(table, noise="normal", engine="laplace").summary(0.99)
+    assert without.loc["sigma", "eti99_lb"] > 0.025
+    assert with_errors.loc["alpha", "sd"] < 0.7 * without.loc["alpha", "sd"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_known_errors_are_not_counted_as_scatter(rng):
         ("vocabulary", "normal(error=se)"),
     ],
 )
-def test_numpyros_model_is_the_same(law, noise, rng):
+def test_the_numpyro_model_has_the_same_likelihood(law, noise, rng):
     from numpyro.infer.util import log_density
 
     target = get_law(law).target.column
@@ -107,7 +107,7 @@ def test_numpyros_model_is_the_same(law, noise, rng):
     assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
 
 
-def test_a_fit_keeps_its_noise_when_it_is_saved(rng, tmp_path):
+def test_a_saved_fit_keeps_its_noise(rng, tmp_path):
     table = simulate(rng, 40)
     post = fit(table, noise="student_t(varying=compute)", engine="laplace", draws=200)
     post.save(tmp_path / "post.nc")
@@ -129,12 +129,12 @@ def test_a_fit_keeps_its_noise_when_it_is_saved(rng, tmp_path):
         ("normal(error=minus)", "'minus', row 1"),
     ],
 )
-def test_noise_that_cannot_be_used_is_refused(noise, message, small_table):
+def test_invalid_noise_is_refused(noise, message, small_table):
     with pytest.raises(sb.InputError, match=message):
         fit({**small_table, "minus": -small_table["loss"]}, noise=noise)
 
 
-def test_the_spread_falls_with_compute_where_there_is_compute():
+def test_the_default_spread_falls_with_compute_if_the_law_allocates():
     assert default_noise(get_law("coupled")) == sb.StudentTNoise(varying="compute")
     assert default_noise(get_law("power_law")) == sb.StudentTNoise()
     for name in NOISE_MODELS:

@@ -248,7 +248,7 @@ def test_a_drift_survives_a_file(tmp_path, rng):
 
 def test_training_curves_are_pointed_out(rng):
     table, _ = curves(rng)
-    with pytest.warns(sb.InputWarning, match="'run' names 12 training curves of 96 rows"):
+    with pytest.warns(sb.InputWarning, match="'run' names 12 training curves with 96 rows"):
         bind(sb.Runs(table))
     bind(sb.Runs(table), groups="run")  # no warning where they are known of
 

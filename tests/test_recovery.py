@@ -1,4 +1,4 @@
-"""Runs simulated from a law give its parameters back; values of every kind are predicted."""
+"""Parameters of simulated runs are recovered, and targets of every kind are predicted."""
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,16 @@ from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
 from scalingbayes.model.noise_models import get_noise
 
-# A fraction and a signed loss; losses are all over the other tests. The others need --slow.
+# A law of a fraction. Laws of losses are covered by other tests; all other laws need --slow.
 QUICK = ("downstream",)
 EACH = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow, id=n) for n in NAMES]
 
-# Four standard deviations: 150 parameters stray as far once in 100 such test runs.
+# In standard deviations: one of 150 parameters is as far off in one of 100 runs of this file.
 FAR = 4.0
 
 
 def simulate(law, rng, count=200):
-    """Runs at typical parameters, with a scatter of 1 % and a heavy tail."""
+    """Simulate runs at typical parameters, with heavy-tailed noise of 1 %."""
     inputs = typical_inputs(law, count, rng)
     reference = {}
     for name, each in law.inputs.items():
@@ -35,7 +35,7 @@ def simulate(law, rng, count=200):
     numbers = {}
     for name, parameter in law.parameters.items():
         draws = np.asarray(parameter.prior.sample(jax.random.key(0), (100_001,)))
-        # The median of a prior about 0 is often where a law degenerates.
+        # At 0, the median of a normal prior, laws often degenerate.
         numbers[name] = float(np.quantile(draws, 0.8 if type(parameter.prior) is Normal else 0.5))
     with precision("float64"):
         truth = {name: float(value) for name, value in place(law, numbers, reference).items()}
@@ -54,16 +54,16 @@ def test_parameters_are_recovered(name, rng):
     truth, table = simulate(law, rng)
     post = fit(table, law=law)
     summary = post.summary()
-    strays = {
+    far = {
         p: (value, summary.loc[p, "mean"], summary.loc[p, "sd"])
         for p, value in truth.items()
         if abs(value - summary.loc[p, "mean"]) > FAR * summary.loc[p, "sd"]
     }
-    assert not strays, strays
+    assert not far, far
 
 
 @pytest.mark.slow
-def test_one_posteriors_prediction_is_anothers_input(rng):
+def test_a_prediction_can_be_the_input_of_another_posterior(rng):
     params, ratio = np.exp(rng.uniform(18, 23, 40)), np.exp(rng.uniform(2, 5, 40))
     table = {"params": params, "tokens": params * ratio}
     loss = 1.7 + 400 / params**0.34 + 900 / (params * ratio) ** 0.34
@@ -80,7 +80,7 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
     truth = 0.85 - 2.1 * np.exp(-0.75 * (1.7 + 400 / 1e11**0.34 + 900 / 2e12**0.34))
     row = table.loc[1e11, 2e12, "expected"]
     assert row["eti90_lb"] < truth < row["eti90_ub"]
-    # Both uncertainties are in it: it is wider than where the loss is known.
+    # The interval has both uncertainties: it is wider than for a known loss.
     known = errors.predict(loss=ahead.median()["expected"].to_numpy())
 
     def width(estimate):
@@ -88,7 +88,7 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
         return (interval.sel(bound="upper") - interval.sel(bound="lower")).to_numpy()
 
     assert np.all(width(both) > 1.2 * width(known))
-    # It is the law at the drawn losses, in any pairing of the two posteriors' draws.
+    # The prediction is the law at the drawn losses, for any pairing of the draws.
     drawn = ahead.draws["observed"].to_numpy()
     values = {name: v[..., None] for name, v in errors.values.items()}
     paired = values["epsilon"] - values["k"] * np.exp(-values["gamma"] * drawn)
@@ -98,7 +98,7 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
         np.quantile(paired, tails, axis=(0, 1)),
         rtol=0.03,
     )
-    # Posteriors of one seed have noise of their own.
+    # Two posteriors with the same seed draw independent noise.
     first = np.log(drawn / ahead.draws["expected"].to_numpy())
     known = errors.predict(loss=[2.0, 2.1]).draws
     second = logit(known["observed"].to_numpy()) - logit(known["expected"].to_numpy())
@@ -116,7 +116,7 @@ def test_one_posteriors_prediction_is_anothers_input(rng):
         ("sparse_moe", {"sparsity": 1.0}, r"'sparsity', row 3: 1\.0 is not from 0 to below 1"),
     ],
 )
-def test_values_outside_a_laws_domain_are_named(law, bad, message, rng):
+def test_errors_name_values_outside_the_domain(law, bad, message, rng):
     columns = ("params", "tokens", "loss", "error", "web", "code", "sparsity")
     table = {name: rng.uniform(0.1, 0.9, 30) for name in columns}
     table |= {"params": np.geomspace(1e7, 1e9, 30), "tokens": np.geomspace(1e9, 1e10, 30)}
@@ -126,15 +126,15 @@ def test_values_outside_a_laws_domain_are_named(law, bad, message, rng):
         bind(sb.Runs(table), law)
 
 
-def test_a_signed_loss_is_fitted_in_any_unit(rng):
-    # Bits for nats move the parameters that carry the loss's unit, and no others.
+def test_the_unit_of_a_signed_loss_has_no_effect(rng):
+    # From nats to bits, only the parameters with the unit of the loss change.
     law = get_law("vocabulary")
     _, table = simulate(law, rng)
     post = fit(table, law=law, seed=3)
     table["loss"] = table["loss"] / np.log(2)
     bits = fit(table, law=law, seed=3)
     for name, unit in {"alpha1": 1.0, "beta": 1.0, "E": np.log(2), "sigma": np.log(2)}.items():
-        # Rounding sends the chains apart: the same posterior, within Monte Carlo error.
+        # Rounding changes the chains, so the posteriors agree within Monte Carlo error.
         found, expected = bits.values[name], post.values[name] / unit
         assert abs(found.mean() - expected.mean()) < 0.15 * expected.std()
         assert found.std() == pytest.approx(expected.std(), rel=0.15)

@@ -271,7 +271,7 @@ def test_filter_takes_booleans_only(small_table, keep):
 def test_inputs_that_move_together_are_warned_about(small_table):
     table = {**small_table, "tokens": 20 * small_table["params"]}
     table["loss"] = table["loss"] + 0.001 * np.arange(12)
-    with pytest.warns(sb.InputWarning, match="params and tokens move together"):
+    with pytest.warns(sb.InputWarning, match="params and tokens are collinear"):
         bind(sb.Runs(table))
 
 

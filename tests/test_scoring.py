@@ -1,4 +1,4 @@
-"""Scores against closed forms and SciPy."""
+"""Scores: compared with closed forms and SciPy."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_true_predictions_are_calibrated(post):
     assert scores["pit"].mean() == pytest.approx(0.5, abs=4 / np.sqrt(12 * 2000))
 
 
-def test_log_scores_are_scipys(post):
+def test_log_scores_agree_with_scipy(post):
     fresh = simulate(np.random.default_rng(3), 5)
     values = {name: x.ravel()[:, None] for name, x in post.values.items()}
     expected = values["E"] + values["A"] / fresh.column("params") ** values["alpha"]
@@ -58,12 +58,12 @@ def test_log_scores_are_scipys(post):
     np.testing.assert_allclose(sb.score(post, fresh)["log_score"], np.log(density), rtol=1e-6)
 
 
-def test_what_is_no_seed_is_refused(post):
+def test_a_negative_seed_is_refused(post):
     with pytest.raises(sb.InputError, match="seed must be a non-negative integer"):
         sb.score(post, simulate(np.random.default_rng(3), 5), seed=-1)
 
 
-def test_known_errors_of_the_runs_are_foreseen(rng):
+def test_predictions_use_known_errors(rng):
     runs = simulate(rng, 300)
     errors = np.where(np.arange(300) % 2, 0.05, 0.001)
     loss = runs.column("loss") * np.exp(errors * rng.standard_normal(300))
@@ -71,15 +71,15 @@ def test_known_errors_of_the_runs_are_foreseen(rng):
     first, others = (runs.filter(np.arange(300) // 100 == part) for part in (0, 1))
     post = fit(first, noise="student_t(error=se)", engine="laplace")
     scores = sb.score(post, others)
-    for much in (True, False):
-        held = scores["in90"][(others.column("se") > 0.02) == much]
+    for large in (True, False):
+        held = scores["in90"][(others.column("se") > 0.02) == large]
         low, high = stats.binom(50, 0.9).interval(1 - 1e-3)
         assert low <= held.sum() <= high
-    blind = fit(first, noise="student_t", engine="laplace")
-    assert scores["log_score"].mean() > sb.score(blind, others)["log_score"].mean() + 0.3
+    without = fit(first, noise="student_t", engine="laplace")
+    assert scores["log_score"].mean() > sb.score(without, others)["log_score"].mean() + 0.3
 
 
-def test_a_backtest_is_a_fit_to_the_rest(rng):
+def test_a_backtest_fits_the_other_runs(rng):
     table = simulate(rng, 60)
     order = np.argsort(table.column("compute"))
     mask = np.isin(np.arange(60), order[-6:])

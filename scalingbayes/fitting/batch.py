@@ -1,24 +1,21 @@
-"""Many fits at once: one compiled program, all devices, and nothing lost if it is stopped."""
+"""Fit a model to many tables: one compiled program, all devices, resumable from a folder."""
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
-from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes._core.devices import agree, side_by_side
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
 from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.fitting.chunks import ChunkFolder, Chunks, make_chunks
 from scalingbayes.fitting.fit import (
     PowerChoice,
     check_likelihood_power,
@@ -32,11 +29,6 @@ from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.posterior import Posterior
-
-_FITS_AT_ONCE = 8  # on a CPU core: some seconds of work, so that little is lost to a kill
-_FITS_SIDE_BY_SIDE = 256  # on an accelerator
-_ROWS_AT_ONCE = 1 << 22  # of all tables of a chunk, on one device
-_RECORD = "batch.json"
 
 
 def fit_many(
@@ -90,37 +82,45 @@ def fit_many(
     Raises
     ------
     InputError
-        If a table cannot be used (the message names it), or if ``out`` holds another batch.
+        If a table cannot be used (the message names it), or ``out`` holds another batch.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> tables = {"all": runs, "half": runs.filter(runs.frame.index % 2 == 0)}
+    >>> posts = sb.fit_many(tables, "chinchilla", engine="laplace")
+    >>> list(posts), posts.verdict.passed
+    (['all', 'half'], True)
     """
     chosen = get_engine(engine)
     if isinstance(chosen, Optimize):
-        raise InputError("fit_many fits posteriors: engine 'optimize' gives points. Use 'laplace'.")
+        raise InputError(
+            "fit_many fits posteriors, and engine 'optimize' returns a point. Use 'laplace'."
+        )
     check_seed(seed)
     check_likelihood_power(likelihood_power, chosen)
-    named = _by_name(tables, "tables")
-    own = _by_name(weights, "weights") if weights is not None else {}
-    if weights is not None and own.keys() != named.keys():
-        raise InputError("weights must have the same names as tables, one array for each.")
-    model = as_model(model)
-    models = {}
-    for name, table in named.items():
-        try:
-            models[name] = model.bind(as_runs(table, str(name)), own.get(name))
-            check_random_effects(models[name], chosen)
-        except InputError as error:
-            raise InputError(f"Table {name!r}: {error}") from error
+    models = _bind_all(as_model(model), tables, weights, chosen)
     dtype = dtype or default_dtype(max(len(each.runs) for each in models.values()))
     seeds = [
         int(each.generate_state(1, np.uint64)[0] >> 1)
         for each in np.random.SeedSequence(seed).spawn(len(models))
     ]
     records = [describe_run(chosen, each, dtype) for each in seeds]
-    batch = _Batch(list(models.values()), seeds, None if out is None else Path(out))
+    lengths = [padded_length(len(each.runs)) for each in models.values()]
     if out is None:
-        batch.cut()
+        folder, chunks = None, make_chunks(lengths)
     else:
-        batch.open(_fingerprint(models, records, likelihood_power))
-    draws = batch.run(chosen, dtype, likelihood_power, progress or silent)
+        folder = ChunkFolder(Path(out))
+        fingerprint = _fingerprint(models, records, likelihood_power)
+        chunks = folder.open(fingerprint, lambda: make_chunks(lengths))
+    in_order = list(models.values())
+
+    def run(positions: Sequence[int], report: Progress) -> list[Draws]:
+        fits = [in_order[i] for i in positions], [seeds[i] for i in positions]
+        return run_engine(chosen, *fits, dtype, likelihood_power, report)
+
+    draws = _run_chunks(run, chunks, lengths, folder, progress or silent)
     fitted = {
         name: each.with_likelihood_power(own.facts["likelihood_power"])
         for (name, each), own in zip(models.items(), draws, strict=True)
@@ -136,13 +136,13 @@ def refit(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Posteriors:
-    """Fit a posterior's model to its runs again, with other weights of the runs.
+    """Fit a posterior's model to its runs again, with other weights.
 
     Parameters
     ----------
     post
-        A posterior, which may have been loaded from a file. Law, noise, table, priors, engine and
-        settings are the posterior's own.
+        A posterior, which may have been loaded from a file. The new fits use its law, noise, table,
+        priors, engine and settings.
     weights
         For each new fit, how much each of ``post.runs`` counts.
     priors
@@ -173,100 +173,80 @@ def refit(
     )
 
 
-class _Batch:
-    """Models cut into chunks of like length, and the folder of those that are done."""
-
-    def __init__(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], out: Path | None
-    ) -> None:
-        self.models = models
-        self.seeds = seeds
-        self.out = out
-        self.chunks: list[list[int]] = []
-
-    def cut(self) -> None:
-        """Decide on chunks."""
-        self.chunks = list(_chunks([padded_length(len(model.runs)) for model in self.models]))
-
-    def open(self, fingerprint: str) -> None:
-        """Take the chunks of the batch that the folder holds, or cut and begin it."""
-        assert self.out is not None
-        if (self.out / _RECORD).is_file():
-            record = json.loads((self.out / _RECORD).read_text())
-            if record["fingerprint"] != fingerprint:
-                raise InputError(
-                    f"{self.out} holds another batch: other tables, law, priors, settings, "
-                    f"seed or version of scalingbayes. Give another folder, or delete this one."
-                )
-            self.chunks = record["chunks"]
-            return
-        self.cut()
+def _bind_all(model: Model, tables: Any, weights: Any, engine: Engine) -> dict[Any, BoundModel]:
+    """Join a model with each table, and check that the engine can fit each."""
+    named = _by_name(tables, "tables")
+    own = _by_name(weights, "weights") if weights is not None else {}
+    if weights is not None and own.keys() != named.keys():
+        raise InputError("weights must have the same names as tables, and one array for each.")
+    models = {}
+    for name, table in named.items():
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
-            raise InputError(f"out must be a folder; {self.out} is a file.") from error
-        with atomic_write(self.out / _RECORD) as path:
-            path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": self.chunks}))
-
-    def run(
-        self, engine: Engine, dtype: str, likelihood_power: PowerChoice, progress: Progress
-    ) -> list[Draws]:
-        """Run the chunks that are not done; return the draws of all."""
-        draws: dict[int, Draws] = {}
-        missing = []
-        for number, chunk in enumerate(self.chunks):
-            stored = self._path(number)
-            if agree(stored is not None and stored.is_file()):
-                assert stored is not None
-                draws |= dict(zip(chunk, _read(stored), strict=True))
-            else:
-                missing.append(number)
-        total = len(self.models)
-        lengths = [padded_length(len(self.models[chunk[0]].runs)) for chunk in self.chunks]
-        room = dict.fromkeys(lengths, 0)
-        for length, chunk in zip(lengths, self.chunks, strict=True):
-            room[length] = max(room[length], len(chunk))
-        for number in missing:
-            chunk = self.chunks[number]
-            done = len(draws)
-
-            def report(part: float, done: int = done, size: int = len(chunk)) -> None:
-                progress((done + part * size) / total)
-
-            # Chunks of one length have one size, so that one program is compiled for them: the
-            # smaller ones repeat a model.
-            size = room[lengths[number]]
-            filled = (chunk + chunk[-1:] * size)[:size]
-            models, seeds = [self.models[i] for i in filled], [self.seeds[i] for i in filled]
-            found = run_engine(engine, models, seeds, dtype, likelihood_power, report)
-            found = found[: len(chunk)]
-            if (path := self._path(number)) is not None:
-                _write(path, found)
-            draws |= dict(zip(chunk, found, strict=True))
-        return [draws[i] for i in range(total)]
-
-    def _path(self, number: int) -> Path | None:
-        return None if self.out is None else self.out / f"chunk-{number:05}.nc"
+            models[name] = model.bind(as_runs(table, str(name)), own.get(name))
+            check_random_effects(models[name], engine)
+        except InputError as error:
+            raise InputError(f"Table {name!r}: {error}") from error
+    return models
 
 
-def _chunks(lengths: Sequence[int]) -> Iterable[list[int]]:
-    """Cut tables into chunks of like length, as even as may be."""
-    devices = len(jax.devices())
-    each = _FITS_SIDE_BY_SIDE if side_by_side() else _FITS_AT_ONCE
-    for length in sorted(set(lengths)):
-        places = np.flatnonzero(np.asarray(lengths) == length)
-        most = max(1, min(each, _ROWS_AT_ONCE // length)) * devices
-        for part in np.array_split(places, -(-len(places) // most)):
-            yield [int(i) for i in part]
-
-
-def _by_name(given: Any, what: str) -> dict[Hashable, Any]:
+def _by_name(given: Any, argument: str) -> dict[Hashable, Any]:
+    """Return several tables or weights by name; those in a sequence by position."""
     if not isinstance(given, (Mapping, Sequence)) or isinstance(given, str):
-        raise InputError(f"{what} must be several: a mapping by name or a sequence. For one: fit.")
+        raise InputError(
+            f"{argument} must be a mapping by name or a sequence; got {type(given).__name__}. "
+            f"To fit one table, use sb.fit."
+        )
     named = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
     if not named:
-        raise InputError(f"There are no {what}: give at least one.")
+        raise InputError(f"{argument} is empty: pass at least one.")
     return named
+
+
+def _run_chunks(
+    run: Callable[[Sequence[int], Progress], list[Draws]],
+    chunks: Chunks,
+    lengths: Sequence[int],
+    folder: ChunkFolder | None,
+    progress: Progress,
+) -> list[Draws]:
+    """Read finished chunks, run the others, and return the draws of all fits in order.
+
+    Parameters
+    ----------
+    run
+        A function that fits the tables at some positions.
+    chunks
+        Positions of the fits of each chunk.
+    lengths
+        The padded length of each table.
+    folder
+        Where chunks are read from and written to.
+    progress
+        A function that is called with the fraction of the fits that is done.
+    """
+    draws: dict[int, Draws] = {}
+    missing = []
+    for number, chunk in enumerate(chunks):
+        if folder is not None and folder.has(number):
+            draws |= dict(zip(chunk, folder.read(number), strict=True))
+        else:
+            missing.append(number)
+    largest = dict.fromkeys(lengths, 0)
+    for chunk in chunks:
+        largest[lengths[chunk[0]]] = max(largest[lengths[chunk[0]]], len(chunk))
+    for number in missing:
+        chunk, done = chunks[number], len(draws)
+
+        def report(fraction: float, done: int = done, size: int = len(chunk)) -> None:
+            progress((done + fraction * size) / len(lengths))
+
+        # All chunks of one length share a compiled program: smaller chunks repeat their last fit.
+        size = largest[lengths[chunk[0]]]
+        found = run((chunk + chunk[-1:] * size)[:size], report)[: len(chunk)]
+        if folder is not None:
+            folder.write(number, found)
+        draws |= dict(zip(chunk, found, strict=True))
+    return [draws[position] for position in range(len(lengths))]
 
 
 def _fingerprint(
@@ -274,7 +254,7 @@ def _fingerprint(
     records: Sequence[Mapping[str, Any]],
     likelihood_power: PowerChoice,
 ) -> str:
-    """Tell batches apart: by tables, weights, law, noise, priors, engine, settings and seeds."""
+    """Return a hash of the tables, weights, law, noise, priors, engine, settings and seeds."""
     hashed = hashlib.sha256()
     for (name, model), record in zip(models.items(), records, strict=True):
         about = {
@@ -291,36 +271,3 @@ def _fingerprint(
         hashed.update(json.dumps(about, sort_keys=True).encode())
         hashed.update(model.weights.tobytes())
     return hashed.hexdigest()
-
-
-def _write(path: Path, draws: Sequence[Draws]) -> None:
-    dims = ("fit", "chain", "draw")
-    stacked: dict[str, Any] = {
-        "points": ((*dims, "coordinate"), np.stack([each.points for each in draws]))
-    }
-    for name in draws[0].stats:
-        stacked[f"stat_{name}"] = (dims, np.stack([each.stats[name] for each in draws]))
-    facts = [dict(each.facts) for each in draws]
-    dataset = xr.Dataset(stacked, attrs={"facts": json.dumps(facts), "of": draws[0].of})
-    with atomic_write(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-
-
-def _read(path: Path) -> list[Draws]:
-    with xr.open_dataset(path, engine="h5netcdf") as opened:
-        dataset = opened.load()
-    facts = json.loads(dataset.attrs["facts"])
-    stats = {
-        str(name).removeprefix("stat_"): values.to_numpy()
-        for name, values in dataset.items()
-        if str(name).startswith("stat_")
-    }
-    return [
-        Draws(
-            dataset["points"].to_numpy()[fit],
-            {name: values[fit] for name, values in stats.items()},
-            facts[fit],
-            dataset.attrs["of"],
-        )
-        for fit in range(len(facts))
-    ]

@@ -144,7 +144,22 @@ def run_engine(
     likelihood_power: PowerChoice,
     progress: Progress,
 ) -> list[Draws]:
-    """Choose likelihood powers and fit; each power is in ``facts["likelihood_power"]``."""
+    """Fit models; record each model's likelihood power as ``facts["likelihood_power"]``.
+
+    Parameters
+    ----------
+    engine
+        An engine that draws.
+    models, seeds
+        Models of one law and noise, and the seed of each fit.
+    dtype
+        ``"float64"`` or ``"float32"``.
+    likelihood_power
+        The power, or ``"auto"`` to choose one for each model. It is 1 if the engine does not use
+        one.
+    progress
+        A function that is called with the fraction of the work that is done.
+    """
     if not engine.uses_likelihood_power:
         powers = [1.0] * len(models)
     elif likelihood_power == "auto":

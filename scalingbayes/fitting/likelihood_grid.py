@@ -1,4 +1,4 @@
-"""How well a law explains a table, over grids of its parameters."""
+"""The likelihood of a law, or its least-squares fit, at every cell of a grid of parameters."""
 
 import math
 import os
@@ -26,10 +26,10 @@ from scalingbayes.model.model import Model, ModelLike, as_model
 
 Axes = Mapping[str, Float[ArrayLike, " _"]]
 
-_BLOCK = 1 << 16  # cells that a CPU core works on at once: as many as its own cache holds
+_BLOCK = 1 << 16  # cells that a CPU core evaluates at once: as many as fit its cache
 _BLOCK_ON_ACCELERATOR = 1 << 22
-_CALL = 1 << 24  # cells of a compiled call, so that progress is seen
-_ROWS_AT_ONCE = 4  # added up before the cells are written back
+_CALL = 1 << 24  # cells of one compiled call: progress is reported between calls
+_ROWS_AT_ONCE = 4  # rows that are added up before the sums are written to memory
 
 
 def evaluate_grid(
@@ -45,70 +45,80 @@ def evaluate_grid(
 ) -> xr.DataArray:
     """Evaluate the log likelihood at every cell of a grid of parameters.
 
-    Any law, any number of axes. Cells are spread over all devices and computed in blocks that stay
-    in a core's cache; what depends on some of the axes only is computed on these.
+    Works for any law and any number of axes. Cells are spread over all devices, in blocks that fit
+    a core's cache. A term that depends on some of the axes is computed on these axes only.
 
     Parameters
     ----------
     runs, weights
         As for :func:`scalingbayes.fit`.
     model
-        The law or the model. A law alone has Student's t of one spread as its noise.
+        The law or the model. For a law, the noise is Student's t with one spread.
     axes
-        Values of parameters of the law or the noise, in the table's units; the grid is their
-        product.
+        Values of parameters of the law or the noise, in the table's units. The grid is the product
+        of the axes.
     fixed
         Values of all other parameters.
     dtype
-        ``"float64"`` or ``"float32"``, which is several times faster; as for
-        :func:`scalingbayes.fit` by default.
+        ``"float64"`` or ``"float32"``, which is several times faster. The default is that of
+        :func:`scalingbayes.fit`.
     memory
-        Bytes that the grid may take; by default half of the machine's.
+        Bytes that the grid may take; by default half of the machine's memory.
     progress
-        Called now and then with the part that is done.
+        A function that is called from time to time with the fraction of the cells that is done.
 
     Returns
     -------
     xarray.DataArray
-        The log likelihood, with a dim for each axis, in their order.
+        The log likelihood, with a dim for each axis, in the order of ``axes``.
 
     Raises
     ------
     InputError
-        If parameters are missing or unknown, or the grid does not fit memory.
+        If parameters are missing or unknown, or the grid does not fit into memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> axes = {"alpha": np.linspace(0.3, 0.4, 11), "beta": np.linspace(0.3, 0.4, 21)}
+    >>> fixed = {"E": 1.82, "A": 482.0, "B": 2085.0, "sigma": 0.005, "nu": 4.0}
+    >>> sb.evaluate_grid(runs, axes, "chinchilla", fixed=fixed).shape
+    (11, 21)
     """
     runs = as_runs(runs)
     bound = as_model(model, noise="student_t").bind(runs, weights)
     if bound.noise.has_random_effects:
         raise InputError(
-            "A grid has no place for errors that runs share: leave groups and discrepancy out."
+            "A grid cannot have errors that runs share: use a model without groups and discrepancy."
         )
     dtype = dtype or default_dtype(len(runs))
     values = _grid_values(bound, axes, fixed or {})
     shape = tuple(len(values[name]) for name in axes)
     _check_memory(shape, np.dtype(dtype).itemsize, memory)
     block = _BLOCK_ON_ACCELERATOR if side_by_side() else _BLOCK
-    inner = len(shape)
-    while inner > 0 and math.prod(shape[inner - 1 :]) <= block:
-        inner -= 1
-    inner = min(inner, len(shape) - 1)  # the last axis is never cut
+    outer = len(shape)  # how many axes are split into cells; the others are evaluated whole
+    while outer > 0 and math.prod(shape[outer - 1 :]) <= block:
+        outer -= 1
+    outer = min(outer, len(shape) - 1)  # the last axis is never split
     names = tuple(axes)
-    outer_shape, size = shape[:inner], math.prod(shape[inner:])
+    outer_shape, size = shape[:outer], math.prod(shape[outer:])
     count = math.prod(outer_shape)
     devices = len(jax.devices())
     at_once = min(count, max(devices, _CALL // size // devices * devices))
     result = np.empty((count, size), dtype)
     with precision(dtype):
-        density = fetch(bound.density(dtype))  # which devices of any number and host take
-        given = to_dtype(values, dtype)
-        shift = _change_of_units(bound)
+        density = fetch(bound.density(dtype))  # NumPy arrays go to any number of devices and hosts
+        arrays = to_dtype(values, dtype)
+        log_slopes = _log_slopes(bound)
         for first in range(0, count, at_once):
             chosen = np.minimum(np.arange(first, first + at_once), count - 1)
             cells = np.unravel_index(chosen, outer_shape) if outer_shape else ()
             index = np.stack(cells, axis=1) if cells else np.zeros((at_once, 0), int)
-            found = fetch(_evaluate(density, names, inner, given, index, len(runs)))
+            found = fetch(_evaluate(density, names, outer, arrays, index, len(runs)))
             last = min(first + at_once, count)
-            result[first:last] = found.reshape(at_once, size)[: last - first] + shift
+            result[first:last] = found.reshape(at_once, size)[: last - first] + log_slopes
             if progress is not None:
                 progress(last / count)
     coords = {name: values[name] for name in names}
@@ -125,34 +135,45 @@ def profile_grid(
 ) -> xr.Dataset:
     """Fit a law's terms at every cell of a grid of its exponents, by least squares.
 
-    Deviations count relative to the observed loss (on the target's scale, to first order). All
-    cells come from a few matrix products: a million take some hundredths of a second.
+    Deviations are relative to the observed loss (on the target's scale, to first order). All cells
+    are computed by a few matrix products: a million cells take some hundredths of a second.
 
     Parameters
     ----------
     runs, law, weights
-        As for :func:`scalingbayes.fit`; the law must be linear in its terms given its exponents.
+        As for :func:`scalingbayes.fit`. Given its exponents, the law must be linear in its terms.
     axes
-        Values of every exponent.
+        Values of each exponent.
 
     Returns
     -------
     xarray.Dataset
-        ``sse``, the least sum of squared deviations, the term of each linear parameter there, in
-        the table's units, and two logarithms up to a constant: ``log_profile``, the likelihood with
-        terms and spread at their best, and ``log_marginal``, with these integrated out under flat
-        priors (of the spread, on its logarithm).
+        For each cell: ``sse``, the smallest sum of squared deviations; the fitted value of each
+        linear parameter, in the table's units; ``log_profile``, the log likelihood maximised over
+        the linear parameters and the spread; and ``log_marginal``, the log likelihood with these
+        integrated out under flat priors (for the spread, flat in its logarithm). Both logarithms
+        are up to a constant.
 
     Raises
     ------
     InputError
-        If the law is not linear in its terms, or the axes are not those of its exponents.
+        If the law is not linear in its terms, or ``axes`` does not name exactly its exponents.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> axes = {"alpha": np.linspace(0.3, 0.4, 11), "beta": np.linspace(0.3, 0.4, 21)}
+    >>> cells = sb.profile_grid(runs, axes)
+    >>> sorted(cells.data_vars)
+    ['A', 'B', 'E', 'log_marginal', 'log_profile', 'sse']
     """
     model = Model(law, "student_t").bind(runs, weights)
     form = linear_form(model.law)
     if set(axes) != set(form.exponents):
         raise InputError(
-            f"axes must give values of the exponents of law {model.law.name!r}, "
+            f"axes must name the exponents of law {model.law.name!r}, "
             f"{' and '.join(form.exponents)}; got {', '.join(axes) or 'none'}."
         )
     values = {name: _axis(name, axes[name]) for name in axes}
@@ -187,26 +208,42 @@ def profile_grid(
     return xr.Dataset({name: (dims, x) for name, x in data.items()}, values)
 
 
-@partial(jax.jit, static_argnames=("names", "inner"))
+@partial(jax.jit, static_argnames=("names", "outer"))
 def _evaluate(
     density: LogDensity,
     names: tuple[str, ...],
-    inner: int,
+    outer: int,
     values: dict[str, Float[Array, "..."]],
     index: Int[Array, "cells outer"],
     rows: Int[ArrayLike, ""],
 ) -> Float[Array, "cells *inner"]:
-    """Evaluate cells of the first ``inner`` axes, by their indices, and all cells of the rest."""
+    """Return the log likelihood of some cells of the outer axes, over all cells of the inner axes.
+
+    Parameters
+    ----------
+    density
+        The log density of the model.
+    names
+        Names of the axes.
+    outer
+        How many axes are outer axes.
+    values
+        Values of each axis, and of each fixed parameter.
+    index
+        Index of each cell on each outer axis.
+    rows
+        How many rows of the density are runs; the others are padding.
+    """
 
     def part(shared: Any, index: Int[Array, "cells outer"]) -> Array:
         density, values, rows = shared
-        within = [len(values[name]) for name in names[inner:]]
+        within = [len(values[name]) for name in names[outer:]]
 
         def block(cell: Int[Array, " outer"]) -> Array:
             placed = dict(values)
-            for i, name in enumerate(names[:inner]):
+            for i, name in enumerate(names[:outer]):
                 placed[name] = values[name][cell[i]]
-            for i, name in enumerate(names[inner:]):
+            for i, name in enumerate(names[outer:]):
                 placed[name] = values[name].reshape(
                     [-1 if j == i else 1 for j in range(len(within))]
                 )
@@ -224,7 +261,7 @@ def _evaluate(
                     total += density.weights[i] * each
                 return total
 
-            # Rows are padded to a multiple of what is added up at once, with weights of 0.
+            # The number of padded rows is a multiple of _ROWS_AT_ONCE; their weights are 0.
             steps = -(-rows // _ROWS_AT_ONCE)
             return lax.fori_loop(0, steps, add, jnp.zeros(within, observed.dtype))
 
@@ -233,8 +270,8 @@ def _evaluate(
     return over_devices(part, (density, values, rows), index)
 
 
-def _change_of_units(model: BoundModel) -> float:
-    """Find what a log density on the target's scale lacks to one in the table's units."""
+def _log_slopes(model: BoundModel) -> float:
+    """Return the log Jacobian from the target's scale to the table's units, over all runs."""
     with precision("float64"):
         slope = model.noise.scale.slope(jnp.asarray(model.observed))
         return float(model.weights @ np.log(np.asarray(slope)))
@@ -247,14 +284,18 @@ def _grid_values(
         if name not in model.parameters:
             raise unknown("parameter", name, model.parameters)
     if both := set(axes) & set(fixed):
-        raise InputError(f"{', '.join(sorted(both))} cannot be both an axis and fixed.")
+        raise InputError(
+            f"{', '.join(sorted(both))} cannot be both in axes and in fixed: remove one."
+        )
     if missing := [n for n in model.parameters if n not in axes and n not in fixed]:
         raise InputError(
-            f"Give values of {', '.join(missing)} too: each parameter of law {model.law.name!r} "
-            f"and noise {model.noise.name!r} is an axis or fixed."
+            f"No values for {', '.join(missing)}: each parameter of law {model.law.name!r} and "
+            f"noise {model.noise.name!r} must be in axes or in fixed."
         )
     if not axes:
-        raise InputError("A grid needs an axis: {'alpha': numpy.linspace(0.2, 0.5, 50)}.")
+        raise InputError(
+            "axes is empty: pass at least one, such as {'alpha': numpy.linspace(0.2, 0.5, 50)}."
+        )
     values = {name: np.asarray(float(value)) for name, value in fixed.items()}
     return values | {name: _axis(name, axes[name]) for name in axes}
 
@@ -274,9 +315,9 @@ def _check_memory(shape: tuple[int, ...], itemsize: int, memory: float | None) -
     needed = math.prod(shape) * itemsize
     if needed > available:
         points = int((available / itemsize) ** (1 / len(shape)))
-        smaller = "" if itemsize == 4 else ", dtype='float32' (half of it)"
+        smaller = "" if itemsize == 4 else ", dtype='float32' (half the size)"
         raise InputError(
-            f"The grid of {' x '.join(map(str, shape))} = {math.prod(shape):,} cells takes "
-            f"{needed / 1e9:,.1f} GB, more than the {available / 1e9:,.1f} GB allowed. Give at "
-            f"most {points} points on each axis{smaller}, fewer axes, or more memory."
+            f"The grid of {' x '.join(map(str, shape))} = {math.prod(shape):,} cells needs "
+            f"{needed / 1e9:,.1f} GB, more than the {available / 1e9:,.1f} GB allowed. Use at "
+            f"most {points} points on each axis{smaller}, fewer axes, or a larger memory."
         )

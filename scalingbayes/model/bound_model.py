@@ -1,6 +1,5 @@
 """A model: a law, a noise model and priors, joined with a table of runs."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,31 +9,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import pandas as pd
 from jaxtyping import Bool, Float
 from numpyro.distributions import Distribution, Normal, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes._core.domains import NONNEGATIVE
-from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.data.runs import Runs, missing_column
-from scalingbayes.laws import COMMON_INPUTS, Law
+from scalingbayes.data.runs import Runs
+from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import RandomEffects, design_of_groups
 
-_SMALLEST_PADDING = 64
-_CURVE = 5  # rows of a label, on average, that make a curve of it
-_LARGE_TABLE = 1 << 16
-_COLLINEAR = 0.01  # smallest over largest span of the standardised log inputs
+_SMALLEST_LENGTH = 64
+_LARGE_TABLE = 1 << 16  # rows above which padding costs more than compiling another program
 
 
 @dataclass(frozen=True, eq=False)
 class BoundModel:
-    """A model joined with the table of runs that it is fitted to; :meth:`Model.bind` makes it."""
+    """A model joined with the table of runs that it is fitted to. :meth:`Model.bind` returns one.
+
+    Parameters
+    ----------
+    law, noise, priors
+        Those of the model.
+    runs
+        The table.
+    weights
+        How much each run counts, times the likelihood power.
+    given_reference
+        The reference point of the model, if it has one.
+    """
 
     law: Law
     noise: Noise
@@ -44,7 +51,7 @@ class BoundModel:
     given_reference: Mapping[str, float] | None = None
 
     def with_likelihood_power(self, likelihood_power: float) -> "BoundModel":
-        """Raise the likelihood to a power: multiply the weights by it."""
+        """Return the same model with its likelihood raised to a power."""
         return replace(self, weights=likelihood_power * self.weights)
 
     @property
@@ -54,7 +61,7 @@ class BoundModel:
 
     @property
     def counted(self) -> Bool[np.ndarray, " runs"]:
-        """Which runs count; the others are hold-outs."""
+        """Which runs count; the others are held out."""
         return self.weights > 0
 
     @cached_property
@@ -70,14 +77,15 @@ class BoundModel:
 
     @cached_property
     def errors(self) -> Float[np.ndarray, " runs"] | None:
-        """Known standard errors of the target, on the scale on which it scatters."""
+        """Known standard errors of the target, on the target's scale."""
         return known_errors(self.noise, self.runs, self.observed)
 
     @cached_property
     def reference(self) -> dict[str, float]:
-        """The data's own point, or the one that was given.
+        """The reference point: the model's, or that of the runs that count.
 
-        The geometric mean of each input that has a unit of its own, and for a loss the smallest.
+        The reference point of runs is the geometric mean of each input that has a unit of its own,
+        1 for an input without a unit, and the smallest loss.
         """
         if self.given_reference is not None:
             return dict(self.given_reference)
@@ -92,16 +100,17 @@ class BoundModel:
 
     @property
     def unit(self) -> float:
-        """What deviations on the target's scale are counted in at the reference point.
+        """The unit of deviations on the target's scale, at the reference point.
 
-        1 but where the target is on a plain scale, of which it is the reference value.
+        It is 1, except for a target on a plain scale, where it is the reference value of the
+        target.
         """
         target = self.law.target
         return 1.0 if target.unit == "1" else self.reference[target.column]
 
     @cached_property
     def discrepancy(self) -> Discrepancy | None:
-        """The range over which the law itself errs, that of all runs."""
+        """The discrepancy over the range of all runs; None if the model has none."""
         if not self.noise.discrepancy:
             return None
         here = self.log_scale
@@ -109,12 +118,12 @@ class BoundModel:
 
     @property
     def log_scale(self) -> Float[np.ndarray, " runs"]:
-        """How far each run is along the discrepancy: log of its scale over the reference."""
+        """The coordinate of each run on the discrepancy: log of its scale over the reference."""
         return log_scale(self.noise.discrepancy, self.inputs, self.reference)
 
     @cached_property
     def shared(self) -> tuple[np.ndarray, Float[np.ndarray, "runs effects"]] | None:
-        """Labels of the errors that runs share, and how much each run has of each."""
+        """Labels of the random effects, and the design matrix: the share of each run in each."""
         if self.discrepancy is not None:
             with precision("float64"):
                 design = np.asarray(self.discrepancy.basis(self.log_scale))
@@ -126,18 +135,17 @@ class BoundModel:
     def density(
         self, dtype: str, length: int | None = None, effects: int | None = None
     ) -> LogDensity:
-        """Return the log density on R^k.
+        """Return the log density over unconstrained coordinates.
 
         Parameters
         ----------
         dtype
-            ``"float64"`` or ``"float32"``; call this inside
-            :func:`~scalingbayes._core.precision.precision` of the same.
+            ``"float64"`` or ``"float32"``. Call this method inside
+            :func:`~scalingbayes._core.precision.precision` of the same precision.
         length
-            How many rows it has: as many as :func:`padded_length` says, so that few lengths are
-            ever compiled, or more.
+            Number of rows, padding included; by default :func:`padded_length` of the table's.
         effects
-            How many errors runs share: as many as in the table, or more.
+            Number of random effects, padding included; by default the number in the table.
         """
         length = length or padded_length(len(self.runs))
         reference, errors = self.reference, self.errors
@@ -167,18 +175,19 @@ class BoundModel:
         return LogDensity(self.law, self.noise, **arrays, shared=shared)
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
-        """Return the same model in numpyro's language.
+        """Return the same model as a numpyro model.
 
-        Its sites are the parameters in the table's units, under their own names, so that the draws
-        of ``post.tree["posterior"]`` go into ``numpyro.infer.Predictive`` and
-        ``numpyro.infer.log_likelihood`` as they are. The priors of A and B are stated given alpha
-        and beta; ``numpyro.infer.reparam.TransformReparam`` moves a sampler that works on these
-        sites to the reference point. Runs of weight 0 are left out.
+        Its sites are the parameters, under their names and in the table's units. The draws of
+        ``post.tree["posterior"]`` can be passed to ``numpyro.infer.Predictive`` and
+        ``numpyro.infer.log_likelihood`` unchanged. The priors of A and B are conditional on alpha
+        and beta; to sample in coordinates at the reference point, use
+        ``numpyro.infer.reparam.TransformReparam``. Runs of weight 0 are left out.
 
         Parameters
         ----------
         observed
-            Whether the losses are given; if not, ``Predictive`` draws new ones.
+            Whether the model is conditioned on the observed losses. If not, ``Predictive`` draws
+            new losses.
         """
         counted = self.counted
         inputs = {name: jnp.asarray(x[counted]) for name, x in self.inputs.items()}
@@ -212,7 +221,7 @@ class BoundModel:
         return model
 
     def describe_priors(self) -> dict[str, str]:
-        """Write each parameter's prior as a sampling statement."""
+        """Return each parameter's prior as a sampling statement."""
         return {
             name: self.priors[name].describe(name, parameter)
             for name, parameter in self.parameters.items()
@@ -230,48 +239,25 @@ class BoundModel:
         return "\n".join(lines)
 
 
-def check_bound(model: BoundModel) -> None:
-    """Check that a model can be fitted to its runs.
-
-    Raises
-    ------
-    InputError
-        If the table lacks a column, a value is outside its domain, there are fewer runs than
-        unknowns, or an input that the law needs to vary has a single value.
-    """
-    law, noise, runs = model.law, model.noise, model.runs
-    named = [name for name in (noise.error, noise.groups) if name]
-    for column in (law.target.column, *law.inputs, *named):
-        if column not in runs.frame:
-            needed = (
-                f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
-            )
-            raise missing_column(column, runs.frame.columns, needed)
-    counted = model.counted
-    model.inputs, model.observed, model.errors  # noqa: B018 - reading the columns checks them
-    unknowns = len(model.parameters)
-    if counted.sum() < unknowns:
-        raise InputError(
-            f"The table has {int(counted.sum())} runs that count, fewer than the {unknowns} "
-            f"unknowns of law {law.name!r} with {noise.name} noise "
-            f"({', '.join(model.parameters)}): add runs, or choose a law with fewer parameters."
-        )
-    varied = {name: x[counted] for name, x in _varied_inputs(model).items()}
-    for name, values in varied.items():
-        if np.ptp(np.log(values)) < 1e-6:
-            raise InputError(
-                f"Column {name!r} has the single value {values[0]:.6g}: law "
-                f"{law.name!r} cannot be identified. Add runs with other {name}."
-            )
-    _warn_of_collinear(varied)
-    if not noise.has_random_effects:
-        _warn_of_curves(model)
-
-
 def known_errors(
     noise: Noise, runs: Runs, observed: Float[np.ndarray, " runs"]
 ) -> Float[np.ndarray, " runs"] | None:
-    """Take the known standard errors of a table's targets, if any, to the target's scale.
+    """Return known standard errors of the target, on the target's scale.
+
+    Parameters
+    ----------
+    noise
+        The noise model; ``noise.error`` names the column of standard errors.
+    runs
+        The table.
+    observed
+        The target of each run, in the table's units.
+
+    Returns
+    -------
+    Float[numpy.ndarray, " runs"] | None
+        The errors; None if the noise model has no known errors. They are converted from the table's
+        units to first order.
 
     Raises
     ------
@@ -286,10 +272,20 @@ def known_errors(
 
 
 def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
-    """Stack the log densities of models of one law, noise model and families of priors.
+    """Return the log densities of several models as one, with a leading axis for the models.
 
-    Returns a density whose arrays have one more axis, the models', in front; rows are padded to the
-    longest table. They are NumPy's, which devices of any number and host take.
+    Parameters
+    ----------
+    models
+        Models with the same law, noise model and families of priors.
+    dtype
+        ``"float64"`` or ``"float32"``.
+
+    Returns
+    -------
+    LogDensity
+        Its arrays are NumPy arrays, which can be sent to any number of devices and hosts. Rows are
+        padded to the longest table, and random effects to the largest number.
     """
     length = max(padded_length(len(model.runs)) for model in models)
     effects = max(0 if model.shared is None else len(model.shared[0]) for model in models)
@@ -298,59 +294,19 @@ def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
 
 
 def padded_length(rows: int) -> int:
-    """Round a number of rows up to 64, 96, 128, 192, 256, 384, ... so that few are compiled.
+    """Return the number of rows that a table is padded to: 64, 96, 128, 192, 256, 384, ...
 
-    Large tables, where padding costs more than compiling, are rounded to eight lengths an octave.
+    Tables of one padded length share a compiled program. There are two lengths for each factor of
+    two, and eight for tables of more than 65,536 rows, where padding costs more than compiling.
+
+    Parameters
+    ----------
+    rows
+        Number of rows of the table.
     """
     octave = 1 << (rows - 1).bit_length() >> 1
     step = octave // (2 if rows <= _LARGE_TABLE else 8)
-    return max(_SMALLEST_PADDING, -(-rows // max(step, 1)) * max(step, 1))
-
-
-def _varied_inputs(model: BoundModel) -> dict[str, Float[np.ndarray, " runs"]]:
-    """Pick the inputs that must vary: counts of experts and the like may be the same in all."""
-    own = [name for name, x in model.law.inputs.items() if x.unit is None or name in COMMON_INPUTS]
-    return {name: model.inputs[name] for name in own}
-
-
-def _warn_of_collinear(inputs: Mapping[str, Float[np.ndarray, " runs"]]) -> None:
-    if len(inputs) < 2:
-        return
-    logs = np.log(np.stack(list(inputs.values())))
-    deviations = logs - logs.mean(axis=1, keepdims=True)
-    spans = np.linalg.svd(deviations / deviations.std(axis=1, keepdims=True), compute_uv=False)
-    if spans[-1] < _COLLINEAR * spans[0]:
-        warnings.warn(
-            f"{' and '.join(inputs)} move together in all runs (as in a single IsoFLOP budget, or "
-            f"at a fixed ratio): their effects cannot be told apart, and the priors decide what "
-            f"goes to which. Add runs that change one and not the other.",
-            InputWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_curves(model: BoundModel) -> None:
-    """Warn of a column that names training curves: many rows of one model size each."""
-    frame = model.runs.frame[model.counted]
-    if not {"params", "tokens"} <= set(model.law.inputs):
-        return
-    for column in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[column]) or frame[column].isna().any():
-            continue
-        curves = frame.groupby(column)
-        if len(curves) < 3 or len(frame) < _CURVE * len(curves):
-            continue
-        if (curves["params"].min() == curves["params"].max()).all() and curves[
-            "tokens"
-        ].nunique().min() > 2:
-            warnings.warn(
-                f"Column {column!r} names {len(curves)} training curves of {len(frame)} rows: rows "
-                f"of one curve share errors. Fit with groups={column!r}, or keep the last row of "
-                f"each.",
-                InputWarning,
-                stacklevel=4,
-            )
-            return
+    return max(_SMALLEST_LENGTH, -(-rows // max(step, 1)) * max(step, 1))
 
 
 def _pad(values: Float[np.ndarray, " runs"], length: int, filler: float) -> np.ndarray:

@@ -11,7 +11,8 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.laws import Law, get_law
 from scalingbayes.laws.base.parameters import Parameter, resolve_priors
-from scalingbayes.model.bound_model import BoundModel, check_bound
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.identifiability import check_identifiable
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import NoiseModel, default_noise, get_noise
 
@@ -107,7 +108,7 @@ class Model:
         runs = as_runs(runs)
         checked = _checked_weights(weights, len(runs))
         bound = BoundModel(self.law, self.noise, self.priors, runs, checked, self.reference)
-        check_bound(bound)
+        check_identifiable(bound)
         return bound
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether posteriors are right: tables drawn from the priors, fitted, compared with the truth."""
+"""Simulation-based calibration: simulate tables, fit them, and rank the true parameters."""
 
 from scalingbayes.evaluation.calibration.design import typical_inputs
 from scalingbayes.evaluation.calibration.ranking import Calibration, calibrate

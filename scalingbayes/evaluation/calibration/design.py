@@ -1,36 +1,36 @@
-"""Runs that a law might be asked about: values for its inputs."""
+"""Typical inputs of a law: the design of a simulation."""
 
 import numpy as np
 from jaxtyping import Float
 
 from scalingbayes.laws import Law
 
-_LOG_RANGE = (17.0, 23.0)  # of counts: 24 million to 10 billion
-_LOG_COMPUTE = 20.0  # by so much more
+_LOG_COUNT = (17.0, 23.0)  # 24 million to 10 billion
+_LOG_COMPUTE = 20.0  # added to the log of a count
 _LOG_LOSS = (0.0, 1.0)
-_DOUBLINGS = 7  # of what has no unit, such as experts: 1, 2, ..., 64
-_LOG_TOKENS = 24.0  # where a law that takes tokens as a count states its priors
+_DOUBLINGS = 7  # of inputs without a unit, such as experts: 1, 2, ..., 64
+_LOG_TOKENS = 24.0  # the reference point of laws in which tokens have no unit
 _YEARS = (2012.0, 2026.0)
 _LARGEST_SHARE = 0.95
-_LOG_PART = 4.0  # inputs in another one's unit are from exp(-4) of it to all
+_LOG_RATIO = 4.0  # an input in the unit of another input is exp(-4) to 1 times that input
 
 
 def typical_inputs(
     law: Law, rows: int, random: np.random.Generator
 ) -> dict[str, Float[np.ndarray, " rows"]]:
-    """Draw values for a law's inputs, each over the range that sweeps have.
+    """Draw a law's inputs over the ranges of typical sweeps.
 
-    Counts are log-uniform over a factor of 400, losses over a factor of 2.7, numbers without a unit
-    powers of two up to 64, shares from 0 to 0.95, real numbers years.
+    Counts are log-uniform over a factor of 400, and losses over a factor of 2.7. Inputs without a
+    unit are powers of two up to 64, fractions are from 0 to 0.95, and real numbers are years.
 
     Parameters
     ----------
     law
-        Whose inputs.
+        The law that reads the inputs.
     rows
-        How many runs.
+        Number of runs.
     random
-        Where they come from.
+        Generator of the random numbers.
     """
     inputs: dict[str, np.ndarray] = {}
     for name, each in law.inputs.items():
@@ -42,11 +42,11 @@ def typical_inputs(
         elif name == "loss":
             values = np.exp(random.uniform(*_LOG_LOSS, rows))
         elif each.unit is None:
-            values = np.exp(random.uniform(*_LOG_RANGE, rows) + _LOG_COMPUTE * (name == "compute"))
+            values = np.exp(random.uniform(*_LOG_COUNT, rows) + _LOG_COMPUTE * (name == "compute"))
         elif each.unit == "1":
             least = np.exp(_LOG_TOKENS) if name == "tokens" else 1.0
             values = least * 2.0 ** random.integers(0, _DOUBLINGS, rows)
         else:
-            values = inputs[each.unit] * np.exp(-random.uniform(0, _LOG_PART, rows))
+            values = inputs[each.unit] * np.exp(-random.uniform(0, _LOG_RATIO, rows))
         inputs[name] = values
     return inputs

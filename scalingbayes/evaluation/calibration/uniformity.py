@@ -1,6 +1,7 @@
-"""Are numbers uniform? The empirical distribution function against a simultaneous band.
+"""Test numbers for uniformity: their empirical distribution function and a simultaneous band.
 
-Säilynoja, Bürkner & Vehtari 2022 (Statistics and Computing 32, section 3).
+The method is that of Säilynoja, Bürkner & Vehtari 2022 (Statistics and Computing 32, 32, section
+3).
 """
 
 from functools import cache
@@ -10,20 +11,20 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special, stats
 
-_POINTS = 100  # most points at which the function is compared
+_POINTS = 100  # largest number of points at which the function is evaluated
 _NULL_SAMPLES = 20_000
 _SEED = 20220303
 
 
 class Band(NamedTuple):
-    """What the empirical distribution function of uniform numbers stays between.
+    """A simultaneous band for the empirical distribution function of uniform numbers.
 
     Parameters
     ----------
     at
-        Points of comparison, from 0 to 1.
+        Points at which the function is evaluated, from 0 to 1.
     lower, upper
-        The band there, from 0 to 1.
+        Ends of the band at each point, from 0 to 1.
     """
 
     at: Float[np.ndarray, " points"]
@@ -32,15 +33,15 @@ class Band(NamedTuple):
 
 
 def p_value(numbers: Float[np.ndarray, " count"]) -> float:
-    """Say how often uniform numbers would stray as far from uniformity as these do.
+    """Return the p-value of a test that numbers are uniform.
 
     The statistic is the smallest binomial tail probability of the empirical distribution function
-    over a grid of points; its distribution is simulated, so that p is no less than 1 / 20,001.
+    over a grid of points. Its null distribution is simulated, so p is at least 1 / 20,001.
 
     Parameters
     ----------
     numbers
-        From 0 to 1, independent.
+        Independent numbers from 0 to 1.
     """
     at = _points(len(numbers))
     below = np.searchsorted(np.sort(numbers), at, side="right")
@@ -50,14 +51,14 @@ def p_value(numbers: Float[np.ndarray, " count"]) -> float:
 
 
 def band(count: int, prob: float) -> Band:
-    """Find the band in which the function of uniform numbers stays, everywhere at once.
+    """Return the band that contains the distribution function of uniform numbers at all points.
 
     Parameters
     ----------
     count
-        How many numbers.
+        How many numbers there are.
     prob
-        With what probability.
+        Probability that the function is inside the band at all points.
     """
     at = _points(count)
     tail = np.quantile(_null(count), 1 - prob)
@@ -72,7 +73,7 @@ def _points(count: int) -> Float[np.ndarray, " points"]:
 
 @cache
 def _null(count: int) -> Float[np.ndarray, " samples"]:
-    """Draw the statistic of uniform numbers, in ascending order."""
+    """Simulate the statistic for uniform numbers; the samples are in ascending order."""
     cells = min(count, _POINTS)
     random = np.random.default_rng(_SEED)
     numbers = random.multinomial(count, np.full(cells, 1 / cells), _NULL_SAMPLES)
@@ -82,6 +83,15 @@ def _null(count: int) -> Float[np.ndarray, " samples"]:
 def _smallest_tail(
     below: Int[np.ndarray, "samples points"], count: int
 ) -> Float[np.ndarray, " samples"]:
+    """Return the smallest of both binomial tail probabilities over all points.
+
+    Parameters
+    ----------
+    below
+        How many numbers are at or below each point.
+    count
+        How many numbers there are.
+    """
     at = _points(count)
     lower = special.bdtr(below, count, at)
     upper = np.where(below == 0, 1.0, special.bdtrc(np.maximum(below - 1, 0), count, at))

@@ -1,0 +1,103 @@
+"""Check that a table can identify the parameters of a model."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes.data.runs import missing_column
+from scalingbayes.laws import COMMON_INPUTS
+from scalingbayes.model.bound_model import BoundModel
+
+_CURVE = 5  # a label with at least this many rows, on average, may name a training curve
+_COLLINEAR = 0.01  # ratio of the smallest to the largest singular value of the log inputs
+_SAME = 1e-6  # range of a log input below which all its values are the same
+
+
+def check_identifiable(model: BoundModel) -> None:
+    """Check that a model can be fitted to its runs.
+
+    Warns of inputs that are collinear, and of rows that form training curves.
+
+    Raises
+    ------
+    InputError
+        If the table lacks a column, a value is outside its domain, there are fewer runs than
+        unknowns, or an input that must vary has a single value.
+    """
+    law, noise, runs = model.law, model.noise, model.runs
+    optional = [name for name in (noise.error, noise.groups) if name]
+    for column in (law.target.column, *law.inputs, *optional):
+        if column not in runs.frame:
+            needed = (
+                f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
+            )
+            raise missing_column(column, runs.frame.columns, needed)
+    counted = model.counted
+    model.inputs, model.observed, model.errors  # noqa: B018 - reading the columns checks them
+    unknowns = len(model.parameters)
+    if counted.sum() < unknowns:
+        raise InputError(
+            f"The table has {int(counted.sum())} runs that count, fewer than the {unknowns} "
+            f"unknowns of law {law.name!r} with {noise.name} noise "
+            f"({', '.join(model.parameters)}). Add runs, or choose a law with fewer parameters."
+        )
+    varied = {name: x[counted] for name, x in _inputs_that_must_vary(model).items()}
+    for name, values in varied.items():
+        if np.ptp(np.log(values)) < _SAME:
+            raise InputError(
+                f"Column {name!r} has the single value {values[0]:.6g}, so law {law.name!r} "
+                f"cannot be identified. Add runs with other values of {name!r}."
+            )
+    _warn_if_collinear(varied)
+    if not noise.has_random_effects:
+        _warn_if_curves(model)
+
+
+def _inputs_that_must_vary(model: BoundModel) -> dict[str, Float[np.ndarray, " runs"]]:
+    """Return inputs with a unit of their own; a count of experts, for example, may be constant."""
+    own = [name for name, x in model.law.inputs.items() if x.unit is None or name in COMMON_INPUTS]
+    return {name: model.inputs[name] for name in own}
+
+
+def _warn_if_collinear(inputs: Mapping[str, Float[np.ndarray, " runs"]]) -> None:
+    """Warn if the log inputs are nearly linearly dependent."""
+    if len(inputs) < 2:
+        return
+    logs = np.log(np.stack(list(inputs.values())))
+    deviations = logs - logs.mean(axis=1, keepdims=True)
+    spans = np.linalg.svd(deviations / deviations.std(axis=1, keepdims=True), compute_uv=False)
+    if spans[-1] < _COLLINEAR * spans[0]:
+        warnings.warn(
+            f"{' and '.join(inputs)} are collinear over these runs (as in a single IsoFLOP budget, "
+            f"or at a fixed ratio). The runs cannot separate their effects; the priors do. Add "
+            f"runs in which one changes and the others do not.",
+            InputWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_if_curves(model: BoundModel) -> None:
+    """Warn if a column names training curves: many rows for each label, of one model size."""
+    frame = model.runs.frame[model.counted]
+    if not {"params", "tokens"} <= set(model.law.inputs):
+        return
+    for column in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[column]) or frame[column].isna().any():
+            continue
+        curves = frame.groupby(column)
+        if len(curves) < 3 or len(frame) < _CURVE * len(curves):
+            continue
+        one_size = (curves["params"].min() == curves["params"].max()).all()
+        if one_size and curves["tokens"].nunique().min() > 2:
+            warnings.warn(
+                f"Column {column!r} names {len(curves)} training curves with {len(frame)} rows. "
+                f"Rows of one curve share errors. Fit a model with groups={column!r}, or keep the "
+                f"last row of each curve.",
+                InputWarning,
+                stacklevel=4,
+            )
+            return
