@@ -257,7 +257,7 @@ def test_training_curves_are_pointed_out(rng):
     ("options", "message"),
     [
         ({"groups": "run", "engine": "grid"}, "'grid' cannot fit errors that runs share"),
-        ({"groups": "run", "engine": "bootstrap"}, "bootstrap draws whole groups with by="),
+        ({"groups": "run", "engine": "bootstrap"}, "a bootstrap of whole groups such as"),
         ({"groups": "curve"}, "no column 'curve'"),
         (
             {"groups": "run", "noise": "normal(discrepancy=compute)"},
