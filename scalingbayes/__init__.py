@@ -15,7 +15,8 @@ from scalingbayes.combine.average import Average, average
 from scalingbayes.combine.pooling import Pooled, pool
 from scalingbayes.data import datasets, folds, published
 from scalingbayes.data.published import published_models
-from scalingbayes.data.runs import Runs, read_runs
+from scalingbayes.data.readers import read_runs
+from scalingbayes.data.runs import Runs
 from scalingbayes.decisions import (
     DataExhaustion,
     FrontierGap,

@@ -114,7 +114,7 @@ def test_laws_are_compared_in_the_shell(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("fit", "sweep.csv"), 'loss="val_loss"'),
+        (("fit", "sweep.csv"), "--column loss=val_loss"),
         (("fit", "sweep.csv", "--column", "loss"), "--column takes NAME=COLUMN"),
         (("laws", "kaplun"), "Did you mean 'kaplan'?"),
         (("fit", "missing.csv"), "no file or bundled data set 'missing.csv'"),

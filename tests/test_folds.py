@@ -68,7 +68,7 @@ def test_a_column_gives_its_labels():
     ("by", "message"),
     [
         ("kin", "no column 'kin'. Did you mean 'kind'?"),
-        (3, "by must be 'compute', 'largest', the name of a column, or masks"),
+        (3, "by must be 'compute', 'largest', the name of a column, or a mapping"),
         ({}, "by must be"),
         ({"a": np.ones(19, bool)}, "Fold 'a' must be 19 booleans.*got 19 true"),
         ({"a": np.ones(18)}, "Fold 'a' must be 19 booleans"),
@@ -82,7 +82,7 @@ def test_folds_that_cannot_be_are_refused(by, message):
 
 def test_a_table_of_one_label_cannot_be_cut(small_table):
     runs = sb.Runs(small_table | {"corpus": ["c4"] * 12})
-    with pytest.raises(sb.InputError, match="'corpus' has one label in all runs"):
+    with pytest.raises(sb.InputError, match="'corpus' has the same label in all runs"):
         sb.folds.by_column(runs, "corpus")
     with pytest.raises(sb.InputError, match="are the whole table"):
         sb.folds.largest(runs, at_least=13)

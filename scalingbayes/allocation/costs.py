@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.data import architecture
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Budget
 
 Scale = Float[Array, "*#shape"]

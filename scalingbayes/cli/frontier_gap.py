@@ -12,7 +12,7 @@ from scalingbayes.cli.printing import (
     say_fit,
 )
 from scalingbayes.cli.saved import Out, Saved, check_out, finish, read_posterior
-from scalingbayes.data.runs import read_runs
+from scalingbayes.data.readers import read_runs
 from scalingbayes.decisions import frontier_gap
 from scalingbayes.results import check_interval
 

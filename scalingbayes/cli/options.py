@@ -7,7 +7,8 @@ import typer
 
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data import datasets
-from scalingbayes.data.runs import Runs, read_runs
+from scalingbayes.data.readers import read_runs
+from scalingbayes.data.runs import Runs
 
 Source = Annotated[
     str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")

@@ -1,1 +1,1 @@
-"""Tables of training runs, bundled data sets and published facts."""
+"""Tables of training runs: reading, checks, folds, bundled data sets and published tables."""

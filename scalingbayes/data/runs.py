@@ -1,9 +1,9 @@
-"""The table of training runs: read, checked, and completed."""
+"""The table of training runs: checked, completed and unchanged from then on."""
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,66 +12,80 @@ from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, REAL, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
-from scalingbayes.data.architecture import flops_per_token
+from scalingbayes.data.columns import COLUMNS, check_column, missing_column, rename, to_frame
+from scalingbayes.data.derived import add_flops_per_token, add_missing_count
 
-FLOPS_PER_PARAM_TOKEN = 6.0
-"""Training compute over params times tokens: C = 6 N D (Kaplan et al. 2020, section 2.1)."""
-
-COLUMNS = {
-    "params": ("n", "n_params", "num_params", "parameters", "model_size", "size", "model_params"),
-    "tokens": ("d", "n_tokens", "num_tokens", "training_tokens", "train_tokens", "data"),
-    "compute": ("c", "flops", "flop", "training_flops", "total_flops"),
-    "loss": ("l", "val_loss", "eval_loss", "test_loss", "final_loss", "validation_loss"),
-}
-"""The columns that every table is checked for, and other names that they often have."""
-
-_LOOKS_SMALL = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
-_CONTRADICTION = 2.5  # conventions for counting params and FLOPs differ by less
-_DEVIATION = 1.1
+_SUSPICIOUS = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
+"""Counts below these are probably in thousands, millions or billions."""
 
 
 class Runs:
-    """A checked table of training runs, one a row.
+    """A checked table of training runs, one run a row.
 
     Parameters
     ----------
     table
         A DataFrame, or a mapping from column names to arrays of one length. ``params``
-        (parameters), ``tokens`` (training tokens) and ``compute`` (training FLOPs) are counts;
-        ``loss`` is in any unit, and answers come in the same. Of the first three, two give the
-        third through compute = 6 * params * tokens; ``n_layer``, ``d_model`` and ``seq_len`` give
-        ``flops_per_token``. Other columns are kept: a law may read them, or predict one of them.
+        (parameters), ``tokens`` (training tokens) and ``compute`` (training FLOPs) are counts; any
+        two of them give the third by compute = 6 * params * tokens. ``loss`` is in any unit, and
+        answers are in the same unit. ``n_layer``, ``d_model`` and ``seq_len`` give
+        ``flops_per_token``. Other columns are kept: a law may read or predict them.
     name
-        What the table is called in output.
+        The name of the table in output.
     **columns
-        Where a column has another name in the table: ``params="n_params"``.
+        The name in the table of each column that has another name there: ``params="n_params"``.
+
+    Attributes
+    ----------
+    frame
+        The table as a DataFrame, with the package's column names.
 
     Raises
     ------
     InputError
-        If a value cannot be used; the message names the column, the first offending row (the first
-        row is row 1) and the remedy.
+        If a value cannot be used. The message names the column, the first such row (the first row
+        of the table is row 1) and what to do.
 
     Warns
     -----
     InputWarning
-        If there are exact duplicates, values that look like millions or billions, or compute that
-        differs from 6 * params * tokens.
+        If rows are exact duplicates, values look like millions or billions, or compute differs
+        from 6 * params * tokens.
+
+    Notes
+    -----
+    Missing values (NaN, None, empty cells) are never dropped or filled in. In ``params``,
+    ``tokens``, ``compute`` and ``loss`` they are an error here. Any other column is kept as it is;
+    a missing value there is an error once the column is used, as numbers (:meth:`column`) or as
+    labels (:meth:`labels`). To fit the complete rows alone, drop the others first, for instance
+    with ``runs.filter(runs.frame["accuracy"].notna())``.
+
+    Examples
+    --------
+    >>> table = {"n_params": [1e8, 1e9], "tokens": [2e9, 2e10], "loss": [3.2, 2.5]}
+    >>> Runs(table, name="sweep", params="n_params")
+    Runs('sweep': 2 rows)
+      params   1e+08 to 1e+09
+      tokens   2e+09 to 2e+10
+      compute  1.2e+18 to 1.2e+20
+      loss     2.5 to 3.2
     """
 
     def __init__(
         self, table: pd.DataFrame | Mapping[str, Any], *, name: str = "runs", **columns: str
     ) -> None:
-        frame = _rename(_to_frame(table), columns)
+        frame = rename(to_frame(table), columns)
         if frame.empty:
             raise InputError("The table has no rows: give one row for each training run.")
         for column in COLUMNS:
             if column in frame:
-                frame[column] = _numbers(frame[column], REAL if column == "loss" else POSITIVE)
-        _check_magnitudes(frame)
-        _complete(frame)
-        _add_flops_per_token(frame)
-        _warn_duplicates(frame)
+                frame[column] = check_column(frame[column], REAL if column == "loss" else POSITIVE)
+        for problem in _small_counts(frame):
+            warnings.warn(problem, InputWarning, stacklevel=2)
+        for problem in (add_missing_count(frame), _duplicates(frame)):
+            if problem:
+                warnings.warn(problem, InputWarning, stacklevel=2)
+        add_flops_per_token(frame)
         self.frame = frame
         self.name = name
 
@@ -86,19 +100,19 @@ class Runs:
         name
             The column.
         domain
-            The numbers that it may hold.
+            The numbers that are allowed.
 
         Raises
         ------
         InputError
-            If the column is missing or a value is not a finite number of the domain.
+            If the column is missing, or a value is missing or not a finite number of the domain.
         """
         if name not in self.frame:
             raise missing_column(name, self.frame.columns)
-        return _numbers(self.frame[name], domain).to_numpy()
+        return check_column(self.frame[name], domain).to_numpy()
 
     def labels(self, name: str) -> np.ndarray:
-        """Return a column of labels, such as a run's id or its IsoFLOP budget.
+        """Return a column of labels, such as the id of a run or its IsoFLOP budget.
 
         Raises
         ------
@@ -106,20 +120,28 @@ class Runs:
             If the column is missing or has empty cells.
         """
         if name not in self.frame:
-            raise missing_column(name, self.frame.columns)
+            raise unknown("column", name, map(str, self.frame), "Give one of these.")
         values = self.frame[name]
         if values.isna().any():
             row = int(np.argmax(values.isna()))
-            raise InputError(f"Column {name!r}, row {row + 1}: is empty; fill it in.")
+            raise InputError(
+                f"Column {name!r}, row {row + 1}: the label is empty; fill it in or drop the row."
+            )
         return values.to_numpy()
 
     def split(self, by: str) -> dict[Any, "Runs"]:
-        """Cut the table by a column's labels, for :func:`scalingbayes.fit_many`.
+        """Return one table for each label of a column, for :func:`scalingbayes.fit_many`.
 
         Raises
         ------
         InputError
             If the column is missing or has empty cells.
+
+        Examples
+        --------
+        >>> runs = Runs({"loss": [3.2, 2.5, 2.9], "corpus": ["c4", "c4", "pile"]})
+        >>> {corpus: len(table) for corpus, table in runs.split("corpus").items()}
+        {'c4': 2, 'pile': 1}
         """
         labels = self.labels(by)
         return {
@@ -133,7 +155,7 @@ class Runs:
         Raises
         ------
         InputError
-            If ``keep`` is not one boolean for each run.
+            If ``keep`` is not one boolean for each run, or keeps none.
         """
         mask = np.asarray(keep)
         if mask.dtype != bool or mask.shape != (len(self),):
@@ -145,7 +167,7 @@ class Runs:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the table's names and values (SHA-256)."""
+        """SHA-256 of the table's column names and values, in hexadecimal digits."""
         hashed = hashlib.sha256("\0".join(self.frame.columns).encode())
         rows = pd.util.hash_pandas_object(_hashable(self.frame), index=False)
         hashed.update(rows.to_numpy().tobytes())
@@ -163,234 +185,62 @@ class Runs:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.name}: {len(self)} training runs</p>{self.frame.to_html(max_rows=10)}"
+        title = f"{escape(self.name)}: {len(self)} training runs"
+        return f"<p>{title}</p>{self.frame.to_html(max_rows=10)}"
 
 
 Table = Runs | pd.DataFrame | Mapping[str, Any]
-"""What may stand for a table of training runs."""
+"""A table of training runs, checked or not."""
 
 
 def as_runs(table: Table, name: str = "runs") -> Runs:
-    """Make a table of training runs of what is not one yet.
+    """Return a table as :class:`Runs`.
 
     Raises
     ------
     InputError
-        For the reasons given at :class:`Runs`.
+        If the table cannot be used: see :class:`Runs`.
     """
     return table if isinstance(table, Runs) else Runs(table, name=name)
 
 
-def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> Runs:
-    """Read a table of training runs from a CSV or Parquet file.
-
-    Parameters
-    ----------
-    path
-        A ``.parquet`` file, or text in UTF-8 separated by commas, semicolons or tabs.
-    name
-        What the table is called in output; the file's name by default.
-    **columns
-        Where a column has another name in the file: ``params="n_params"``.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or for the reasons given at :class:`Runs`.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give a CSV or Parquet file.")
-    if not path.exists():
-        raise InputError(f"There is no file {path}: check its name and the working directory.")
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}): save it as a CSV in UTF-8."
-        ) from error
-    except pd.errors.EmptyDataError as error:
-        raise InputError(f"{path} is empty: give a header and one row for each run.") from error
-    except ImportError as error:
-        raise InputError(f"Reading {path} needs pyarrow: pip install pyarrow.") from error
-    except pd.errors.ParserWarning as error:
-        raise InputError(
-            f"{path} has rows of more fields than its header names: give every column a name."
-        ) from error
-    except (pd.errors.ParserError, ValueError, OSError) as error:
-        kind = "Parquet" if path.suffix == ".parquet" else "CSV"
-        raise InputError(f"{path} cannot be read as {kind}: {error}") from error
-    return Runs(table, name=name or path.name, **columns)
-
-
-def missing_column(column: str, present: Iterable[str], needed: str = "") -> InputError:
-    """Build the error for a column that a table lacks, with the column that is likely meant.
-
-    Parameters
-    ----------
-    column
-        The column.
-    present
-        The columns there are.
-    needed
-        Who needs it, such as ``"Law 'chinchilla' reads params, tokens and predicts loss."``.
-    """
-    present = [str(name) for name in present]
-    aliases = (column, *COLUMNS.get(column, ()))
-    likely = next((name for name in present if name.lower().strip() in aliases), None)
-    if likely is None:
-        return unknown("column", column, present, f'{needed} Say which it is: {column}="NAME".')
-    return InputError(
-        f"There is no column {column!r}. Available: {', '.join(map(repr, present))}. {needed} "
-        f'If it is {likely!r}, say so: {column}="{likely}".'
-    )
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    options: Any = {"encoding": "utf-8-sig", "skipinitialspace": True, "index_col": False}
-    with warnings.catch_warnings():
-        # pandas cuts rows that are longer than the header, with no more than a warning.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        table = pd.read_csv(path, **options)
-        for separator in ";\t":
-            if len(table.columns) == 1 and separator in table.columns[0]:
-                table = pd.read_csv(path, sep=separator, **options)
-    return table
-
-
-def _to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
-    if not isinstance(table, pd.DataFrame):
-        try:
-            columns = {
-                name: values if isinstance(values, list) else np.atleast_1d(values)
-                for name, values in table.items()
-            }
-            table = pd.DataFrame(columns)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(
-                f"Expected a DataFrame or a mapping from column names to arrays of one length; "
-                f"got {type(table).__name__} ({error})."
-            ) from error
-    frame = table.reset_index(drop=True)
-    frame.columns = [str(column).strip() for column in frame.columns]
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"The column {twice!r} is there twice: rename or drop one.")
-    return frame
-
-
-def _rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    sources = {str(source): column for column, source in columns.items()}
-    for source, column in sources.items():
-        if source not in frame:
-            raise unknown("column", source, frame.columns, f"It was given as {column}={source!r}.")
-    replaced = {name: f"{name} (unused)" for name in columns if name not in sources}
-    return frame.rename(columns={**replaced, **sources})
-
-
-def _numbers(values: pd.Series, domain: Domain) -> pd.Series:
-    column = values.name
-    if values.dtype.kind in "bcmM":
-        raise InputError(
-            f"Column {column!r}, row 1: {values.iloc[0]!r} is not a number; write plain numbers, "
-            f"such as 7e10."
-        )
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    text = numbers.isna() & values.notna()
-    outside = domain.excludes(numbers.to_numpy())
-    problems: tuple[tuple[Any, str, str], ...] = (
-        (text, "is not a number", "write plain numbers, such as 7e10"),
-        (numbers.isna(), "is empty", "fill it in or drop the row"),
-        (np.isinf(numbers), "is infinite", "drop the row or mend the value"),
-        (outside, f"is not {domain.name}", "drop the row or mend the value"),
-    )
-    for bad, problem, remedy in problems:
-        if bad.any():
-            row = int(np.argmax(bad))
-            more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-            raise InputError(
-                f"Column {column!r}, row {row + 1}: {values.iloc[row]} {problem}{more}; {remedy}."
-            )
-    return numbers
-
-
-def _check_magnitudes(frame: pd.DataFrame) -> None:
-    for column, smallest in _LOOKS_SMALL.items():
+def _small_counts(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield warnings about counts that are probably in millions or billions."""
+    for column, smallest in _SUSPICIOUS.items():
         if column not in frame:
             continue
         values = frame[column]
         small = values < smallest
         if values.median() < smallest:
-            _warn(
+            yield (
                 f"Column {column!r} has a median of {values.median():.4g}: it looks like "
-                f"thousands, millions or billions. Exponents are right all the same, but answers "
-                f"will be in the same unit, and compute = 6 * params * tokens mixes units unless "
-                f"these are counts. Multiply it to get counts, for instance by 1e6 or 1e9."
+                f"thousands, millions or billions. Exponents are not affected, but answers will "
+                f"be in the same unit, and compute = 6 * params * tokens holds for counts only. "
+                f"Multiply the column to get counts, for instance by 1e6 or 1e9."
             )
-            return  # compute that was derived from it is small for the same reason
+            return  # compute that was derived from this column is small for the same reason
         if small.any():
             row = int(np.argmax(small))
-            _warn(
-                f"Column {column!r}, row {row + 1}: {values.iloc[row]:.4g} looks like "
-                f"millions or billions among counts ({int(small.sum())} such rows). Mend them: "
-                f"they pull on every answer."
+            yield (
+                f"Column {column!r}, row {row + 1}: {values.iloc[row]:.4g} looks like millions or "
+                f"billions among counts ({int(small.sum())} such rows). Correct these rows: they "
+                f"distort every answer."
             )
 
 
-def _complete(frame: pd.DataFrame) -> None:
-    """Fill in the one of params, tokens and compute that is missing, or compare all three."""
-    there = {"params", "tokens", "compute"} & set(frame.columns)
-    experts = "active_params" in frame  # of a mixture of experts only these are computed with
-    size = "active_params" if experts else "params"
-    if there == {"params", "tokens"}:
-        frame["compute"] = FLOPS_PER_PARAM_TOKEN * _numbers(frame[size], POSITIVE) * frame["tokens"]
-    elif len(there) == 2 and not experts:
-        (known,) = there - {"compute"}
-        (absent,) = {"params", "tokens"} - there
-        frame[absent] = frame["compute"] / (FLOPS_PER_PARAM_TOKEN * frame[known])
-    elif len(there) == 3:
-        product = FLOPS_PER_PARAM_TOKEN * _numbers(frame[size], POSITIVE) * frame["tokens"]
-        ratio = frame["compute"] / product
-        factor = np.exp(np.abs(np.log(ratio)))
-        if factor.max() > _CONTRADICTION:
-            row = int(np.argmax(factor > _CONTRADICTION))
-            raise InputError(
-                f"Column 'compute', row {row + 1}: {size}, tokens and compute contradict each "
-                f"other: {frame['compute'].iloc[row]:.4g} is {ratio.iloc[row]:.3g} times "
-                f"6 * {size} * tokens ({int((factor > _CONTRADICTION).sum())} such rows). Mend the "
-                f"one that is wrong, or drop one of the three columns and it is derived."
-            )
-        if factor.max() > _DEVIATION:
-            _warn(
-                f"Column 'compute' is {ratio.min():.3g} to {ratio.max():.3g} times "
-                f"6 * {size} * tokens. It is kept as given; budgets that you ask about are taken "
-                f"as 6 * {size} * tokens."
-            )
-
-
-def _add_flops_per_token(frame: pd.DataFrame) -> None:
-    """Fill in DeepSeek's scale of a model where the table gives its shape."""
-    shape = ["n_layer", "d_model", "seq_len"]
-    if "flops_per_token" not in frame and set(shape) <= set(frame.columns):
-        values = [_numbers(frame[column], POSITIVE) for column in shape]
-        frame["flops_per_token"] = flops_per_token(*values)
-
-
-def _warn_duplicates(frame: pd.DataFrame) -> None:
+def _duplicates(frame: pd.DataFrame) -> str:
+    """Return a warning about rows that repeat an earlier row, or ""."""
     duplicated = _hashable(frame).duplicated()
-    if duplicated.any():
-        _warn(
-            f"{int(duplicated.sum())} rows repeat an earlier row exactly (the first is row "
-            f"{int(np.argmax(duplicated)) + 1}). They are kept and count as further runs: drop "
-            f"them if they are copies."
-        )
+    if not duplicated.any():
+        return ""
+    return (
+        f"{int(duplicated.sum())} rows repeat an earlier row exactly (the first is row "
+        f"{int(np.argmax(duplicated)) + 1}). They are kept and count as separate runs: drop them "
+        f"if they are copies."
+    )
 
 
 def _hashable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Write as text what pandas cannot compare, such as lists."""
+    """Return the table with columns that pandas cannot compare, such as lists, as text."""
     others = [column for column in frame if frame[column].dtype == object]
     return frame.astype(dict.fromkeys(others, str))
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, InputWarning, stacklevel=4)

@@ -13,8 +13,8 @@ from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import compute_to_reach
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.data.published import published_models
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.decisions.device_draws import require_params_and_tokens
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View

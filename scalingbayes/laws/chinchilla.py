@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.family import family
 from scalingbayes.laws.base.law import Law, Sum, Values, power, signed
 from scalingbayes.laws.base.parameters import Parameter

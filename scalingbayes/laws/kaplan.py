@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Law, Sum, Values
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.chinchilla import share_out

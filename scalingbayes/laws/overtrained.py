@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Law, Sum, Values
 from scalingbayes.laws.base.priors import exponent, floor, weight
 

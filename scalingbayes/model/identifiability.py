@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError, InputWarning
-from scalingbayes.data.runs import missing_column
+from scalingbayes.data.columns import missing_column
 from scalingbayes.laws import COMMON_INPUTS
 from scalingbayes.model.bound_model import BoundModel
 

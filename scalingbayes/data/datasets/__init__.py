@@ -1,6 +1,7 @@
-"""Public tables of training runs, each with its source and licence.
+"""Bundled public tables of training runs, each with its source and licence.
 
-A data set is two files here: ``NAME.csv``, and ``NAME.toml`` that says where it comes from.
+A data set is three files in this folder: the table ``NAME.csv``, the title, source, licence, unit
+and notes ``NAME.toml``, and the licence's text ``NAME.LICENSE``.
 """
 
 import tomllib
@@ -20,7 +21,23 @@ _FOLDER = files(__name__)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Where a bundled table comes from, and on what terms."""
+    """The description of a bundled table.
+
+    Parameters
+    ----------
+    name
+        The name that :func:`load` takes.
+    title
+        What the table holds.
+    source
+        The papers and the files that it comes from.
+    licence
+        The terms of its use.
+    loss
+        The unit of its losses.
+    notes
+        What a row is, how columns were made, and what to know before fitting.
+    """
 
     name: str
     title: str
@@ -39,13 +56,19 @@ class Dataset:
 
 
 def names() -> list[str]:
-    """Return the names of the bundled tables."""
+    """Return the names of the bundled tables.
+
+    Examples
+    --------
+    >>> "chinchilla" in names()
+    True
+    """
     entries = (entry.name for entry in _FOLDER.iterdir())
     return sorted(entry.removesuffix(".toml") for entry in entries if entry.endswith(".toml"))
 
 
 def info(name: str) -> Dataset:
-    """Return where a bundled table comes from.
+    """Return the description of a bundled table.
 
     Raises
     ------
@@ -58,14 +81,19 @@ def info(name: str) -> Dataset:
 
 
 def load(name: str) -> Runs:
-    """Load a bundled table of runs.
+    """Return a bundled table of runs.
 
     Raises
     ------
     InputError
         If there is no table of that name.
+
+    Examples
+    --------
+    >>> len(load("chinchilla"))
+    245
     """
     dataset = info(name)
     with (_FOLDER / f"{name}.csv").open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputWarning)  # what is odd in a table, its notes say
+        warnings.simplefilter("ignore", InputWarning)  # the notes describe oddities of the table
         return Runs(pd.read_csv(file), name=dataset.name)

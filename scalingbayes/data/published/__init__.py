@@ -1,6 +1,6 @@
-"""Small published facts, each with its source.
+"""Published tables other than training runs: sizes of known models, and stocks of language data.
 
-A table is two files here: ``NAME.csv``, and ``NAME.toml`` that says where it comes from.
+A table is two files in this folder: ``NAME.csv``, and its source and notes ``NAME.toml``.
 """
 
 import tomllib
@@ -19,21 +19,32 @@ def published_models() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a model: ``model``, ``family``, ``params`` and ``tokens`` as counts, ``year``, and
-        the ``source`` that states them. ``attrs["notes"]`` says how they were read.
+        One model a row: ``model``, ``family``, ``params`` and ``tokens`` as counts, ``year``, and
+        the ``source`` of the numbers. ``attrs["notes"]`` describes how they were read.
+
+    Examples
+    --------
+    >>> models = published_models().set_index("model")
+    >>> float(models.loc["Gopher", "params"])
+    280000000000.0
     """
     return _read("published_models")
 
 
 def token_stock() -> pd.DataFrame:
-    """Return the stocks of language data by Villalobos et al. 2022 (arXiv:2211.04325).
+    """Return estimates of the stock of language data (Villalobos et al. 2022, arXiv:2211.04325).
 
     Returns
     -------
     pandas.DataFrame
-        A row a stock: ``stock_words`` with its 90 % interval ``stock_low`` and ``stock_high``, in
-        words, and ``growth_per_year`` with ``growth_low`` and ``growth_high``, as fractions.
-        ``attrs["source"]`` and ``attrs["notes"]`` say where they come from.
+        One stock a row: ``stock_words`` with its 90 % interval ``stock_low`` and ``stock_high``,
+        in words, and ``growth_per_year`` with ``growth_low`` and ``growth_high``, as fractions.
+        ``attrs["source"]`` and ``attrs["notes"]`` describe their origin.
+
+    Examples
+    --------
+    >>> float(token_stock().loc["aggregated", "stock_words"]) > 1e14
+    True
     """
     return _read("token_stock").set_index("stock")
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.runs import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.expressions import Expression
 from scalingbayes.laws.base.parameters import Parameter, in_order
 from scalingbayes.laws.base.targets import Target
