@@ -1,0 +1,31 @@
+"""Examples in docstrings run, and print what they say."""
+
+import doctest
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+import scalingbayes
+
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def examples() -> Iterator[doctest.DocTest]:
+    modules = [each.name for each in pkgutil.walk_packages(scalingbayes.__path__, "scalingbayes.")]
+    modules.remove("scalingbayes.__main__")  # which runs the command line
+    for name in ["scalingbayes", *modules]:
+        found = doctest.DocTestFinder().find(importlib.import_module(name))
+        yield from (each for each in found if each.examples)
+
+
+EXAMPLES = {each.name: each for each in examples()}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_prints_what_it_says(name: str) -> None:
+    printed: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)
+    failed = runner.run(EXAMPLES[name], out=printed.append, clear_globs=False).failed
+    assert not failed, "".join(printed)
