@@ -39,10 +39,12 @@ from scalingbayes.decisions.approaches import (
     isoflop_sweep,
     parametric,
 )
+from scalingbayes.evaluation.backtest import Backtest, backtest
 from scalingbayes.evaluation.calibration import Calibration, Simulation, calibrate, simulate
-from scalingbayes.evaluation.checks import check, sensitivity
-from scalingbayes.evaluation.comparison import Comparison, compare
-from scalingbayes.evaluation.scoring import Backtest, backtest, score
+from scalingbayes.evaluation.compare import Comparison, compare
+from scalingbayes.evaluation.predictive_checks import check
+from scalingbayes.evaluation.score import score
+from scalingbayes.evaluation.sensitivity import sensitivity
 from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.fitting.fit import fit
 from scalingbayes.fitting.likelihood_grid import evaluate_grid, profile_grid

@@ -11,7 +11,7 @@ from scalingbayes.decisions import DataExhaustion, critical_size, overtrain
 from scalingbayes.decisions.approaches import ApproachComparison
 from scalingbayes.evaluation.calibration import Calibration
 from scalingbayes.evaluation.calibration.uniformity import band
-from scalingbayes.evaluation.checks import PredictiveChecks
+from scalingbayes.evaluation.predictive_checks import PredictiveChecks
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 

@@ -1,4 +1,4 @@
-"""Laws averaged: against the mixture that NumPy makes of their draws."""
+"""Averages of laws: compared with mixtures of their draws in NumPy."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def mixed(posts):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6).filter(lambda w: sum(w) > 0.01))
-def test_draws_are_shared_out_in_whole_numbers(weights):
+def test_draws_are_apportioned_by_weight(weights):
     weights = np.array(weights)
     counts = apportion(weights, 1000)
     assert counts.sum() == 1000
@@ -37,7 +37,7 @@ def test_draws_are_shared_out_in_whole_numbers(weights):
 
 
 def of_all(posts, quantity):
-    """Draws of each law that is in the mixture."""
+    """Return a quantity of each law in the mixture."""
     return {name: quantity(posts[name]) for name in ("chinchilla", "coupled")}
 
 
@@ -53,22 +53,22 @@ def of_all(posts, quantity):
         (lambda post: sb.critical_size(post), "size_factor"),
     ],
 )
-def test_intervals_are_the_mixtures(posts, mixed, ask, name):
+def test_intervals_are_those_of_the_mixture(posts, mixed, ask, name):
     estimate = ask(mixed)
     assert dict(estimate.draws.sizes)["draw"] == 2000
     lower, upper = estimate.interval(0.8)[name].to_numpy().ravel()
     draws = of_all(posts, lambda post: ask(post).draws[name].to_numpy().ravel())
     for bound, tail in ((lower, 0.1), (upper, 0.9)):
         below = sum(WEIGHTS[law] * (x < bound).mean() for law, x in draws.items())
-        # A share of 2,000 draws has an sd of 0.0067; the laws' own draws are all taken of it.
+        # The share of 2,000 draws below a 10 % quantile has a standard error of 0.0067.
         assert below == pytest.approx(tail, abs=4 * 0.0067)
-    # Every draw is one of a law's, in proportion.
+    # Every draw is a draw of one law, in proportion to the weights.
     values = estimate.draws[name].to_numpy().ravel()
     for law, x in draws.items():
         assert np.isin(values, x).sum() == pytest.approx(2000 * WEIGHTS[law], abs=1)
 
 
-def test_the_plan_has_the_least_expected_loss_of_all_laws(posts):
+def test_the_plan_has_the_smallest_expected_loss_over_all_laws(posts):
     weights = {"chinchilla": 0.3, "kaplan": 0.7}
     kaplan = fit(posts["chinchilla"].runs, "kaplan", engine="laplace", draws=2000)
     both = {"chinchilla": posts["chinchilla"], "kaplan": kaplan}
@@ -92,7 +92,7 @@ def test_the_plan_has_the_least_expected_loss_of_all_laws(posts):
     assert min(abs(np.log(best / other)) for other in alone.values()) > 0.03
     mild = sizes[means - least <= 0.05]
     np.testing.assert_allclose(found.within, (mild[0], mild[-1]), rtol=0.02)
-    # The outcome's draws are the laws' own, in proportion.
+    # The draws of the outcome are those of the laws, in proportion to the weights.
     outcome = found.outcome.draws["loss"].to_numpy().ravel()
     for law, post in both.items():
         own = losses(post, np.array([size]))[:, 0]
@@ -101,12 +101,12 @@ def test_the_plan_has_the_least_expected_loss_of_all_laws(posts):
 
 
 @pytest.mark.parametrize("ask", [sb.frontier_gap, sb.data_exhaustion])
-def test_what_asks_one_law_alone_says_so(mixed, ask):
+def test_decisions_for_a_single_law_refuse_an_average(mixed, ask):
     with pytest.raises(sb.InputError, match="Of an average, ask each of its posteriors"):
         ask(mixed)
 
 
-def test_the_seed_decides(posts, mixed):
+def test_the_same_seed_gives_the_same_draws(posts, mixed):
     again = sb.average(posts, WEIGHTS, seed=5).exponents().draws
     assert again.identical(mixed.exponents().draws)
     other = sb.average(posts, WEIGHTS, seed=6).exponents().draws
@@ -116,7 +116,7 @@ def test_the_seed_decides(posts, mixed):
 def test_shared_parameters_are_summarised(posts, mixed):
     summary = mixed.summary(0.5)
     assert {"E", "alpha", "sigma"} <= set(summary.index)
-    assert not {"k", "A"} & set(summary.index)  # A of the one is not the A of the other
+    assert not {"k", "A"} & set(summary.index)  # A has another meaning in the other law
     pooled = of_all(posts, lambda post: post.values["E"].mean())
     expected = sum(WEIGHTS[law] * mean for law, mean in pooled.items())
     assert summary.loc["E", "median"] == pytest.approx(expected, rel=0.1)
@@ -124,14 +124,14 @@ def test_shared_parameters_are_summarised(posts, mixed):
     assert "eti50_lb" in summary
 
 
-def test_it_says_what_it_is_made_of(mixed):
+def test_the_title_has_the_weights(mixed):
     assert repr(mixed).startswith("Average of 2 laws: chinchilla 25%, coupled 75%")
     assert "chinchilla 25%, coupled 75%" in repr(mixed.exponents())
     assert list(mixed.posteriors) == ["chinchilla", "coupled"]
     assert mixed.weights == WEIGHTS
 
 
-def test_a_comparison_gives_weights(posts):
+def test_weights_can_come_from_a_comparison(posts):
     comparison = sb.compare(posts)
     by_comparison, by_default = sb.average(posts, comparison), sb.average(posts)
     assert by_comparison.weights == pytest.approx(comparison.weights)
@@ -145,17 +145,17 @@ def test_a_comparison_gives_weights(posts):
         ({"chinchilla": 1.0}, "for 'chinchilla', 'coupled', 'spare'; got 'chinchilla'"),
         (3, "weights must be numbers by name"),
         (dict.fromkeys(WEIGHTS, 0.0), "not all 0"),
-        ({**WEIGHTS, "spare": -1.0}, "finite numbers of 0 or more"),
-        ({**WEIGHTS, "spare": np.nan}, "finite numbers of 0 or more"),
-        ({**WEIGHTS, "spare": "much"}, "finite numbers of 0 or more"),
+        ({**WEIGHTS, "spare": -1.0}, "non-negative finite numbers"),
+        ({**WEIGHTS, "spare": np.nan}, "non-negative finite numbers"),
+        ({**WEIGHTS, "spare": "much"}, "non-negative finite numbers"),
     ],
 )
-def test_weights_that_are_none_are_refused(posts, weights, message):
+def test_invalid_weights_are_refused(posts, weights, message):
     with pytest.raises(sb.InputError, match=message):
         sb.average(posts, weights)
 
 
-def test_laws_that_do_not_answer_alike_are_named(posts):
+def test_errors_name_laws_that_differ(posts):
     runs = posts["chinchilla"].runs
     law = "power_law(x=compute)"
     both = {"chinchilla": posts["chinchilla"], law: fit(runs, law, engine="laplace", draws=2000)}
@@ -166,5 +166,5 @@ def test_laws_that_do_not_answer_alike_are_named(posts):
         half.predict(params=1e9, tokens=1e10)
     with pytest.raises(sb.InputError, match=r"None of .* reads 'unique_tokens'"):
         sb.average(posts, WEIGHTS).exponents(unique_tokens=1e9)
-    with pytest.raises(sb.InputError, match="Give posteriors by name"):
+    with pytest.raises(sb.InputError, match="posteriors must be a mapping by name"):
         sb.average([])

@@ -1,4 +1,4 @@
-"""Predictive checks and sensitivities against simulation and closed forms."""
+"""Predictive checks and sensitivities: compared with simulation and closed forms."""
 
 import numpy as np
 import numpyro.distributions as dist
@@ -12,7 +12,7 @@ from scalingbayes import plots
 
 
 def coupled(rng, rows, k=0.4):
-    """Runs that Chinchilla's law does not fit."""
+    """Simulate runs that do not follow Chinchilla's law."""
     params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
     loss = 1.7 + (900 / params**0.5 + 9000 / tokens**0.5) ** k
     return {
@@ -29,39 +29,39 @@ def right():
 
 
 @pytest.mark.slow
-def test_p_values_are_uniform_or_cautious_where_the_model_is_right(right):
+def test_p_values_are_uniform_or_larger_if_the_model_is_right(right):
     found = [sb.check(post).summary()["p_value"] for post in right.values()]
     for name in found[0].index:
         values = np.array([each[name] for each in found])
-        # Bands and tails are fitted to the runs, so that these p are near 1; none may be small
-        # too often: 12 binomial counts, each past its bound once in 10,000.
+        # Bands and tails are fitted to the runs, so their p-values are near 1. None may be small
+        # too often: each of 12 binomial counts exceeds its bound with probability 1/10,000.
         assert (values < 0.1).sum() <= stats.binom(40, 0.1).isf(1e-4), name
         if name.startswith(("trend", "bend")):
             assert stats.kstest(values, "uniform").pvalue > 1e-3 / 8, name
 
 
-def test_a_law_of_the_wrong_form_is_found_out(rng):
+def test_a_law_of_the_wrong_form_fails(rng):
     table = coupled(rng, 200)
     wrong = sb.check(fit(table, engine="laplace"))
     assert not wrong.verdict.passed
-    assert "the law's form does not fit; try another, such as 'coupled'" in str(wrong.verdict)
+    assert "the law's form does not fit; try another law, such as 'coupled'" in str(wrong.verdict)
     assert "THE MODEL FAILED ITS CHECKS" in repr(wrong)
     assert sb.check(fit(table, law="coupled", engine="laplace")).verdict.passed
 
 
-def test_runs_that_share_errors_are_found_out(rng):
+def test_shared_errors_fail(rng):
     table = simulate(rng, 120)
     groups = np.repeat(np.arange(12), 10)
     table["loss"] *= np.exp(0.02 * rng.standard_normal(12))[groups]
     post = fit(table, engine="laplace")
     found = sb.check(post, by=groups)
-    assert "go together" in found.summary().loc["correlation within groups", "finding"]
+    assert "are correlated" in found.summary().loc["correlation within groups", "finding"]
     assert "by='COLUMN'" in str(found.verdict)
-    with pytest.raises(sb.InputError, match="by must be 120 labels"):
+    with pytest.raises(sb.InputError, match="by must have 120 labels"):
         sb.check(post, by=groups[:-1])
 
 
-def test_a_fit_that_knows_of_shared_errors_explains_them(rng):
+def test_a_model_with_random_effects_passes_with_shared_errors(rng):
     table = simulate(rng, 120)
     groups = np.repeat([f"run {i:02}" for i in range(12)], 10)
     table["loss"] *= np.exp(0.02 * np.repeat(rng.standard_normal(12), 10))
@@ -69,7 +69,7 @@ def test_a_fit_that_knows_of_shared_errors_explains_them(rng):
     found = sb.check(post, by=groups)
     assert found.verdict.passed, str(found.verdict)
     assert found.summary().loc["correlation within groups", "observed"] > 0.5
-    # They are replicated too, as one expects: of variances tau^2 and sigma^2, which make sigma's.
+    # Replicated residuals contain random effects: their variance is tau^2 + sigma^2.
     residuals = found.residuals
     ratio = post.values["tau"] / post.values["sigma"]
     wide = stats.norm.ppf(0.95) * np.sqrt(1 + (ratio**2).mean())
@@ -77,8 +77,8 @@ def test_a_fit_that_knows_of_shared_errors_explains_them(rng):
 
 
 @pytest.mark.slow
-def test_p_values_are_uniform_where_runs_share_errors(rng):
-    # Groups of like size: errors that they share look like a trend with it.
+def test_p_values_are_uniform_with_random_effects(rng):
+    # Each group has runs of similar size, so a random effect looks like a trend with size.
     params = np.geomspace(1e7, 1e10, 60)
     design = {"params": params, "run": np.repeat([f"run {i}" for i in range(10)], 6)}
     options = {"law": "power_law", "noise": "normal", "groups": "run"}
@@ -86,7 +86,7 @@ def test_p_values_are_uniform_where_runs_share_errors(rng):
     how = {"reference": simulation.model.reference, "draws": 250, "likelihood_power": 1}
     posts = fit_many_default(simulation.tables, **options, **how)
     found = [sb.check(post).summary()["p_value"] for post in posts.values()]
-    # Of some covariates a law leaves nothing where its own parameters are such and such.
+    # At some parameters the law can follow a covariate, which is then not tested.
     in_all = set.intersection(*(set(each.index) for each in found))
     trends = sorted(name for name in in_all if name.startswith(("trend", "bend")))
     assert "bend with log params" in trends
@@ -95,7 +95,7 @@ def test_p_values_are_uniform_where_runs_share_errors(rng):
         assert stats.kstest(values, "uniform").pvalue > 1e-3 / len(trends), name
 
 
-def test_residuals_are_counted_in_known_errors(rng):
+def test_residuals_are_relative_to_known_errors(rng):
     params = np.geomspace(1e7, 1e10, 80)
     errors = np.where(np.arange(80) % 2, 0.1, 0.001)
     loss = (0.5 + 40 * params**-0.3) * np.exp(errors * rng.standard_normal(80))
@@ -103,13 +103,13 @@ def test_residuals_are_counted_in_known_errors(rng):
     post = fit(table, "power_law", noise="normal(error=se)", engine="laplace")
     found = sb.check(post).residuals
     inside = (abs(np.median(found.values, axis=0)) < found.band).reshape(-1, 2).mean(0)
-    # Each half is binomial, 40 of 0.9: below 0.7 once in 2,000.
+    # Each share is binomial, of 40 runs at 0.9: below 0.7 with probability 1/2,000.
     assert (inside > 0.7).all()
     assert sb.check(post).verdict.passed
 
 
-def test_a_trend_by_a_column_of_its_own_law_has_nothing_left(rng):
-    # A power law follows a constant and its own slope exactly: what is left is their bend.
+def test_trends_that_the_law_can_follow_are_not_tested(rng):
+    # A power law can follow a constant and a slope, so only bends are left.
     x = np.geomspace(1e7, 1e10, 60)
     table = {"params": x, "loss": 30 / x**0.1 * np.exp(0.01 * rng.standard_normal(60))}
     found = sb.check(fit(table, law="power_law(floor=False)", engine="laplace"))
@@ -119,7 +119,7 @@ def test_a_trend_by_a_column_of_its_own_law_has_nothing_left(rng):
     ]
 
 
-def test_the_log_prior_is_that_of_the_stated_numbers(post):
+def test_the_log_prior_is_the_density_of_the_stated_priors(post):
     reference = post.record["reference"]
     alpha = post.values["alpha"]
     found = post.tree["log_prior"]
@@ -128,7 +128,7 @@ def test_the_log_prior_is_that_of_the_stated_numbers(post):
     np.testing.assert_allclose(found["A"], stats.lognorm(1.5, scale=np.exp(-1.2)).logpdf(numbers))
 
 
-def test_sensitivity_knows_the_prior_from_the_runs(post, small_table, rng):
+def test_sensitivity_separates_the_prior_from_the_runs(post, small_table, rng):
     table = sb.sensitivity(post).summary()
     assert list(table.index) == [*post.values, "exponent a"]
     assert (table["likelihood"] > table["prior"]).all()
@@ -159,7 +159,7 @@ def test_nothing_is_sensitive_to_a_uniform_prior(small_table, rng):
         sb.sensitivity(fit(small_table, priors=flat, engine="laplace"))
 
 
-def test_sensitivity_is_of_exponents_that_runs_decide(small_table):
+def test_sensitivity_leaves_out_fixed_exponents(small_table):
     tied = fit(small_table, "chinchilla(tied=True)", engine="laplace")
     assert tied.exponents().draws["a"].std() < 1e-12
     assert list(sb.sensitivity(tied).summary().index) == list(tied.values)

@@ -1,4 +1,4 @@
-"""Laws compared: against ArviZ, SciPy, refits by hand and laws that are known."""
+"""Comparisons of laws: checked against ArviZ, SciPy, single refits and known laws."""
 
 import json
 
@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import scalingbayes as sb
-from scalingbayes.evaluation.comparison import Comparison
+from scalingbayes.evaluation.compare import Comparison
 from scalingbayes.laws.base.parameters import recorded_priors
 from scalingbayes.posterior.prediction import log_predictive
 from scalingbayes.results import Check, Verdict
@@ -21,7 +21,7 @@ QUICK = {"engine": "laplace", "draws": 2000}
 
 
 def coupled_runs(rng, rows=60, k=0.6, sigma=0.003):
-    """Runs of a law that is not separable, in four sweeps."""
+    """Simulate runs of the coupled law, in four sweeps."""
     params = 10 ** rng.uniform(7, 10, rows)
     tokens = 10 ** rng.uniform(9, 12, rows)
     term = (406.4 / params**0.34 + 410.7 / tokens**0.28) ** k
@@ -52,7 +52,7 @@ def by_sweep(posts):
 
 
 def density_by_scipy(post, runs, rows):
-    """Log density of each draw and run; shape (draws, rows)."""
+    """Return the log density of each draw and run; shape (draws, rows)."""
     v = {name: x.ravel()[:, None] for name, x in post.values.items()}
     params, tokens, loss = (runs.column(c)[rows] for c in ("params", "tokens", "loss"))
     inner = v["A"] / params ** v["alpha"] + v["B"] / tokens ** v["beta"]
@@ -62,15 +62,15 @@ def density_by_scipy(post, runs, rows):
 
 
 def mean_density(log_density):
-    """Log of the mean density over draws, and its Monte Carlo error."""
+    """Return the log of the mean density over draws, and its Monte Carlo error."""
     elpd = logsumexp(log_density, axis=0) - np.log(len(log_density))
     relative = np.exp(log_density - elpd)
-    # Draws of laplace are resampled by weights: worth a half of as many.
+    # Draws of laplace are resampled by weights, so about half of them are effective.
     return elpd, relative.std(axis=0) / np.sqrt(len(log_density) / 2)
 
 
-def test_predictive_densities_are_scipys(posts, table):
-    rows = np.arange(60).repeat(2)  # more than are computed at once
+def test_predictive_densities_agree_with_scipy(posts, table):
+    rows = np.arange(60).repeat(2)  # more than one block
     for post in posts.values():
         inputs = {name: table.column(name)[rows] for name in ("params", "tokens")}
         observed = table.column("loss")[rows]
@@ -81,7 +81,7 @@ def test_predictive_densities_are_scipys(posts, table):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-def test_the_law_that_made_the_runs_is_preferred(loo, by_sweep):
+def test_the_true_law_is_preferred(loo, by_sweep):
     for comparison in (loo, by_sweep):
         assert list(comparison.summary().index) == ["coupled", "chinchilla"]
         assert comparison.conclusion.startswith(
@@ -96,19 +96,19 @@ def test_the_law_that_made_the_runs_is_preferred(loo, by_sweep):
             assert "FAILED" not in text
 
 
-def test_scores_and_weights_are_arvizs(posts, loo):
+def test_scores_and_weights_agree_with_arviz(posts, loo):
     theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, round_to="none")
     assert list(loo.summary().columns)[: len(theirs.columns)] == list(theirs.columns)
     assert list(loo.summary().index) == list(theirs.index)
     for column in ("elpd", "se", "elpd_diff", "p"):
         np.testing.assert_allclose(loo.summary()[column], theirs[column], rtol=1e-9)
-    # ArviZ's se has n - 1 in it, its dse n; here both have n - 1.
+    # ArviZ's se divides by n - 1 and its dse by n; here both divide by n - 1.
     np.testing.assert_allclose(loo.summary()["dse"], theirs["dse"] * np.sqrt(60 / 59), rtol=1e-9)
     np.testing.assert_allclose(loo.summary()["weight"], theirs["weight"], atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["pseudo-bma", "bb-pseudo-bma"])
-def test_other_weights_are_arvizs(posts, method):
+def test_other_weights_agree_with_arviz(posts, method):
     ours = sb.compare(posts, method=method)
     theirs = arviz_stats.compare({n: p.tree for n, p in posts.items()}, method=method)
     np.testing.assert_allclose(ours.summary()["weight"], theirs["weight"], atol=0.01)
@@ -126,20 +126,20 @@ def test_stacking_has_the_best_mean_score(by_sweep):
     assert score(by_sweep.summary()["weight"].iloc[0]) > best - 1e-3
 
 
-def test_folds_are_predicted_by_fits_without_them(posts, table, by_sweep, tmp_path):
+def test_folds_are_predicted_by_fits_to_the_other_runs(posts, table, by_sweep, tmp_path):
     post = posts["coupled"]
     labels = table.labels("sweep")
     assert list(by_sweep.pointwise.index.names) == ["fold", "run"]
     rows = np.flatnonzero(labels == "sweep 2")
-    by_hand = fit(table.filter(labels != "sweep 2"), post.law, seed=9, **QUICK)
-    expected, error = mean_density(density_by_scipy(by_hand, table, rows))
+    single = fit(table.filter(labels != "sweep 2"), post.law, seed=9, **QUICK)
+    expected, error = mean_density(density_by_scipy(single, table, rows))
     found = by_sweep.pointwise["coupled"].xs("sweep 2", level="fold")
     assert list(found.index) == list(rows)
-    # Of 15 runs one is off by 4.5 standard errors once in 10,000 times.
+    # One of 15 runs is off by 4.5 standard errors with probability 1/10,000.
     assert (np.abs(found - expected) < 4.5 * np.sqrt(2) * error).all()
 
 
-def test_errors_are_over_folds(by_sweep):
+def test_standard_errors_are_over_folds(by_sweep):
     sums = by_sweep.pointwise.groupby("fold").sum()
     worse = by_sweep.summary().loc["chinchilla"]
     gaps = sums["chinchilla"] - sums["coupled"]
@@ -150,7 +150,7 @@ def test_errors_are_over_folds(by_sweep):
     assert "N < 100" in worse["diag_diff"]
 
 
-def test_files_are_compared_as_what_was_saved(posts, by_sweep, tmp_path):
+def test_loaded_posteriors_give_the_same_comparison(posts, by_sweep, tmp_path):
     loaded = {}
     for name, post in posts.items():
         post.save(tmp_path / f"{name}.nc")
@@ -170,8 +170,8 @@ def test_the_largest_runs_are_predicted_from_the_others(posts, table):
     assert seen[-1] == 1.0
 
 
-def test_runs_that_weights_cannot_leave_out_are_refitted(table):
-    # A run far from the others, to which the law must bend.
+def test_runs_with_a_large_pareto_k_are_refitted(table):
+    # One run is far from the others and has high leverage.
     frame = table.frame.drop(columns="compute")
     law = 1.69 + (406.4 / 1e11**0.34 + 410.7 / 1e6**0.28) ** 0.6
     frame.loc[0, ["params", "tokens", "loss"]] = [1e11, 1e6, law]
@@ -189,7 +189,7 @@ def test_runs_that_weights_cannot_leave_out_are_refitted(table):
 
 
 @pytest.mark.slow
-def test_leaving_out_by_weights_is_leaving_out_by_refits(runs):
+def test_importance_sampling_agrees_with_refits(runs):
     rows = runs.filter(np.arange(240) % 5 == 0)
     posts = {name: fit(rows, name, seed=1) for name in ("chinchilla", "coupled")}
     found = sb.compare(posts)
@@ -200,19 +200,19 @@ def test_leaving_out_by_weights_is_leaving_out_by_refits(runs):
             [mean_density(density_by_scipy(refits[i], rows, np.array([i]))) for i in weights]
         )[0]
         theirs = found.pointwise[name].to_numpy()
-        error = np.sqrt(2) * errors  # the weights' own is like the refits'
+        error = np.sqrt(2) * errors  # of the weights and of the refits
         assert (np.abs(theirs - exact) < 5 * error + 0.02).all()
         assert abs((theirs - exact).sum()) < 4 * np.sqrt((error**2).sum())
 
 
-def test_laws_are_as_likely_as_their_evidence_says(posts, loo):
+def test_probabilities_follow_from_the_evidence(posts, loo):
     evidence = [posts[name].record["log_evidence"] for name in loo.summary().index]
     np.testing.assert_allclose(loo.summary()["log_evidence"], evidence)
     odds = loo.summary()["probability"].iloc[0] / loo.summary()["probability"].iloc[1]
     assert np.log(odds) == pytest.approx(evidence[0] - evidence[1])
 
 
-def made_up(gaps, weights, passed=True):
+def artificial(gaps, weights, passed=True):
     best = len(gaps)
     names = ["a", "b", "c"][: best + 1]
     frame = pd.DataFrame(
@@ -234,20 +234,23 @@ def made_up(gaps, weights, passed=True):
     ("gaps", "words"),
     [
         ([(21.0, 6.0)], "a is preferred: its elpd is higher than b's by 21.0 ± 6.0."),
-        ([(5.0, 3.0)], "do not clearly tell a from b: its elpd is higher than b's by 5.0 ± 3.0."),
-        ([(3.0, 1.0)], "do not clearly tell a from b"),
+        (
+            [(5.0, 3.0)],
+            "do not clearly separate a from b: its elpd is higher than b's by 5.0 ± 3.0.",
+        ),
+        ([(3.0, 1.0)], "do not clearly separate a from b"),
         ([(3.0, 1.0), (300.0, 21.0)], "It is clearly higher than c's by 300 ± 21."),
         ([(9.0, 1.0), (30.0, 2.0)], "higher than b's by 9.0 ± 1.0 and c's by 30.0 ± 2.0."),
     ],
 )
-def test_the_verdict_says_how_sure_it_is(gaps, words):
-    comparison = made_up(gaps, [0.96, 0.04, 0.0][: len(gaps) + 1])
+def test_the_conclusion_depends_on_the_standard_errors(gaps, words):
+    comparison = artificial(gaps, [0.96, 0.04, 0.0][: len(gaps) + 1])
     assert words in comparison.conclusion
     assert "Weights by stacking: a 96%, b 4%" in comparison.conclusion
 
 
-def test_a_comparison_of_fits_that_failed_says_so():
-    failed = made_up([(21.0, 6.0)], [1.0, 0.0], passed=False)
+def test_a_comparison_of_failed_fits_has_a_warning():
+    failed = artificial([(21.0, 6.0)], [1.0, 0.0], passed=False)
     for text in (repr(failed), failed._repr_html_()):
         assert "THE FIT FAILED ITS CHECKS" in text
         assert "see the verdict of b" in text
@@ -256,23 +259,23 @@ def test_a_comparison_of_fits_that_failed_says_so():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: {"one": p["coupled"]}, "Give two posteriors or more by name"),
-        (lambda p: list(p.values()), "Give two posteriors or more by name"),
+        (lambda p: {"one": p["coupled"]}, "posteriors must be two or more by name"),
+        (lambda p: list(p.values()), "posteriors must be two or more by name"),
         (lambda p: {**p, "table": 3}, "'table' must be a posterior.*got int"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(posts, change, message):
+def test_invalid_arguments_raise(posts, change, message):
     with pytest.raises(sb.InputError, match=message):
         sb.compare(change(posts))
 
 
-def test_posteriors_of_other_runs_are_refused(posts, table):
+def test_posteriors_of_different_runs_are_refused(posts, table):
     law, first = "chinchilla", posts["chinchilla"]
     few = fit(table, law, weights=1.0 * (np.arange(60) > 3), **QUICK)
-    with pytest.raises(sb.InputError, match=r"must be of the same runs .* 60 runs .* of 56 of"):
+    with pytest.raises(sb.InputError, match=r"fits to the same runs .* 60 runs .* to 56 runs"):
         sb.compare({"all": first, "few": few})
     half = fit(table, law, weights=np.full(60, 0.5), **QUICK)
-    with pytest.raises(sb.InputError, match="must be of the same runs"):
+    with pytest.raises(sb.InputError, match="must be fits to the same runs"):
         sb.compare({"all": first, "half": half})
     with pytest.raises(sb.InputError, match="weights other than 0 and 1"):
         sb.compare({"half": half, "again": half})
@@ -282,7 +285,7 @@ def test_posteriors_of_other_runs_are_refused(posts, table):
         sb.compare(posts, by="sweeps")
 
 
-def test_a_posterior_gives_its_table_back(tmp_path, small_table):
+def test_a_posterior_holds_its_table(tmp_path, small_table):
     odd = {
         **small_table,
         "run": [f"run {i}" for i in range(12)],
@@ -307,7 +310,7 @@ def test_a_posterior_gives_its_table_back(tmp_path, small_table):
         np.testing.assert_array_equal(each.weights, np.full(11, 2.0))
 
 
-def test_priors_that_were_given_are_read_back(small_table):
+def test_recorded_priors_are_read_back(small_table):
     runs = sb.Runs(small_table)
     priors = {"alpha": dist.LogNormal(-1.0, 0.01), "E": dist.Normal(1.7, 0.001)}
 
@@ -325,7 +328,7 @@ def test_priors_that_were_given_are_read_back(small_table):
         recorded_priors(first)
 
 
-def test_refits_are_like_the_fit(posts):
+def test_refits_have_the_settings_of_the_fit(posts):
     post = posts["chinchilla"]
     again = sb.refit(post, {"same": post.weights}, seed=1)["same"]
     for what in ("law", "noise", "priors", "options", "engine", "reference"):

@@ -1,4 +1,4 @@
-"""Partial pooling: against closed forms, a joint model in numpyro, and simulation."""
+"""Partial pooling: compared with closed forms, a joint model in numpyro, and simulation."""
 
 import json
 from statistics import NormalDist
@@ -12,19 +12,20 @@ from plain import bind, fit, fit_many
 import scalingbayes as sb
 from scalingbayes.combine.population import Hyperprior, TableDraws, infer_population
 
-LOC, SCALE, BETWEEN = -1.0, 0.8, 0.4  # of the default prior of log alpha; of the half-normal
+LOC, SCALE = -1.0, 0.8  # of the default prior of log alpha
+BETWEEN = 0.4  # scale of the half-normal prior of its sd over tables
 HYPERPRIOR_SD = np.sqrt(SCALE**2 - BETWEEN**2)
 DEFAULT = dist.LogNormal(LOC, SCALE)
 COUNT = 4000
 QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / COUNT) for i in range(COUNT)])
 
-# What five tables say of log alpha: estimates and their standard errors.
+# Estimates of log alpha from five tables, and their standard errors.
 ESTIMATES = np.array([-1.3, -1.1, -1.25, -0.95, -0.5])
 ERRORS = np.array([0.05, 0.08, 0.10, 0.15, 0.40])
 
 
 def simulate(rng, rows, alpha, beta=0.3, sigma=0.01):
-    """Runs whose exponents are known; E, A and B are the table's own."""
+    """Simulate runs with given exponents; E, A and B are drawn for each table."""
     params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
     E, A, B = rng.uniform(1.5, 2.0), rng.uniform(0.5, 0.7), rng.uniform(0.5, 0.7)
     loss = E + A * (params / 3e8) ** -alpha + B * (tokens / 3e10) ** -beta
@@ -39,7 +40,7 @@ def template():
 
 
 def with_likelihood(template, estimate, error, prior=DEFAULT, seed=0):
-    """Make a posterior of log alpha that is normal by design: its draws are evenly spaced."""
+    """Return a posterior in which log alpha is normal: its draws are normal quantiles."""
     precision = prior.scale**-2.0 + error**-2.0
     mean = (prior.loc / prior.scale**2 + estimate / error**2) / precision
     logs = np.random.default_rng(seed).permutation(mean + QUANTILES / np.sqrt(precision))
@@ -67,7 +68,7 @@ def pooled(posts):
 
 @pytest.fixture(scope="module")
 def oracle():
-    """The closed form (Gelman et al., BDA3, section 5.4), summed over a fine grid."""
+    """The closed form (Gelman et al., BDA3, section 5.4), summed over a fine grid of mu and tau."""
     mu, tau = np.meshgrid(np.linspace(-2.5, 0.5, 601), np.linspace(5e-4, 1.6, 1601))
     log_p = -(((mu - LOC) / HYPERPRIOR_SD) ** 2 + (tau / BETWEEN) ** 2) / 2
     for y, error in zip(ESTIMATES, ERRORS, strict=True):
@@ -92,11 +93,11 @@ def oracle():
     }
 
 
-# Means of 2,000 resampled draws whose weights are worth 1,500 or more: 4 of their errors.
+# Four standard errors of the mean of 1,500 draws: the effective number of the 2,000 resampled ones.
 ERROR = 4 / np.sqrt(1500)
 
 
-def test_population_is_the_closed_forms(pooled, oracle):
+def test_the_population_agrees_with_the_closed_form(pooled, oracle):
     draws = pooled.population.draws.sel(parameter="alpha")
     spread = np.sqrt(np.log1p((draws["sd"] / draws["mean"]) ** 2)).to_numpy().ravel()
     middle = (np.log(draws["mean"]) - spread**2 / 2).to_numpy().ravel()
@@ -108,39 +109,40 @@ def test_population_is_the_closed_forms(pooled, oracle):
     assert pooled.verdict.passed
 
 
-def test_tables_are_the_closed_forms(pooled, oracle):
+def test_tables_agree_with_the_closed_form(pooled, oracle):
     for post, (mean, sd) in zip(pooled.values(), oracle["theta"], strict=True):
         found = np.log(post.values["alpha"])
         assert found.mean() == pytest.approx(mean, abs=ERROR * sd)
         assert found.std() == pytest.approx(sd, rel=2 * ERROR)
 
 
-def test_priors_predict_a_new_table(pooled, oracle):
+def test_priors_agree_with_the_closed_form_of_a_new_table(pooled, oracle):
     (prior,) = pooled.priors.values()
     mean, sd = oracle["new"]
     assert prior.loc == pytest.approx(mean, abs=ERROR * sd)
     assert prior.scale == pytest.approx(sd, rel=2 * ERROR)
 
 
-def test_the_fits_own_priors_are_divided_out(template, pooled):
+def test_the_priors_of_the_fits_are_divided_out(template, pooled):
     priors = [dist.LogNormal(-1.4, 0.5), dist.LogNormal(-0.7, 0.6), dist.LogNormal(-1.0, 2.0)]
     own = [priors[i % 3] for i in range(len(ESTIMATES))]
     posts = {
         f"t{i}": with_likelihood(template, ESTIMATES[i], ERRORS[i], own[i], seed=i)
         for i in range(len(ESTIMATES))
     }
-    found, wanted = sb.pool(posts, ["alpha"]).summary(), pooled.summary()
-    assert not sb.pool(posts, ["alpha"]).refitted
-    error = ERROR * wanted["sd"] * np.sqrt(2)
-    assert (np.abs(found["median"] - wanted["median"]) < error).all()
+    again = sb.pool(posts, ["alpha"])
+    found, expected = again.summary(), pooled.summary()
+    assert not again.refitted
+    error = ERROR * expected["sd"] * np.sqrt(2)
+    assert (np.abs(found["median"] - expected["median"]) < error).all()
 
 
-def test_order_changes_nothing(posts, pooled):
-    turned = sb.pool(dict(reversed(posts.items())), ["alpha"])
-    assert list(turned) == list(reversed(posts))
-    np.testing.assert_allclose(turned.summary(), pooled.summary(), rtol=1e-6)
+def test_the_order_of_tables_has_no_effect(posts, pooled):
+    reordered = sb.pool(dict(reversed(posts.items())), ["alpha"])
+    assert list(reordered) == list(reversed(posts))
+    np.testing.assert_allclose(reordered.summary(), pooled.summary(), rtol=1e-6)
     for name, post in pooled.items():
-        assert turned[name].values["alpha"].mean() == pytest.approx(
+        assert reordered[name].values["alpha"].mean() == pytest.approx(
             post.values["alpha"].mean(), rel=1e-6
         )
 
@@ -152,7 +154,7 @@ def test_tables_move_towards_the_others(posts, pooled):
         if error > 0.1:
             assert after.std() < before.std()
             assert abs(after.mean() - center) < abs(before.mean() - center)
-    # The less a table says, the more it borrows: it comes from the others, not from its runs.
+    # The larger the standard error of a table, the more of its posterior comes from the prior.
     shares = [post.record["prior_shares"]["alpha"] for post in pooled.values()]
     assert shares == sorted(shares)
     assert shares[-1] > 0.5
@@ -160,10 +162,10 @@ def test_tables_move_towards_the_others(posts, pooled):
 
 
 def test_parameters_are_pooled_together():
-    """Against the hyperprior, weighed by the closed form of correlated normal likelihoods."""
+    """Compare with hyperprior draws, weighted by the exact evidence of correlated normals."""
     rng = np.random.default_rng(3)
     estimates = np.array([[-1.2, -1.0], [-1.0, -1.3], [-1.4, -0.9], [-1.1, -1.1]])
-    error = np.array([[0.04, -0.03], [-0.03, 0.04]])  # as exponents often are: one or the other
+    error = np.array([[0.04, -0.03], [-0.03, 0.04]])  # negative, as it often is between exponents
     precision = np.linalg.inv(error) + np.eye(2) / SCALE**2
     tables = []
     for y in estimates:
@@ -187,7 +189,7 @@ def test_parameters_are_pooled_together():
     for own, wanted in ((found.mu, mu), (found.tau, tau)):
         mean = weights @ wanted
         sd = np.sqrt(weights @ (wanted - mean) ** 2)
-        # Beside the error of weights: tables' own draws, whose means err by sd / sqrt(8,000).
+        # 1.2: the means of the tables' own draws have errors of sd / sqrt(8,000), too.
         np.testing.assert_allclose(own.mean(0), mean, atol=1.2 * ERROR * sd.max())
         np.testing.assert_allclose(own.std(0), sd, rtol=2 * ERROR)
     (first, both), (_, second) = np.cov(mu.T, aweights=weights)
@@ -197,7 +199,7 @@ def test_parameters_are_pooled_together():
 
 @pytest.fixture(scope="module")
 def simulated():
-    """Four times three corpora of 60 runs and one of ten, exponents 3 % apart."""
+    """Four groups of three tables of 60 runs and one of ten; exponents differ by 3 %."""
     rng = np.random.default_rng(8)
     alphas = 0.35 * np.exp(0.03 * rng.standard_normal((4, 4)))
     tables = {
@@ -211,7 +213,7 @@ def simulated():
     return alphas, groups, [sb.pool(group) for group in groups]
 
 
-def test_ten_runs_borrow(simulated):
+def test_a_table_of_ten_runs_borrows(simulated):
     alphas, alone, together = simulated
     before, after = [], []
     for group in range(4):
@@ -224,7 +226,7 @@ def test_ten_runs_borrow(simulated):
     assert np.square(np.log(after)).sum() < np.square(np.log(before)).sum()
 
 
-def test_pooled_posteriors_answer(simulated, tmp_path):
+def test_pooled_posteriors_have_the_methods_of_posteriors(simulated, tmp_path):
     pooled = simulated[2][0]
     post = pooled[3]
     assert post.allocate(1e22).draws.sizes["draw"] == COUNT
@@ -247,7 +249,7 @@ def test_pooled_posteriors_answer(simulated, tmp_path):
 
 
 @pytest.mark.slow
-def test_tables_whose_draws_do_not_reach_are_fitted_again(simulated):
+def test_tables_with_unreliable_weights_are_fitted_again(simulated):
     group = simulated[1][0]
     astray = fit(
         group[2].runs,
@@ -261,7 +263,7 @@ def test_tables_whose_draws_do_not_reach_are_fitted_again(simulated):
     assert "Fitted again" in str(pooled.verdict)
     found, there = (np.log(each[2].values["alpha"]) for each in (pooled, wanted))
     assert found.mean() == pytest.approx(there.mean(), abs=6 * ERROR * there.std())
-    # The prior that was not pooled is kept.
+    # Parameters that are not pooled keep their priors.
     assert pooled[2].record["priors"]["E"]["hyperparameters"]["scale"] == 3.0
 
 
@@ -269,7 +271,10 @@ def test_a_failed_fit_fails_the_pool(posts, monkeypatch):
     tree = posts["t0"].tree.copy()
     tree.attrs["scalingbayes"] = json.dumps(posts["t0"].record | {"pareto_k": 0.9})
     failed = sb.Posterior(tree, posts["t0"].law, posts["t0"].noise)
-    monkeypatch.setattr("scalingbayes.combine.pooling._refit", lambda post, others, seed: post)
+    monkeypatch.setattr(
+        "scalingbayes.combine.pooling.refit",
+        lambda post, weights, **_: dict.fromkeys(weights, post),
+    )
     pooled = sb.pool({**posts, "t0": failed}, ["alpha"])
     assert not pooled.verdict.passed
     assert "all but t0" in str(pooled.verdict)
@@ -280,18 +285,18 @@ def test_a_failed_fit_fails_the_pool(posts, monkeypatch):
     ("parameters", "message"),
     [
         (["A"], r"'A' depends on the table's units \(loss \* params\*\*alpha\).*alpha, beta"),
-        (["nu"], "'nu' is counted from 1"),
+        (["nu"], "'nu' is relative to 1"),
         (["gamma"], "gamma"),
-        ("alpha", "must be a list of names"),
-        ([], "there must be one to pool"),
+        ("alpha", "must be a list with at least one name"),
+        ([], "these to pool: alpha, beta"),
     ],
 )
-def test_what_cannot_be_pooled_is_refused(posts, parameters, message):
+def test_parameters_that_cannot_be_pooled_are_refused(posts, parameters, message):
     with pytest.raises(sb.InputError, match=message):
         sb.pool(posts, parameters)
 
 
-def test_what_is_not_several_posteriors_is_refused(posts, template):
+def test_invalid_arguments_raise(posts, template):
     with pytest.raises(sb.InputError, match=r"two or more posteriors by name.*got 1"):
         sb.pool({"t0": template})
     with pytest.raises(sb.InputError, match="got list"):
@@ -307,13 +312,13 @@ def test_what_is_not_several_posteriors_is_refused(posts, template):
         template.record | {"of": "bootstrap", "engine": "bootstrap"}
     )
     resampled = sb.Posterior(tree, template.law, template.noise)
-    with pytest.raises(sb.InputError, match="'b' is of bootstrap"):
+    with pytest.raises(sb.InputError, match=r"'b' must be a posterior.*got bootstrap"):
         sb.pool({"a": template, "b": resampled})
 
 
 @pytest.mark.slow
-def test_it_is_the_joint_model():
-    """All tables and their population in one numpyro model, sampled together."""
+def test_it_agrees_with_the_joint_model():
+    """Compare with one numpyro model of all tables and their population."""
     import jax
 
     rng = np.random.default_rng(4)
@@ -366,7 +371,7 @@ def test_it_is_the_joint_model():
     for j, name in enumerate(names):
         mean = draws["mu"][:, j] + draws["tau"][:, j] ** 2 / 2
         found = np.log(population["mean"].sel(parameter=name).to_numpy().ravel())
-        # Both chains and weights are worth 1,000 draws or more.
+        # Chains and weights have at least 1,000 effective draws each.
         assert np.median(found) == pytest.approx(np.median(mean), abs=0.2 * mean.std())
     for table in tables:
         own, wanted = pooled[table].values["alpha"].ravel(), draws[f"alpha_{table}"]

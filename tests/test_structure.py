@@ -17,14 +17,10 @@ MAX_LINES_OF_FUNCTION = 60
 # Temporary: what still exceeds a limit. Remove entries, add none.
 LONG_FILES = {
     "benchmarks/laws.py",
-    "scalingbayes/combine/pooling.py",
     "scalingbayes/decisions/data_exhaustion.py",
-    "scalingbayes/evaluation/checks.py",
-    "scalingbayes/evaluation/comparison.py",
     "scalingbayes/inference/nuts/nuts.py",
     "scalingbayes/posterior/posterior.py",
     "tests/test_approaches.py",
-    "tests/test_batch.py",
     "tests/test_engines.py",
 }
 LONG_FUNCTIONS = {

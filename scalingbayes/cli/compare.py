@@ -10,7 +10,7 @@ from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.cli.options import Column, OtherColumns, Seed, Source, read_table
 from scalingbayes.cli.printing import console, exit_if_failed, print_grid, print_verdict
 from scalingbayes.data.folds import as_folds
-from scalingbayes.evaluation.comparison import Comparison, compare
+from scalingbayes.evaluation.compare import Comparison, compare
 from scalingbayes.fitting.fit import fit
 from scalingbayes.laws import get_law
 from scalingbayes.model.model import Model

@@ -1,4 +1,4 @@
-"""Several laws at once: their draws mixed in proportion to how far each is trusted."""
+"""Average laws: mix the draws of their posteriors in proportion to weights."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,26 +10,26 @@ from jaxtyping import ArrayLike, Float, Int
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Cost, Limits
-from scalingbayes.evaluation.comparison import Comparison, compare
+from scalingbayes.evaluation.compare import Comparison, compare
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 
 class Average(Result):
-    """A mixture of posteriors; it predicts and allocates as each of them does.
+    """A mixture of posteriors. It predicts and allocates as a posterior does.
 
-    Made by :func:`average`.
+    :func:`average` returns one.
 
     Parameters
     ----------
     posteriors
-        By name.
+        The posteriors by name.
     weights
-        Of each; they add up to 1.
+        The weight of each; the sum is 1.
     seed
         Seed of the choice of draws.
     checks
-        What else there is to check besides the fits.
+        Checks besides those of the fits.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Average(Result):
         total = min(sizes.values())
         counts = apportion(np.array([weights[name] for name in sizes]), total)
         random = np.random.default_rng(seed)
-        # A draw taken twice would say nothing new: as many are taken as the shortest has.
-        taken = {
+        # Draws are chosen without replacement, so the smallest posterior limits their number.
+        chosen = {
             name: random.permutation(size)[:count]
             for (name, size), count in zip(sizes.items(), counts, strict=True)
         }
         self.weights = {name: float(weights[name]) for name in posteriors}
-        self.posteriors = {name: posteriors[name] for name, rows in taken.items() if len(rows)}
-        self._taken = {name: taken[name] for name in self.posteriors}
+        self.posteriors = {name: posteriors[name] for name, rows in chosen.items() if len(rows)}
+        self._chosen = {name: chosen[name] for name in self.posteriors}
         self._order = random.permutation(total)
         self._checks = tuple(checks)
 
@@ -65,7 +65,7 @@ class Average(Result):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether to believe it: whether every fit that is in it passed its checks."""
+        """Whether all fits in the mixture, and the comparison of laws, passed their checks."""
         failed = [name for name, post in self.posteriors.items() if not post.verdict.passed]
         check = Check(
             not failed,
@@ -75,20 +75,20 @@ class Average(Result):
         return Verdict((check, *self._checks))
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Summarise the parameters that all laws share: of one name, meaning and unit.
+        """Return the table of parameters that all laws share, with the same meaning and unit.
 
         Parameters
         ----------
         prob
             Posterior probability of the credible intervals.
         kind
-            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
 
         Returns
         -------
         pandas.DataFrame
-            A row a parameter: median, sd and interval; ``attrs["verdict"]`` says whether the fits
-            passed.
+            One row a parameter: median, sd and interval. ``attrs["verdict"]`` is ``"passed"`` or
+            ``"failed"``.
 
         Raises
         ------
@@ -105,8 +105,8 @@ class Average(Result):
         shared = [n for key, n in meanings[0].items() if all(key in each for each in meanings)]
         if not shared:
             raise InputError(
-                f"{self._names()} share no parameter: ask for exponents, allocations or "
-                f"predictions, or for the summary of one."
+                f"{self._names()} share no parameter, so there is no table. Use exponents, "
+                f"allocations or predictions, or the summary of one posterior."
             )
 
         def parameters(post: Posterior) -> Estimate:
@@ -126,7 +126,7 @@ class Average(Result):
         Raises
         ------
         InputError
-            If a law has no compute-optimal allocation, and for the same reasons as there.
+            If a law has no compute-optimal allocation, or the posterior's method raises.
         """
         asked = self.inputs_of_each(inputs).items()
         return self.mix(post.exponents(compute, cost, **others) for post, others in asked)
@@ -138,58 +138,63 @@ class Average(Result):
         limits: Limits | None = None,
         **inputs: float,
     ) -> Estimate:
-        """Estimate the model and tokens of least loss, as :meth:`Posterior.allocate` does.
+        """Estimate the compute-optimal model size and tokens, as :meth:`Posterior.allocate` does.
 
         Raises
         ------
         InputError
-            If a law has no compute-optimal allocation, and for the same reasons as there.
+            If a law has no compute-optimal allocation, or the posterior's method raises.
         """
         asked = self.inputs_of_each(inputs).items()
         return self.mix(post.allocate(compute, cost, limits, **others) for post, others in asked)
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
-        """Predict what runs will reach, as :meth:`Posterior.predict` does.
+        """Predict the losses of runs, as :meth:`Posterior.predict` does.
 
         All laws must read the same inputs.
 
         Raises
         ------
         InputError
-            If the laws read different inputs, and for the same reasons as there.
+            If the laws read different inputs, or :meth:`Posterior.predict` raises.
         """
         reads = {name: sorted(post.law.inputs) for name, post in self.posteriors.items()}
         if len({tuple(each) for each in reads.values()}) > 1:
             listed = "; ".join(f"{name} {', '.join(each)}" for name, each in reads.items())
             raise InputError(
-                f"Laws must read the same inputs to predict together; these read: {listed}. "
-                f"Average those that do, or predict with each."
+                f"Laws must read the same inputs to predict together; these laws read: {listed}. "
+                f"Average laws with the same inputs, or predict with each posterior."
             )
         return self.mix(post.predict(seed=seed, **inputs) for post in self.posteriors.values())
 
     def inputs_of_each(self, inputs: Mapping[str, float]) -> dict[Posterior, dict[str, float]]:
-        """Give each law those of some inputs that it reads, to divide a budget with.
+        """Return the inputs that each law reads, for an allocation.
+
+        Parameters
+        ----------
+        inputs
+            Values of inputs other than size and tokens.
 
         Raises
         ------
         InputError
-            If a law has no compute-optimal allocation, they spend budgets differently, or no law
+            If a law has no compute-optimal allocation, laws define budgets differently, or no law
             reads an input.
         """
-        not_so = [name for name, post in self.posteriors.items() if not post.law.allocates]
-        if not_so:
+        without = [name for name, post in self.posteriors.items() if not post.law.allocates]
+        if without:
             raise InputError(
-                f"{', '.join(not_so)} do not divide compute between a model and tokens: average "
-                f"laws that do, such as 'chinchilla' and 'coupled'."
+                f"{', '.join(without)} do not divide compute between model size and tokens: "
+                f"average laws that do, such as 'chinchilla' and 'coupled'."
             )
         budgets = {name: post.law.budget for name, post in self.posteriors.items()}
         if len(set(budgets.values())) > 1:
             listed = "; ".join(f"{name} {each}" for name, each in budgets.items())
-            raise InputError(f"Laws must spend a budget alike to allocate together: {listed}.")
+            raise InputError(f"Laws must define budgets alike to allocate together: {listed}.")
         read = {each for post in self.posteriors.values() for each in post.law.inputs}
         for name in inputs:
             if name not in read:
-                raise InputError(f"None of {self._names()} reads {name!r}: leave it out.")
+                raise InputError(f"None of {self._names()} reads {name!r}: remove it.")
 
         return {
             post: {name: value for name, value in inputs.items() if name in post.law.inputs}
@@ -197,18 +202,18 @@ class Average(Result):
         }
 
     def mix(self, estimates: Iterable[Estimate]) -> Estimate:
-        """Mix what the posteriors say of one thing: of each its share of draws.
+        """Return the mixture of estimates, with draws in proportion to weights.
 
         Parameters
         ----------
         estimates
-            One of each of ``posteriors``, in their order.
+            An estimate from each of ``posteriors``, in their order.
         """
         each = dict(zip(self.posteriors, estimates, strict=True))
         parts = []
         for name, own in each.items():
             flat = own.draws.stack(sample=SAMPLE_DIMS, create_index=False)  # noqa: PD013
-            parts.append(flat.isel(sample=self._taken[name]).drop_vars(SAMPLE_DIMS))
+            parts.append(flat.isel(sample=self._chosen[name]).drop_vars(SAMPLE_DIMS))
         mixed = xr.concat(parts, "sample", join="override").isel(sample=self._order)
         mixed = mixed.rename(sample="draw").expand_dims("chain")
         mixed = mixed.transpose(*SAMPLE_DIMS, ...)
@@ -237,28 +242,38 @@ def average(
     Parameters
     ----------
     posteriors
-        By name: ``{"chinchilla": post1, "coupled": post2}``.
+        Posteriors by name: ``{"chinchilla": post1, "coupled": post2}``.
     weights
-        Of each posterior, numbers of 0 or more; or what :func:`compare` found, whose checks are
-        then the average's too. Without them the posteriors are compared, and stacked by how well
-        each foretells runs left out.
+        A non-negative number for each posterior, or a comparison by
+        :func:`scalingbayes.compare`, whose checks then become checks of the average. By default the
+        posteriors are compared with :func:`scalingbayes.compare`, and have its stacking weights.
     seed
         Seed of the choice of draws.
 
     Returns
     -------
     Average
-        It predicts, allocates and estimates exponents like a :class:`Posterior`. Laws of weight 0,
-        or so small that not one draw falls to them, are not asked.
+        It predicts, allocates and estimates exponents as a posterior does. Laws whose weight is
+        less than one draw are left out.
 
     Raises
     ------
     InputError
-        If weights are not numbers of 0 or more for just these posteriors, or are all 0.
+        If ``weights`` is not a non-negative number for each of the posteriors, or all are 0.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> posts = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
+    >>> average = sb.average(posts, {"chinchilla": 1, "coupled": 3})
+    >>> average.weights
+    {'chinchilla': 0.25, 'coupled': 0.75}
     """
     if not isinstance(posteriors, Mapping) or not posteriors:
         raise InputError(
-            "Give posteriors by name: average({'chinchilla': post1, 'coupled': post2})."
+            "posteriors must be a mapping by name: average({'chinchilla': post1, 'coupled': "
+            "post2})."
         )
     comparison = compare(posteriors) if weights is None else weights
     given: Mapping[str, Any]
@@ -275,7 +290,7 @@ def average(
 
 
 def apportion(weights: Float[np.ndarray, " laws"], total: int) -> Int[np.ndarray, " laws"]:
-    """Share out whole draws in proportion to weights, by largest remainders."""
+    """Return how many draws each law has: proportional to weights, by largest remainders."""
     exact = total * weights / weights.sum()
     counts = np.floor(exact).astype(int)
     largest = np.argsort(counts - exact, kind="stable")
@@ -284,16 +299,17 @@ def apportion(weights: Float[np.ndarray, " laws"], total: int) -> Int[np.ndarray
 
 
 def _checked(weights: Any, posteriors: Mapping[str, Posterior]) -> dict[str, float]:
-    wanted = ", ".join(map(repr, posteriors))
+    """Return weights whose sum is 1."""
+    expected = ", ".join(map(repr, posteriors))
     if not isinstance(weights, Mapping) or set(weights) != set(posteriors):
-        came = ", ".join(map(repr, weights)) if isinstance(weights, Mapping) else repr(weights)
-        raise InputError(f"weights must be numbers by name, for {wanted}; got {came}.")
+        got = ", ".join(map(repr, weights)) if isinstance(weights, Mapping) else repr(weights)
+        raise InputError(f"weights must be numbers by name, for {expected}; got {got}.")
     try:
         numbers = np.array([float(weights[name]) for name in posteriors])
     except (TypeError, ValueError):
         numbers = np.array([np.nan])
     if not np.all(np.isfinite(numbers)) or np.any(numbers < 0) or numbers.sum() == 0:
         raise InputError(
-            f"weights must be finite numbers of 0 or more, not all 0; got {dict(weights)!r}."
+            f"weights must be non-negative finite numbers, not all 0; got {dict(weights)!r}."
         )
     return dict(zip(posteriors, numbers / numbers.sum(), strict=True))

@@ -1,9 +1,10 @@
-"""The distribution of parameters over tables, from draws of each table's own posterior.
+"""The distribution of parameters over tables, inferred from draws of each table's own posterior.
 
-Parameters of table t are normal with means mu and standard deviations tau. Given these, the table's
-evidence is the mean over its draws of N(theta; mu, tau^2) over the density of the fit's own prior.
-(mu, tau) are drawn as if each table's likelihood were normal, which has a closed form (Gelman et
-al., Bayesian Data Analysis, 3rd ed., section 5.4), and weighed by the evidence of all tables.
+The parameters of a table are normal over tables, with means mu and standard deviations tau. Given
+(mu, tau), the evidence of a table is the mean over its draws of the density N(theta; mu, tau^2)
+divided by the density of the fit's own prior. Draws of (mu, tau) are proposed as if the likelihood
+of each table were normal, which has a closed form (Gelman et al., Bayesian Data Analysis, 3rd ed.,
+section 5.4), and are weighted by the evidence of all tables.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,23 +16,26 @@ from jaxtyping import Float
 
 from scalingbayes.inference.importance import resample, smooth
 
-_POWERS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of all normal likelihoods in what (mu, tau) is drawn from
-_POWER_OF_OTHERS = 0.7  # of all but one
+_POWERS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of all normal likelihoods, one for each proposal component
+_POWER_OF_OTHERS = 0.7  # in a component that leaves out one table
 _PROPOSALS = 12_000
 _KEPT = 2000
 _CELLS = 1000  # of the grid of tau
 _LARGEST_TAU = 4.0  # in scales of its half-normal prior
-_SMALLEST_TAU = 1e-3  # tables that differ by less are alike
-_KERNELS = 1000  # draws of a table that its evidence is made of
-_WEAKEST = 1e-3  # the least that a table is taken to say in a direction, over what its prior says
+_SMALLEST_TAU = 1e-3  # in the same unit
+_KERNELS = 1000  # largest number of draws in the evidence of a table
+_MIN_INFORMATION = 1e-3  # of a table in any direction, relative to its prior's
 
 
 type _Normal = tuple[Float[np.ndarray, "dim dim"], Float[np.ndarray, " dim"]]
+"""Precision of a normal likelihood, and precision times mean."""
+
 type _Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Coefficients of a quadratic in mu: of each table, for each tau."""
 
 
 class Hyperprior(NamedTuple):
-    """mu ~ Normal(loc, scale), tau ~ HalfNormal(between), a parameter each."""
+    """The prior of the population: mu ~ Normal(loc, scale), tau ~ HalfNormal(between)."""
 
     loc: Float[np.ndarray, " dim"]
     scale: Float[np.ndarray, " dim"]
@@ -39,7 +43,7 @@ class Hyperprior(NamedTuple):
 
 
 class Members(NamedTuple):
-    """Draws of the population's mean and sd, and Pareto's k and worth of their weights."""
+    """Draws of the population's means and sds, and diagnostics of their importance weights."""
 
     mu: Float[np.ndarray, "draws dim"]
     tau: Float[np.ndarray, "draws dim"]
@@ -47,29 +51,29 @@ class Members(NamedTuple):
     effective_draws: float
 
     def log_density(self, points: Float[np.ndarray, "points dim"]) -> Float[np.ndarray, " points"]:
-        """Log density of the parameters of a new table."""
+        """Return the log predictive density of the parameters of a new table."""
         precision = self.tau**-2
         square = (points**2) @ (-precision.T / 2) + points @ (self.mu * precision).T
         constant = -(np.log(2 * np.pi * self.tau**2) + self.mu**2 * precision).sum(1) / 2
         return _log_sum(square + constant) - np.log(len(self.mu))
 
     def moments(self) -> tuple[Float[np.ndarray, " dim"], Float[np.ndarray, " dim"]]:
-        """Mean and sd of the parameters of a new table."""
+        """Return the predictive mean and sd of the parameters of a new table."""
         return self.mu.mean(0), np.sqrt(self.mu.var(0) + (self.tau**2).mean(0))
 
 
 @dataclass(frozen=True, eq=False)
 class TableDraws:
-    """What the fit of one table says of the pooled parameters, in their coordinates.
+    """Draws of the pooled parameters from the fit of one table, in normal coordinates.
 
     Parameters
     ----------
     points
-        Draws of its posterior.
+        Draws of the fit's posterior.
     log_prior
-        Log density of its own prior at each.
+        Log density of the fit's own prior at each draw.
     loc, scale
-        A normal near that prior; the prior itself if that is normal.
+        Mean and sd of a normal approximation of that prior; exact if the prior is normal.
     """
 
     points: Float[np.ndarray, "draws dim"]
@@ -78,60 +82,61 @@ class TableDraws:
     scale: Float[np.ndarray, " dim"]
 
     def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Weights that make the fit's prior the normal one; mean and covariance under them."""
+        """Return weights of the draws under the normal prior, and weighted mean and covariance."""
         z = (self.points - self.loc) / self.scale
         log_ratio = -(z**2 / 2 + np.log(np.sqrt(2 * np.pi) * self.scale)).sum(1) - self.log_prior
         weights = np.exp(log_ratio - log_ratio.max())
         weights /= weights.sum()
         mean = weights @ self.points
-        off = self.points - mean
-        return weights, mean, (weights[:, None] * off).T @ off
+        deviations = self.points - mean
+        return weights, mean, (weights[:, None] * deviations).T @ deviations
 
     def likelihood(self, which: Sequence[int]) -> _Normal:
-        """Describe some parameters' likelihood as a normal: precision, and that times the mean."""
+        """Return a normal approximation of the likelihood of some of the parameters."""
         _, mean, covariance = self.moments()
         mean, covariance = mean[which], covariance[np.ix_(which, which)]
         loc, scale = self.loc[which], self.scale[which]
         posterior = np.linalg.inv(covariance)
         relative = posterior * np.outer(scale, scale) - np.eye(len(mean))
         values, vectors = np.linalg.eigh(relative)
-        relative = (vectors * np.maximum(values, _WEAKEST)) @ vectors.T
+        relative = (vectors * np.maximum(values, _MIN_INFORMATION)) @ vectors.T
         return relative / np.outer(scale, scale), posterior @ mean - loc / scale**2
 
     def log_evidence(
         self, mu: Float[np.ndarray, "proposals dim"], tau: Float[np.ndarray, "proposals dim"]
     ) -> Float[np.ndarray, " proposals"]:
-        """Log of the table's evidence for each mean and sd of the population, but for a constant.
+        """Return the log evidence of the table given each population, up to a constant.
 
-        Draws stand for kernels that keep their mean and covariance (West 1993, J. R. Stat. Soc. B
-        55, 409-422), so that it is smooth however small tau is, and without bias where the
-        posterior is normal. Integrals over a kernel are closed forms.
+        Each draw is replaced by a normal kernel, in a way that keeps the mean and covariance of all
+        draws (West 1993, J. R. Stat. Soc. B 55, 409-422). The evidence is then smooth for any small
+        tau, and unbiased if the posterior is normal. The integral over each kernel has a closed
+        form.
         """
         weights, mean, covariance = self.moments()
         dim = len(mean)
         count = min(_KERNELS, 1 / (weights**2).sum())
-        width = (4 / ((dim + 2) * count)) ** (2 / (dim + 4))  # Silverman's, squared
+        width = (4 / ((dim + 2) * count)) ** (2 / (dim + 4))  # the square of Silverman's bandwidth
         relative = covariance / np.outer(self.scale, self.scale)
-        # A kernel over the prior, as it comes into the integral, must fall off.
+        # The integrand has the ratio of kernel and prior, which must decrease in all directions.
         width = min(width, 0.5, 0.5 / np.linalg.eigvalsh(relative)[-1])
-        # An even comb through the draws; all is counted from the mean, against rounding.
-        taken = np.linspace(0, len(self.points) - 1, min(_KERNELS, len(self.points))).astype(int)
-        d = np.sqrt(1 - width) * (self.points[taken] - mean)
+        # Evenly spaced draws, relative to the mean to avoid rounding errors.
+        chosen = np.linspace(0, len(self.points) - 1, min(_KERNELS, len(self.points))).astype(int)
+        d = np.sqrt(1 - width) * (self.points[chosen] - mean)
         own = self.scale**-2
         kernel = np.linalg.inv(width * covariance)
         population = tau**-2
-        # The exponent is quadratic in theta: precision Q, and kernel @ d + c in front.
+        # The exponent is quadratic in theta, with precision Q and linear term kernel @ d + c.
         c = population * (mu - mean) - own * (self.loc - mean)
         Q = kernel + np.eye(dim) * (population - own)[:, None, :]
         inverse = np.linalg.inv(Q)
-        through = kernel @ inverse
+        product = kernel @ inverse
         constant = np.einsum("mi,mij,mj->m", c, inverse, c) - np.linalg.slogdet(Q)[1]
         constant += (np.log(population) - population * (mu - mean) ** 2).sum(1)
-        linear = np.einsum("mij,mj->mi", through, c)
-        square = (through @ kernel - kernel).reshape(len(mu), -1)
+        linear = np.einsum("mij,mj->mi", product, c)
+        square = (product @ kernel - kernel).reshape(len(mu), -1)
         pairs = (d[:, :, None] * d[:, None, :]).reshape(len(d), -1)
         with np.errstate(divide="ignore"):
-            logs = np.log(weights[taken])
+            logs = np.log(weights[chosen])
         parts = np.array_split(np.arange(len(mu)), -(-len(mu) // 1000))
         sums = [
             _log_sum(pairs @ square[i].T / 2 + d @ linear[i].T + logs[:, None], 0) for i in parts
@@ -141,14 +146,15 @@ class TableDraws:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What tables say together.
+    """The population, inferred from all tables and from all but one.
 
     Parameters
     ----------
     all
-        Draws of the population, given all tables.
+        Draws given all tables.
     others
-        For each table those given the others: what they predict is its prior.
+        For each table, draws given the other tables. Their predictive distribution is the table's
+        prior.
     """
 
     all: Members
@@ -156,7 +162,7 @@ class Population:
 
 
 def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed: int) -> Population:
-    """Infer the mean and sd of parameters over tables.
+    """Return draws of the means and sds of parameters over tables.
 
     Parameters
     ----------
@@ -165,7 +171,7 @@ def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed:
     hyperprior
         Priors of the means and sds.
     seed
-        Seed of the draws.
+        Seed of the random numbers.
     """
     random = np.random.default_rng(seed)
     mu, tau, log_density = _propose(tables, hyperprior, random)
@@ -173,17 +179,17 @@ def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed:
     log_prior -= ((tau / hyperprior.between) ** 2 / 2).sum(1)
     evidence = np.stack([table.log_evidence(mu, tau) for table in tables])
 
-    def given(which: Iterable[int]) -> Members:
+    def condition_on(chosen_tables: Iterable[int]) -> Members:
         log_weights = log_prior - log_density
-        for place in which:
-            log_weights = log_weights + evidence[place]
+        for table in chosen_tables:
+            log_weights = log_weights + evidence[table]
         weights, pareto_k = smooth(log_weights)
         chosen = resample(weights, _KEPT, np.random.default_rng([seed, 1]))
         return Members(mu[chosen], tau[chosen], pareto_k, float(1 / (weights**2).sum()))
 
     every = range(len(tables))
-    others = [given(other for other in every if other != place) for place in every]
-    return Population(given(every), others)
+    others = [condition_on(other for other in every if other != own) for own in every]
+    return Population(condition_on(every), others)
 
 
 def _propose(
@@ -191,56 +197,67 @@ def _propose(
     hyperprior: Hyperprior,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, " proposals"]]:
-    """Draw (mu, tau) with normal likelihoods raised to several powers, and say how likely each was.
+    """Return draws of mu and tau from a mixture of proposals, and their log proposal density.
 
-    tau of each parameter is drawn on a grid of its own; mu, given all tau, together. Powers below 1
-    reach beyond where likelihoods are not normal, 0 as far as the hyperprior; and what is drawn
-    without a table reaches where the others alone point.
+    Each component of the mixture raises the normal likelihoods of the tables to powers. A power
+    below 1 covers populations that non-normal likelihoods support; power 0 is the hyperprior. A
+    component without one table covers the populations that the other tables support. In each
+    component, tau of each parameter is drawn on a grid, and mu given tau is a joint normal.
     """
     dim = len(hyperprior.loc)
-    every = np.outer(_POWERS, np.ones(len(tables)))
-    powers = np.concatenate([every, _POWER_OF_OTHERS * (1 - np.eye(len(tables)))])
-    each = -(-_PROPOSALS // len(powers))
+    all_tables = np.outer(_POWERS, np.ones(len(tables)))
+    powers = np.concatenate([all_tables, _POWER_OF_OTHERS * (1 - np.eye(len(tables)))])
+    count = -(-_PROPOSALS // len(powers))  # draws of each component
     grid = hyperprior.between[:, None] * np.linspace(_SMALLEST_TAU, _LARGEST_TAU, _CELLS + 1)
-    cells = grid[:, 1] - grid[:, 0]
-    middles = (grid[:, 1:] + grid[:, :-1]) / 2
-    shares = np.empty((len(powers), dim, _CELLS))
-    for j in range(dim):
-        terms = _normal_terms([table.likelihood([j]) for table in tables], middles[j][:, None])
-        for place, power in enumerate(powers):
-            log_evidence = _given_tau(terms, power, hyperprior.loc[j], hyperprior.scale[j])[2]
-            log_share = log_evidence - (middles[j] / hyperprior.between[j]) ** 2 / 2
-            share = np.exp(log_share - log_share.max())
-            shares[place, j] = share / share.sum()
+    probabilities = _tau_probabilities(tables, hyperprior, powers, grid)
     cell = np.concatenate(
-        [np.stack([resample(share, each, random) for share in of_power], 1) for of_power in shares]
+        [np.stack([resample(p, count, random) for p in each], 1) for each in probabilities]
     )
-    tau = grid[np.arange(dim), cell] + cells * random.uniform(size=cell.shape)
+    width = grid[:, 1] - grid[:, 0]
+    tau = grid[np.arange(dim), cell] + width * random.uniform(size=cell.shape)
     terms = _normal_terms([table.likelihood(range(dim)) for table in tables], tau)
     normal = random.standard_normal(tau.shape)
     mu = np.empty_like(tau)
     centers, roots = [], []
-    for place, power in enumerate(powers):
+    for component, power in enumerate(powers):
         center, precision, _ = _given_tau(terms, power, hyperprior.loc, hyperprior.scale)
         centers.append(center)
         roots.append(np.linalg.cholesky(precision))
-        own = slice(place * each, (place + 1) * each)
-        off = np.linalg.solve(roots[-1][own].mT, normal[own][..., None])[..., 0]
-        mu[own] = center[own] + off
-    found = []
-    for place, (center, root) in enumerate(zip(centers, roots, strict=True)):
+        own = slice(component * count, (component + 1) * count)
+        mu[own] = center[own] + np.linalg.solve(roots[-1][own].mT, normal[own][..., None])[..., 0]
+    log_densities = []
+    for component, (center, root) in enumerate(zip(centers, roots, strict=True)):
         z = (root.mT @ (mu - center)[..., None])[..., 0]
-        of_mu = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1) - (z**2).sum(1) / 2
+        log_mu = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1) - (z**2).sum(1) / 2
         with np.errstate(divide="ignore"):
-            of_tau = np.log(shares[place][np.arange(dim), cell]).sum(1)
-        found.append(of_mu + of_tau)
-    return mu, tau, _log_sum(np.stack(found), 0)
+            log_tau = np.log(probabilities[component][np.arange(dim), cell]).sum(1)
+        log_densities.append(log_mu + log_tau)
+    return mu, tau, _log_sum(np.stack(log_densities), 0)
+
+
+def _tau_probabilities(
+    tables: Sequence[TableDraws],
+    hyperprior: Hyperprior,
+    powers: Float[np.ndarray, "components tables"],
+    grid: Float[np.ndarray, "dim edges"],
+) -> Float[np.ndarray, "components dim cells"]:
+    """Return the probability of each cell of the grid of tau, for each component and parameter."""
+    middles = (grid[:, 1:] + grid[:, :-1]) / 2
+    probabilities = np.empty((len(powers), *middles.shape))
+    for j in range(len(grid)):
+        terms = _normal_terms([table.likelihood([j]) for table in tables], middles[j][:, None])
+        for component, power in enumerate(powers):
+            log_evidence = _given_tau(terms, power, hyperprior.loc[j], hyperprior.scale[j])[2]
+            logs = log_evidence - (middles[j] / hyperprior.between[j]) ** 2 / 2
+            relative = np.exp(logs - logs.max())
+            probabilities[component, j] = relative / relative.sum()
+    return probabilities
 
 
 def _normal_terms(likelihoods: Sequence[_Normal], tau: Float[np.ndarray, "taus dim"]) -> _Terms:
-    """Find tables' log evidence, normal likelihoods given: a quadratic in mu for each tau.
+    """Return the log evidence of tables with normal likelihoods, as quadratics in mu.
 
-    With precision P, P times mean b and T = diag(tau^2) it is
+    With precision P, precision times mean b, and T = diag(tau^2), the log evidence is
     -mu' (I + P T)^-1 P mu / 2 + mu' (I + P T)^-1 b + b' T (I + P T)^-1 b / 2 - log|I + P T| / 2.
     """
     squares, lines, constants = [], [], []
@@ -261,7 +278,7 @@ def _given_tau(
     loc: Float[np.ndarray, "*dim"],
     scale: Float[np.ndarray, "*dim"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and precision of mu given tau, and the log evidence for tau."""
+    """Return the mean and precision of mu given tau, and the log evidence for tau."""
     square, line, constant = (np.tensordot(powers, each, 1) for each in terms)
     precision = np.eye(line.shape[1]) * scale**-2 + square
     information = loc * scale**-2 + line
@@ -273,5 +290,6 @@ def _given_tau(
 def _log_sum(
     values: Float[np.ndarray, "rows columns"], axis: int = 1
 ) -> Float[np.ndarray, " left"]:
+    """Return the logarithm of the sum of exponentials along an axis."""
     top = values.max(axis)
     return np.log(np.exp(values - np.expand_dims(top, axis)).sum(axis)) + top

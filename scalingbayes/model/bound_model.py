@@ -318,6 +318,7 @@ def _geometric_mean(values: Float[np.ndarray, " runs"]) -> float:
 
 
 def _in_units(prior: Prior, parameter: Parameter, names: Mapping[str, Any]) -> Distribution:
+    """Return a prior in the table's units; ``names`` has the reference and earlier parameters."""
     if parameter.plain or not prior.at_reference:
         return prior.distribution
     transforms: list[Transform] = []

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: whether posteriors are as wide as they say, and where."""
+"""Simulation-based calibration: rank true parameters among the draws of their posteriors."""
 
 import warnings
 from collections.abc import Mapping
@@ -36,38 +36,38 @@ from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, check_interval
 
 LEVEL = 0.01
-"""How often a right posterior may fail, all quantities together."""
+"""Probability that a correct posterior fails the test, over all quantities."""
 
 DENSITY = "log density"
-"""The quantity that tells posteriors which leave out a part of the data (Modrák et al. 2023)."""
+"""A test quantity that detects posteriors that ignore part of the data (Modrák et al. 2023)."""
 
 EXPONENT = "exponent a"
-"""That of N_opt ∝ C^a, under a name that no parameter has."""
+"""The exponent of N_opt ∝ C^a. No parameter has this name."""
 
 _PROBABILITIES = (0.5, 0.9)
-_LEAST_DRAWS = 20  # of a fit, however its chains stick: their ranks shall tell
+_MIN_DRAWS = 20  # after thinning, so that the ranks of a stuck chain are tested
 _FEW_DRAWS = 100
 _CLEAR = 3.0  # standard errors
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(Result):
-    """How the truths of simulated tables rank among the draws of their posteriors.
+    """Ranks of the true parameters of simulated tables among the draws of their posteriors.
 
     Parameters
     ----------
     simulation
-        The tables and their truths.
+        The tables and their true parameters.
     ranks
-        For each quantity and table the share of the posterior that lies below the truth, made
-        continuous by a random tie-break: uniform from 0 to 1 if posteriors are right. Draws are
-        thinned to about their effective number. Dim ``table``.
+        For each quantity and table, the fraction of draws below the true value, made continuous by
+        a random tie-break: uniform from 0 to 1 if posteriors are correct. Draws are thinned to
+        about their effective number. Dim ``table``.
     shares
         The same from all draws, for the coverage of intervals.
     effective_draws
-        What the draws of each fit are worth; shape (tables,).
+        Effective number of draws of each fit; shape (tables,).
     engine
-        What fitted them.
+        Name of the engine that fitted the tables.
     """
 
     simulation: Simulation
@@ -78,27 +78,28 @@ class Calibration(Result):
 
     @property
     def title(self) -> str:
-        """What was calibrated."""
+        """The law and the engine that were calibrated."""
         law = self.simulation.model.law
         return f"Simulation-based calibration of {law.equation}, engine {self.engine!r}"
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Test each quantity.
+        """Return the test of each quantity.
 
         Parameters
         ----------
         prob
-            Probability of the wider of the two intervals whose coverage is counted.
+            Probability of the interval whose coverage is computed, besides that of 50 %.
         kind
             ``"eti"``: the intervals are equal-tailed.
 
         Returns
         -------
         pandas.DataFrame
-            A row a quantity: ``p_value`` that ranks are uniform, ``p_bonferroni``, that times the
-            number of quantities, ``coverage50`` and ``coverage90``, the shares of equal-tailed
-            intervals that hold the truth, with their Monte Carlo standard errors ``mcse50`` and
-            ``mcse90``, and ``finding``, what is wrong with the posterior if something is.
+            One row a quantity, with these columns. ``p_value``: of the test that ranks are uniform.
+            ``p_bonferroni``: the same after Bonferroni. ``coverage50`` and ``coverage90``: the
+            fractions of equal-tailed intervals that contain the true value. ``mcse50`` and
+            ``mcse90``: their Monte Carlo standard errors. ``finding``: what is wrong with the
+            posterior, if the test fails.
 
         Raises
         ------
@@ -112,9 +113,9 @@ class Calibration(Result):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether posteriors are calibrated, and what is wrong if not."""
+        """Whether posteriors are calibrated, and what is wrong if they are not."""
         summary = summarize(self.ranks, self.shares)
-        least = summary["p_bonferroni"].min()
+        smallest = summary["p_bonferroni"].min()
         remedy = "do not rely on its intervals; try "
         remedy += "more warmup" if self.engine == "nuts" else "engine 'nuts'"
         checks = [
@@ -125,15 +126,13 @@ class Calibration(Result):
             )
             for name, row in summary[summary["p_bonferroni"] < LEVEL].iterrows()
         ]
-        passed = f"the truths of {len(self.simulation)} tables rank uniformly among draws of "
-        passed += f"{', '.join(summary.index)} (least p = {least:.2g}, after Bonferroni)"
+        passed = f"the true values of {len(self.simulation)} tables rank uniformly among draws of "
+        passed += f"{', '.join(summary.index)} (smallest p = {smallest:.2g} after Bonferroni)"
         notes = []
         if poor := int((self.effective_draws < _FEW_DRAWS).sum()):
             notes.append(f"{poor} of the fits have fewer than {_FEW_DRAWS} effective draws.")
         if self.simulation.rejected:
-            notes.append(
-                f"{self.simulation.rejected} tables with values out of range were drawn again."
-            )
+            notes.append(f"{self.simulation.rejected} implausible tables were simulated again.")
         return Verdict(tuple(checks) or (Check(True, passed, ""),), tuple(notes), "calibration")
 
     def view(self) -> View:
@@ -153,26 +152,27 @@ def calibrate(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Check posteriors by simulation: draw tables from the priors, fit them, rank the truths.
+    """Check posteriors by simulation: simulate tables, fit them, and rank the true parameters.
 
-    If the posterior is right, the truth is one more draw from it, and its rank among the others is
-    uniform (Talts et al. 2018, arXiv:1804.06788). The test is of Säilynoja et al. 2022.
+    If posteriors are correct, the rank of the true value among the draws is uniform (Talts et al.
+    2018, arXiv:1804.06788). Uniformity is tested as in Säilynoja et al. 2022.
 
     Parameters
     ----------
     runs
         The design, as for :func:`simulate`: your own table, or typical inputs of the law.
     model
-        The law or the model, as for :func:`simulate`. The fits state their priors at the reference
-        point of the simulation. The reference point of each simulated table would make the prior
-        depend on the data.
+        The law or the model, as for :func:`simulate`. All fits have the reference point of the
+        simulation: with the reference point of its own table, the prior of a fit would depend on
+        the data.
     engine
         ``"nuts"``, ``"laplace"`` or ``"grid"``, by name or as an object. A few hundred draws are
         enough.
     weights
-        How much each run counts in the fits; the simulated losses do not depend on it.
+        How much each run counts in the fits. The simulation does not use weights.
     tables
-        How many tables. With 1,000 the coverage of 90 % intervals is known to 1 %.
+        Number of tables. With 1,000 tables, the standard error of the coverage of 90 % intervals
+        is 1 %.
     seed
         Seed of the random numbers.
     dtype, out, progress
@@ -182,22 +182,30 @@ def calibrate(
     ------
     InputError
         If the design, the law, a prior or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> engine = sb.Laplace(draws=200)
+    >>> calibration = sb.calibrate(model="power_law", engine=engine, tables=20)
+    >>> list(calibration.summary().index)
+    ['E', 'A', 'alpha', 'sigma', 'nu', 'log density']
     """
     chosen, model = get_engine(engine), as_model(model)
     if not isinstance(chosen, NUTS | Laplace | Grid):
         raise InputError(
-            f"Engine {engine_name(chosen)!r} cannot be calibrated: it does not draw from a "
+            f"Engine {engine_name(chosen)!r} cannot be calibrated, because it does not sample a "
             f"posterior. Use 'nuts', 'laplace' or 'grid'."
         )
     simulation = simulate(runs, model, count=tables, seed=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputWarning)  # the design has been warned about
+        warnings.simplefilter("ignore", InputWarning)  # raised for the design already
         posts = fit_many(
             simulation.tables,
             model.with_reference(simulation.model.reference),
             engine=chosen,
             weights=None if weights is None else [weights] * tables,
-            likelihood_power=1.0,  # law and noise are true here: a lower power would only widen
+            likelihood_power=1.0,  # the law and the noise are exact here
             seed=seed,
             dtype=dtype,
             out=out,
@@ -207,16 +215,16 @@ def calibrate(
 
 
 def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> Calibration:
-    """Rank truths among the draws of their posteriors.
+    """Rank true parameters among the draws of their posteriors.
 
     Parameters
     ----------
     simulation, posts
-        Tables, and the posterior of each.
+        Simulated tables, and the posterior of each.
     engine
-        What fitted them.
+        Name of the engine that fitted the tables.
     seed
-        Of the tie-breaks.
+        Seed of the random tie-breaks.
     """
     with precision("float64"):
         densities = stack_densities(list(posts.models.values()), "float64")
@@ -231,20 +239,20 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     draws[DENSITY] = posts.stat("lp")
     if simulation.model.law.allocates:
         at_truth = _exponent(simulation, truths)
-        if len(np.unique(at_truth.round(9))) > 1:  # a tied law's is always 1/2
+        if len(np.unique(at_truth.round(9))) > 1:  # a tied law has a = 1/2
             truths[EXPONENT], draws[EXPONENT] = at_truth, _exponent(simulation, draws)
-    effective = np.nan_to_num(posts.effective_draws)  # nothing where a draw is not finite
+    effective = np.nan_to_num(posts.effective_draws)  # NaN if a draw is not finite
     random = np.random.default_rng([int(seed), 1])
     ranks: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
     shares: dict[str, Any] = {name: np.empty(len(simulation)) for name in truths}
     total = posts.draws.sizes["chain"] * posts.draws.sizes["draw"]
     for table in range(len(simulation)):
-        kept = int(np.clip(effective[table], min(_LEAST_DRAWS, total), total))
+        kept = int(np.clip(effective[table], min(_MIN_DRAWS, total), total))
         thinned = np.linspace(0, total - 1, kept).round().astype(int)
         for name, truth in truths.items():
             values = draws[name][table].ravel()
             below, until = (values < truth[table]).mean(), (values <= truth[table]).mean()
-            shares[name][table] = (below + until) / 2  # half of those that tie
+            shares[name][table] = (below + until) / 2  # ties count one half
             ranks[name][table] = _rank(truth[table], values[thinned], random)
     return Calibration(simulation, _by_table(ranks), _by_table(shares), effective, engine)
 
@@ -252,12 +260,13 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
 def summarize(
     ranks: xr.Dataset, shares: xr.Dataset, probs: tuple[float, ...] = _PROBABILITIES
 ) -> pd.DataFrame:
-    """Test ranks for uniformity and count what intervals cover: see :meth:`Calibration.summary`.
+    """Return the table of :meth:`Calibration.summary` for ranks and shares.
 
     Parameters
     ----------
     ranks, shares
-        As in :class:`Calibration`; of several runs they may be put together along ``table``.
+        As in :class:`Calibration`. Those of several calibrations may be concatenated along
+        ``table``.
     probs
         Probabilities of the intervals whose coverage is counted.
     """
@@ -269,7 +278,7 @@ def summarize(
         for prob in probs:
             held = abs(shares[name].to_numpy() - 0.5) < prob / 2
             row[f"coverage{100 * prob:g}"] = held.mean()
-            # About the nominal coverage, since none or all held would give 0.
+            # From the nominal coverage: an observed coverage of 0 or 1 would give an error of 0.
             row[f"mcse{100 * prob:g}"] = (prob * (1 - prob) / len(held)) ** 0.5
         finding = describe_ranks(each.to_numpy()) if adjusted < LEVEL else ""
         rows[str(name)] = {**row, "finding": finding}
@@ -277,24 +286,29 @@ def summarize(
 
 
 def describe_ranks(ranks: Float[np.ndarray, " tables"]) -> str:
-    """Say in words what ranks that are not uniform tell of posteriors.
+    """Return what is wrong with posteriors whose ranks are not uniform.
 
-    Too many truths among the highest ranks mean that posteriors are too low; too many at both ends
-    that they are too narrow.
+    Posteriors are too low if too many ranks are high, and too narrow if too many ranks are near
+    both ends.
+
+    Parameters
+    ----------
+    ranks
+        Ranks from 0 to 1.
     """
     words = []
     shift = (ranks.mean() - 0.5) * (12 * len(ranks)) ** 0.5
     if abs(shift) > _CLEAR:
         words.append("too low" if shift > 0 else "too high")
-    # The variance of (u - 1/2)^2 is 1/180.
+    # The variance of (u - 1/2)^2 is 1/180 for a uniform u.
     spread = (((ranks - 0.5) ** 2).mean() - 1 / 12) * (180 * len(ranks)) ** 0.5
     if abs(spread) > _CLEAR:
         words.append("too narrow" if spread > 0 else "too wide")
-    return " and ".join(words) or "of a wrong shape"
+    return " and ".join(words) or "of the wrong shape"
 
 
 def _exponent(simulation: Simulation, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Find the exponent a amid the design; infinite where the law has no optimum."""
+    """Return the exponent a at the design's reference budget; infinite if there is no optimum."""
     model = simulation.model
     law = model.law
     given = (law.budget.size, "tokens")
@@ -309,7 +323,7 @@ def _exponent(simulation: Simulation, values: Mapping[str, np.ndarray]) -> np.nd
 
 
 def _rank(truth: float, values: Float[np.ndarray, " draws"], random: np.random.Generator) -> float:
-    """Rank among L draws, and take a random place in the rank's (L + 1)th part of [0, 1]."""
+    """Return the rank among L draws, placed at random within its interval of width 1/(L + 1)."""
     below = int((values < truth).sum()) + random.integers(0, int((values == truth).sum()) + 1)
     return float((below + random.uniform()) / (len(values) + 1))
 

@@ -1,0 +1,137 @@
+"""Posteriors under a pooled prior, from reweighted draws of a fit."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+from scalingbayes.combine.coordinates import predictive_priors
+from scalingbayes.combine.population import Members, TableDraws
+from scalingbayes.inference.importance import resample, smooth
+from scalingbayes.laws.base.parameters import Parameter, resolve_priors
+from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
+from scalingbayes.posterior.posterior import ATTRIBUTE, Posterior
+from scalingbayes.results import SAMPLE_DIMS
+
+
+class Weights(NamedTuple):
+    """Importance weights of a table's draws under the prior that the other tables predict.
+
+    Parameters
+    ----------
+    weights
+        Smoothed weights; their sum is 1.
+    pareto_k
+        Pareto's k of the weights.
+    log_evidence
+        Log evidence under the new prior, less that under the fit's own prior.
+    """
+
+    weights: Float[np.ndarray, " draws"]
+    pareto_k: float
+    log_evidence: float
+
+    @property
+    def effective_draws(self) -> float:
+        """The effective number of draws."""
+        return float(1 / (self.weights**2).sum())
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the weights pass their checks."""
+        enough = self.effective_draws >= MIN_EFFECTIVE_DRAWS
+        return self.pareto_k <= MAX_PARETO_K and enough
+
+
+def weigh(table: TableDraws, others: Members) -> Weights:
+    """Return the weights of a table's draws under the prior that the other tables predict."""
+    log_weights = others.log_density(table.points) - table.log_prior
+    weights, pareto_k = smooth(log_weights)
+    largest = log_weights.max()
+    log_evidence = float(largest + np.log(np.exp(log_weights - largest).mean()))
+    return Weights(weights, pareto_k, log_evidence)
+
+
+def reweighted_posterior(
+    post: Posterior,
+    pooled: Mapping[str, Parameter],
+    table: TableDraws,
+    others: Members,
+    weights: Weights,
+    random: np.random.Generator,
+) -> Posterior:
+    """Return the posterior of a table under the prior that the other tables predict.
+
+    Parameters
+    ----------
+    post
+        The fit of the table.
+    pooled
+        The pooled parameters.
+    table
+        Draws of the pooled parameters from the fit.
+    others
+        The population, given the other tables.
+    weights
+        Weights of the draws.
+    random
+        Generator of the random numbers.
+
+    Returns
+    -------
+    Posterior
+        Draws of the fit, resampled by their weights; one chain.
+    """
+    chosen = resample(weights.weights, len(table.points), random)
+    record = _record(post, pooled, others, table.points[chosen], weights)
+    return _select(post, chosen, record)
+
+
+def _record(
+    post: Posterior,
+    pooled: Mapping[str, Parameter],
+    others: Members,
+    points: Float[np.ndarray, "draws dim"],
+    weights: Weights,
+) -> dict[str, Any]:
+    """Return the record of the fit, with the pooled priors and the diagnostics of the weights."""
+    priors = resolve_priors(pooled, predictive_priors(pooled, others))
+    _, sds = others.moments()
+    shares = np.minimum(points.var(0) / sds**2, 1.0)
+    record = {
+        **post.record,
+        "priors": post.record["priors"]
+        | {name: prior.as_record(name, pooled[name]) for name, prior in priors.items()},
+        # The shares of the other parameters are known for the fit's own priors only.
+        "prior_shares": dict(zip(pooled, shares.tolist(), strict=True)),
+        # The prior that the others predict comes from weighted draws, too.
+        "pareto_k": float(np.maximum(weights.pareto_k, others.pareto_k)),
+        "effective_draws": weights.effective_draws,
+        "weighed_from": post.verdict.word,
+    }
+    if "log_evidence" in record:
+        record["log_evidence"] += weights.log_evidence
+    return record
+
+
+def _select(
+    post: Posterior, chosen: Int[np.ndarray, " draws"], record: Mapping[str, Any]
+) -> Posterior:
+    """Return a posterior with some draws of another one, as one chain."""
+    groups = {}
+    for name, node in post.tree.children.items():
+        group = node.to_dataset().drop_vars("lp", errors="ignore")  # a density under another prior
+        if not group.data_vars:
+            group = group.drop_vars(list(group.coords))
+        elif "draw" in group.dims:
+            group = group.stack(sample=SAMPLE_DIMS, create_index=False)
+            group = group.isel(sample=chosen).drop_vars(SAMPLE_DIMS, errors="ignore")
+            group = group.rename(sample="draw").expand_dims("chain").transpose(*SAMPLE_DIMS, ...)
+            group = group.assign_coords(chain=[0], draw=np.arange(len(chosen)))
+        groups[name] = group
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs[ATTRIBUTE] = json.dumps(record)
+    return Posterior(tree, post.law, post.noise)

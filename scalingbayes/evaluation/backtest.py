@@ -1,0 +1,117 @@
+"""Backtests: fit a model to a part of the runs, and score its predictions of the other runs."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from scalingbayes.data.folds import Folds, as_folds
+from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.evaluation.score import score
+from scalingbayes.fitting.batch import fit_many
+from scalingbayes.fitting.fit import PowerChoice
+from scalingbayes.inference import Engine, Progress
+from scalingbayes.model.model import DEFAULT_LAW, ModelLike
+from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.results import IntervalKind, Result, Verdict, View
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest(Result):
+    """Scores of predictions of held-out runs.
+
+    Parameters
+    ----------
+    pointwise
+        Scores of each held-out run, with the columns of :func:`scalingbayes.score`, indexed by fold
+        and row of the table.
+    posteriors
+        For each fold, the posterior of the other runs.
+    """
+
+    pointwise: pd.DataFrame
+    posteriors: Posteriors
+
+    @property
+    def title(self) -> str:
+        """The law that predicts."""
+        law = next(iter(self.posteriors.models.values())).law
+        return f"Runs held out, predicted by {law.equation} from the others"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether all fits passed their checks."""
+        return self.posteriors.verdict
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return numbers of runs, mean scores and coverage: one row a fold, and one for all runs.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        folds = self.pointwise.groupby(level="fold", sort=False)
+        frame = pd.concat([folds.apply(_means), _means(self.pointwise).to_frame("all").T])
+        frame.attrs["verdict"] = self.verdict.word
+        return frame
+
+    def view(self) -> View:
+        """Return the table and the verdict."""
+        return replace(super().view(), verdict=self.verdict)
+
+
+def backtest(
+    runs: Table,
+    model: ModelLike = DEFAULT_LAW,
+    *,
+    by: str | Folds = "largest",
+    engine: Engine | str = "nuts",
+    likelihood_power: PowerChoice = "auto",
+    seed: int = 0,
+    dtype: str | None = None,
+    progress: Progress | None = None,
+) -> Backtest:
+    """Fit a model to a part of the runs, and score its predictions of the other runs.
+
+    Parameters
+    ----------
+    runs
+        The table.
+    model
+        The law or the model, as for :func:`scalingbayes.fit`.
+    by
+        Which runs are held out together: the ``"largest"`` runs, each level of ``"compute"``, each
+        label of a column, or masks by label as :func:`scalingbayes.data.folds.largest` returns.
+    engine, likelihood_power, seed, dtype, progress
+        As for :func:`scalingbayes.fit_many`.
+
+    Raises
+    ------
+    InputError
+        If there are no such folds, or a fold leaves too few runs to fit.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> found = sb.backtest(runs, "chinchilla", engine="laplace", likelihood_power=1.0)
+    >>> list(found.summary().columns)
+    ['runs', 'in50', 'in90', 'crps', 'log_score', 'width90', 'bias']
+    """
+    runs = as_runs(runs)
+    folds = as_folds(by, runs)
+    posts = fit_many(
+        dict.fromkeys(folds, runs),
+        model,
+        engine=engine,
+        weights={label: 1.0 - mask for label, mask in folds.items()},
+        likelihood_power=likelihood_power,
+        seed=seed,
+        dtype=dtype,
+        progress=progress,
+    )
+    scores = {label: score(posts[label], runs.filter(mask)) for label, mask in folds.items()}
+    return Backtest(pd.concat(scores, names=["fold", "run"]), posts)
+
+
+def _means(scores: pd.DataFrame) -> pd.Series:
+    """Return the number of runs, mean scores and coverage."""
+    means = {name: scores[name].mean() for name in ("in50", "in90", "crps", "log_score", "width90")}
+    return pd.Series({"runs": len(scores), **means, "bias": scores["error"].mean()})

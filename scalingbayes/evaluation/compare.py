@@ -1,0 +1,325 @@
+"""Compare laws by cross-validation: by how well they predict held-out runs."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Float, Int
+
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.data.folds import Folds, as_folds
+from scalingbayes.evaluation.held_out import hold_out, leave_one_out
+from scalingbayes.inference import Progress, silent
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
+
+METHODS = ("stacking", "pseudo-bma", "bb-pseudo-bma")
+"""Methods that turn scores into weights: see ``arviz_stats.compare``."""
+
+_CLEAR_NATS = 4.0
+_CLEAR_ERRORS = 2.0
+"""A difference is clear if it is larger than both. Below 4 nats, the standard error is unreliable
+(Sivula et al. 2025, arXiv:2008.10296)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
+    """Scores of laws that predict held-out runs.
+
+    Parameters
+    ----------
+    scores
+        One row a law, the best first, with ArviZ's columns. ``elpd``: log predictive density of all
+        scored runs, in nats. ``se``: its standard error. ``elpd_diff``: the law's elpd less that of
+        the best law. ``dse``: its standard error. ``p_worse``: the probability that the law is
+        worse than the best. ``diag_diff`` and ``diag_elpd``: reasons to doubt these numbers. ``p``:
+        effective number of parameters. ``rank`` and ``weight``. If all engines compute the
+        evidence, also ``log_evidence`` and ``probability``, the law's posterior probability if all
+        laws have the same prior probability.
+    pointwise
+        The log predictive density of each scored run: a row for each run, a column for each law.
+    held_out
+        A description of what was held out.
+    method
+        How weights were computed.
+    verdict
+        Whether the fits and refits passed their checks.
+    """
+
+    scores: pd.DataFrame
+    pointwise: pd.DataFrame
+    held_out: str
+    method: str
+    verdict: Verdict
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each law; the sum is 1."""
+        return {str(name): float(weight) for name, weight in self.scores["weight"].items()}
+
+    @property
+    def title(self) -> str:
+        """How many laws were compared, and what was held out."""
+        return f"{len(self.scores)} laws compared, {self.held_out}"
+
+    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return ``scores``: one row a law, the best first.
+
+        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        """
+        return self.scores
+
+    @property
+    def conclusion(self) -> str:
+        """Which law is preferred and by how much; numbers after ± are standard errors."""
+        best, *others = self.scores.index
+        gaps = {
+            name: (-self.scores["elpd_diff"][name], self.scores["dse"][name]) for name in others
+        }
+        clear = [n for n, (gap, se) in gaps.items() if gap > max(_CLEAR_NATS, _CLEAR_ERRORS * se)]
+        close = [name for name in others if name not in clear]
+
+        def higher(names: Iterable[str]) -> str:
+            return _join([f"{name}'s by {_with_error(*gaps[name])}" for name in names])
+
+        if close:
+            text = (
+                f"The runs do not clearly separate {best} from {_join(close)}: its elpd is higher "
+                f"than {higher(close)}."
+            )
+            text += f" It is clearly higher than {higher(clear)}." if clear else ""
+        else:
+            text = f"{best} is preferred: its elpd is higher than {higher(clear)}."
+        weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
+        return f"{text} Weights by {self.method}: {weights}."
+
+    def view(self) -> View:
+        """Return the table without empty columns, and the conclusion."""
+        empty = [name for name in ("diag_diff", "diag_elpd") if (self.scores[name] == "").all()]
+        table = self.scores.drop(columns=["rank", *empty])
+        return replace(super().view(), table=table, lines=(self.conclusion,))
+
+
+def compare(
+    posteriors: Mapping[str, Posterior],
+    by: str | Folds | None = None,
+    *,
+    method: str = "stacking",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare laws by how well they predict held-out runs.
+
+    Parameters
+    ----------
+    posteriors
+        Fits to the same runs, by name: ``{"chinchilla": post1, "coupled": post2}``. Laws may read
+        different columns, but must predict the same column.
+    by
+        Which runs are held out together. By default each run is held out alone: by importance
+        sampling (PSIS-LOO, Vehtari et al. 2017, doi:10.1007/s11222-016-9696-4), and by a refit if
+        its Pareto k is too large. Runs of one budget, sweep or training curve share errors, so each
+        is easily predicted from the others. Hold them out together: with the name of a column, or
+        with ``"compute"``, which holds out one level of compute at a time. ``"largest"`` predicts
+        the runs of the largest levels from all smaller runs. A mapping has masks of ``post.runs``
+        by label, such as ``sb.folds.largest(post.runs, at_least=20)``. Each law is refitted once
+        for each fold, with the settings of its posterior.
+    method
+        How weights are computed: ``"stacking"`` (Yao et al. 2018, doi:10.1214/17-BA1091),
+        ``"pseudo-bma"`` or ``"bb-pseudo-bma"``.
+    seed
+        Seed of the refits.
+    progress
+        A function that is called with the fraction of the refits that is done.
+
+    Returns
+    -------
+    Comparison
+        Its standard errors treat folds as independent, and runs of one fold as dependent. If there
+        is a single fold, they treat its runs as independent.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two posteriors, they are not fits to the same runs and column, or
+        they hold no log likelihoods; if there are no such folds or no such method; or if a fold
+        leaves too few runs to fit a law.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> posts = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
+    >>> comparison = sb.compare(posts)
+    >>> list(comparison.weights)
+    ['coupled', 'chinchilla']
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    first = _check_comparable(posteriors)
+    folds = None if by is None else as_folds(by, first.runs)
+    report = progress or silent
+    scores = {}
+    for place, (name, post) in enumerate(posteriors.items()):
+
+        def part(done: float, place: int = place) -> None:
+            report((place + done) / len(posteriors))
+
+        scores[name] = (
+            leave_one_out(name, post, seed, part)
+            if folds is None
+            else hold_out(name, post, folds, seed, part)
+        )
+        part(1.0)
+    index = _index(folds, first.tree["observed_data"]["run"].to_numpy())
+    scored = np.isfinite(next(iter(scores.values())).p)
+    pointwise = pd.DataFrame({name: each.elpd[scored] for name, each in scores.items()})
+    pointwise.index = index[scored]
+    p = {name: float(each.p[scored].sum()) for name, each in scores.items()}
+    checks = [
+        _fits_passed(posteriors),
+        *(check for each in scores.values() for check in each.checks),
+    ]
+    verdict = Verdict(tuple(checks))
+    table = _table(pointwise, p, _units(folds, pointwise.index), method)
+    table = table.join(_evidence(posteriors))
+    table.attrs["verdict"] = verdict.word
+    return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
+
+
+def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
+    """Check that posteriors can be compared, and return the first."""
+    if not isinstance(posteriors, Mapping) or len(posteriors) < 2:
+        raise InputError(
+            "posteriors must be two or more by name: compare({'chinchilla': post1, 'coupled': "
+            "post2})."
+        )
+    for name, post in posteriors.items():
+        if not isinstance(post, Posterior) or post.record["of"] != "posterior":
+            got = "a bootstrap" if isinstance(post, Posterior) else type(post).__name__
+            raise InputError(
+                f"{name!r} must be a posterior, fitted with engine 'nuts', 'laplace' or 'grid'; "
+                f"got {got}."
+            )
+    (one, first), *others = posteriors.items()
+    for name, post in others:
+        columns = first.law.target.column, post.law.target.column
+        if columns[0] != columns[1]:
+            raise InputError(
+                f"Laws must predict the same column to be compared: {one!r} predicts "
+                f"{columns[0]!r} and {name!r} {columns[1]!r}."
+            )
+        data, own = (each.tree["observed_data"].to_dataset() for each in (first, post))
+        if not (data.equals(own) and np.allclose(first.weights, post.weights)):
+            here, there = first.record["data"], post.record["data"]
+            raise InputError(
+                f"Posteriors must be fits to the same runs to be compared: {one!r} is a fit to "
+                f"{here['rows']} runs of {here['name']!r}, and {name!r} is a fit to "
+                f"{there['rows']} runs of {there['name']!r}. Their values, rows or weights differ. "
+                f"Fit both to one table."
+            )
+    return first
+
+
+def _index(folds: Folds | None, rows: Int[np.ndarray, " runs"]) -> pd.Index:
+    """Return the index of a pointwise table: rows of the runs, and their folds if there are any."""
+    if folds is None:
+        return pd.Index(rows, name="run")
+    labels = np.full(len(rows), None, object)
+    for label, mask in folds.items():
+        labels[mask] = label
+    return pd.MultiIndex.from_arrays([labels, rows], names=["fold", "run"])
+
+
+def _units(folds: Folds | None, index: pd.Index) -> Int[np.ndarray, " runs"]:
+    """Return the independent unit of each run: its fold, or the run itself for a single fold."""
+    if folds is None or len(folds) == 1:
+        return np.arange(len(index))
+    return pd.factorize(index.get_level_values("fold"))[0]
+
+
+def _table(
+    pointwise: pd.DataFrame,
+    p: Mapping[str, float],
+    units: Int[np.ndarray, " runs"],
+    method: str,
+) -> pd.DataFrame:
+    """Return ArviZ's table, with standard errors over independent units."""
+    import arviz_stats
+
+    # ArviZ exponentiates the scores, which underflow for an outlier under all laws. Subtracting
+    # the largest score of each run changes neither differences nor weights.
+    common = pointwise.max(axis=1)
+    elpds = {
+        name: arviz_stats.ELPDData(
+            elpd=scores.sum(),
+            se=_standard_error(scores.to_numpy(), units),
+            p=p[str(name)],
+            n_samples=0,
+            n_data_points=units.max() + 1,
+            scale="log",
+            warning=False,
+            good_k=np.nan,
+            elpd_i=xr.DataArray((scores - common).to_numpy(), dims="run"),
+        )
+        for name, scores in pointwise.items()
+    }
+    table = arviz_stats.compare(elpds, method=method, round_to="none")
+    best = pointwise[table.index[0]]
+    for name in table.index[1:]:
+        error = _standard_error((pointwise[name] - best).to_numpy(), units)
+        table.loc[name, "dse"] = error
+        gap = -table.loc[name, "elpd_diff"]
+        table.loc[name, "p_worse"] = NormalDist(0, error).cdf(gap) if error > 0 else float(gap > 0)
+    return table
+
+
+def _standard_error(scores: Float[np.ndarray, " runs"], units: Int[np.ndarray, " runs"]) -> float:
+    """Return the standard error of a sum over independent units."""
+    sums = np.bincount(units, scores)
+    return float(np.sqrt(len(sums) * sums.var(ddof=1))) if len(sums) > 1 else np.nan
+
+
+def _evidence(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:
+    """Return the evidence and probability of each law; no columns if an evidence is unknown."""
+    known = [post.record.get("log_evidence") for post in posteriors.values()]
+    scales = {post.law.target for post in posteriors.values()}
+    if None in known or len(scales) > 1:
+        return pd.DataFrame(index=list(posteriors))
+    evidence = np.array(known, float)
+    odds = np.exp(evidence - evidence.max())
+    columns = {"log_evidence": evidence, "probability": odds / odds.sum()}
+    return pd.DataFrame(columns, index=list(posteriors))
+
+
+def _fits_passed(posteriors: Mapping[str, Posterior]) -> Check:
+    """Check that all fits passed their checks."""
+    failed = [name for name, post in posteriors.items() if not post.verdict.passed]
+    return Check(
+        not failed,
+        f"{len(posteriors) - len(failed)} of {len(posteriors)} fits passed theirs",
+        f"see the verdict of {', '.join(failed)}",
+    )
+
+
+def _describe_folds(by: str | Folds | None, folds: Folds | None, count: int) -> str:
+    """Return a description of what was held out."""
+    if folds is None:
+        return f"each of {count} runs left out"
+    if by == "largest":
+        return f"the {count} runs of most compute left out"
+    column = f"by {by}, " if isinstance(by, str) else ""
+    return f"{count} runs left out {column}in {len(folds)} folds"
+
+
+def _with_error(value: float, error: float) -> str:
+    digits = 0 if error >= 10 or not np.isfinite(error) else 1
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _join(words: Iterable[Hashable]) -> str:
+    *most, last = map(str, words)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,163 @@
+"""Log predictive densities of held-out runs: by importance sampling, or by refits."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from scalingbayes._core.errors import InputError
+from scalingbayes.data.folds import Folds
+from scalingbayes.fitting.batch import refit
+from scalingbayes.inference import Progress
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.prediction import DiscrepancyDraws, log_predictive
+from scalingbayes.results import SAMPLE_DIMS, Check
+
+_MAX_LISTED = 10  # failed refits that a message names
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutScores:
+    """Log predictive density of each run under one law.
+
+    Parameters
+    ----------
+    elpd
+        Log predictive density of each run when it was held out; NaN if it never was.
+    p
+        How much higher the log density is when the run is part of the fit.
+    checks
+        Whether the refits passed their checks.
+    """
+
+    elpd: Float[np.ndarray, " runs"]
+    p: Float[np.ndarray, " runs"]
+    checks: tuple[Check, ...]
+
+
+def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> HeldOutScores:
+    """Score each run by importance sampling (PSIS), and by a refit where that is unreliable.
+
+    Parameters
+    ----------
+    name
+        Name of the posterior, for messages.
+    post
+        A posterior.
+    seed
+        Seed of the refits.
+    progress
+        A function that is called with the fraction of the refits that is done.
+
+    Raises
+    ------
+    InputError
+        If the log likelihoods were not kept, or runs have weights other than 0 and 1.
+    """
+    import arviz_stats
+
+    if "log_likelihood" not in post.tree:
+        raise InputError(
+            f"{name!r} has too many draws times runs for its log likelihoods to have been kept. "
+            f"Keep fewer draws, or hold out many runs together, such as by='compute'."
+        )
+    if not np.allclose(post.weights, 1):
+        raise InputError(
+            f"{name!r} was fitted with weights other than 0 and 1, so runs cannot be left out one "
+            f"by one. Hold out many runs together, such as by='compute'."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # runs with a large Pareto k are refitted
+        loo = arviz_stats.loo(post.tree, pointwise=True, **_log_weights(post))
+    elpd = loo.elpd_i.to_numpy().copy()
+    log_likelihood = post.tree["log_likelihood"][post.law.target.column]
+    flat = log_likelihood.transpose(*SAMPLE_DIMS, "run").to_numpy().reshape(-1, len(elpd))
+    included = np.logaddexp.reduce(flat) - np.log(len(flat))
+    reliable = loo.pareto_k.to_numpy() <= loo.good_k  # False if Pareto k is NaN
+    if reliable.all():
+        return HeldOutScores(elpd, included - elpd, ())
+    rows = np.arange(len(elpd))
+    folds = {int(run): rows == run for run in np.flatnonzero(~reliable)}
+    exact = hold_out(name, post, folds, seed, progress)
+    elpd = np.where(reliable, elpd, exact.elpd)
+    return HeldOutScores(elpd, included - elpd, exact.checks)
+
+
+def hold_out(
+    name: str, post: Posterior, folds: Folds, seed: int, progress: Progress
+) -> HeldOutScores:
+    """Score the runs of each fold by a refit to the other runs.
+
+    Parameters
+    ----------
+    name
+        Name of the posterior, for messages.
+    post
+        A posterior.
+    folds
+        For each fold, which runs are held out.
+    seed
+        Seed of the refits.
+    progress
+        A function that is called with the fraction of the refits that is done.
+    """
+    runs, law = post.runs, post.law
+    inputs = {column: runs.column(column, each.domain) for column, each in law.inputs.items()}
+    observed = runs.column(law.target.column, law.target.on_scale.domain)
+
+    def score(
+        values: Mapping[str, Float[np.ndarray, "chains draws"]],
+        mask: Bool[np.ndarray, " runs"],
+        model: BoundModel,
+        discrepancy_draws: DiscrepancyDraws | None,
+    ) -> Float[np.ndarray, " held_out"]:
+        return log_predictive(
+            law,
+            post.noise,
+            dict(values),
+            {column: x[mask] for column, x in inputs.items()},
+            observed[mask],
+            model.reference,
+            None if model.errors is None else model.errors[mask],
+            discrepancy_draws,
+        )
+
+    weights = {label: np.where(mask, 0.0, post.weights) for label, mask in folds.items()}
+    refits = refit(post, weights, seed=seed, progress=progress)
+    elpd, included = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    has_discrepancy = bool(post.noise.discrepancy)
+    for place, (label, mask) in enumerate(folds.items()):
+        model = refits.models[label]
+        values = {str(n): x.to_numpy() for n, x in refits.draws.isel(fit=place).items()}
+        discrepancy_draws = refits[label].discrepancy_draws if has_discrepancy else None
+        elpd[mask] = score(values, mask, model, discrepancy_draws)
+        whole = replace(model, weights=post.weights)
+        included[mask] = score(post.values, mask, whole, post.discrepancy_draws)
+    failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
+    check = Check(
+        not failed,
+        f"{len(folds) - len(failed)} of {len(folds)} refits of {name} passed theirs",
+        f"fit it with more draws, or with engine 'nuts'; these refits failed: "
+        f"{', '.join(failed[:_MAX_LISTED])}",
+    )
+    return HeldOutScores(elpd, included - elpd, (check,))
+
+
+def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:
+    """Return smoothed importance weights for a likelihood power other than 1, for ``loo``.
+
+    Leaving out a run removes its likelihood to the likelihood power; ArviZ assumes a power of 1.
+    """
+    if post.likelihood_power == 1:
+        return {}
+    import arviz_stats  # noqa: F401 - registers the accessor
+
+    log_likelihood = post.tree["log_likelihood"][post.law.target.column]
+    powered: Any = post.likelihood_power * log_likelihood
+    log_weights, pareto_k = powered.azstats.psislw(dim=list(SAMPLE_DIMS))
+    return {"log_weights": log_weights, "pareto_k": pareto_k}
