@@ -1,4 +1,4 @@
-"""The command line: in this process, and as one of its own where that matters."""
+"""The command line, in this process or, where it matters, in a process of its own."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ EXACT = ("--law", "chinchilla", "--noise", "student_t", "--likelihood-power", "1
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """An empty home folder, so that nothing comes from an earlier run's compilation cache."""
+    """Return an environment with an empty home folder, and so an empty compilation cache."""
     home = tmp_path_factory.mktemp("home")
     return {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
 
@@ -38,7 +38,7 @@ def shell(environment, tmp_path):
 
 @pytest.fixture
 def table(tmp_path, small_table, rng):
-    """A table with foreign names and a little noise."""
+    """Write a table whose columns have other names, with a little noise."""
     noise = np.exp(0.003 * rng.standard_normal(12))
     frame = pd.DataFrame({**small_table, "loss": small_table["loss"] * noise})
     path = tmp_path / "sweep.csv"
@@ -46,12 +46,19 @@ def table(tmp_path, small_table, rng):
     return path
 
 
-def test_a_bundled_table_is_fitted_and_written(shell, tmp_path, all_runs):
+def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
     done = shell("fit", "chinchilla", *EXACT, "--out", "results")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no progress bar where there is no terminal
-    for word in ("alpha", "90% CI", "N_opt ∝ C^a", "passed its checks", "LogNormal", "R-hat"):
+    for word in (
+        "alpha",
+        "90% equal-tailed credible interval",
+        "N_opt ∝ C^a",
+        "LogNormal",
+        "R-hat",
+    ):
         assert word in done.stdout
+    assert "passed its checks" in done.stdout
     written = sorted(path.name for path in (tmp_path / "results").iterdir())
     assert written == ["exponents.csv", "posterior.nc", "summary.csv"]
     post = sb.load(tmp_path / "results" / "posterior.nc")
@@ -63,17 +70,20 @@ def test_a_bundled_table_is_fitted_and_written(shell, tmp_path, all_runs):
     assert summary.loc["E", "mean"] == pytest.approx(post.values["E"].mean())
 
 
-def test_foreign_names_and_settings(command, table):
+def test_columns_engine_and_noise_are_options(command, table):
     done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),
-        *("--prob", "0.5", "--seed", "3", "--draws", "1500", "--target-accept", "0.95"),
+        *("--prob", "0.5", "--seed", "3"),
+        *("--engine", "nuts(draws=1500, target_accept=0.95)"),
+        *("--noise", "student_t(varying=tokens)"),
     )
     assert done.returncode in (0, 3), done.stderr
-    assert "50% CI" in done.stdout
+    assert "50% equal-tailed" in done.stdout
+    assert "sigma falling as tokens" in done.stdout
     assert "seed 3" in done.stdout
 
 
-def test_laws_are_listed_and_shown(command):
+def test_laws_lists_laws_and_shows_one(command):
     listed = command("laws")
     assert listed.returncode == 0, listed.stderr
     for name, equation in sb.list_laws()["equation"].items():
@@ -84,13 +94,13 @@ def test_laws_are_listed_and_shown(command):
 
 
 @pytest.mark.slow
-def test_a_law_of_another_column_is_fitted_from_the_shell(command, tmp_path, rng):
+def test_fit_of_a_law_that_predicts_another_column(command, tmp_path, rng):
     loss = np.linspace(2.4, 3.6, 20)
     rate = 0.85 - 2.1 * np.exp(-0.75 * loss) + 0.002 * rng.standard_normal(20)
     pd.DataFrame({"val_loss": loss, "err": rate}).to_csv(tmp_path / "evals.csv", index=False)
     done = command(
         *("fit", "evals.csv", "--law", "downstream", "--loss", "val_loss"),
-        *("--column", "error=err", "--draws", "500"),
+        *("--column", "error=err", "--engine", "nuts(draws=500)"),
     )
     assert done.returncode in (0, 3), done.stderr
     assert "logit error" in done.stdout
@@ -99,7 +109,7 @@ def test_a_law_of_another_column_is_fitted_from_the_shell(command, tmp_path, rng
 
 
 @pytest.mark.slow
-def test_laws_are_compared_in_the_shell(command):
+def test_compare_prints_scores_and_weights(command):
     laws = "chinchilla, chinchilla(tied=True)"
     done = command(
         "compare", "chinchilla", "--laws", laws, "--engine", "laplace", "--by", "largest"
@@ -115,23 +125,29 @@ def test_laws_are_compared_in_the_shell(command):
     ("arguments", "message"),
     [
         (("fit", "sweep.csv"), "--column loss=val_loss"),
-        (("fit", "sweep.csv", "--column", "loss"), "--column takes NAME=COLUMN"),
+        (("fit", "sweep.csv", "--column", "loss"), "--column must be NAME=COLUMN"),
         (("laws", "kaplun"), "Did you mean 'kaplan'?"),
         (("fit", "missing.csv"), "no file or bundled data set 'missing.csv'"),
         (("fit", "chinchila"), "Did you mean 'chinchilla'?"),
         (("fit", "."), "is a directory"),
         (("fit", "chinchilla", "--law", "kaplun"), "no law 'kaplun'"),
         (("fit", "chinchilla", "--prob", "90"), "prob must be between 0 and 1"),
-        (("fit", "chinchilla", "--chains", "1"), "chains must be a whole number of 2 or more"),
+        (("fit", "chinchilla", "--engine", "nuts(chains=1)"), "chains must be"),
+        (("fit", "chinchilla", "--engine", "nuts(chains=many)"), "got 'many'"),
+        (("fit", "chinchilla", "--engine", "nuts(chain=2)"), "Did you mean 'chains'?"),
+        (("fit", "chinchilla", "--engine", "optimize"), "a best fit without intervals"),
+        (("fit", "chinchilla", "--noise", "normal(vary=params)"), "Did you mean 'varying'?"),
+        (("fit", "chinchilla", "--likelihood-power", "high"), "must be auto or a positive number"),
         (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
-        (("compare", "chinchilla", "--laws", "kaplan"), "--laws takes two laws or more"),
+        (("compare", "chinchilla", "--laws", "kaplan"), "--laws must name two or more laws"),
         (("compare", "chinchilla", "--laws", "kaplan,kaplun"), "Did you mean 'kaplan'?"),
         (("compare", "chinchilla", "--by", "corpus"), "no column 'corpus'"),
-        (("compare", "chinchilla", "--engine", "optimize"), "'optimize' gives none"),
-        (("fit", "chinchilla", "--chains", "many"), "Invalid value for '--chains'"),
+        (("compare", "chinchilla", "--engine", "optimize"), "--engine optimize computes none"),
+        (("compare", "chinchilla", "--engine", "bootstrap(resamples=9)"), "computes none"),
+        (("fit", "chinchilla", "--seed", "many"), "Invalid value for '--seed'"),
     ],
 )
-def test_input_that_cannot_be_used_ends_in_one_message(command, table, arguments, message):
+def test_unusable_input_gives_one_message_and_status_2(command, table, arguments, message):
     done = command(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -140,23 +156,26 @@ def test_input_that_cannot_be_used_ends_in_one_message(command, table, arguments
 
 
 @pytest.mark.slow
-def test_brackets_in_names_and_odd_probabilities_are_printed(command, tmp_path, all_runs):
+def test_brackets_in_names_and_fractional_percentages_are_printed(command, tmp_path, all_runs):
     all_runs.frame.to_csv(tmp_path / "runs[v2].csv", index=False)
-    done = command("fit", "runs[v2].csv", "--prob", "0.955", "--draws", "400", "--out", "o[b]")
+    done = command(
+        *("fit", "runs[v2].csv", "--prob", "0.955"),
+        *("--engine", "nuts(draws=400)", "--out", "o[b]"),
+    )
     assert done.returncode == 0, done.stderr
     assert "'runs[v2].csv'" in done.stdout
-    assert "95.5% CI" in done.stdout
+    assert "95.5% equal-tailed" in done.stdout
     assert "Written to o[b]" in done.stdout
 
 
 @pytest.mark.slow
-def test_a_bundled_name_may_be_a_folder_too(command):
+def test_a_folder_may_have_the_name_of_a_data_set(command):
     for _ in range(2):
-        done = command("fit", "chinchilla", "--draws", "400", "--out", "chinchilla")
+        done = command("fit", "chinchilla", "--engine", "nuts(draws=400)", "--out", "chinchilla")
         assert done.returncode == 0, done.stderr
 
 
-def test_a_warning_is_one_line(shell, tmp_path, all_runs):
+def test_a_warning_is_printed_on_one_line(shell, tmp_path, all_runs):
     frame = all_runs.frame.drop(columns="compute").assign(params=lambda f: f["params"] / 1e9)
     frame.to_csv(tmp_path / "billions.csv", index=False)
     done = shell("fit", "billions.csv", *EXACT)
@@ -165,8 +184,8 @@ def test_a_warning_is_one_line(shell, tmp_path, all_runs):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_fit_that_fails_its_checks_still_writes(command, tmp_path):
-    done = command("fit", "chinchilla", "--draws", "20", "--warmup", "50", "--out", "results")
+def test_a_fit_that_fails_its_checks_is_still_written(command, tmp_path):
+    done = command("fit", "chinchilla", "--engine", "nuts(draws=20, warmup=50)", "--out", "results")
     assert done.returncode == 3, done.stderr
     assert "THE FIT FAILED ITS CHECKS" in done.stdout
     assert set(pd.read_csv(tmp_path / "results" / "summary.csv")["verdict"]) == {"failed"}
@@ -174,13 +193,13 @@ def test_a_fit_that_fails_its_checks_still_writes(command, tmp_path):
 
 
 def test_an_interrupted_fit_leaves_no_file(environment, shell, tmp_path):
-    # Compiling cannot be interrupted: let it be done.
-    shell("fit", "chinchilla", *EXACT, "--draws", "100")
+    # Compiling cannot be interrupted: fill the compilation cache first.
+    shell("fit", "chinchilla", *EXACT, "--engine", "nuts(draws=100)")
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "scalingbayes", "fit", "chinchilla"),
             *EXACT,
-            *("--draws", "10000000", "--out", "results"),
+            *("--engine", "nuts(draws=10000000)", "--out", "results"),
         ],
         cwd=tmp_path,
         env=environment,
@@ -206,7 +225,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, shell, tmp_path):
 @pytest.mark.slow
 def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
     environment.pop("JAX_COMPILATION_CACHE_DIR")  # the tests' own
-    arguments = ("fit", "chinchilla", *EXACT, "--draws", "100")
+    arguments = ("fit", "chinchilla", *EXACT, "--engine", "nuts(draws=100)")
     shell(*arguments)
     cached = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
     shell(*arguments)
@@ -215,7 +234,7 @@ def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
     assert again == cached
 
 
-def test_datasets_are_listed(command):
+def test_datasets_lists_licences(command):
     done = command("datasets")
     assert done.returncode == 0
     assert "licence  MIT" in done.stdout

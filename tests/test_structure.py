@@ -24,9 +24,6 @@ LONG_FILES = {
     "tests/test_engines.py",
 }
 LONG_FUNCTIONS = {
-    "scalingbayes/cli/allocate.py::allocate_command",
-    "scalingbayes/cli/data_exhaustion.py::data_exhaustion_command",
-    "scalingbayes/cli/fit.py::fit_command",
     "scalingbayes/decisions/data_exhaustion.py::data_exhaustion",
     "scalingbayes/inference/linear.py::fit_cells",
     "scalingbayes/inference/nuts/nuts.py::_advance",

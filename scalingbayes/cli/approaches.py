@@ -4,38 +4,53 @@ from typing import Annotated
 
 import typer
 
-from scalingbayes.cli.options import Column, Prob, Seed, Source, read_table
-from scalingbayes.cli.printing import console, exit_if_failed
+from scalingbayes.cli.options import (
+    ComputeColumn,
+    LossColumn,
+    ParamsColumn,
+    Prob,
+    Seed,
+    Source,
+    TokensColumn,
+    read_table,
+)
+from scalingbayes.cli.printing import exit_if_failed, print_view
 from scalingbayes.cli.saved import Out, check_out, write_out
 from scalingbayes.decisions.approaches import compare_approaches
 
 
 def approaches_command(
     source: Source,
-    params: Column = None,
-    tokens: Column = None,
-    compute: Column = None,
-    loss: Column = None,
+    params: ParamsColumn = None,
+    tokens: TokensColumn = None,
+    compute: ComputeColumn = None,
+    loss: LossColumn = None,
     budgets: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of the IsoFLOP budgets; near compute without."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of IsoFLOP budgets. Default: runs of nearly equal compute share a budget.",
+        ),
     ] = None,
     curves: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column that names the training curve of a row."),
+        typer.Option(
+            metavar="COLUMN", help="Column that names the training curve of each checkpoint."
+        ),
     ] = None,
     prob: Prob = 0.9,
     out: Out = None,
     seed: Seed = 0,
 ) -> None:
-    """Estimate a and b by Hoffmann's three approaches, beside the posterior.
+    """Estimate the exponents a and b by Hoffmann's three approaches and by the posterior.
 
-    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
+    used.
     """
     check_out(out)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns, None)
+    runs = read_table(source, columns)
     found = compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
-    console.print(repr(found))
-    write_out(out, found.summary(), found.verdict.word)
+    print_view(found.view())
+    write_out(out, found.summary(), found.verdict)
     exit_if_failed(found.verdict)

@@ -1,78 +1,99 @@
 """``scalingbayes compare``."""
 
 import re
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.progress_bar import progress_bar
-from scalingbayes.cli.options import Column, OtherColumns, Seed, Source, read_table
-from scalingbayes.cli.printing import console, exit_if_failed, print_grid, print_verdict
+from scalingbayes.cli.options import (
+    ComputeColumn,
+    LossColumn,
+    NoiseName,
+    OtherColumns,
+    ParamsColumn,
+    Seed,
+    Source,
+    TokensColumn,
+    read_table,
+)
+from scalingbayes.cli.printing import exit_if_failed, print_verdict, print_view
 from scalingbayes.data.folds import as_folds
-from scalingbayes.evaluation.compare import Comparison, compare
+from scalingbayes.evaluation.compare import compare
 from scalingbayes.fitting.fit import fit
+from scalingbayes.inference import Bootstrap, Engine, Optimize, PriorDraws, get_engine
 from scalingbayes.laws import get_law
 from scalingbayes.model.model import Model
-from scalingbayes.model.noise_models import NOISE_MODELS
 
 
 def compare_command(
     source: Source,
     laws: Annotated[
-        str, typer.Option(help="The scaling laws, by name, with commas between.")
+        str, typer.Option(metavar="LAWS", help="Two or more scaling laws, separated by commas.")
     ] = "chinchilla,coupled",
     by: Annotated[
         str | None,
         typer.Option(
-            help="What is held out together: a column's labels, the levels of `compute`, or the "
-            "`largest` of these; each run alone by default."
+            help="Which runs are held out together: `compute` (one level of compute at a time), "
+            "`largest` (the runs of most compute), or a column (one of its labels at a time). "
+            "Default: each run alone."
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="nuts, laplace or grid.")] = "nuts",
-    noise: Annotated[
-        str | None, typer.Option(help=f"How runs scatter about a law: {', '.join(NOISE_MODELS)}.")
-    ] = None,
-    params: Column = None,
-    tokens: Column = None,
-    compute: Column = None,
-    loss: Column = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE",
+            help="How to fit: nuts, laplace or grid. Options in parentheses: 'nuts(draws=2000)'.",
+        ),
+    ] = "nuts",
+    noise: NoiseName = None,
+    params: ParamsColumn = None,
+    tokens: TokensColumn = None,
+    compute: ComputeColumn = None,
+    loss: LossColumn = None,
     column: OtherColumns = None,
     seed: Seed = 0,
 ) -> None:
-    """Fit several scaling laws and say which predicts runs best that it has not seen.
+    """Fit several scaling laws; print which of them predicts held-out runs best.
 
-    Exit status: 0; 2 if the input cannot be used; 3 if a fit failed its own checks.
+    Exit status: 0 if all fits passed their checks, 3 if one failed them, 2 if the input cannot be
+    used.
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
-    # Commas within parentheses separate a law's options.
-    names = [name.strip() for name in re.split(r",(?![^(]*\))", laws)]
-    if len(set(names)) < 2:
-        raise InputError(f"--laws takes two laws or more, such as chinchilla,coupled; got {laws}.")
-    if engine in ("optimize", "bootstrap"):
-        raise InputError(f"Laws are compared by their posteriors: {engine!r} gives none.")
-    for name in names:
-        get_law(name)
+    names, chosen = _law_names(laws), _engine(engine)
+    models = {name: Model(name, noise) for name in names}
     if by is not None:
-        as_folds(by, runs)  # better known before the fits than after
+        as_folds(by, runs)  # report unusable folds before the fits
     with progress_bar() as bar:
-        posts = {name: fit(runs, Model(name, noise), engine=engine, seed=seed) for name in names}
+        posts = {name: fit(runs, model, engine=chosen, seed=seed) for name, model in models.items()}
         comparison = compare(posts, by, seed=seed, progress=bar)
-    _print_comparison(comparison)
+    legend = "elpd: log predictive density of held-out runs, in nats. ± and se: standard errors."
+    view = comparison.view()
+    print_view(replace(view, lines=(*view.lines, legend), verdict=None))
+    print_verdict(comparison.verdict)
     exit_if_failed(comparison.verdict)
 
 
-def _print_comparison(comparison: Comparison) -> None:
-    formats = {"elpd": ".1f", "se": ".1f", "elpd_diff": ".1f", "dse": ".1f", "p": ".1f"}
-    formats |= {"weight": ".2f"}
-    console.print(comparison.title)
-    print_grid(
-        ("law", *formats),
-        (
-            (str(name), *(format(row[each], how) for each, how in formats.items()))
-            for name, row in comparison.scores.iterrows()
-        ),
-    )
-    console.print(f"{comparison.conclusion}\n± and se: standard errors; elpd in nats.\n")
-    print_verdict(comparison.verdict)
+def _law_names(text: str) -> list[str]:
+    """Return the laws that a text names; commas in parentheses separate the options of a law."""
+    names = [name.strip() for name in re.split(r",(?![^(]*\))", text)]
+    if len(set(names)) < 2:
+        raise InputError(
+            f"--laws must name two or more laws, such as chinchilla,coupled; got {text}."
+        )
+    for name in names:
+        get_law(name)
+    return names
+
+
+def _engine(text: str) -> Engine:
+    engine = get_engine(text)
+    if isinstance(engine, Optimize | Bootstrap | PriorDraws):
+        raise InputError(
+            f"Laws are compared by their posteriors, and --engine {text} computes none: choose "
+            f"nuts, laplace or grid."
+        )
+    return engine

@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -10,119 +10,143 @@ import typer
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.progress_bar import progress_bar
-from scalingbayes.cli.options import Column, OtherColumns, Prob, Seed, Source, read_table
+from scalingbayes.cli.options import (
+    ComputeColumn,
+    LossColumn,
+    NoiseName,
+    OtherColumns,
+    ParamsColumn,
+    Prob,
+    Seed,
+    Source,
+    TokensColumn,
+    read_table,
+)
 from scalingbayes.cli.printing import (
     console,
+    describe_interval,
     exit_if_failed,
-    print_table,
     print_verdict,
-    say_interval,
+    print_view,
 )
-from scalingbayes.fitting.fit import fit
-from scalingbayes.inference import Optimize, get_engine
+from scalingbayes.fitting.fit import PowerChoice, fit
+from scalingbayes.inference import Engine, Optimize, get_engine
 from scalingbayes.model.model import DEFAULT_LAW, Model
-from scalingbayes.model.noise_models import NOISE_MODELS
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import check_interval
+from scalingbayes.results import View, check_interval
+
+_ENGINE_HELP = (
+    "How to fit: nuts (samples the posterior), laplace or grid (compute the same posterior in "
+    "independent ways), bootstrap (confidence intervals) or prior (draws from the priors). Options "
+    "in parentheses: 'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', "
+    "'laplace(draws=4000)', 'bootstrap(resamples=2000, by=run_id)'."
+)
 
 
 def fit_command(
     source: Source,
     law: Annotated[
-        str, typer.Option(help="The scaling law, by name: `scalingbayes laws` lists them.")
-    ] = DEFAULT_LAW,
-    engine: Annotated[
-        str, typer.Option(help="nuts, laplace, grid or bootstrap (confidence intervals).")
-    ] = "nuts",
-    noise: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help=f"How runs scatter about it: {', '.join(NOISE_MODELS)}, with options such as "
-            "student_t(varying=compute), the default where the law divides compute."
+            metavar="LAW",
+            help="Scaling law, with options if it has any: 'power_law(x=tokens)'. "
+            "`scalingbayes laws` lists them.",
         ),
-    ] = None,
+    ] = DEFAULT_LAW,
+    engine: Annotated[str, typer.Option(metavar="ENGINE", help=_ENGINE_HELP)] = "nuts",
+    noise: NoiseName = None,
     groups: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column whose labels say which runs share an error: curves."
+            metavar="COLUMN",
+            help="Column whose labels say which runs share an error, such as the training curve.",
         ),
     ] = None,
     likelihood_power: Annotated[
         str,
         typer.Option(
-            help="Power of the likelihood: auto, chosen by predicting large runs from small; or a "
-            "number, 1 if runs err independently about an exact law."
+            metavar="POWER",
+            help="Power of the likelihood. auto: the power that predicts the larger runs of the "
+            "table best from the smaller. 1: the law is exact and runs err independently. Below "
+            "1: wider intervals.",
         ),
     ] = "auto",
-    params: Column = None,
-    tokens: Column = None,
-    compute: Column = None,
-    loss: Column = None,
+    params: ParamsColumn = None,
+    tokens: TokensColumn = None,
+    compute: ComputeColumn = None,
+    loss: LossColumn = None,
     column: OtherColumns = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for posterior.nc, summary.csv and exponents.csv."),
+        typer.Option(
+            metavar="FOLDER", help="Folder for posterior.nc, summary.csv and exponents.csv."
+        ),
     ] = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
-    chains: Annotated[int | None, typer.Option(help="Chains of nuts; 4.")] = None,
-    draws: Annotated[
-        int | None, typer.Option(help="Draws kept: 1000 of each chain; 4000 of laplace and grid.")
-    ] = None,
-    warmup: Annotated[
-        int | None, typer.Option(help="Draws of each chain of nuts for adaptation; 300.")
-    ] = None,
-    target_accept: Annotated[
-        float | None, typer.Option(help="Acceptance rate that nuts adapts to; 0.9.")
-    ] = None,
-    resamples: Annotated[int | None, typer.Option(help="Tables of the bootstrap; 1000.")] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(help="Column whose values the bootstrap resamples, in place of rows."),
-    ] = None,
 ) -> None:
-    """Fit a scaling law and print its parameters and exponents with credible intervals.
+    """Fit a scaling law; print its parameters and exponents with credible intervals.
 
-    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
+    used.
     """
-    check_interval(prob, "eti")
+    check_interval(prob)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
+    chosen = _engine(engine)
+    model = Model(law, noise, groups=groups)
     if out is not None:
         _make_folder(out)
-    given = {
-        "chains": chains,
-        "draws": draws,
-        "warmup": warmup,
-        "target_accept": target_accept,
-        "resamples": resamples,
-        "by": by,
-    }
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    chosen = get_engine(engine, **options)
-    if isinstance(chosen, Optimize):
-        raise InputError(
-            "Engine 'optimize' gives a point without an interval: use it in Python only."
-        )
+    power = _likelihood_power(likelihood_power)
     with progress_bar() as bar:
-        post = fit(
-            runs,
-            Model(law, noise, groups=groups),
-            engine=chosen,
-            likelihood_power=_likelihood_power(likelihood_power),
-            seed=seed,
-            progress=bar,
-        )
-    summary = post.summary(prob)
-    exponents = _exponents(post, prob)
-    _print(post, summary, exponents, prob)
+        post = fit(runs, model, engine=chosen, likelihood_power=power, seed=seed, progress=bar)
+    tables = {"summary": post.summary(prob)}
+    if (exponents := _exponents(post, prob)) is not None:
+        tables["exponents"] = exponents
+    print_view(_view(post, tables, prob))
+    print_verdict(post.verdict)
     if out is not None:
-        _write(out, post, summary, exponents)
+        _write(out, post, tables)
     exit_if_failed(post.verdict)
 
 
+def _engine(text: str) -> Engine:
+    """Return the engine that a text such as ``"nuts(draws=500)"`` names."""
+    engine = get_engine(text)
+    if isinstance(engine, Optimize):
+        raise InputError(
+            "--engine optimize gives a best fit without intervals, and is available in Python "
+            "only: choose nuts, laplace, grid or bootstrap."
+        )
+    return engine
+
+
+def _likelihood_power(text: str) -> PowerChoice:
+    """Return a number, or ``"auto"``."""
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(
+            f"--likelihood-power must be auto or a positive number; got {text!r}."
+        ) from error
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--out {out} cannot be made a folder ({error}): name another folder."
+        ) from error
+
+
 def _exponents(post: Posterior, prob: float) -> pd.DataFrame | None:
-    """Exponents of a law of size and tokens only; what keeps them from being found is no error."""
+    """Return the exponents of a law of size and tokens alone; None for any other law.
+
+    A posterior without an optimum at the reference budget gives a warning, not an error.
+    """
     if not post.law.allocates or len(post.law.inputs) > 2:
         return None
     try:
@@ -132,44 +156,20 @@ def _exponents(post: Posterior, prob: float) -> pd.DataFrame | None:
         return None
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be made a folder: {error}") from error
+def _view(post: Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View:
+    summary = tables["summary"].drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
+    further: tuple[tuple[str, pd.DataFrame], ...] = ()
+    if "exponents" in tables:
+        further = (("Exponents: N_opt ∝ C^a, D_opt ∝ C^b", tables["exponents"]),)
+    lines = (describe_interval(post, prob),)
+    details = tuple(post.describe_priors().splitlines())
+    return View(post.title, summary, lines, tables=further, details=details)
 
 
-def _write(
-    out: Path, post: Posterior, summary: pd.DataFrame, exponents: pd.DataFrame | None
-) -> None:
+def _write(out: Path, post: Posterior, tables: dict[str, pd.DataFrame]) -> None:
     post.save(out / "posterior.nc")
-    tables = {"summary.csv": summary}
-    if exponents is not None:
-        tables["exponents.csv"] = exponents
     for name, table in tables.items():
-        with atomic_write(out / name) as path:
+        with atomic_write(out / f"{name}.csv") as path:
             table.assign(verdict=post.verdict.word).to_csv(path)
-    console.print(f"Written to {out}: {', '.join(['posterior.nc', *tables])}.")
-
-
-def _print(
-    post: Posterior, summary: pd.DataFrame, exponents: pd.DataFrame | None, prob: float
-) -> None:
-    console.print(post.headline())
-    console.print(f"\n{post.describe_priors()}")
-    diagnostics = {"ess_bulk": ".0f", "ess_tail": ".0f", "r_hat": ".4f"}
-    diagnostics = {name: how for name, how in diagnostics.items() if name in summary}
-    print_table("parameter", summary, prob, {"mean": ".4g", "sd": ".2g"}, diagnostics)
-    if exponents is not None:
-        title = "N_opt ∝ C^a, D_opt ∝ C^b"
-        print_table(title, exponents, prob, {"median": ".4g", "sd": ".2g"}, {})
-    console.print(f"{say_interval(post, prob)}\n")
-    print_verdict(post.verdict)
-
-
-def _likelihood_power(text: str) -> Any:
-    """Read a number where there is one; what is neither that nor auto is refused by fit."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    files = ["posterior.nc", *(f"{name}.csv" for name in tables)]
+    console.print(f"Written to {out}: {', '.join(files)}.")

@@ -1,54 +1,51 @@
 """``scalingbayes frontier-gap``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scalingbayes.cli.options import Prob
-from scalingbayes.cli.printing import (
-    console,
-    print_grid,
-    say_fit,
-)
-from scalingbayes.cli.saved import Out, Saved, check_out, finish, read_posterior
+from scalingbayes.cli.printing import describe_fit, print_view
+from scalingbayes.cli.saved import Out, SavedPosterior, check_out, finish, read_posterior
 from scalingbayes.data.readers import read_runs
 from scalingbayes.decisions import frontier_gap
 from scalingbayes.results import check_interval
 
 
 def frontier_gap_command(
-    posterior: Saved,
+    posterior: SavedPosterior,
     models: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A CSV or Parquet file with the columns model, params and tokens, in place of "
-            "the published models.",
+            help="A CSV or Parquet file of your models, with the columns model, params and tokens. "
+            "Default: published models.",
         ),
     ] = None,
     prob: Prob = 0.9,
     out: Out = None,
 ) -> None:
-    """Say how far published models, or your own, are from the compute-optimal frontier of a fit.
+    """Estimate how far models are from the compute-optimal frontier of a fit.
 
-    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
+    used.
     """
-    check_interval(prob, "eti")
+    check_interval(prob)
     check_out(out)
     post = read_posterior(posterior)
     found = frontier_gap(post, None if models is None else read_runs(models).frame)
-    overview = found.by_model(prob)
-    console.print(f"{found.title}\n{say_fit(post)}")
-    print_grid(
-        ("model", *map(str, overview)), ((str(row[0]), *row[1:]) for row in overview.itertuples())
+    legend = (
+        f"Medians, with {100 * prob:g}% credible intervals in brackets. Losses are those of the "
+        f"law, not published ones.",
+        "decades: compute C = 6 N D beyond the largest fitted run, in powers of 10.",
+        "loss left: the model's loss above the least loss at the same compute.",
+        "compute wasted: the share of its compute that the model's loss does not need. Serving "
+        "costs are not counted: a small model may be intended.",
     )
-    console.print(
-        f"Medians, and in brackets {100 * prob:g}% credible intervals. Losses are by the law, not "
-        f"published ones.\n"
-        f"decades: of compute C = 6 N D, past the largest run fitted.\n"
-        f"loss left: what the same compute could have bought.\n"
-        f"compute wasted: the share not needed for the model's loss. Serving is not counted: a "
-        f"small\n  model may be meant."
+    title = f"{found.title}\n{describe_fit(post)}"
+    print_view(
+        replace(found.view(), title=title, table=found.by_model(prob), lines=legend, verdict=None)
     )
     finish(found.verdict, out, found.summary(prob))

@@ -8,79 +8,77 @@ import typer
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import (
-    console,
-    print_grid,
-    print_notes,
-    say_fit,
-    say_interval,
-    write_interval,
-)
+from scalingbayes.cli.printing import describe_fit, print_view
 from scalingbayes.cli.saved import (
     OtherInputs,
     Out,
-    Saved,
+    SavedPosterior,
     check_out,
     finish,
-    read_inputs,
+    parse_inputs,
     read_posterior,
 )
-from scalingbayes.results import check_interval
+from scalingbayes.results import View, check_interval, format_number, interval_columns
 
 
 def predict_command(
-    posterior: Saved,
+    posterior: SavedPosterior,
     params: Annotated[
         list[float] | None,
-        typer.Option(help="Parameters, such as 7e10; may be repeated, runs side by side."),
+        typer.Option(
+            help="Parameters, such as 7e10. Repeat the option for several runs; an input that is "
+            "given once holds for all of them."
+        ),
     ] = None,
     tokens: Annotated[
-        list[float] | None, typer.Option(help="Training tokens, such as 1.4e12; may be repeated.")
+        list[float] | None, typer.Option(help="Training tokens, such as 1.4e12. May be repeated.")
     ] = None,
     other: OtherInputs = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
     out: Out = None,
 ) -> None:
-    """Say what runs will reach, with credible intervals.
+    """Predict the losses of new runs, with credible intervals.
 
-    Exit status: 0; 2 if the input cannot be used; 3 if the fit failed its own checks.
+    Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
+    used.
     """
-    check_interval(prob, "eti")
+    check_interval(prob)
     check_out(out)
     post = read_posterior(posterior)
-    inputs = read_inputs({"params": params, "tokens": tokens}, other)
+    inputs = parse_inputs({"params": params, "tokens": tokens}, other)
     _check_counts(inputs)
     found = post.predict(seed=seed, **inputs)
     table = found.summary(prob)
-    console.print(f"{found.title}\n{say_fit(post)}")
-    _print_runs(table, list(inputs), prob)
-    console.print(
-        f"Expected: what the law says; observed: what one such run would reach, noise included.\n"
-        f"{say_interval(post, prob)}"
+    lines = (
+        "expected: what the law predicts. observed: what a single run would reach, with noise.",
+        f"{100 * prob:g}% CI: equal-tailed credible interval.",
+        *found.notes,
     )
-    print_notes(found.notes)
+    title = f"{found.title}\n{describe_fit(post)}"
+    print_view(View(title, _one_row_a_run(table, list(inputs), prob), lines))
     finish(found.verdict, out, table)
 
 
 def _check_counts(inputs: dict[str, Any]) -> None:
-    """Check that inputs are one for all runs, or as many as runs."""
+    """Check that each input was given once, or once for each run."""
     counts = {name: np.size(values) for name, values in inputs.items()}
     if len(set(counts.values()) - {1}) > 1:
         said = " and ".join(f"{count} {name}" for name, count in counts.items())
         raise InputError(f"Give each input once, or once for each run; got {said}.")
 
 
-def _print_runs(table: pd.DataFrame, inputs: list[str], prob: float) -> None:
-    """Print a row a run: what it is, and each quantity with its interval."""
-    quantities = list(table.index.unique("quantity"))
-    headings = [*inputs, *(each for q in quantities for each in (q, f"{100 * prob:g}% CI"))]
-    count = len(quantities)
+def _one_row_a_run(table: pd.DataFrame, inputs: list[str], prob: float) -> pd.DataFrame:
+    """Return the table with the inputs and all quantities of a run in one row, as text."""
+    lower, upper = interval_columns(prob)
+    names = list(map(str, table.index.unique("quantity")))
     rows = []
-    for start in range(0, len(table), count):
-        run = table.iloc[start : start + count]
-        cells = [f"{run.index.get_level_values(name)[0]:.4g}" for name in inputs]
-        for _, row in run.iterrows():
-            cells += [f"{row['median']:.4g}", write_interval(row, prob)]
+    for start in range(0, len(table), len(names)):
+        run = table.iloc[start : start + len(names)]
+        cells = {name: format_number(run.index.get_level_values(name)[0]) for name in inputs}
+        for name, (_, row) in zip(names, run.iterrows(), strict=True):
+            cells[name] = format_number(row["median"])
+            interval = f"{format_number(row[lower])} to {format_number(row[upper])}"
+            cells[f"{name}, {100 * prob:g}% CI"] = interval
         rows.append(cells)
-    print_grid(headings, rows)
+    return pd.DataFrame(rows).set_index(inputs[0])

@@ -1,4 +1,4 @@
-"""What the commands on a saved posterior take: the file, numbers, and where to write a table."""
+"""Options of the commands that read a saved posterior, and the output that they share."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,53 +13,59 @@ from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
 from scalingbayes.posterior.posterior import Posterior, load
 from scalingbayes.results import Verdict
 
-Saved = Annotated[
-    str,
-    typer.Argument(help="A posterior.nc that `scalingbayes fit ... --out FOLDER` wrote."),
+SavedPosterior = Annotated[
+    str, typer.Argument(help="A file posterior.nc that `scalingbayes fit ... --out FOLDER` wrote.")
 ]
 OtherInputs = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
         metavar="NAME=VALUE",
-        help="Another input that the law reads, such as vocab_params=1e9; may be repeated.",
+        help="Value of another input of the law, such as vocab_params=1e9. May be repeated.",
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="FILE.CSV", help="Also write the table to this file.")
+    Path | None, typer.Option(metavar="FILE.CSV", help="Also write the table to this CSV file.")
 ]
 
 
 def read_posterior(path: str) -> Posterior:
-    """Read a saved posterior.
+    """Return a saved posterior.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is none.
+        If there is no such file, or it holds no posterior.
     """
     if not Path(path).is_file():
         raise InputError(
-            f"There is no file {path!r}. Give a posterior that was saved: "
-            f"`scalingbayes fit runs.csv --out results` writes results/posterior.nc."
+            f"There is no file {path!r}. Give a saved posterior: `scalingbayes fit runs.csv "
+            f"--out results` writes results/posterior.nc."
         )
     return load(path)
 
 
-def read_inputs(
+def parse_inputs(
     named: dict[str, list[float] | None], others: Iterable[str] | None
 ) -> dict[str, Any]:
-    """Read inputs of a law: those that have an option of their own, and ``NAME=VALUE``.
+    """Return the values of a law's inputs.
+
+    Parameters
+    ----------
+    named
+        The values of each input that has an option of its own.
+    others
+        Values of other inputs, each as ``NAME=VALUE``.
 
     Returns
     -------
     dict
-        By name a number, or a list where an input was given several times.
+        A number for each input that was given once, a list for one that was repeated.
 
     Raises
     ------
     InputError
-        If one is no number.
+        If a value is no number.
     """
     found = {name: list(values) for name, values in named.items() if values}
     for text in others or ():
@@ -68,13 +74,14 @@ def read_inputs(
             found.setdefault(name, []).append(float(value))
         except ValueError as error:
             raise InputError(
-                f"--input takes NAME=VALUE, such as unique_tokens=1e11; got {text!r}."
+                f"--input must be NAME=VALUE with a number, such as unique_tokens=1e11; got "
+                f"{text!r}."
             ) from error
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def check_out(out: Path | None) -> None:
-    """Check that a table can be written there: better known before the work than after.
+    """Check, before the work begins, that the table can be written.
 
     Raises
     ------
@@ -84,23 +91,21 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     if out.suffix.lower() != ".csv":
-        raise InputError(f"--out takes the name of a CSV file, such as table.csv; got {out}.")
+        raise InputError(f"--out must be the name of a CSV file, such as table.csv; got {out}.")
     if out.is_dir() or not out.parent.is_dir():
-        raise InputError(
-            f"--out {out} cannot be written: it must be a file in a folder that exists."
-        )
+        raise InputError(f"--out {out} cannot be written: name a CSV file in a folder that exists.")
 
 
 def finish(verdict: Verdict, out: Path | None, table: pd.DataFrame) -> None:
-    """Say whether to believe what was printed, write it down, and end as the fit deserves."""
+    """Print the verdict, write the table, and end with an exit status that fits the verdict."""
     print_verdict(verdict)
-    write_out(out, table, verdict.word)
+    write_out(out, table, verdict)
     exit_if_failed(verdict)
 
 
-def write_out(out: Path | None, table: pd.DataFrame, verdict: str) -> None:
-    """Write a table, whole or not at all, and say so."""
+def write_out(out: Path | None, table: pd.DataFrame, verdict: Verdict) -> None:
+    """Write the table, with the verdict in each row, if the option ``--out`` was given."""
     if out is not None:
         with atomic_write(out) as path:
-            table.assign(verdict=verdict).to_csv(path)
+            table.assign(verdict=verdict.word).to_csv(path)
         console.print(f"Written to {out}.")
