@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""Files are written completely or not at all."""
 
 import errno
 
@@ -10,7 +10,7 @@ from scalingbayes._core.atomic_files import atomic_write
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
 @pytest.mark.parametrize("before", [None, "the old file"])
-def test_a_failed_write_leaves_what_was_there(tmp_path, error, before):
+def test_a_failed_write_leaves_the_old_file(tmp_path, error, before):
     path = tmp_path / "table.csv"
     if before is not None:
         path.write_text(before)

@@ -1,4 +1,4 @@
-"""The bundled tables and what they say of themselves."""
+"""The bundled tables and their descriptions."""
 
 import pytest
 
@@ -18,6 +18,6 @@ def test_chinchilla_is_the_published_extraction(all_runs, runs):
     assert "MIT" in sb.datasets.info("chinchilla").licence
 
 
-def test_an_unknown_name_lists_what_there_is():
+def test_an_unknown_name_suggests_a_known_one():
     with pytest.raises(sb.InputError, match=r"no data set 'chinchila'. Did you mean 'chinchilla'"):
         sb.datasets.load("chinchila")

@@ -1,4 +1,4 @@
-"""Which runs are held out together."""
+"""Folds: which runs are held out together."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def test_levels_are_narrow_and_in_order(compute, tolerance):
     for level, top in enumerate(tops):
         inside = compute[found == level]
         assert (inside >= (1 - tolerance) * top).all()
-        # The next level begins only where this one may not reach.
+        # The next level begins below the range of this level.
         assert (compute[found > level] < (1 - tolerance) * top).all()
 
 
 def sweep():
-    """Three budgets, met to 2 %, and one run above them all."""
+    """Return runs of three budgets, met within 2 %, and one larger run."""
     budgets = np.repeat([1e18, 1e19, 1e20], 6)
     off = np.tile([1.0, 0.98, 0.99], 6)
     compute = np.append(budgets * off, 3e20)
@@ -41,7 +41,7 @@ def test_budgets_are_levels_of_compute():
     np.testing.assert_array_equal(found[1e19], np.arange(19) // 6 == 1)
 
 
-def test_the_largest_are_whole_levels_with_enough_runs():
+def test_largest_holds_out_whole_levels_with_enough_runs():
     runs = sweep()
     (mask,) = as_folds("largest", runs).values()
     np.testing.assert_array_equal(mask, np.arange(19) >= 12)  # one run is not enough
@@ -49,7 +49,7 @@ def test_the_largest_are_whole_levels_with_enough_runs():
     np.testing.assert_array_equal(alone, np.arange(19) == 18)
 
 
-def test_what_makes_a_run_large_can_be_named():
+def test_the_column_that_orders_runs_by_size_can_be_named():
     curve = sb.Runs({"examples": np.geomspace(1e3, 1e6, 20), "error": np.linspace(0.5, 0.1, 20)})
     ((label, mask),) = sb.folds.largest(curve, scale="examples").items()
     np.testing.assert_array_equal(mask, np.arange(20) >= 15)
@@ -58,7 +58,7 @@ def test_what_makes_a_run_large_can_be_named():
         as_folds("largest", curve)
 
 
-def test_a_column_gives_its_labels():
+def test_a_column_gives_one_fold_for_each_label():
     found = as_folds("kind", sweep())
     assert list(found) == ["a", "b", "c"]
     np.testing.assert_array_equal(sum(found.values()), np.ones(19))
@@ -75,12 +75,12 @@ def test_a_column_gives_its_labels():
         ({"a": np.arange(19) < 3, "b": np.arange(19) < 2}, "must not overlap"),
     ],
 )
-def test_folds_that_cannot_be_are_refused(by, message):
+def test_unusable_folds_are_refused(by, message):
     with pytest.raises(sb.InputError, match=message):
         as_folds(by, sweep())
 
 
-def test_a_table_of_one_label_cannot_be_cut(small_table):
+def test_folds_that_leave_no_runs_are_refused(small_table):
     runs = sb.Runs(small_table | {"corpus": ["c4"] * 12})
     with pytest.raises(sb.InputError, match="'corpus' has the same label in all runs"):
         sb.folds.by_column(runs, "corpus")

@@ -1,4 +1,4 @@
-"""The table of runs: what is accepted, derived, warned about and refused."""
+"""Tables of runs: which are accepted, and what is derived, warned about and refused."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def test_any_two_of_params_tokens_compute_give_the_third(params, ratio, absent):
     np.testing.assert_allclose(runs.column(absent), whole[absent], rtol=1e-12)
 
 
-def test_columns_are_mapped_and_others_kept(small_table):
+def test_columns_are_renamed_and_others_kept(small_table):
     frame = pd.DataFrame(small_table).rename(columns={"params": "n_params", "loss": "val_loss"})
     frame["sweep"] = "a"
     runs = sb.Runs(frame, params="n_params", loss="val_loss")
@@ -37,7 +37,7 @@ def test_columns_are_mapped_and_others_kept(small_table):
     assert list(runs.frame["sweep"]) == ["a"] * 12
 
 
-def test_a_mapped_column_replaces_one_of_the_same_name(small_table):
+def test_a_renamed_column_replaces_one_of_the_same_name(small_table):
     runs = sb.Runs({**small_table, "val_loss": small_table["loss"] + 1}, loss="val_loss")
     np.testing.assert_array_equal(runs.column("loss"), small_table["loss"] + 1)
 
@@ -99,6 +99,18 @@ def test_a_bad_value_names_column_row_and_remedy(small_table, column, value, pro
         bind(sb.Runs(table))
 
 
+def test_missing_values_in_other_columns_are_kept_until_used(small_table):
+    table = {**small_table, "accuracy": [0.5] * 11 + [np.nan], "curve": ["a"] * 11 + [None]}
+    runs = sb.Runs(table)
+    assert runs.frame["accuracy"].isna().sum() == 1
+    with pytest.raises(sb.InputError, match="'accuracy', row 12: nan is empty; fill it in or drop"):
+        runs.column("accuracy")
+    with pytest.raises(sb.InputError, match="'curve', row 12: the label is empty; fill it in or"):
+        runs.labels("curve")
+    complete = runs.filter(runs.frame["accuracy"].notna())
+    assert complete.column("accuracy").shape == (11,)
+
+
 def test_numbers_written_as_text_are_numbers(small_table):
     runs = sb.Runs({**small_table, "params": [f"{n:.3e}" for n in small_table["params"]]})
     np.testing.assert_allclose(runs.column("params"), small_table["params"])
@@ -113,14 +125,14 @@ def test_a_misspelt_column_suggests_the_near_one(small_table):
         sb.Runs(small_table, loss="val_los")
 
 
-def test_a_column_of_another_name_is_recognised(small_table):
+def test_a_common_other_name_is_suggested(small_table):
     table = {**small_table, "val_loss": small_table["loss"]}
     del table["loss"]
     with pytest.raises(sb.InputError, match=r"If it is 'val_loss', pass loss='val_loss'"):
         fit(table)
 
 
-def test_a_law_asks_for_the_columns_that_it_reads(small_table):
+def test_a_missing_column_names_the_law_that_reads_it(small_table):
     table = {"n_params": small_table["params"], "loss": small_table["loss"]}
     with pytest.raises(
         sb.InputError,
@@ -133,12 +145,12 @@ def test_a_law_asks_for_the_columns_that_it_reads(small_table):
 @pytest.mark.parametrize(
     "table", [[1, 2], {"params": [1, 2], "loss": [1, 2, 3]}, 3.0], ids=["list", "ragged", "number"]
 )
-def test_what_is_no_table_is_refused(table):
+def test_other_types_than_tables_are_refused(table):
     with pytest.raises(sb.InputError, match="Expected a DataFrame, or a mapping"):
         sb.Runs(table)
 
 
-def test_a_column_twice_is_refused():
+def test_two_columns_of_one_name_are_refused():
     with pytest.raises(sb.InputError, match="Two columns are called 'loss'"):
         sb.Runs(pd.DataFrame([[1, 2]], columns=["loss", "loss"]))
 
@@ -228,11 +240,11 @@ def test_a_single_model_size_or_token_count_is_refused(small_table, column):
         fit({**small_table, column: np.full(12, 1e9), "row": np.arange(12)})
 
 
-def test_filter_keeps_the_rows_asked_for(all_runs):
+def test_filter_keeps_the_rows_of_the_mask(all_runs):
     assert len(all_runs.filter(all_runs.frame["loss"] < 3)) == (all_runs.frame["loss"] < 3).sum()
 
 
-def test_columns_may_change_places_and_be_numbers(small_table):
+def test_column_names_may_be_swapped_or_be_numbers(small_table):
     table = {**small_table, "params": small_table["tokens"], "tokens": small_table["params"]}
     runs = sb.Runs(table, params="tokens", tokens="params")
     np.testing.assert_array_equal(runs.column("params"), small_table["params"])
@@ -241,7 +253,7 @@ def test_columns_may_change_places_and_be_numbers(small_table):
     np.testing.assert_array_equal(runs.column("loss"), small_table["loss"])
 
 
-def test_columns_of_anything_are_kept(small_table):
+def test_columns_of_lists_are_kept(small_table):
     runs = sb.Runs({**small_table, "layers": [[1, 2]] * 12})
     assert runs.frame["layers"][3] == [1, 2]
     assert len(runs.digest) == 64
@@ -250,12 +262,12 @@ def test_columns_of_anything_are_kept(small_table):
 @pytest.mark.parametrize(
     "values", [pd.date_range("2026-01-01", periods=12), [True] * 12, [1j] * 12]
 )
-def test_dates_and_the_like_are_no_numbers(small_table, values):
+def test_dates_booleans_and_complex_numbers_are_refused(small_table, values):
     with pytest.raises(sb.InputError, match=r"'loss', row 1: .* is not a number"):
         sb.Runs({**small_table, "loss": values})
 
 
-def test_a_table_spoilt_after_it_was_checked_is_refused(small_table):
+def test_a_table_that_was_changed_after_its_check_is_refused(small_table):
     runs = sb.Runs(small_table)
     runs.frame.loc[3, "loss"] = np.nan
     with pytest.raises(sb.InputError, match=r"'loss', row 4: .* is empty"):
@@ -263,7 +275,7 @@ def test_a_table_spoilt_after_it_was_checked_is_refused(small_table):
 
 
 @pytest.mark.parametrize("keep", [[0, 1, 2], [True], np.ones(12)])
-def test_filter_takes_booleans_only(small_table, keep):
+def test_filter_refuses_other_than_booleans(small_table, keep):
     with pytest.raises(sb.InputError, match="filter needs 12 booleans"):
         sb.Runs(small_table).filter(keep)
 
@@ -275,13 +287,13 @@ def test_inputs_that_move_together_are_warned_about(small_table):
         bind(sb.Runs(table))
 
 
-def test_the_digest_tells_tables_apart(small_table):
+def test_the_digest_differs_between_tables(small_table):
     runs = sb.Runs(small_table)
     assert runs.digest == sb.Runs(dict(small_table)).digest
     assert runs.digest != sb.Runs(changed(small_table, "loss", 3, 2.5)).digest
 
 
-def test_reprs_say_what_is_there(small_table):
+def test_reprs_name_table_and_columns(small_table):
     runs = sb.Runs({**small_table, "sweep": list("aabbaabbaabb")}, name="mine")
     assert "'mine': 12 rows" in repr(runs)
     assert "sweep" in repr(runs)
