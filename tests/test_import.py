@@ -11,9 +11,8 @@ assert dict(jax.config.values) == before, "importing changed JAX's settings"
 # Only possible before JAX's backend has started.
 jax.config.update("jax_num_cpu_devices", 2)
 assert len(jax.devices("cpu")) == 2
-post = scalingbayes.fit(
-    scalingbayes.datasets.load("chinchilla"), engine=scalingbayes.NUTS(draws=10, warmup=50)
-)
+runs, law = scalingbayes.datasets.load("chinchilla"), scalingbayes.get_law("chinchilla")
+scalingbayes.fit(runs, scalingbayes.Model(law, "student_t"), likelihood_power=1, engine="laplace")
 assert jax.numpy.ones(()).dtype == jax.numpy.float32
 """
 
