@@ -23,7 +23,7 @@ import typer
 from common import EXACT, chinchilla_240, console, machine, seconds, show, simulated, surface_axes
 
 import scalingbayes as sb
-from scalingbayes._core.devices import describe_devices, map_lanes
+from scalingbayes._core.devices import describe_devices, map_tasks
 from scalingbayes._core.precision import precision
 from scalingbayes.model.bound_model import stack_densities
 
@@ -48,7 +48,7 @@ def gradients(batch: int, dtype: str) -> float:
 
                 return jax.lax.fori_loop(0, STEPS, step, point)
 
-            return map_lanes(walk, densities, jnp.zeros(batch, int), points)
+            return map_tasks(walk, densities, jnp.zeros(batch, int), points)
 
         points = np.tile(center, (batch, 1))
         seconds(lambda: run(densities, points))

@@ -1,4 +1,4 @@
-"""The sampler against a published posterior, another way of computing one, and simulation."""
+"""NUTS against a published posterior, importance sampling, and simulation."""
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,11 @@ from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
-from scalingbayes.inference import NUTS, nuts
-from scalingbayes.inference.draws import silent
-from scalingbayes.inference.nuts.nuts import distinct_modes
+from scalingbayes.inference import NUTS
+from scalingbayes.inference.draws import never_falling, silent
+from scalingbayes.inference.nuts import warmup
+from scalingbayes.inference.nuts.constants import Constants
+from scalingbayes.inference.nuts.starts import distinct_modes
 from scalingbayes.laws.base.priors import floor, weight
 
 # Means and sds of 16,000 draws with weak priors and the same likelihood, from another sampler.
@@ -53,8 +55,8 @@ def test_the_chinchilla_posterior(table, runs, all_runs):
 
 
 def test_a_posterior_known_by_importance_sampling(rng):
-    # The model written again in NumPy and SciPy, with priors in plain units so that nothing of
-    # the package's reference point is shared, integrated by importance sampling.
+    # The model is written again in NumPy and SciPy, with priors in the table's units, so that it
+    # shares nothing with the package's reference point. Importance sampling integrates it.
     table = simulate(rng, 60)
     priors = {
         "E": (dist.LogNormal(0.5, 0.3), stats.lognorm(0.3, scale=np.exp(0.5))),
@@ -209,9 +211,9 @@ def test_blocks_do_not_change_the_draws(runs, monkeypatch):
     model = bind(runs)
     settings = NUTS(draws=30, warmup=50)
     (whole,) = settings.run([model], [0], "float64", lambda part: None)
-    monkeypatch.setattr("scalingbayes.inference.nuts.nuts._ROWS_PER_BLOCK", 240 * 7)
+    monkeypatch.setattr("scalingbayes.inference.nuts.nuts.ROWS_PER_BLOCK", 240 * 7)
     (split,) = settings.run([model], [0], "float64", lambda part: None)
-    # The gradient at a block's start is computed afresh, to rounding.
+    # The gradient at the start of a block is computed anew, so that rounding differs.
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
 
 
@@ -221,6 +223,14 @@ def test_all_blocks_of_draws_are_one_program(runs, compilations):
         before = compilations.count
         NUTS(chains=3, draws=draws, warmup=50).run([model], [0], "float64", lambda part: None)
     assert compilations.count == before
+
+
+def test_progress_never_falls():
+    seen = []
+    report = never_falling(seen.append)
+    for part in (0.2, 0.5, 0.4, 1.0):
+        report(part)
+    assert seen == [0.2, 0.5, 0.5, 1.0]
 
 
 def test_progress_is_reported(small_table):
@@ -267,26 +277,26 @@ def test_chains_may_run_side_by_side(runs, post, monkeypatch):
     compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
 
 
-def test_each_of_several_modes_is_found_once_and_the_best_first(rng):
+def test_distinct_modes_are_returned_once_with_the_best_first(rng):
     often, best, worse = np.zeros((30, 3)), np.full((1, 3), 5.0), np.full((1, 3), -5.0)
     points = np.concatenate([often + 1e-3 * rng.standard_normal((30, 3)), best, worse, best + 1])
     log_density = np.array([*rng.uniform(-1e-6, 0.0, 30), 3.0, -20.0, np.nan])
-    found = distinct_modes(points, log_density)
+    found = distinct_modes(points, log_density, Constants())
     assert found[0] == 30
     assert len(found) == 2
     assert found[1] == log_density[:30].argmax()
 
 
-def test_how_far_chains_disagree_is_arvizs_number(rng):
-    # Of four fits two have a chain that lies apart, one of them along one coordinate alone.
+def test_the_largest_r_hat_is_arvizs(rng):
+    # Two of four fits have a chain that lies apart, one of them along one coordinate only.
     x = rng.standard_normal((4, 4, 60, 2))
     x[1, 0] += 3.0
     x[3, 2, :, 1] -= 3.0
     expected = [max(rhat(each, method="split") for each in np.moveaxis(of, -1, 0)) for of in x]
-    np.testing.assert_allclose(nuts._disagreement(x), expected)
+    np.testing.assert_allclose(warmup.max_rhat(x), expected)
 
 
-def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch):
+def test_only_fits_whose_chains_disagree_get_further_stages(rng, monkeypatch):
     models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
     engine = NUTS(chains=2, draws=200, warmup=100)
     plain = engine.run(models, [1, 2], "float64", silent)
@@ -296,12 +306,12 @@ def test_warm_up_goes_on_where_chains_disagree_and_there_alone(rng, monkeypatch)
         asked.append(x.shape)
         return np.array([1.0, 1.5 if len(asked) < 3 else 1.0])
 
-    monkeypatch.setattr(nuts, "_disagreement", r_hat)
+    monkeypatch.setattr(warmup, "max_rhat", r_hat)
     longer = engine.run(models, [1, 2], "float64", silent)
     assert asked == 3 * [(2, 2, 45, 7)]  # the last stage, and two more
     np.testing.assert_array_equal(longer[0].points, plain[0].points)
     assert longer[0].facts == plain[0].facts
-    # Some seven gradients a draw; what it adapted to is new, what is sampled is not.
+    # About seven gradients per draw. The adaptation differs, the sampled distribution does not.
     assert longer[1].facts["gradients"] > plain[1].facts["gradients"] + 2 * 2 * 45 * 3
     pairs = (np.moveaxis(draws[1].points, -1, 0) for draws in (longer, plain))
     for ours, before in zip(*pairs, strict=True):
@@ -320,34 +330,34 @@ def test_a_law_that_is_nowhere_finite_is_refused(runs):
             fit(runs, law, engine=engine)
 
 
-def test_where_the_end_of_the_warm_up_diverges_steps_get_smaller(rng, monkeypatch):
+def test_steps_get_smaller_where_the_end_of_the_warm_up_diverges(rng, monkeypatch):
     models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
     engine = NUTS(chains=2, draws=100, warmup=100)
     plain = engine.run(models, [1, 2], "float64", silent)
     last = 45
     monkeypatch.setattr(
-        nuts, "_diverged", lambda diverging: np.array([False, diverging.shape[2] == last])
+        warmup, "has_diverged", lambda diverging: np.array([False, diverging.shape[2] == last])
     )
     careful = engine.run(models, [1, 2], "float64", silent)
     np.testing.assert_array_equal(careful[0].points, plain[0].points)
     assert [each.facts["target_accept"] for each in careful] == [0.9, 0.99]
     steps = [each[1].stats["step_size"].mean() for each in (careful, plain)]
-    assert steps[0] < 0.8 * steps[1]  # learnt in one stage more
+    assert steps[0] < 0.8 * steps[1]  # adapted in one further stage
     assert careful[1].facts["gradients"] > plain[1].facts["gradients"] + 2 * last * 3
 
 
-def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatch):
+def test_only_a_fit_of_small_relative_ess_is_thinned(rng, monkeypatch):
     models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
 
     def run(**settings):
         return NUTS(chains=2, warmup=100, **settings).run(models, [1, 2], "float64", silent)
 
     every = run(draws=100, max_thinning=1), run(draws=400, max_thinning=1)
-    for shorter, longer in zip(*every, strict=True):  # nothing is learnt from draws that are kept
+    for shorter, longer in zip(*every, strict=True):  # kept draws do not adapt anything
         np.testing.assert_array_equal(shorter.points, longer.points[:, :100])
-    monkeypatch.setattr(nuts, "_worth", lambda x: np.array([0.2, 0.06]))
+    monkeypatch.setattr(warmup, "relative_sample_size", lambda x: np.array([0.2, 0.06]))
     first, second = run(draws=100)
-    # The same chains, of which all draws are kept, or one in four.
+    # The chains are the same; the first fit keeps all draws, the second one in four.
     np.testing.assert_array_equal(first.points, every[0][0].points)
     np.testing.assert_array_equal(second.points, every[1][1].points[:, 3::4])
     diverging = every[1][1].stats["diverging"].reshape(2, 100, 4).any(-1)
@@ -358,8 +368,8 @@ def test_a_fit_whose_draws_are_worth_few_is_thinned_and_it_alone(rng, monkeypatc
     assert second.facts == every[1][1].facts | {"thinning": 4}
 
 
-def test_what_draws_are_worth(rng):
-    # Of an autoregression, (1 - rho) / (1 + rho); nothing where a chain stands still.
+def test_the_relative_effective_sample_size_of_autoregressions(rng):
+    # (1 - rho) / (1 + rho) for an autoregression, 0 where a chain stands still.
     rho, draws = np.array([[0.5, 0.8], [0.9, 0.0], [0.0, 0.0]]), 20_000
     x = np.zeros((3, 4, draws, 2))
     x[:, :, 0] = rng.standard_normal((3, 4, 2))
@@ -368,4 +378,4 @@ def test_what_draws_are_worth(rng):
         x[:, :, i] = rho[:, None] * x[:, :, i - 1] + fresh
     x[2, ..., 1] = 7.0
     expected = [0.2 / 1.8, 0.1 / 1.9, 0.0]
-    np.testing.assert_allclose(nuts._worth(x), expected, rtol=0.05)
+    np.testing.assert_allclose(warmup.relative_sample_size(x), expected, rtol=0.05)

@@ -1,4 +1,4 @@
-"""Jumps against SciPy's densities, and against what plain NUTS cannot reach."""
+"""Jumps against SciPy's densities, and on posteriors that NUTS without jumps cannot sample."""
 
 import arviz_stats
 import jax
@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import NUTS
 from scalingbayes.inference.draws import silent
-from scalingbayes.inference.nuts.mixture import Mixture, jump, learn, remember
+from scalingbayes.inference.nuts.mixture import Mixture, jump, learn, with_modes
 from scalingbayes.model.bound_model import stack_densities
 
 WEIGHTS = np.array([0.7, 0.3])
@@ -75,13 +75,13 @@ def test_a_mixture_is_learnt(rng):
 
 @pytest.mark.parametrize("count", [2, 7])
 def test_modes_are_not_forgotten(count, rng):
-    # Where no draw of a mode was seen, a quarter of the draws are from modes all the same.
+    # No draw of a mode was seen, yet a quarter of the proposals are from modes.
     centers = np.array([[50.0 * (mode + 1), 0.0] for mode in range(count)])
     skewed = rng.standard_normal((count, 2, 2))
     kept = min(count, 4)
     with precision("float64"):
         learnt = jax.tree.map(lambda x: x[0], learn(rng.standard_normal((1, 500, 2)), "float64"))
-        found = remember(learnt, centers, skewed)
+        found = with_modes(learnt, centers, skewed)
         keys = jax.random.split(jax.random.key(0), 20_000)
         draws = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, found).draw)(keys))
     nearest = np.rint(draws[:, 0] / 50).astype(int)
@@ -172,12 +172,15 @@ def test_modes_have_their_weights():
         log_density = jax.vmap(density)(jnp.asarray(there))
         log_weights = np.asarray(log_density - jax.vmap(proposal.log_density)(drawn))
     weights = np.exp(log_weights - logsumexp(log_weights))
-    worth = 1 / (weights**2).sum()
-    assert worth > 1000  # the proposal reaches what there is
+    effective = 1 / (weights**2).sum()
+    assert effective > 1000
     share = weights @ (there[:, 0] > -1.7)
     assert 0.2 < share < 0.8
     spread = share * (1 - share)
     found = np.array([(each.points[..., 0] > -1.7).mean() for each in fits])
-    # At least 100 draws' worth in each.
-    assert (np.abs(found - share) < 4 * np.sqrt(spread * (1 / 100 + 1 / worth))).all()
-    assert abs(found.mean() - share) < 4 * np.sqrt(spread * (1 / 400 + 1 / worth)), (share, found)
+    # At least 100 effective draws in each fit.
+    assert (np.abs(found - share) < 4 * np.sqrt(spread * (1 / 100 + 1 / effective))).all()
+    assert abs(found.mean() - share) < 4 * np.sqrt(spread * (1 / 400 + 1 / effective)), (
+        share,
+        found,
+    )

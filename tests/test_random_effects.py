@@ -12,7 +12,7 @@ from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
-from scalingbayes.inference.whitening import whiten
+from scalingbayes.inference.whitening import whiten_at_mode
 from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.discrepancy import STEPS, Discrepancy
 from scalingbayes.model.marginal import MarginalDensity
@@ -182,7 +182,7 @@ def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
     model = bind(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
     with precision("float64"):
         densities = stack_densities([model], "float64")
-        modes, _ = whiten(densities, [rng], 4, "float64")
+        modes, _ = whiten_at_mode(densities, [rng], 4, "float64")
         marginal = MarginalDensity(model.density("float64"))
         at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.named])
         best = float(marginal(at))

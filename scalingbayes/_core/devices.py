@@ -1,7 +1,7 @@
-"""Spread independent work over all devices that JAX has, and over more hosts than one.
+"""Run independent tasks on all devices that JAX has, on one host or several.
 
-The unit of work is a lane: a chain, a start of a search, a resample, a cell of a grid. Lanes are
-cut into one part for each device of a mesh; nothing passes between them.
+A task is one chain, one start of a search, one resampled table or one cell of a grid. Tasks never
+exchange data. Several tasks may have the same owner: the four chains of a fit read the fit's table.
 """
 
 from collections.abc import Callable
@@ -15,41 +15,42 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, ArrayLike, Int, Shaped
 
-_AXIS = "lanes"
-_NUMBERS_AT_ONCE = 1 << 15  # of a kind on a CPU core: as many as its nearest cache holds
-_ACCELERATOR = 1 << 8  # times as many on an accelerator
+_AXIS = "tasks"
+_NUMBERS_AT_ONCE = 1 << 15  # as many numbers of one array as the L1 cache of a CPU core holds
+_ACCELERATOR = 1 << 8  # an accelerator works on this many times more numbers at once
 
 
 def describe_devices() -> str:
-    """Say which devices work is spread over: ``"2 x cpu"``."""
+    """Return the number and kind of the devices in use, such as ``"2 x cpu"``."""
     devices = jax.devices()
     kind = devices[0].device_kind
     return f"{len(devices)} x {kind}" if len(devices) > 1 else kind
 
 
 def side_by_side() -> bool:
-    """Whether the lanes of a device run side by side: they do on an accelerator.
+    """Return whether a device runs its tasks side by side (``vmap``) or in sequence.
 
-    On a CPU one after the other is faster, since none waits for the longest of the others.
+    Accelerators run tasks side by side. A CPU is faster in sequence, because no task then waits
+    for a longer one.
     """
     return jax.default_backend() != "cpu"
 
 
-def over_devices(function: Callable[..., Any], shared: Any, lanes: Any) -> Any:
-    """Call ``function(shared, lanes)`` on each device with its part of the lanes; under jit.
+def over_devices(function: Callable[..., Any], shared: Any, tasks: Any) -> Any:
+    """Compute ``function(shared, part)`` on each device with its part of the tasks; under jit.
 
     Parameters
     ----------
     function
-        Returns arrays whose first axis is that of its lanes.
+        Returns arrays whose first axis is the axis of its tasks.
     shared
-        Arrays that every device gets whole.
-    lanes
-        Arrays whose first axis is cut. Where it does not divide by the number of devices, the last
-        lane is repeated.
+        Arrays that are copied to every device.
+    tasks
+        Arrays that are split along their first axis. If the number of tasks is not a multiple of
+        the number of devices, the last task is repeated.
     """
     devices = jax.devices()
-    count = len(jax.tree.leaves(lanes)[0])
+    count = len(jax.tree.leaves(tasks)[0])
     missing = -count % len(devices)
 
     def fill(values: Array) -> Array:
@@ -60,60 +61,60 @@ def over_devices(function: Callable[..., Any], shared: Any, lanes: Any) -> Any:
         mesh=Mesh(np.array(devices), (_AXIS,)),
         in_specs=(P(), P(_AXIS)),
         out_specs=P(_AXIS),
-        check_vma=False,  # loops begin with constants, which are the same everywhere
+        check_vma=False,  # loops begin with constants, which are the same on every device
     )
-    found = spread(shared, jax.tree.map(fill, lanes) if missing else lanes)
+    found = spread(shared, jax.tree.map(fill, tasks) if missing else tasks)
     return jax.tree.map(lambda values: values[:count], found) if missing else found
 
 
-def as_lanes(values: Any) -> np.ndarray:
-    """Order as lanes what each owner has several of; shape (owners, each, ...).
+def interleave(values: Any) -> np.ndarray:
+    """Return values of shape (owners, each, ...) as tasks, of shape (owners * each, ...).
 
-    Each owner's first come first, then their second ones, and so on: devices, which get neighbours,
-    have about as much to do where some owners take longer.
+    The first task of every owner comes first, then the second task of every owner, and so on.
+    Devices receive neighbouring tasks, so a slow owner's tasks are spread over the devices.
     """
     return np.concatenate(np.swapaxes(np.asarray(values), 0, 1))
 
 
-def by_owner(lanes: Shaped[np.ndarray, "lanes *shape"], owners: int) -> np.ndarray:
-    """Invert :func:`as_lanes`."""
-    return np.swapaxes(lanes.reshape(-1, owners, *lanes.shape[1:]), 0, 1)
+def by_owner(tasks: Shaped[np.ndarray, "tasks *shape"], owners: int) -> np.ndarray:
+    """Return tasks as an array of shape (owners, each, ...): the inverse of :func:`interleave`."""
+    return np.swapaxes(tasks.reshape(-1, owners, *tasks.shape[1:]), 0, 1)
 
 
-def map_lanes(
-    function: Callable[[Any, Any], Any], shared: Any, owner: Int[ArrayLike, " lanes"], lanes: Any
+def map_tasks(
+    function: Callable[[Any, Any], Any], shared: Any, owner: Int[ArrayLike, " tasks"], tasks: Any
 ) -> Any:
-    """Call ``function`` for every lane and what it belongs to, on all devices; under jit.
+    """Compute ``function`` for every task and its owner, on all devices; under jit.
 
     Parameters
     ----------
     function
-        ``function(owner, lane)``.
+        Called as ``function(owner, task)``.
     shared
-        Owners' arrays, one row each: tables, for instance.
+        Arrays with one row per owner, such as tables.
     owner
-        Which row of ``shared`` a lane belongs to.
-    lanes
-        Arrays with one row a lane.
+        The row of ``shared`` that each task reads.
+    tasks
+        Arrays with one row per task.
     """
 
     def part(shared: Any, part: Any) -> Any:
-        def one(lane: Any) -> Any:
-            index, own = lane
+        def one(task: Any) -> Any:
+            index, own = task
             return function(jax.tree.map(lambda values: values[index], shared), own)
 
         return jax.vmap(one)(part) if side_by_side() else lax.map(one, part)
 
-    return over_devices(part, shared, (owner, lanes))
+    return over_devices(part, shared, (owner, tasks))
 
 
-def map_each(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
-    """Call ``function`` for every owner and its one lane; see :func:`map_lanes`."""
-    return map_lanes(function, shared, jnp.arange(len(jax.tree.leaves(lanes)[0])), lanes)
+def map_each(function: Callable[[Any, Any], Any], shared: Any, tasks: Any) -> Any:
+    """Compute ``function`` for every owner and its single task; see :func:`map_tasks`."""
+    return map_tasks(function, shared, jnp.arange(len(jax.tree.leaves(tasks)[0])), tasks)
 
 
 def queue_width(rows: int) -> int:
-    """Say how many tables of so many rows a device should work on at once."""
+    """Return how many tables with this number of rows one device should work on at once."""
     return max(1, _NUMBERS_AT_ONCE * (_ACCELERATOR if side_by_side() else 1) // rows)
 
 
@@ -121,46 +122,46 @@ def run_queue(
     begin: Callable[[Any], Any],
     step: Callable[[Any, Any], Any],
     finished: Callable[[Any], Array],
-    items: Any,
+    tasks: Any,
     width: int,
 ) -> Any:
-    """Iterate on many items, some of which take much longer than others; under jit.
+    """Iterate on tasks of very different lengths until all are finished; under jit.
 
-    Lanes step side by side; one that has finished takes the next item, so that none waits for the
-    slowest. Small programs are mostly overhead, which is shared by the lanes.
+    ``width`` tasks step side by side, which shares the overhead of small programs. A finished task
+    is replaced by the next one in the queue, so no task waits for the slowest.
 
     Parameters
     ----------
     begin
-        ``begin(item)``, the state before the first step: it should be cheap.
+        Called as ``begin(task)``; returns the state before the first step. It should be cheap.
     step
-        ``step(item, state)``, the next state.
+        Called as ``step(task, state)``; returns the next state.
     finished
-        Whether a state is final.
-    items
-        Arrays with one row an item.
+        Called as ``finished(state)``; returns whether the state is final.
+    tasks
+        Arrays with one row per task.
     width
-        How many lanes there are at most.
+        The largest number of tasks that step side by side.
 
     Returns
     -------
-    The final states, one row an item.
+    The final states, with one row per task.
     """
-    count = len(jax.tree.leaves(items)[0])
+    count = len(jax.tree.leaves(tasks)[0])
     width = min(count, width)
 
-    def take(index: Array) -> Any:
-        return jax.tree.map(lambda values: values[jnp.minimum(index, count - 1)], items)
+    def select(index: Array) -> Any:
+        return jax.tree.map(lambda values: values[jnp.minimum(index, count - 1)], tasks)
 
     def advance(carry: Any) -> Any:
         index, states, results, ended, following = carry
-        states = jax.vmap(step)(take(index), states)
+        states = jax.vmap(step)(select(index), states)
         done = jax.vmap(finished)(states)
         at = jnp.where(done, index, count)
         results = jax.tree.map(lambda a, b: a.at[at].set(b, mode="drop"), results, states)
         ended += jnp.sum(done & (index < count))
         index = jnp.where(done, following + jnp.cumsum(done) - 1, index)
-        fresh = jax.vmap(begin)(take(index))
+        fresh = jax.vmap(begin)(select(index))
 
         def pick(new: Array, old: Array) -> Array:
             return jnp.where(done.reshape(-1, *[1] * (new.ndim - 1)), new, old)
@@ -169,14 +170,14 @@ def run_queue(
         return index, states, results, ended, following + jnp.sum(done)
 
     index = jnp.arange(width)
-    states = jax.vmap(begin)(take(index))
+    states = jax.vmap(begin)(select(index))
     results = jax.tree.map(lambda a: jnp.zeros((count, *a.shape[1:]), a.dtype), states)
     start = (index, states, results, jnp.zeros((), int), jnp.full((), width))
     return lax.while_loop(lambda carry: carry[3] < count, advance, start)[2]
 
 
 def agree(flag: bool) -> bool:
-    """Say whether a flag is true on every host."""
+    """Return whether a flag is true on every host."""
     if jax.process_count() == 1:
         return flag
     from jax.experimental.multihost_utils import process_allgather
@@ -185,7 +186,7 @@ def agree(flag: bool) -> bool:
 
 
 def fetch(tree: Any) -> Any:
-    """Bring arrays to the host as NumPy's; with several hosts, each gets all of them."""
+    """Return arrays as NumPy arrays on the host; with several hosts, each host gets all values."""
 
     def one(values: jax.Array) -> np.ndarray:
         if values.is_fully_addressable:

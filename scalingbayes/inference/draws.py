@@ -1,4 +1,4 @@
-"""What an engine hands on: draws in R^k and what the engine says of each."""
+"""The result of an engine: draws over unconstrained coordinates, with statistics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,11 +8,26 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 Progress = Callable[[float], None]
-"""Called with the part of the work that is done, up to 1."""
+"""Called with the fraction of the work that is done, up to 1."""
 
 
 def silent(part: float) -> None:
     """Report no progress."""
+
+
+def never_falling(progress: Progress) -> Progress:
+    """Return a callback that reports the largest fraction so far.
+
+    The fraction done falls when a fit turns out to need more work than was planned.
+    """
+    largest = 0.0
+
+    def report(part: float) -> None:
+        nonlocal largest
+        largest = max(largest, part)
+        progress(largest)
+
+    return report
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +42,9 @@ class Draws:
     stats
         Statistics of each draw under ArviZ's names; shape (chains, draws).
     facts
-        Numbers of the run as a whole, such as ``gradients`` or ``pareto_k``, for the record.
+        Numbers about the whole run for the record, such as ``gradients`` or ``pareto_k``.
     of
-        What they are draws from: the posterior, the prior, or best fits to resampled tables.
+        Distribution of the draws: the posterior, the prior, or best fits to resampled tables.
     """
 
     points: Float[np.ndarray, "chains draws dim"]

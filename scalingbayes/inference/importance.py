@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from scalingbayes._core.devices import fetch, map_lanes
+from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.draws import Draws
 from scalingbayes.model.log_density import LogDensity
@@ -123,4 +123,4 @@ def _log_densities(
     def one(density: LogDensity | MarginalDensity, point: Array) -> Array:
         return density(point)
 
-    return map_lanes(one, densities, owner, points.reshape(-1, dim)).reshape(fits, draws)
+    return map_tasks(one, densities, owner, points.reshape(-1, dim)).reshape(fits, draws)

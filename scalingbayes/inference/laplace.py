@@ -61,7 +61,7 @@ class Laplace(Engine):
             dim = whitening.center.shape[1]
             if not self.reweight:
                 x = np.stack([each.standard_normal((self.draws, dim)) for each in random])
-                points = whitening.place(x)
+                points = whitening.to_points(x)
                 found = log_densities(densities, points, dtype)
                 progress(1.0)
                 return [
@@ -70,7 +70,7 @@ class Laplace(Engine):
             proposals = [
                 student_t_proposals(each, OVERSAMPLING * self.draws, dim) for each in random
             ]
-            points = whitening.place(np.stack([each.points for each in proposals]))
+            points = whitening.to_points(np.stack([each.points for each in proposals]))
             found = log_densities(densities, points, dtype)
         progress(1.0)
         volumes = np.linalg.slogdet(whitening.root)[1]

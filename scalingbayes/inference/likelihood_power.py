@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.data.folds import levels
-from scalingbayes.inference.whitening import whiten
+from scalingbayes.inference.whitening import whiten_at_mode
 from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
 
@@ -150,10 +150,10 @@ def _scores(
     random = [np.random.default_rng(seed) for _ in models]
     with precision(dtype):
         densities = stack_densities(models, dtype)
-        _, whitening = whiten(densities, random, _STARTS, dtype)
+        _, whitening = whiten_at_mode(densities, random, _STARTS, dtype)
         dim = whitening.center.shape[1]
         x = np.stack([each.standard_normal((_DRAWS, dim)) for each in random])
-        points = to_dtype(whitening.place(x), dtype)
+        points = to_dtype(whitening.to_points(x), dtype)
         rows = densities.observed.shape[1]
         masks = np.stack([np.pad(mask, (0, rows - len(mask))) for mask in held])
         return fetch(_predicted(densities, points, masks)).astype(float)

@@ -1,6 +1,6 @@
-"""Coordinates in which a posterior is close to a standard normal.
+"""Whitened coordinates, in which a posterior is close to a standard normal.
 
-Every engine that samples begins here.
+The samplers and the Laplace approximation start from these coordinates.
 """
 
 from collections.abc import Sequence
@@ -10,80 +10,93 @@ import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from scalingbayes._core.devices import as_lanes, by_owner, fetch, map_each, map_lanes
+from scalingbayes._core.devices import by_owner, fetch, interleave, map_each, map_tasks
 from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.mode import Mode, check_found, find_mode
 from scalingbayes.model.log_density import LogDensity
 
-_SMALLEST_CURVATURE = 1e-2  # of the log density at the mode; flatter directions count as this
+_SMALLEST_CURVATURE = 1e-2  # a flat direction would otherwise get an unbounded scale
 
 
 class Whitening(NamedTuple):
-    """Coordinates x: z = center + root x."""
+    """Affine map from whitened coordinates ``x`` to points: ``point = center + root @ x``.
+
+    Parameters
+    ----------
+    center
+        The point at ``x = 0``.
+    root
+        A square root of the covariance: ``root @ root.T`` approximates the posterior's covariance.
+    """
 
     center: Float[Array | np.ndarray, "*fits dim"]
     root: Float[Array | np.ndarray, "*fits dim dim"]
 
-    def place(
+    def to_points(
         self, x: Float[np.ndarray, "fits *draws dim"]
     ) -> Float[np.ndarray, "fits *draws dim"]:
-        """Take whitened coordinates to the density's."""
+        """Return the points at whitened coordinates."""
         flat = x.reshape(len(x), -1, x.shape[-1])
         return (self.center[:, None] + flat @ np.swapaxes(self.root, 1, 2)).reshape(x.shape)
 
-    def take(self, fits: Int[np.ndarray, " chosen"] | int) -> "Whitening":
-        """Take some of the fits, or one."""
-        return Whitening(self.center[fits], self.root[fits])
-
-    def seen_from(self, other: "Whitening") -> "Whitening":
-        """Describe the same in coordinates that another, of one fit, has whitened."""
-        center = np.linalg.solve(other.root, (self.center - other.center)[..., None])[..., 0]
-        return Whitening(center, np.linalg.solve(other.root, self.root))
-
-    def of(self, chosen: Int[np.ndarray, " chosen"]) -> "Whitening":
-        """Whiten some of the coordinates alone, whatever the others are."""
-        return Whitening(self.center[:, chosen], triangular(self.root[:, chosen]))
-
-    def displace(
+    def from_points(
         self, points: Float[np.ndarray, "fits points dim"]
     ) -> Float[np.ndarray, "fits points dim"]:
-        """Invert :meth:`place`."""
+        """Return the whitened coordinates of points: the inverse of :meth:`to_points`."""
         offsets = (points - self.center[:, None])[..., None]
         return np.linalg.solve(self.root[:, None], offsets)[..., 0]
 
+    def select(self, fits: Int[np.ndarray, " chosen"] | int) -> "Whitening":
+        """Return the whitening of some fits, or of one."""
+        return Whitening(self.center[fits], self.root[fits])
 
-def triangular(
+    def marginal(self, chosen: Int[np.ndarray, " chosen"]) -> "Whitening":
+        """Return the whitening of the marginal distribution of some coordinates."""
+        return Whitening(self.center[:, chosen], triangular_roots(self.root[:, chosen]))
+
+    def relative_to(self, other: "Whitening") -> "Whitening":
+        """Return this whitening with its points expressed in another's whitened coordinates.
+
+        ``other`` is the whitening of a single fit.
+        """
+        center = np.linalg.solve(other.root, (self.center - other.center)[..., None])[..., 0]
+        return Whitening(center, np.linalg.solve(other.root, self.root))
+
+
+def triangular_roots(
     roots: Float[Array | np.ndarray, "fits dim whole"],
 ) -> Float[np.ndarray, "fits dim dim"]:
-    """Give the triangular matrices that, times their transposes, are what these are times theirs.
+    """Return the lower-triangular factors of ``roots @ roots.T``, one per fit.
 
-    By QR, as the products may be too far from round for Cholesky's method.
+    Uses QR: the products can be too ill-conditioned for a Cholesky factorisation.
     """
     lower = np.swapaxes(np.linalg.qr(np.swapaxes(np.asarray(roots), 1, 2)).R, 1, 2)
     return lower * np.sign(np.diagonal(lower, axis1=1, axis2=2))[:, None]
 
 
-def whiten(
+def whiten_at_mode(
     densities: LogDensity, random: Sequence[np.random.Generator], starts: int, dtype: str
 ) -> tuple[Mode, Whitening]:
-    """Look for modes, and whiten each fit by the curvature at its best.
+    """Find modes of each fit, and return the whitening by the curvature at the best mode.
 
     Parameters
     ----------
     densities
         Log densities of several fits, stacked.
     random
-        A generator for each fit.
+        One generator per fit.
     starts
-        How many searches of each fit begin, about the priors' centre.
+        Number of searches per fit. They begin at normal draws around the priors' centre.
     dtype
         ``"float64"`` or ``"float32"``.
 
     Returns
     -------
-    tuple
-        The modes that were found, with the axes fits and starts in front, and the coordinates. The
-        log density of a search that found none is NaN.
+    modes
+        The end of every search, with leading axes (fits, starts). The log density is NaN where a
+        search found no mode.
+    whitening
+        The whitening of each fit at its best mode.
 
     Raises
     ------
@@ -91,7 +104,7 @@ def whiten(
         If no search of a fit found a mode.
     """
     fits, dim = len(random), len(densities.parameters) + densities.effects
-    offsets = as_lanes([each.standard_normal((starts, dim)) for each in random])
+    offsets = interleave([each.standard_normal((starts, dim)) for each in random])
     owner = np.tile(np.arange(fits), starts)
     modes = fetch(_find_modes(densities, owner, to_dtype(offsets, dtype)))
     modes = jax.tree.map(lambda values: by_owner(values, fits), modes)
@@ -99,27 +112,31 @@ def whiten(
     modes = modes._replace(log_density=np.where(found, modes.log_density, np.nan))
     check_found(modes.log_density)
     best = np.nanargmax(modes.log_density, axis=1)
-    return modes, about(modes, np.arange(fits), best)
+    return modes, whitening_at(modes, np.arange(fits), best)
 
 
-def about(
+def whitening_at(
     modes: Mode, fits: Int[np.ndarray, " chosen"], starts: Int[np.ndarray, " chosen"]
 ) -> Whitening:
-    """Whiten by the curvature at some of the modes, given by their fits and starts."""
+    """Return the whitening by the curvature at chosen modes, indexed by fit and start."""
     return _whitening(modes.point[fits, starts], modes.curvature[fits, starts])
 
 
 def laplace_whitening(
     densities: LogDensity, random: Sequence[np.random.Generator], starts: int, dtype: str
 ) -> Whitening:
-    """Whiten by the Hessian at the best mode, the Laplace approximation; as :func:`whiten`."""
-    center = whiten(densities, random, starts, dtype)[1].center
+    """Return the whitening by the exact Hessian at the best mode: the Laplace approximation.
+
+    The arguments are those of :func:`whiten_at_mode`, whose curvature is approximate.
+    """
+    center = whiten_at_mode(densities, random, starts, dtype)[1].center
     return _whitening(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
 
 
 def _whitening(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]) -> Whitening:
     curvatures, directions = np.linalg.eigh(curvature.astype(float))
-    # Rounding may turn an eigenvector round, and all draws with it: its largest part is positive.
+    # Rounding decides the sign of an eigenvector, and the sign decides all draws: the largest
+    # component is made positive.
     largest = np.abs(directions).argmax(axis=1, keepdims=True)
     directions = directions * np.sign(np.take_along_axis(directions, largest, axis=1))
     scales = np.maximum(np.abs(curvatures), _SMALLEST_CURVATURE) ** -0.5
@@ -128,12 +145,14 @@ def _whitening(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim d
 
 @jax.jit
 def _find_modes(
-    densities: LogDensity, owner: Int[ArrayLike, " lanes"], offsets: Float[ArrayLike, "lanes dim"]
+    densities: LogDensity,
+    owner: Int[ArrayLike, " searches"],
+    offsets: Float[ArrayLike, "searches dim"],
 ) -> Mode:
-    def climb(density: LogDensity, offset: Array) -> Mode:
+    def search(density: LogDensity, offset: Array) -> Mode:
         return find_mode(density, density.center(offset.dtype) + offset)
 
-    return map_lanes(climb, densities, owner, offsets)
+    return map_tasks(search, densities, owner, offsets)
 
 
 @jax.jit
