@@ -141,6 +141,19 @@ def find_mode(density: LogDensity, start: Float[Array, " dim"]) -> Mode:
     return Mode(best.point, best.log_density, best.curvature, search.converged)
 
 
+def log_density_and_gain(
+    density: LogDensity, point: Float[Array, " dim"], with_prior: bool
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return the objective at a point, and the nats that a Gauss-Newton step from it promises.
+
+    The gain is half the squared norm of the gradient in the metric of the curvature; NaN where the
+    curvature is singular.
+    """
+    here = _look(density, point, with_prior)
+    step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(here.curvature), here.gradient)
+    return here.log_density, here.gradient @ step / 2
+
+
 def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:
     """Check that of the searches of each fit one at least found a point of finite density.
 

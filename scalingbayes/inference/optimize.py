@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Bool, Float
 
@@ -16,6 +17,7 @@ from scalingbayes._core.devices import fetch, over_devices, queue_width, run_que
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device, to_dtype
 from scalingbayes.inference.draws import Progress
+from scalingbayes.inference.gradient_descent import descend
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model.bound_model import BoundModel, padded_length
@@ -24,10 +26,11 @@ from scalingbayes.model.log_density import LogDensity
 Objective = Literal["likelihood", "posterior"]
 OBJECTIVES = ("likelihood", "posterior")
 
-_LOOSE = 0.1  # nats that a step may still promise when all searches stop
-_GO_ON = 64  # searches, the best
-_FEWEST = 256  # searches of a compiled program
-_SPREAD = 2.0  # of random starts about the priors' centre
+_LOOSE = 0.1  # nats; all searches stop when a step promises less
+_CONTINUED = 64  # number of searches, the best ones, that are continued to TIGHT
+_LARGEST_GAIN = 1e-3  # nats; a smaller one moves no parameter by 0.05 standard errors
+_FEWEST = 256  # smallest number of searches that a program is compiled for
+_SPREAD = 2.0  # sd of random starts around the priors' centre, in unconstrained coordinates
 
 HOFFMANN_STARTS: Mapping[str, Sequence[float]] = {
     "A": tuple(np.exp(np.arange(0.0, 26.0, 5.0))),
@@ -36,12 +39,12 @@ HOFFMANN_STARTS: Mapping[str, Sequence[float]] = {
     "alpha": (0.05, 0.5, 1.0, 1.5, 2.0),
     "beta": (0.05, 0.5, 1.0, 1.5, 2.0),
 }
-"""The grid of 4,500 starts of Hoffmann et al. 2022, appendix D.3. Exponents of 0, where a term
-cannot be told from E, begin at 0.05 here."""
+"""The grid of 4,500 starts of Hoffmann et al. 2022, appendix D.3. Exponents that start at 0 there
+start at 0.05 here, because a term with exponent 0 cannot be distinguished from E."""
 
 
 class Optimum(NamedTuple):
-    """What the searches found."""
+    """The best point, its log density, and the end of every search."""
 
     point: Float[np.ndarray, " dim"]
     log_density: float
@@ -52,26 +55,47 @@ class Optimum(NamedTuple):
 class Optimize:
     """Find the parameters of greatest likelihood, or posterior density, from many starts.
 
-    All searches run in one compiled program, by Levenberg and Marquardt's method with the robust
-    weights of the noise model, until a step promises less than 0.1 nats; then the best 64 go on to
-    1e-6. It returns a point, not draws.
+    Returns a point, not draws. By default all searches run in one compiled program of the
+    Levenberg-Marquardt method with the noise model's robust weights, until a step promises less
+    than 0.1 nats; the best 64 searches continue to 1e-6 nats. It needs no tuning, and each step
+    reads all rows. Any optax optimiser can take its place, for instance to read only a mini-batch
+    of a very large table in each step.
 
     Parameters
     ----------
     starts
-        How many random starts, or ``"hoffmann"`` for the 4,500 of Hoffmann et al. 2022, or values
-        to start from: a DataFrame or mapping with a column for each parameter of the law.
+        Number of random starts; or ``"hoffmann"`` for the 4,500 starts of Hoffmann et al. 2022; or
+        the starts themselves, as a DataFrame or mapping with a column for each parameter of the
+        law.
     objective
         ``"likelihood"`` or ``"posterior"``.
+    optimizer
+        An optax optimiser in place of Levenberg-Marquardt, such as ``optax.lbfgs()``. It minimises
+        minus the mean log density per row. A search has converged if a Gauss-Newton step from its
+        end promises less than 1e-3 nats over all rows; ``PointEstimate.searches`` says so for each.
+    steps
+        Number of steps of the optimiser, for each start.
+    batch_rows
+        Number of rows in each step of the optimiser, drawn at random; by default all rows. Combine
+        it with a learning rate that decays to 0, and with few starts.
 
     Raises
     ------
     InputError
         If a setting is out of range.
+
+    Examples
+    --------
+    >>> import optax
+    >>> schedule = optax.cosine_decay_schedule(0.02, 5000)
+    >>> engine = Optimize(starts=1, optimizer=optax.adam(schedule), steps=5000, batch_rows=4096)
     """
 
     starts: int | str | pd.DataFrame | Mapping[str, Any] = 256
     objective: Objective = "likelihood"
+    optimizer: optax.GradientTransformation | None = None
+    steps: int = 1000
+    batch_rows: int | None = None
 
     def __post_init__(self) -> None:
         check_choice(self, objective=OBJECTIVES)
@@ -79,40 +103,77 @@ class Optimize:
             check_choice(self, starts=("hoffmann",))
         elif not isinstance(self.starts, (pd.DataFrame, Mapping)):
             check_whole(self, starts=1)
+        check_whole(self, steps=1)
+        if self.batch_rows is not None:
+            check_whole(self, batch_rows=1)
+            if self.optimizer is None:
+                raise InputError(
+                    "batch_rows needs an optax optimiser, because Levenberg-Marquardt reads all "
+                    "rows: add optimizer=optax.adam(...), or leave batch_rows out."
+                )
 
     def run_point(self, model: BoundModel, seed: int, dtype: str, progress: Progress) -> Optimum:
-        """Search.
+        """Search from all starts, and return the best end.
 
         Parameters
         ----------
         model
-            What to fit.
+            The model to fit.
         seed
-            Seed of random starts.
+            Seed of random starts and mini-batches.
         dtype
             ``"float64"`` or ``"float32"``.
         progress
-            Called after each of the two rounds.
+            Called with the fraction of the work that is done.
+
+        Raises
+        ------
+        InputError
+            If the starts do not suit the law, or no search ended at a finite log density.
         """
         with precision(dtype):
             density = model.density(dtype)
             starts = self._starts(density, seed, dtype)
-            searches = search(density, starts, self.objective, _LOOSE)
-            progress(0.5)
-            order = np.argsort(-searches.best.log_density)[:_GO_ON]  # NaN last
-            best = search(density, np.asarray(searches.best.point)[order], self.objective, TIGHT)
-            progress(1.0)
-            point, log_density = np.array(searches.best.point), np.array(searches.best.log_density)
-            converged = np.zeros(len(point), bool)
-            point[order], log_density[order] = best.best.point, best.best.log_density
-            converged[order] = best.converged
-            values = jax.vmap(density.in_units)(jnp.asarray(point))
-            table = pd.DataFrame({name: np.asarray(values[name]) for name in density.parameters})
-            table["log_density"] = log_density
-            table["converged"] = converged
+            if self.optimizer is None:
+                point, log_density, converged = self._least_squares(density, starts, progress)
+            else:
+                ends = descend(
+                    density,
+                    starts,
+                    self.objective == "posterior",
+                    self.optimizer,
+                    self.steps,
+                    self.batch_rows,
+                    seed,
+                    progress,
+                )
+                point, log_density = ends.point, ends.log_density
+                converged = ends.gain < _LARGEST_GAIN  # false for NaN
             check_found(log_density[None])
-            top = int(np.nanargmax(log_density))
-        return Optimum(point[top], float(log_density[top]), table)
+            values = jax.vmap(density.in_units)(jnp.asarray(point))
+        table = pd.DataFrame({name: np.asarray(values[name]) for name in density.parameters})
+        table["log_density"] = log_density
+        table["converged"] = converged
+        best = int(np.nanargmax(log_density))
+        return Optimum(point[best], float(log_density[best]), table)
+
+    def _least_squares(
+        self, density: LogDensity, starts: Float[np.ndarray, "starts dim"], progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the end of each search, its log density, and whether it converged.
+
+        All searches stop at a loose tolerance; the best are continued to a tight one.
+        """
+        searches = search(density, starts, self.objective, _LOOSE)
+        progress(0.5)
+        order = np.argsort(-searches.best.log_density)[:_CONTINUED]  # NaN last
+        best = search(density, np.asarray(searches.best.point)[order], self.objective, TIGHT)
+        progress(1.0)
+        point, log_density = np.array(searches.best.point), np.array(searches.best.log_density)
+        converged = np.zeros(len(point), bool)
+        point[order], log_density[order] = best.best.point, best.best.log_density
+        converged[order] = best.converged
+        return point, log_density, converged
 
     @staticmethod
     def _table(starts: Any) -> pd.DataFrame:
@@ -158,9 +219,9 @@ class Optimize:
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError(
                 f"starts, row {row + 1}: "
-                f"{', '.join(f'{name} {columns[name][row]:g}' for name in wanted)} is no point "
-                f"that law {density.law.name!r} can have: give values within its parameters' "
-                f"ranges."
+                f"{', '.join(f'{name} {columns[name][row]:g}' for name in wanted)} is outside "
+                f"the range of the parameters of law {density.law.name!r}: give values within "
+                f"their ranges."
             )
         return points
 
@@ -172,52 +233,52 @@ def search(
     tolerance: float,
     weights: Float[np.ndarray, "starts rows"] | None = None,
 ) -> Search:
-    """Search from every start, on all devices.
+    """Search from every start by Levenberg-Marquardt, on all devices.
 
     Parameters
     ----------
     density
-        What to climb.
+        The log density to maximise.
     starts
-        Where to begin.
+        Where the searches begin.
     objective
         One of :data:`OBJECTIVES`.
     tolerance
-        The expected gain at which a search has converged, in nats.
+        The expected gain in nats at which a search has converged.
     weights
         Weights of the rows for each search, in place of the density's.
     """
-    # Rounded up to a few numbers of searches, so that few programs are compiled.
-    count, room = len(starts), padded_length(max(len(starts), _FEWEST))
-    idle = np.arange(room) >= count
+    # The number of searches is padded to one of a few sizes, so that few programs are compiled.
+    count, padded = len(starts), padded_length(max(len(starts), _FEWEST))
+    idle = np.arange(padded) >= count
 
     def fill(values: Float[ArrayLike, "starts _"]) -> np.ndarray:
-        return np.pad(values, ((0, room - count), (0, 0)), mode="edge")
+        return np.pad(values, ((0, padded - count), (0, 0)), mode="edge")
 
-    items = (fill(starts), None if weights is None else fill(weights), idle)
-    density = fetch(density)  # which devices of any number and host take
-    found = fetch(_search(density, items, tolerance, objective == "posterior"))
+    tasks = (fill(starts), None if weights is None else fill(weights), idle)
+    density = fetch(density)  # to the host, from where devices of any number receive it
+    found = fetch(_search(density, tasks, tolerance, objective == "posterior"))
     return jax.tree.map(lambda values: values[:count], found)
 
 
 @partial(jax.jit, static_argnames=("with_prior",))
 def _search(
     density: LogDensity,
-    items: tuple[Any, Any | None, Any],
+    tasks: tuple[Any, Any | None, Any],
     tolerance: Float[ArrayLike, ""],
     with_prior: bool,
 ) -> Search:
-    """Search from each start, with the weights given for it, unless it is idle."""
+    """Search from each start with its own weights; an idle task ends at once."""
 
-    def part(density: LogDensity, items: tuple[Array, Array | None, Array]) -> Search:
-        def step(item: tuple[Array, Array | None, Array], search: Search) -> Search:
-            own = density if item[1] is None else replace(density, weights=item[1])
+    def part(density: LogDensity, tasks: tuple[Array, Array | None, Array]) -> Search:
+        def step(task: tuple[Array, Array | None, Array], search: Search) -> Search:
+            own = density if task[1] is None else replace(density, weights=task[1])
             return climb(own, search, with_prior, tolerance)
 
         def finished(search: Search) -> Bool[Array, ""]:
             return search.finished
 
         width = queue_width(len(density.weights))
-        return run_queue(lambda item: begin(item[0], item[2]), step, finished, items, width)
+        return run_queue(lambda task: begin(task[0], task[2]), step, finished, tasks, width)
 
-    return over_devices(part, density, items)
+    return over_devices(part, density, tasks)
