@@ -409,9 +409,9 @@ GOOD |= {"alpha": [0.3, 0.3], "beta": [0.3, 0.3]}
         ({"starts": {"E": [1.8]}}, "starts must have a column for each .*; these have E"),
         (
             {"starts": GOOD | {"alpha": [0.3, -1.0]}},
-            "starts, row 2: E 1.8, .*alpha -1.* is no point",
+            "starts, row 2: E 1.8, .*alpha -1.* is outside the range",
         ),
-        ({"starts": GOOD | {"E": [np.nan, 1.8]}}, "starts, row 1: .* is no point"),
+        ({"starts": GOOD | {"E": [np.nan, 1.8]}}, "starts, row 1: .* is outside the range"),
         ({"law": "power_law", "starts": "hoffmann"}, "each parameter of law 'power_law', E, A, al"),
     ],
 )
@@ -510,7 +510,7 @@ def test_a_column_to_resample_by_must_vary_and_be_there(runs):
 
 
 def test_a_grid_needs_a_law_that_is_linear_in_its_terms(runs):
-    with pytest.raises(sb.InputError, match="declares no terms that it is linear in"):
+    with pytest.raises(sb.InputError, match="is not linear in terms that it declares"):
         fit(runs, law="coupled", engine="grid")
 
 

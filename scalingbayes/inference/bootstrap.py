@@ -1,4 +1,4 @@
-"""The bootstrap: how the best fit scatters when the table is drawn again."""
+"""The bootstrap: best fits to resampled tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,33 +19,35 @@ from scalingbayes.model.bound_model import BoundModel, padded_length
 
 KINDS = ("multinomial", "bayesian", "subsample")
 
-_WEIGHTS_AT_ONCE = 1 << 25  # numbers: 256 MB of weights
+_WEIGHTS_AT_ONCE = 1 << 25  # weights of all tables of one call; 256 MB
 
 
 @dataclass(frozen=True)
 class Bootstrap(Engine):
     """Refit the law to resampled tables, all in one compiled program.
 
-    The draws are best fits to tables drawn anew from the table, not draws from a posterior: their
-    quantiles are confidence intervals.
+    The draws are best fits to resampled tables, not draws from a posterior. Their quantiles are
+    confidence intervals.
 
     Parameters
     ----------
     resamples
-        How many tables.
+        Number of tables.
     by
-        What is drawn: rows, or all rows of one value of a column, such as an IsoFLOP budget or a
-        run's id, since these share errors.
+        Column whose values define the resampled groups, such as an IsoFLOP budget or a run's id:
+        all rows of one value are drawn together, because they share errors. By default single rows
+        are drawn.
     kind
-        ``"multinomial"`` draws with replacement; ``"bayesian"`` gives Dirichlet weights (Rubin
-        1981), under which no row is ever left out; ``"subsample"`` draws a part without
-        replacement, whose scatter is sqrt(1/part - 1) of the others' (Politis & Romano 1994).
+        ``"multinomial"`` draws with replacement. ``"bayesian"`` draws Dirichlet weights (Rubin
+        1981), which leave out no row. ``"subsample"`` draws a fraction of the rows without
+        replacement; its standard errors are sqrt(1/part - 1) times those of the other kinds
+        (Politis & Romano 1994).
     part
-        How much of the table a subsample holds.
+        Fraction of the table in a subsample.
     objective
         ``"likelihood"`` or ``"posterior"``.
     starts
-        Searches for the best fit to the table itself, where all others begin.
+        Number of searches for the best fit to the table itself, where all refits start.
 
     Raises
     ------
@@ -108,21 +110,21 @@ class Bootstrap(Engine):
         )
 
     def _units(self, model: BoundModel) -> Int[np.ndarray, " runs"]:
-        """Give each row the number of what it is drawn with, and -1 if it does not count."""
+        """Return the number of the group that each row is drawn with; -1 for rows of weight 0."""
         labels = np.arange(len(model.runs)) if self.by is None else model.runs.labels(self.by)
         units = np.full(len(labels), -1)
         units[model.counted] = pd.factorize(labels[model.counted])[0]
         if units.max() < 1:
             raise InputError(
-                f"Column {self.by!r} has one value in all runs that count: resampling by it draws "
-                f"the same table again and again. Give a column with several."
+                f"Column {self.by!r} has one value in all runs that count, so that every resampled "
+                f"table would be the same. Give a column with several values."
             )
         return units
 
     def _draw(
         self, random: np.random.Generator, units: Int[np.ndarray, " runs"], count: int
     ) -> Float[np.ndarray, "count runs"]:
-        """Say how often each row is in each resample."""
+        """Draw how often each row occurs in each resampled table."""
         number = units.max() + 1
         if self.kind == "multinomial":
             drawn = random.multinomial(number, np.full(number, 1 / number), count).astype(float)
@@ -136,6 +138,6 @@ class Bootstrap(Engine):
 def draw_parts(
     random: np.random.Generator, units: int, part: float, count: int
 ) -> Float[np.ndarray, "count units"]:
-    """Draw a part of the units without replacement, so many times: 1 where one was drawn."""
+    """Draw a fraction of the units without replacement, ``count`` times; 1 where one was drawn."""
     kept = np.arange(units) < round(part * units)
     return random.permuted(np.tile(kept, (count, 1)), axis=1).astype(float)

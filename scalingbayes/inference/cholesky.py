@@ -1,7 +1,7 @@
-"""Small positive definite equations, written out.
+"""Solver for small positive definite systems, written out in scalar operations.
 
-For a handful of unknowns the call of a LAPACK routine costs more than its arithmetic, whether
-equations come one by one or in batches; written out, they fuse with what is around them.
+For a few unknowns, calling LAPACK costs more than the arithmetic, for one system or for a batch.
+XLA fuses scalar operations with the surrounding program.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from jaxtyping import Array
 def solve_positive(
     matrix: Array | Sequence[Sequence[Any]], right: Array | Sequence[Any]
 ) -> tuple[list[Any], Any]:
-    """Solve positive definite equations by Cholesky's method, written out.
+    """Return the solution of a positive definite system, by a Cholesky factorisation.
 
     Parameters
     ----------
     matrix
-        The rows of the lower triangle; each entry an array, all of which broadcast.
+        The rows of the lower triangle. The entries are arrays that broadcast with each other.
     right
         The right-hand side.
 
     Returns
     -------
-    tuple
-        The solution and the log determinant of the matrix.
+    solution, log_det
+        The unknowns, and the log determinant of the matrix.
     """
     rows = range(len(right))
     root: dict[tuple[int, int], Any] = {}

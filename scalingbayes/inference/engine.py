@@ -1,4 +1,4 @@
-"""What an engine is."""
+"""Base class of engines."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,33 +9,33 @@ from scalingbayes.model.bound_model import BoundModel
 
 
 class Engine(ABC):
-    """A way from models to draws; its fields are its settings."""
+    """A method that returns draws for models; its fields are its settings."""
 
     uses_likelihood_power: ClassVar[bool] = True
-    """Whether a likelihood_power changes what it finds."""
+    """Whether the likelihood power has an effect on the draws."""
 
     supports_random_effects: ClassVar[bool] = True
-    """Whether it can fit runs that share errors."""
+    """Whether the engine can fit models with random effects or a discrepancy."""
 
     @abstractmethod
     def run(
         self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
-        """Fit models that differ in their numbers only, side by side where that is faster.
+        """Return draws for each model. Models are fitted side by side where that is faster.
 
         Parameters
         ----------
         models
-            What to fit.
+            Models of one law, one noise model and the same families of priors.
         seeds
-            For each model the seed of all that is random.
+            The seed of the random numbers of each model.
         dtype
             ``"float64"`` or ``"float32"``.
         progress
-            Called now and then with the part that is done.
+            Called with the fraction of the work that is done.
 
         Raises
         ------
         InputError
-            If the engine cannot fit such a law.
+            If the engine cannot fit the law.
         """

@@ -1,4 +1,4 @@
-"""The posterior from a grid of a law's exponents: no chains, no gradients."""
+"""The posterior from a grid of a law's exponents, without chains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,26 +28,26 @@ from scalingbayes.inference.whitening import Whitening, laplace_whitening
 from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
 
-_REACH = 8.0  # standard deviations of each exponent on either side of the mode
-_CELLS = {1: 4000, 2: 500, 3: 60}  # along each axis, by the number of exponents
+_REACH = 8.0  # standard deviations of each exponent that the grid extends to on both sides
+_CELLS = {1: 4000, 2: 500, 3: 60}  # cells along each axis, by the number of exponents
 
 
 @dataclass(frozen=True)
 class Grid(Engine):
-    """Integrate over a grid of exponents; a law's other parameters have closed forms.
+    """Integrate over a grid of exponents; the law's other parameters have closed forms.
 
-    At the mode the noise is replaced by a normal of the same pull on each row. Then a law that is
-    linear in its terms has, at each cell of the exponents' grid, a normal posterior of the terms
-    and a marginal likelihood in closed form. Draws from the cells are weighed by the posterior
-    itself (PSIS): they owe nothing to NUTS, and check it. The verdict fails where the noise is too
-    far from that normal.
+    The noise is approximated by a normal distribution that has the same score at the mode in every
+    row. A law that is linear in its terms then has a normal posterior of the terms and a marginal
+    likelihood in closed form at each cell of the grid. Draws from the cells are reweighted to the
+    exact posterior by Pareto smoothed importance sampling. The result is independent of NUTS and
+    checks it. The verdict fails if the noise is too far from the normal approximation.
 
     Parameters
     ----------
     draws
-        Draws to keep.
+        Number of draws to keep.
     starts
-        Searches for the mode, about which the grid is laid.
+        Number of searches for the mode, which is the centre of the grid.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _propose(
     count: int,
     random: np.random.Generator,
 ) -> Proposals:
-    """Draw exponents from the cells, terms given these, and the noise about its mode."""
+    """Draw exponents from the cells, terms given exponents, and the noise around its mode."""
     law, exponents = density.law, form.exponents
     mode = jnp.asarray(whitening.center[0])
     covariance = whitening.root[0] @ whitening.root[0].T
@@ -106,7 +106,7 @@ def _propose(
     at_mode = density.at_reference(mode)
     response, weights = _working_rows(density, mode)
 
-    # The axes are even in the logarithm, or whatever coordinate an exponent's prior lives on.
+    # The axes are evenly spaced in the coordinate of an exponent's prior, such as its logarithm.
     bijectors = {name: density.priors[name].bijector for name in exponents}
     centers = {name: float(bijectors[name].inv(at_mode[name])) for name in exponents}
     steps = np.linspace(-_REACH, _REACH, _CELLS[len(exponents)])
@@ -151,20 +151,20 @@ def _propose(
 
 
 def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Array, Array]:
-    """Rows of the least squares with the likelihood's mode, and about its width."""
+    """Return the response and weights of the least squares that approximates the likelihood."""
     location = density.location(mode)
 
     def log_likelihood(location: Array) -> Array:
         return density.log_likelihood_about(location, mode)
 
     score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
-    pull = irls_weights(density, location, score)
+    irls = irls_weights(density, location, score)
     expected = density.law(density.inputs, density.at_reference(mode))
     slope = density.noise.scale.slope(expected)
-    # Under heavy tails the weights sum to more than the Fisher information of the scores.
-    information = (density.weights @ score**2) / pull.sum()
+    # With heavy tails the IRLS weights sum to more than the Fisher information of the scores.
+    information = (density.weights @ score**2) / irls.sum()
     deviation = density.observed_on_scale - location
-    return expected + deviation / slope, information * pull * slope**2
+    return expected + deviation / slope, information * irls * slope**2
 
 
 @partial(jax.jit, static_argnames=("form",))
@@ -177,9 +177,9 @@ def _complete(
     noise_coordinates: Float[Array, "draws noise"],
     normal: Float[Array, "draws terms"],
 ) -> tuple[Float[Array, "draws dim"], Float[Array, " draws"]]:
-    """Draw each one's terms given its exponents; find the point and the log density of the terms.
+    """Draw terms given exponents; return the points and the log density of the terms.
 
-    The density of the terms is that over the point, whose other coordinates are given.
+    The log density of the terms is over the coordinates of a point, given its other coordinates.
     """
     law, linear = density.law, form.terms
     reference = dict.fromkeys(density.reference, 1.0)
@@ -208,10 +208,10 @@ def _complete(
             }
             return density.from_reference({**values, **given, **spread})
 
-        # Of all coordinates only those of the terms move with the terms.
-        moves = jax.jacfwd(coordinates)(terms)
+        # Only the coordinates of the terms depend on the terms.
+        jacobian = jax.jacfwd(coordinates)(terms)
         own = jnp.array([list(density.parameters).index(name) for name in linear])
-        log_volume = jnp.linalg.slogdet(moves[own])[1]
+        log_volume = jnp.linalg.slogdet(jacobian[own])[1]
         return coordinates(terms), log_normal - log_volume
 
     return jax.lax.map(one, (z, noise_coordinates, normal), batch_size=64)

@@ -1,4 +1,4 @@
-"""Independent draws from a posterior, by weighing those of something close to it."""
+"""Importance sampling: independent draws from a posterior, from weighted proposals."""
 
 from math import lgamma
 from typing import NamedTuple
@@ -13,19 +13,19 @@ from scalingbayes.inference.draws import Draws
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity
 
-OVERSAMPLING = 4  # draws proposed for each that is kept
-_DEGREES = 5.0  # of freedom of proposals: heavier tails than the posterior's keep weights small
+OVERSAMPLING = 4  # proposals per draw that is kept
+_DEGREES = 5.0  # degrees of freedom; tails heavier than the posterior's keep the weights small
 
 
 class Proposals(NamedTuple):
-    """Draws, and the log of the density that they come from."""
+    """Draws from a proposal distribution, and its log density at each."""
 
     points: Float[np.ndarray, "draws dim"]
     log_density: Float[np.ndarray, " draws"]
 
 
 def student_t_proposals(random: np.random.Generator, count: int, dim: int) -> Proposals:
-    """Draw from a standard multivariate t."""
+    """Draw from a standard multivariate t distribution with 5 degrees of freedom."""
     normal = random.standard_normal((count, dim))
     x = normal * np.sqrt(_DEGREES / random.chisquare(_DEGREES, (count, 1)))
     constant = lgamma((_DEGREES + dim) / 2) - lgamma(_DEGREES / 2)
@@ -37,7 +37,7 @@ def student_t_proposals(random: np.random.Generator, count: int, dim: int) -> Pr
 def log_densities(
     densities: LogDensity | MarginalDensity, points: Float[np.ndarray, "fits draws dim"], dtype: str
 ) -> Float[np.ndarray, "fits draws"]:
-    """Evaluate each fit's log density at its points."""
+    """Return the log density of each fit at its points."""
     return fetch(_log_densities(densities, to_dtype(points, dtype))).astype(float)
 
 
@@ -47,27 +47,28 @@ def reweigh(
     count: int,
     random: np.random.Generator,
 ) -> Draws:
-    """Resample proposals so that they come from another density.
+    """Resample proposals so that they are distributed by another density.
 
-    Weights are smoothed (PSIS, Vehtari et al. 2024, JMLR 25).
+    The importance weights are Pareto smoothed (PSIS, Vehtari et al. 2024, JMLR 25).
 
     Parameters
     ----------
     proposals
-        Draws to choose from.
+        Draws from the proposal distribution.
     log_density
-        Of the density wanted, normalised but for the evidence; -inf or NaN where it is 0.
+        Log density to sample from at each proposal, up to the evidence. -inf and NaN count as a
+        density of 0.
     count
-        How many to keep.
+        Number of draws to keep.
     random
-        Chooses.
+        Generator that resamples.
 
     Returns
     -------
     Draws
-        Independent but for repeats. ``pareto_k`` says whether the weights can be trusted (below
-        0.7), ``effective_draws`` what they are worth, ``log_evidence`` is the log of the density's
-        integral.
+        Independent draws with repeats. Facts: ``pareto_k``, below 0.7 if the weights are reliable;
+        ``effective_draws``, the effective sample size of the weights; and ``log_evidence``, the log
+        of the integral of the density.
     """
     log_weights = np.where(np.isfinite(log_density), log_density - proposals.log_density, -np.inf)
     weights, pareto_k = smooth(log_weights, count // 2)
@@ -88,7 +89,7 @@ def reweigh(
 def smooth(
     log_weights: Float[np.ndarray, " draws"], least: int = 0
 ) -> tuple[Float[np.ndarray, " draws"], float]:
-    """Smooth the largest weights; return all, which add up to 1, and Pareto's k of their tail.
+    """Return Pareto smoothed weights, which sum to 1, and the Pareto k of their tail.
 
     k is infinite unless more than ``least`` weights are above 0.
     """
@@ -98,7 +99,7 @@ def smooth(
     smoothed = log_weights.copy() if possible.any() else np.zeros(len(log_weights))
     pareto_k = np.inf
     if possible.sum() > least:
-        # ArviZ takes minus the log weights: it is made for leave-one-out.
+        # ArviZ expects minus the log weights, as in leave-one-out cross-validation.
         smoothed[possible], pareto_k = array_stats.psislw(-log_weights[possible])
     weights = np.exp(smoothed - smoothed.max())
     return weights / weights.sum(), float(pareto_k)
@@ -107,9 +108,9 @@ def smooth(
 def resample(
     weights: Float[np.ndarray, " draws"], count: int, random: np.random.Generator
 ) -> Int[np.ndarray, " kept"]:
-    """Choose draws in proportion to weights: by an even comb through the cumulative weights."""
-    teeth = (np.arange(count) + random.uniform()) / count
-    chosen = np.minimum(np.searchsorted(np.cumsum(weights), teeth), len(weights) - 1)
+    """Return indices drawn in proportion to weights, by systematic resampling."""
+    quantiles = (np.arange(count) + random.uniform()) / count
+    chosen = np.minimum(np.searchsorted(np.cumsum(weights), quantiles), len(weights) - 1)
     return random.permutation(chosen)
 
 

@@ -1,4 +1,4 @@
-"""The Laplace approximation, and the posterior that it leads to by importance sampling."""
+"""The Laplace approximation, and importance sampling from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,20 +22,21 @@ from scalingbayes.model.bound_model import BoundModel, stack_densities
 
 @dataclass(frozen=True)
 class Laplace(Engine):
-    """Draw about the mode, and weigh the draws by the posterior.
+    """Draw around the mode, and reweight the draws to the posterior.
 
-    Draws from a multivariate t with the mode and curvature of the posterior are smoothed importance
-    samples of it. They are independent, and cost a tenth of NUTS; ``pareto_k`` says whether the
-    posterior is near enough to a normal for it. Where it is not, the verdict fails: use NUTS.
+    Proposals come from a multivariate t distribution with the mode and curvature of the posterior.
+    Pareto smoothed importance sampling resamples them. The draws are independent and cost a tenth
+    of NUTS. If the posterior is too far from a normal distribution, ``pareto_k`` is above 0.7 and
+    the verdict fails: use NUTS then.
 
     Parameters
     ----------
     draws
-        Draws to keep.
+        Number of draws to keep.
     starts
-        Searches for the mode.
+        Number of searches for the mode.
     reweight
-        Whether to weigh; if not, draws are the plain normal approximation.
+        Whether to reweight. If not, the draws are those of the normal approximation.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The likelihood_power of a coarsened posterior, chosen by predicting large runs from smaller ones.
+"""Choice of the likelihood power, by predicting large runs from smaller ones.
 
-No law is exact. Where its error is shared by many runs, a posterior that counts each of them as a
-witness of its own is too sure of itself, the more so the further it is asked to look. A power of
-the likelihood, the likelihood_power, discounts all runs alike (Grünwald & van Ommen 2017; Miller &
+No law is exact, and the runs have the law's error in common. A posterior that treats them as
+independent evidence is too narrow, more so the further it extrapolates. Raising the likelihood to a
+power below 1, the likelihood power, discounts all runs alike (Grünwald & van Ommen 2017; Miller &
 Dunson 2019).
 """
 
@@ -24,27 +24,27 @@ from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
 
 LIKELIHOOD_POWERS = (1.0, 0.6, 0.36, 0.22, 0.13, 0.08, 0.05)
-"""What there is to choose from: even steps of the logarithm."""
+"""The candidates, evenly spaced in the logarithm."""
 
-_FOLDS = 4  # the more, the surer the choice, and the longer it takes
-_LEAST_HELD = 0.08  # of the runs, in a fold
-_LEAST_LEFT = 0.4  # of the runs, below a fold
-_STARTS = 2
-_DRAWS = 200
-_TYPICAL = (0.2, 1.0)  # where likelihood_powers lie before a table is seen, and their log's sd
+_FOLDS = 4  # more folds make the choice more certain, and take longer
+_LEAST_HELD = 0.08  # smallest fraction of the runs that a fold holds out
+_LEAST_LEFT = 0.4  # smallest fraction of the runs below a fold
+_STARTS = 2  # searches for each mode
+_DRAWS = 200  # per Laplace approximation
+_TYPICAL = (0.2, 1.0)  # median of the prior of the power, and the sd of its logarithm
 
 
 @dataclass(frozen=True, eq=False)
 class LikelihoodPower:
-    """A likelihood_power and what it was chosen by.
+    """A likelihood power, and the scores that it was chosen by.
 
     Parameters
     ----------
     value
-        The power of the likelihood.
+        The power.
     scores
-        Mean log predictive density of the runs held out; a row a likelihood_power, a column a fold,
-        named by the smallest scale held out (the product of params and tokens, for most laws).
+        Mean log predictive density of the held-out runs. Each row is a candidate power; each column
+        is a fold, named by the smallest scale held out (params times tokens, for most laws).
     """
 
     value: float
@@ -63,21 +63,21 @@ def choose_likelihood_powers(
     Parameters
     ----------
     models
-        What is to be fitted; models of one shape.
+        Models of one law and one noise model.
     seeds
-        For each model the seed of all that is random.
+        The seed of the random numbers of each model.
     dtype
         ``"float64"`` or ``"float32"``.
     """
     folds = [_folds(model) for model in models]
-    lanes: list[BoundModel] = []
+    reduced: list[BoundModel] = []
     held: list[Bool[np.ndarray, " rows"]] = []
     for model, own in zip(models, folds, strict=True):
         for left, out, _ in own:
             for likelihood_power in LIKELIHOOD_POWERS:
-                lanes.append(replace(model, weights=likelihood_power * left * model.weights))
+                reduced.append(replace(model, weights=likelihood_power * left * model.weights))
                 held.append(out)
-    scores = _scores(lanes, held, seeds[0], dtype) if lanes else np.zeros(0)
+    scores = _scores(reduced, held, seeds[0], dtype) if reduced else np.zeros(0)
     found, place = [], 0
     for own in folds:
         count = len(own) * len(LIKELIHOOD_POWERS)
@@ -90,7 +90,7 @@ def choose_likelihood_powers(
 def _choose(
     scores: Float[np.ndarray, "likelihood_powers folds"], labels: Sequence[str]
 ) -> LikelihoodPower:
-    """Weigh the scores against where likelihood_powers lie as a rule."""
+    """Return the posterior mean of the log power, given its prior and the scores."""
     log = np.log(LIKELIHOOD_POWERS)
     typical, spread = _TYPICAL
     prior = -(((log - np.log(typical)) / spread) ** 2) / 2
@@ -104,7 +104,7 @@ def _choose(
 def _folds(
     model: BoundModel,
 ) -> list[tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"], str]]:
-    """Cut the largest runs off, again and again: what is left, and what is predicted from it."""
+    """Return the folds: which runs are fitted, which are predicted, and a label."""
     counted = model.counted
     scale = _scale(model)
     level = np.full(len(counted), -1)
@@ -126,10 +126,10 @@ def _folds(
 
 
 def _scale(model: BoundModel) -> Float[np.ndarray, " rows"]:
-    """How large each run is: compute, or the product of what the law says makes a run large.
+    """Return the scale of each run: compute, or the product of the inputs that reduce the target.
 
-    Of laws that read a loss, runs are the larger the smaller that is. Where nothing is said, as of
-    a mixture of domains, all are alike.
+    If an input is a loss, its inverse enters the product. If a law has no such inputs, as a mixture
+    of domains, all runs have scale 1.
     """
     law = model.law
     names: Sequence[str] = law.decreasing
@@ -145,8 +145,8 @@ def _scale(model: BoundModel) -> Float[np.ndarray, " rows"]:
 
 def _scores(
     models: Sequence[BoundModel], held: Sequence[Bool[np.ndarray, " rows"]], seed: int, dtype: str
-) -> Float[np.ndarray, " lanes"]:
-    """Mean log predictive density of the rows held out, by Laplace's approximation."""
+) -> Float[np.ndarray, " models"]:
+    """Return the mean log predictive density of held-out rows, by the Laplace approximation."""
     random = [np.random.default_rng(seed) for _ in models]
     with precision(dtype):
         densities = stack_densities(models, dtype)
@@ -162,11 +162,11 @@ def _scores(
 @jax.jit
 def _predicted(
     densities: LogDensity,
-    points: Float[ArrayLike, "lanes draws dim"],
-    masks: Bool[ArrayLike, "lanes rows"],
-) -> Float[Array, " lanes"]:
-    def score(density: LogDensity, item: tuple[Array, Array]) -> Array:
-        draws, mask = item
+    points: Float[ArrayLike, "models draws dim"],
+    masks: Bool[ArrayLike, "models rows"],
+) -> Float[Array, " models"]:
+    def score(density: LogDensity, own: tuple[Array, Array]) -> Array:
+        draws, mask = own
         log_density = jax.vmap(density.log_likelihood)(draws)
         log_density = jnp.where(jnp.isfinite(log_density), log_density, -jnp.inf)
         each = jax.nn.logsumexp(log_density, axis=0) - jnp.log(len(draws))

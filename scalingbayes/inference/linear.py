@@ -1,7 +1,7 @@
 """Weighted least squares in the terms of a law, at every cell of a grid of its exponents.
 
-Given its exponents, Chinchilla's law is linear in E, A and B. No search is needed: all sums over
-rows, for all cells, are a few matrix products.
+Given its exponents, Chinchilla's law is linear in E, A and B, so that no search is needed: a few
+matrix products give the sums over rows for all cells.
 """
 
 import string
@@ -22,14 +22,14 @@ Inputs = Mapping[str, Float[Array, " rows"]]
 
 
 class Fit(NamedTuple):
-    """Least squares at every cell.
+    """Result of least squares at every cell.
 
     Parameters
     ----------
     sse
         Weighted sum of squared deviations at the best coefficients.
     log_det
-        Log determinant of the coefficients' precision (of the normal equations' matrix).
+        Log determinant of the matrix of the normal equations, the coefficients' precision.
     coefficients
         The best coefficient of each linear parameter.
     """
@@ -40,16 +40,16 @@ class Fit(NamedTuple):
 
 
 class LinearForm(NamedTuple):
-    """A law that is linear in its terms once its exponents are given.
+    """Parameters of a law that is linear in its terms once its exponents are given.
 
     Parameters
     ----------
     terms
-        The parameters that it is linear in.
+        The parameters that the law is linear in.
     exponents
-        Its other parameters.
+        The other parameters.
     needs
-        For each term the exponents that what it multiplies depends on.
+        For each term, the exponents that its factor depends on.
     """
 
     terms: tuple[str, ...]
@@ -59,12 +59,12 @@ class LinearForm(NamedTuple):
 
 @cache
 def linear_form(law: Law) -> LinearForm:
-    """Find what a law is linear in, by trying it out.
+    """Return the linear form of a law, found by evaluating it at random inputs and values.
 
     Raises
     ------
     InputError
-        If it is not linear in its terms.
+        If the law is not linear in its terms.
     """
     terms = tuple(law.terms)
     exponents = tuple(name for name in law.parameters if name not in terms)
@@ -84,9 +84,9 @@ def linear_form(law: Law) -> LinearForm:
             )
             return LinearForm(terms, exponents, tuple(needs))
     raise InputError(
-        f"Law {law.name!r}, {law.equation}, declares no terms that it is linear in once its "
-        f"exponents are given: a grid of exponents needs them, as 'chinchilla' has. Engines "
-        f"'nuts' and 'laplace' and evaluate_grid take any law."
+        f"Law {law.name!r}, {law.equation}, is not linear in terms that it declares once its "
+        f"exponents are given. A grid of exponents needs a law that is, such as 'chinchilla'. Use "
+        f"engine 'nuts' or 'laplace', or evaluate_grid, which take any law."
     )
 
 
@@ -101,68 +101,36 @@ def fit_cells(
 ) -> Fit:
     """Fit the linear parameters at every cell of the exponents' grid.
 
-    Columns that no exponent changes, such as E's, are projected out first: what is left is far from
-    collinear, and normal equations are exact enough.
+    Columns that do not depend on any exponent, such as the column of E, are projected out first.
+    The remaining columns are far from collinear, so that normal equations are accurate enough.
 
     Parameters
     ----------
     law
         The law.
     form
-        What it is linear in.
+        Its linear form.
     inputs, response, weights
         The rows.
     axes
-        Values of each exponent; the cells are their product, in this order.
+        Values of each exponent. The cells are the product of the axes, in this order.
     """
     root = jnp.sqrt(jnp.asarray(weights))
-    letters = dict(zip(axes, string.ascii_lowercase, strict=False))
-    shape = tuple(len(values) for values in axes.values())
-
-    def column(name: str, depends: tuple[str, ...]) -> Array:
-        """One row a combination of the exponents that it depends on; shape (..., rows)."""
-        mesh = jnp.meshgrid(*(axes[each] for each in depends), indexing="ij")
-        points = {each: values.ravel() for each, values in zip(depends, mesh, strict=True)}
-        others = {n: jnp.ones(()) for n in axes if n not in depends}
-
-        def one(point: dict[str, Array]) -> Array:
-            return _columns(law, (name,), inputs, {**others, **point})[name] * root
-
-        if not depends:
-            return one({})
-        return jax.vmap(one)(points).reshape(*mesh[0].shape, -1)
-
     needs = dict(zip(form.terms, form.needs, strict=True))
-    columns = {name: column(name, depends) for name, depends in needs.items()}
-    index = {name: "".join(letters[each] for each in depends) for name, depends in needs.items()}
-    fixed = [name for name in form.terms if not index[name]]
-    moving = [name for name in form.terms if index[name]]
-    basis, triangle = (
-        jnp.linalg.qr(jnp.stack([columns[n] for n in fixed], axis=1))
-        if fixed
-        else (
-            jnp.zeros((root.size, 0), root.dtype),
-            jnp.zeros((0, 0), root.dtype),
-        )
-    )
+    columns = {name: _column(law, name, own, inputs, axes) * root for name, own in needs.items()}
+    fixed = [name for name in form.terms if not needs[name]]
+    moving = [name for name in form.terms if needs[name]]
+    basis, triangle = _orthonormal_basis([columns[name] for name in fixed], root)
     target = jnp.asarray(response) * root
-    along = {name: columns[name] @ basis for name in moving}
-    left = {name: columns[name] - along[name] @ basis.T for name in moving}
     target_along = target @ basis
     target_left = target - basis @ target_along
-
-    def spread(values: Array, at: str) -> Array:
-        """Give a table over some axes the place of all."""
-        order = "".join(letters[name] for name in axes)
-        return values.reshape([values.shape[at.index(x)] if x in at else 1 for x in order])
-
-    def product(first: str, second: str) -> Array:
-        both = "".join(x for x in letters.values() if x in index[first] + index[second])
-        summed = jnp.einsum(f"{index[first]}z,{index[second]}z->{both}", left[first], left[second])
-        return spread(summed, both)
-
-    matrix = [[product(a, b) for b in moving[: i + 1]] for i, a in enumerate(moving)]
-    right = [spread(left[name] @ target_left, index[name]) for name in moving]
+    along = {name: columns[name] @ basis for name in moving}
+    left = {name: columns[name] - along[name] @ basis.T for name in moving}
+    matrix = [
+        [_product(left[a], needs[a], left[b], needs[b], axes) for b in moving[: i + 1]]
+        for i, a in enumerate(moving)
+    ]
+    right = [_over_cells(left[name] @ target_left, needs[name], axes) for name in moving]
     solution, log_det = solve_positive(matrix, right)
     explained = sum(x * y for x, y in zip(solution, right, strict=True))
     coefficients = dict(zip(moving, solution, strict=True))
@@ -171,12 +139,12 @@ def fit_cells(
         remainder = [target_along[i] for i in range(len(fixed))]
         for name in moving:
             for i in range(len(fixed)):
-                remainder[i] = remainder[i] - coefficients[name] * spread(
-                    along[name][..., i], index[name]
-                )
+                share = _over_cells(along[name][..., i], needs[name], axes)
+                remainder[i] = remainder[i] - coefficients[name] * share
         for i in reversed(range(len(fixed))):
             above = sum(triangle[i, j] * coefficients[fixed[j]] for j in range(i + 1, len(fixed)))
             coefficients[fixed[i]] = (remainder[i] - above) / triangle[i, i]
+    shape = tuple(len(values) for values in axes.values())
     return Fit(
         jnp.broadcast_to(target_left @ target_left - explained, shape),
         jnp.broadcast_to(log_det, shape),
@@ -184,10 +152,55 @@ def fit_cells(
     )
 
 
+def _column(
+    law: Law, name: str, needs: Sequence[str], inputs: Inputs, axes: dict[str, Array]
+) -> Float[Array, "*own rows"]:
+    """Return the factor of a term at every combination of the exponents that it depends on."""
+    mesh = jnp.meshgrid(*(axes[each] for each in needs), indexing="ij")
+    points = {each: values.ravel() for each, values in zip(needs, mesh, strict=True)}
+    others = {each: jnp.ones(()) for each in axes if each not in needs}
+
+    def one(point: dict[str, Array]) -> Array:
+        return _columns(law, (name,), inputs, {**others, **point})[name]
+
+    return jax.vmap(one)(points).reshape(*mesh[0].shape, -1) if needs else one({})
+
+
+def _orthonormal_basis(
+    columns: Sequence[Float[Array, " rows"]], like: Float[Array, " rows"]
+) -> tuple[Float[Array, "rows columns"], Float[Array, "columns columns"]]:
+    """Return the QR factorisation of columns; empty factors of the shape of ``like`` if none."""
+    if not columns:
+        return jnp.zeros((like.size, 0), like.dtype), jnp.zeros((0, 0), like.dtype)
+    return jnp.linalg.qr(jnp.stack(columns, axis=1))
+
+
+def _over_cells(
+    values: Float[Array, "*own"], own: Sequence[str], axes: Mapping[str, Array]
+) -> Float[Array, "*cells"]:
+    """Reshape a table over some of the axes so that it broadcasts with the cells."""
+    return values.reshape([values.shape[own.index(name)] if name in own else 1 for name in axes])
+
+
+def _product(
+    first: Float[Array, "*own rows"],
+    first_needs: Sequence[str],
+    second: Float[Array, "*other rows"],
+    second_needs: Sequence[str],
+    axes: Mapping[str, Array],
+) -> Float[Array, "*cells"]:
+    """Return the inner products of two columns at every cell."""
+    letters = dict(zip(axes, string.ascii_lowercase, strict=False))
+    own, other = ("".join(letters[each] for each in needs) for needs in (first_needs, second_needs))
+    both = [name for name in axes if name in first_needs or name in second_needs]
+    output = "".join(letters[name] for name in both)
+    return _over_cells(jnp.einsum(f"{own}z,{other}z->{output}", first, second), both, axes)
+
+
 def _columns(
     law: Law, linear: Sequence[str], inputs: Inputs, values: Mapping[str, Any]
 ) -> dict[str, Array]:
-    """Evaluate the law with one linear parameter 1 and the others 0: what it multiplies."""
+    """Return the factor of each term: the law with this term 1 and the other terms 0."""
     none = {name: jnp.zeros(()) for name in law.terms}
     rows = next(iter(inputs.values())).shape
     return {

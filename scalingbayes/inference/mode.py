@@ -1,4 +1,4 @@
-"""The mode of a log density."""
+"""Search for the mode of a log density, by the Levenberg-Marquardt method."""
 
 from typing import NamedTuple
 
@@ -13,16 +13,16 @@ from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.model.log_density import LogDensity
 
 TIGHT = 1e-6
-"""How much more a step may promise at the end of a search, in nats."""
+"""Expected gain of a step, in nats, below which a search has converged."""
 
 _MAX_ITERATIONS = 300
-_FEW = 16  # unknowns up to which equations are written out
-_START_DAMPING = 1e-3  # over the largest curvature
-_GIVE_UP_GROWTH = 2.0**12  # twelve steps in a row led downhill
+_FEW = 16  # up to this many unknowns, a written-out solver is faster than LAPACK
+_START_DAMPING = 1e-3  # relative to the largest curvature
+_GIVE_UP_GROWTH = 2.0**12  # reached after twelve steps in a row that led downhill
 
 
 class Mode(NamedTuple):
-    """A local maximum of a log density, and about how it bends there."""
+    """A local maximum of a log density, and the approximate curvature there."""
 
     point: Float[Array, " dim"]
     log_density: Float[Array, ""]
@@ -30,8 +30,8 @@ class Mode(NamedTuple):
     converged: Bool[Array, ""]
 
 
-class _Here(NamedTuple):
-    """A point, and how the log density looks from it."""
+class _Evaluation(NamedTuple):
+    """A point, with the log density, its gradient and its approximate curvature."""
 
     point: Float[Array, " dim"]
     log_density: Float[Array, ""]
@@ -40,12 +40,13 @@ class _Here(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Where a search is: the best point so far and the next to be tried.
+    """State of a search: the best point so far, and the proposal to evaluate next.
 
-    It ends where a step promises next to nothing, or leads downhill however short it is.
+    A search ends when the expected gain of a step is below the tolerance, or when even very short
+    steps lead downhill.
     """
 
-    best: _Here
+    best: _Evaluation
     proposal: Float[Array, " dim"]
     expected_gain: Float[Array, ""]
     damping: Float[Array, ""]
@@ -55,46 +56,49 @@ class Search(NamedTuple):
 
     @property
     def finished(self) -> Bool[Array, ""]:
-        """Whether it has converged, knows no way on, or has gone on for too long."""
+        """Whether the search converged, has no finite step, or reached the iteration limit."""
         lost = ~jnp.isfinite(self.expected_gain)
         return self.converged | lost | (self.iteration >= _MAX_ITERATIONS)
 
 
 def begin(start: Float[Array, " dim"], idle: Bool[ArrayLike, ""] = False) -> Search:
-    """Set out from a point; an idle search stays there."""
+    """Return the initial state of a search; an idle search is finished at once."""
     dim, dtype = start.size, start.dtype
     zero = jnp.zeros((), dtype)
-    nowhere = _Here(start, zero - jnp.inf, jnp.zeros_like(start), jnp.zeros((dim, dim), dtype))
+    nowhere = _Evaluation(
+        start, zero - jnp.inf, jnp.zeros_like(start), jnp.zeros((dim, dim), dtype)
+    )
     return Search(nowhere, start, zero, zero, zero + 2, jnp.zeros((), int), jnp.asarray(idle))
 
 
 def climb(
     density: LogDensity, search: Search, with_prior: bool, tolerance: Float[ArrayLike, ""]
 ) -> Search:
-    """Take one step of Levenberg and Marquardt's method.
+    """Compute one Levenberg-Marquardt step of a search.
 
-    The law's parameters are moved by reweighted least squares, as in robust regression (Holland &
-    Welsch 1977), those of the noise by the outer product of their scores (Berndt et al. 1974). Both
-    need first derivatives only and never point downhill, so that a search finds its way from afar:
-    of Hoffmann's 4,500 starts nine in ten reach the best optimum, where Newton's method loses half
-    to plateaus and L-BFGS is slower by several times.
+    The curvature of the law's parameters is that of reweighted least squares, as in robust
+    regression (Holland & Welsch 1977); the curvature of the noise parameters is the outer product
+    of their scores (Berndt et al. 1974). Both need first derivatives only and are never negative,
+    so that searches succeed from distant starts: nine in ten of Hoffmann's 4,500 starts reach the
+    best optimum. Newton's method loses half of them on plateaus, and L-BFGS is several times
+    slower.
 
     Parameters
     ----------
     density
-        What to climb.
+        The log density to maximise.
     search
-        Where the search is.
+        State of the search.
     with_prior
-        Whether to look for the mode of the posterior, or of the likelihood.
+        Whether to maximise the posterior density rather than the likelihood.
     tolerance
-        The search has converged when a step promises less than this, in nats.
+        The expected gain in nats below which the search has converged.
     """
-    new = _look(density, search.proposal, with_prior)
+    new = _evaluate(density, search.proposal, with_prior)
     first = search.iteration == 0
     ratio = (new.log_density - search.best.log_density) / search.expected_gain
     better = (new.log_density > search.best.log_density) | first  # false for NaN
-    # Nielsen's rule (1999): damp the less, the better the gain was foreseen.
+    # Nielsen's rule (1999): less damping the closer the gain is to the expected gain.
     shrunk = search.damping * jnp.maximum(1 / 5, 1 - (2 * jnp.minimum(ratio, 1.0) - 1) ** 3)
     damping = jnp.where(better, shrunk, search.damping * search.growth)
     damping = jnp.where(first, _START_DAMPING * jnp.diag(new.curvature).max(), damping)
@@ -121,16 +125,16 @@ def climb(
 
 
 def find_mode(density: LogDensity, start: Float[Array, " dim"]) -> Mode:
-    """Climb from a start to a mode of the posterior.
+    """Return the mode of the posterior that a search from a start reaches.
 
-    The curvature is that of the last step: near the Hessian, positive definite, and had for free.
+    Its curvature is that of the last step: positive definite, close to the Hessian, and free.
 
     Parameters
     ----------
     density
-        What to climb.
+        The log density to maximise.
     start
-        Where to begin.
+        Where the search begins.
     """
 
     def step(search: Search) -> Search:
@@ -149,46 +153,48 @@ def log_density_and_gain(
     The gain is half the squared norm of the gradient in the metric of the curvature; NaN where the
     curvature is singular.
     """
-    here = _look(density, point, with_prior)
+    here = _evaluate(density, point, with_prior)
     step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(here.curvature), here.gradient)
     return here.log_density, here.gradient @ step / 2
 
 
 def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:
-    """Check that of the searches of each fit one at least found a point of finite density.
+    """Check that at least one search of each fit ended at a finite log density.
 
     Raises
     ------
     InputError
-        If none did.
+        If no search of a fit did.
     """
     if not np.isfinite(log_density).any(1).all():
         raise InputError(
-            f"A posterior is not finite where any of {log_density.shape[1]} searches for its mode "
-            f"began: give priors under which the law is finite at the table's inputs, or other "
-            f"starts."
+            f"The posterior density is not finite where any of {log_density.shape[1]} searches for "
+            f"its mode began. Give priors under which the law is finite at the table's inputs, or "
+            f"other starts."
         )
 
 
 def irls_weights(
     density: LogDensity, location: Float[Array, " rows"], score: Float[Array, " rows"]
 ) -> Float[Array, " rows"]:
-    """Find the weights of rows in least squares that have the likelihood's slope at a location.
+    """Return the weights under which least squares has the gradient of the likelihood.
+
+    These are the weights of iteratively reweighted least squares (IRLS).
 
     Parameters
     ----------
     density
-        The rows.
+        Log density with the rows.
     location
-        What is expected of each, on the scale on which it scatters.
+        Expected value of each row, on the scale of the noise.
     score
-        The slope of each one's log density there.
+        Derivative of each row's log density by its location.
     """
     deviation = density.observed_on_scale - location
     return density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
 
 
-def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Here:
+def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Evaluation:
     of_law = density.of_location
     law_part, noise_part = point[:of_law], point[of_law:]
 
@@ -207,11 +213,11 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
         jnp.eye(noise_part.size, dtype=point.dtype)
     )
     weights = density.weights
-    pull = irls_weights(density, expected, score)
+    irls = irls_weights(density, expected, score)
 
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(
-        (jacobian * pull) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
+        (jacobian * irls) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
     )
     total = weights @ log_density
     if with_prior:
@@ -226,11 +232,12 @@ def _look(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) ->
         curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
         total += density.log_prior(point) - density.log_prior_of_steps(point)
         if density.effects:
-            # As if shared errors were integrated out. Else they would leave rows no spread.
+            # Adds what integrating out the random effects contributes. Without it the effects
+            # would explain all residuals, and sigma would shrink to 0.
             ratio, to_ratio = jax.value_and_grad(density.log_ratio)(point)
             room = density.log_room
             slope, bend = jax.jvp(jax.grad(room), (ratio,), (jnp.ones_like(ratio),))
             gradient += slope * to_ratio
             curvature += jnp.maximum(-bend, 0.0) * jnp.outer(to_ratio, to_ratio)
             total += room(ratio)
-    return _Here(point, total, gradient, curvature)
+    return _Evaluation(point, total, gradient, curvature)

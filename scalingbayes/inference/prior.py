@@ -1,4 +1,4 @@
-"""Draws from the priors: what is said before any run is looked at."""
+"""Draws from the priors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity, Point
 from scalingbayes.model.noise import TAU
 
-_MOST_ROUNDS = 100
+_MOST_ROUNDS = 100  # rounds of draws, of which those outside a parameter's range are dropped
 
 
 @dataclass(frozen=True)
 class PriorDraws(Engine):
-    """Draw from the priors, independently; the runs give no more than the reference point.
+    """Draw from the priors, independently. The runs only determine the reference point.
 
-    What a posterior says of itself this says of the priors: the losses that they foresee
-    (``predict``), the exponents, the allocation.
+    The result is a posterior like any other, so that it shows what the priors imply for losses
+    (``predict``), exponents and allocations.
 
     Parameters
     ----------
     draws
-        Draws to keep.
+        Number of draws to keep.
 
     Raises
     ------
     InputError
-        If a setting is out of range, or the priors, in the table's units, all but exclude each
-        other (as e_0 below e_inf).
+        If a setting is out of range, or the priors almost exclude each other (such as a prior of
+        e_0 below that of e_inf).
     """
 
     uses_likelihood_power: ClassVar[bool] = False
@@ -70,9 +70,9 @@ class PriorDraws(Engine):
             if sum(map(len, kept)) >= self.draws:
                 return np.concatenate(kept)[: self.draws]
         raise InputError(
-            f"Of {_MOST_ROUNDS * self.draws} draws from the priors {sum(map(len, kept))} lie in "
-            f"the range of every parameter, fewer than the {self.draws} wanted: give priors that "
-            f"do not exclude each other."
+            f"Of {_MOST_ROUNDS * self.draws} draws from the priors, {sum(map(len, kept))} are in "
+            f"the range of every parameter; {self.draws} are needed. Give priors that do not "
+            f"exclude each other."
         )
 
 
@@ -80,21 +80,21 @@ class PriorDraws(Engine):
 def draw_priors(
     density: LogDensity, count: int, seed: Int[ArrayLike, ""], step: Int[ArrayLike, ""]
 ) -> tuple[Float[Array, "count dim"], Bool[Array, " count"]]:
-    """Draw each parameter from its prior, and say which draws are in the range of all.
+    """Draw each parameter from its prior, and return which draws are in the range of all.
 
     Parameters
     ----------
     density
-        Whose priors.
+        Log density with the priors.
     count
-        How many draws.
+        Number of draws.
     seed, step
-        Two numbers that they come from.
+        Numbers that determine the random key.
 
     Returns
     -------
-    tuple
-        Points, shape (count, dim), and booleans, shape (count,).
+    points, inside
+        The draws, shape (count, dim), and whether each is in the range of every parameter.
     """
     key = jax.random.fold_in(jax.random.key(seed), step)
     *keys, of_errors = jax.random.split(key, len(density.parameters) + 1)

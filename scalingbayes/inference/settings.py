@@ -1,4 +1,4 @@
-"""Checks of an engine's settings."""
+"""Checks of the settings of an engine."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from scalingbayes._core.errors import InputError
 
 
 def check_whole(engine: Any, **smallest: int) -> None:
-    """Check that settings are whole numbers, none smaller than is given for it.
+    """Check that settings are whole numbers, each at least the given smallest value.
 
     Raises
     ------
     InputError
-        If one is not.
+        If a setting is not.
     """
     for name, least in smallest.items():
         value = getattr(engine, name)
@@ -20,12 +20,12 @@ def check_whole(engine: Any, **smallest: int) -> None:
 
 
 def check_between(engine: Any, low: float, high: float, *names: str) -> None:
-    """Check that settings are numbers between two others.
+    """Check that settings are between two numbers, which are excluded.
 
     Raises
     ------
     InputError
-        If one is not.
+        If a setting is not.
     """
     for name in names:
         value = getattr(engine, name)
@@ -34,12 +34,12 @@ def check_between(engine: Any, low: float, high: float, *names: str) -> None:
 
 
 def check_choice(engine: Any, **choices: tuple[str, ...]) -> None:
-    """Check that settings are among a few words.
+    """Check that each setting is one of its allowed words.
 
     Raises
     ------
     InputError
-        If one is not.
+        If a setting is not.
     """
     for name, allowed in choices.items():
         if getattr(engine, name) not in allowed:

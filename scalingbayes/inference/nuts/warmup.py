@@ -173,7 +173,7 @@ def _learn(
     adapted: Adapted,
     trace: Trace,
     again: Bool[np.ndarray, " fits"],
-    recent: Sequence[Float[np.ndarray, "fits chains draws dim"]],
+    recent: Sequence[Float[np.ndarray, "fits chains _ dim"]],
     modes: Sequence[Whitening],
     dtype: str,
     constants: Constants,
