@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from scalingbayes._core.devices import describe_devices, map_lanes, run_queue
+from scalingbayes._core.devices import describe_devices, map_tasks, run_queue
 
 
 @pytest.mark.parametrize("width", [1, 3, 100])
@@ -36,6 +36,6 @@ def test_lanes_are_spread_over_devices_and_returned_in_order(lanes):
     owner = np.arange(lanes) % 3
     own = jnp.arange(lanes, dtype=float)
     found = jax.jit(
-        lambda shared, owner, own: map_lanes(lambda s, n: s["x"] * n, shared, owner, own)
+        lambda shared, owner, own: map_tasks(lambda s, n: s["x"] * n, shared, owner, own)
     )(shared, owner, own)
     np.testing.assert_array_equal(found, np.asarray(shared["x"])[owner] * np.arange(lanes)[:, None])

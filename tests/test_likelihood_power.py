@@ -1,4 +1,4 @@
-"""Temperatures: what they do to a posterior, and how they are chosen."""
+"""Likelihood powers: their effect on a posterior, and how they are chosen."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scalingbayes.inference.likelihood_power import LIKELIHOOD_POWERS, choose_li
 
 
 def bent(rng, rows=120, bend=0.0):
-    """Draw runs of ten budgets about a surface that bends away from Chinchilla's law."""
+    """Return runs of ten budgets around a surface that deviates from Chinchilla's law."""
     budgets = np.repeat(np.geomspace(1e18, 1e21, 10), rows // 10)
     params = np.sqrt(budgets / 120) * 10 ** rng.uniform(-0.5, 0.5, rows)
     tokens = budgets / 6 / params
@@ -26,26 +26,25 @@ def models(tables):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::scalingbayes.InputWarning")
-def test_half_the_temperature_is_every_other_copy_of_a_table(rng):
-    """A likelihood to the power of 1/2, of a table twice over, is that of the table."""
+def test_a_doubled_table_at_power_one_half_has_the_posterior_of_the_table(rng):
     table = simulate(rng, 60, 4.0, 0.01)
     twice = {name: np.tile(values, 2) for name, values in dict(table).items()}
     how = {**PLAIN, "engine": "laplace"}
     once = fit_default(table, likelihood_power=1, **how).summary()
     halved = fit_default(twice, likelihood_power=0.5, **how).summary()
-    # The same density; other draws: 4,000 independent ones.
+    # The densities are equal; each summary is of 4,000 independent draws.
     error = 5 * once["sd"] / np.sqrt(4000)
     assert (abs(once["mean"] - halved["mean"]) < error)[["E", "alpha", "beta"]].all()
 
 
-def test_a_law_that_bends_gets_a_lower_temperature_than_one_that_is_true():
+def test_a_wrong_law_gets_a_lower_power_than_a_true_law():
     rng = np.random.default_rng(7)
     tables = [bent(rng, bend=bend) for bend in (0.0, 0.0, 0.0, 0.02, 0.02, 0.02)]
     chosen = choose_likelihood_powers(models(tables), [0] * 6, "float64")
     values = [each.value for each in chosen]
     assert max(values[3:]) < min(values[:3])
     assert all(min(LIKELIHOOD_POWERS) <= value <= 1 for value in values)
-    # What was chosen did predict better than no likelihood_power.
+    # The chosen power predicts better than power 1.
     for each in chosen[3:]:
         totals = each.scores.sum(axis=1)
         assert totals[totals.index[np.argmin(abs(totals.index - each.value))]] > totals[1.0]
@@ -73,7 +72,7 @@ def test_the_choice_depends_on_no_units_and_no_order(rng):
     assert values[2] == pytest.approx(values[0], rel=1e-6)
 
 
-def test_of_a_law_of_the_loss_runs_are_large_where_it_is_small(rng):
+def test_runs_of_small_loss_are_the_large_runs_of_a_law_of_the_loss(rng):
     losses = rng.permutation(np.geomspace(2, 4, 60))
     errors = 0.85 - 0.9 * np.exp(-0.5 * losses) + 0.003 * rng.standard_normal(60)
     model = bind_default(sb.Runs({"loss": losses, "error": errors}), "downstream")
@@ -84,14 +83,14 @@ def test_of_a_law_of_the_loss_runs_are_large_where_it_is_small(rng):
     assert 2 < lowest[0] < lowest[-1] < np.median(losses) + 0.3
 
 
-def test_a_table_without_a_scale_gets_the_typical_temperature(rng):
+def test_a_table_without_a_scale_gets_the_typical_power(rng):
     web = rng.uniform(0.1, 0.9, 30)
     losses = 2 + 0.3 * np.exp(-1.5 * web) + 0.003 * rng.standard_normal(30)
     post = fit_default({"web": web, "code": 1 - web, "loss": losses}, "mixture", engine="laplace")
     assert 0.1 < post.likelihood_power < 0.4
 
 
-def test_a_table_too_small_to_be_split_gets_the_typical_temperature(small_table):
+def test_a_table_too_small_to_be_split_gets_the_typical_power(small_table):
     few = sb.Runs({name: values[:8] for name, values in small_table.items()})
     (chosen,) = choose_likelihood_powers(models([few]), [0], "float64")
     assert chosen.scores.empty
@@ -111,19 +110,19 @@ def test_defaults_are_what_the_scoreboard_found_best(rng):
     assert again.likelihood_power == post.likelihood_power
 
 
-def test_many_fits_choose_as_one(rng):
+def test_each_of_many_fits_chooses_its_own_power(rng):
     tables = [bent(rng, bend=0.02), bent(rng, bend=0.0)]
     posts = fit_many_default(tables, engine="laplace", draws=200, **PLAIN)
     assert posts[0].likelihood_power < posts[1].likelihood_power
 
 
 @pytest.mark.parametrize("likelihood_power", [0, -1, "hot", None, np.nan, np.inf])
-def test_what_is_no_temperature_is_refused(small_table, likelihood_power):
+def test_invalid_powers_are_refused(small_table, likelihood_power):
     with pytest.raises(sb.InputError, match="likelihood_power must be 'auto' or a positive number"):
         fit_default(small_table, likelihood_power=likelihood_power)
 
 
 @pytest.mark.parametrize("engine", ["bootstrap", "optimize"])
-def test_engines_without_a_posterior_have_no_temperature(small_table, engine):
-    with pytest.raises(sb.InputError, match="samples no posterior that a likelihood_power of 0"):
+def test_engines_without_a_posterior_refuse_a_power(small_table, engine):
+    with pytest.raises(sb.InputError, match="samples no posterior, so likelihood_power=0.5"):
         fit_default(small_table, engine=engine, likelihood_power=0.5)
