@@ -124,5 +124,5 @@ def test_invalid_powers_are_refused(small_table, likelihood_power):
 
 @pytest.mark.parametrize("engine", ["bootstrap", "optimize"])
 def test_engines_without_a_posterior_refuse_a_power(small_table, engine):
-    with pytest.raises(sb.InputError, match="samples no posterior, so likelihood_power=0.5"):
+    with pytest.raises(sb.InputError, match=r"samples no posterior, so likelihood_power=0\.5"):
         fit_default(small_table, engine=engine, likelihood_power=0.5)
