@@ -29,13 +29,13 @@ def test_a_queue_returns_the_result_of_each_item(width, rng):
     np.testing.assert_array_equal(found[1], [steps(int(item)) for item in items])
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_lanes_are_spread_over_devices_and_returned_in_order(lanes):
+@pytest.mark.parametrize("tasks", [1, 2, 5])
+def test_tasks_are_spread_over_devices_and_returned_in_order(tasks):
     assert f"{len(jax.devices())} x " in describe_devices() or len(jax.devices()) == 1
     shared = {"x": jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])}
-    owner = np.arange(lanes) % 3
-    own = jnp.arange(lanes, dtype=float)
+    owner = np.arange(tasks) % 3
+    own = jnp.arange(tasks, dtype=float)
     found = jax.jit(
         lambda shared, owner, own: map_tasks(lambda s, n: s["x"] * n, shared, owner, own)
     )(shared, owner, own)
-    np.testing.assert_array_equal(found, np.asarray(shared["x"])[owner] * np.arange(lanes)[:, None])
+    np.testing.assert_array_equal(found, np.asarray(shared["x"])[owner] * np.arange(tasks)[:, None])
