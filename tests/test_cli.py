@@ -118,7 +118,7 @@ def test_compare_prints_scores_and_weights(command):
     for word in ("2 laws compared, the 11 runs of most compute left out", "chinchilla(tied=True)"):
         assert word in done.stdout
     assert "Weights by stacking: " in done.stdout
-    assert "2 of 2 fits passed theirs" in done.stdout
+    assert "2 of 2 fits passed their checks" in done.stdout
 
 
 @pytest.mark.parametrize(

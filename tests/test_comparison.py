@@ -182,7 +182,7 @@ def test_runs_with_a_large_pareto_k_are_refitted(table):
             k = arviz_stats.loo(post.tree, pointwise=True).pareto_k.to_numpy()
         np.testing.assert_array_equal(k > 0.7, np.arange(60) == 0)
     found = sb.compare(posts)
-    assert "1 of 1 refits of chinchilla passed theirs" in str(found.verdict)
+    assert "1 of 1 refits of chinchilla passed their checks" in str(found.verdict)
     without = fit(runs, weights=1.0 * (np.arange(60) > 0), seed=8, **QUICK)
     expected, error = mean_density(density_by_scipy(without, runs, np.array([0])))
     assert abs(found.pointwise["chinchilla"].loc[0] - expected[0]) < 4 * np.sqrt(2) * error[0]
@@ -226,7 +226,7 @@ def artificial(gaps, weights, passed=True):
         },
         index=names,
     )
-    checks = Verdict((Check(passed, "1 of 2 fits passed theirs", "see the verdict of b"),))
+    checks = Verdict((Check(passed, "1 of 2 fits passed their checks", "see the verdict of b"),))
     return Comparison(frame, pd.DataFrame(), "each of 9 runs left out", "stacking", checks)
 
 

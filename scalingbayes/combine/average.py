@@ -69,7 +69,7 @@ class Average(Result):
         failed = [name for name, post in self.posteriors.items() if not post.verdict.passed]
         check = Check(
             not failed,
-            f"{len(self.posteriors) - len(failed)} of {len(self.posteriors)} fits passed theirs",
+            f"{len(self.posteriors) - len(failed)} of {len(self.posteriors)} fits passed their checks",
             f"see the verdict of {', '.join(failed)}",
         )
         return Verdict((check, *self._checks))

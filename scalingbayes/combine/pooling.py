@@ -159,7 +159,7 @@ class Pooled(Result, Mapping[Any, Posterior]):
             ),
             Check(
                 not failed,
-                f"{len(self) - len(failed)} of {len(self)} tables passed theirs"
+                f"{len(self) - len(failed)} of {len(self)} tables passed their checks"
                 + (f", all but {listed}" if failed else ""),
                 f"see the verdict of {listed}; pooled.weights has the diagnostics of weights",
             ),

@@ -300,7 +300,7 @@ def _fits_passed(posteriors: Mapping[str, Posterior]) -> Check:
     failed = [name for name, post in posteriors.items() if not post.verdict.passed]
     return Check(
         not failed,
-        f"{len(posteriors) - len(failed)} of {len(posteriors)} fits passed theirs",
+        f"{len(posteriors) - len(failed)} of {len(posteriors)} fits passed their checks",
         f"see the verdict of {', '.join(failed)}",
     )
 

@@ -141,7 +141,7 @@ def hold_out(
     failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
     check = Check(
         not failed,
-        f"{len(folds) - len(failed)} of {len(folds)} refits of {name} passed theirs",
+        f"{len(folds) - len(failed)} of {len(folds)} refits of {name} passed their checks",
         f"fit it with more draws, or with engine 'nuts'; these refits failed: "
         f"{', '.join(failed[:_MAX_LISTED])}",
     )
