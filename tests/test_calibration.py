@@ -68,7 +68,9 @@ def test_simulated_parameters_and_losses_agree_with_numpyro():
         runs.filter(np.arange(245) < 40), "coupled", noise="student_t", count=1500
     )
     with precision("float64"):
-        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
+        sample = Predictive(
+            found.model.numpyro_model(observed=False), num_samples=1500, parallel=True
+        )
         theirs = sample(jax.random.key(7))
     for name in found.truths:
         # Two-sample Kolmogorov-Smirnov: nine tests at 1e-4 fail by chance once in 1,100.
@@ -78,7 +80,7 @@ def test_simulated_parameters_and_losses_agree_with_numpyro():
         losses = np.asarray(theirs["loss"])[:, row]
         assert stats.ks_2samp(found.observed[:, row], losses).pvalue > 1e-4
     assert found.model.reference["loss"] == runs.frame["loss"][:40].min()
-    table = found.tables[5]
+    table = found.table(5)
     assert table.frame["params"].equals(runs.frame["params"][:40])
     np.testing.assert_array_equal(table.frame["loss"], found.observed[5])
 
@@ -89,7 +91,9 @@ def test_simulated_random_effects_agree_with_numpyro(noise):
     priors = {name: PRIORS[name] for name in ("E", "A", "alpha", "sigma")}
     found = simulate_tables(design, "power_law", noise=noise, priors=priors, count=1500)
     with precision("float64"):
-        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
+        sample = Predictive(
+            found.model.numpyro_model(observed=False), num_samples=1500, parallel=True
+        )
         theirs = np.log(np.asarray(sample(jax.random.key(7))["loss"]))
     ours = np.log(found.observed)
     for first, second in ((0, 7), (7, 8), (0, 23)):  # in one group, neighbours, far apart
@@ -129,14 +133,16 @@ def test_known_errors_are_simulated(law, per, widest):
     design |= {"loss": np.full(24, 2.0), "se": np.where(np.arange(24) < 12, 0.5, 0.0)}
     found = simulate_tables(design, law, noise="normal(error=se)", count=1500)
     with precision("float64"):
-        sample = Predictive(found.model.numpyro_model(observed=False), num_samples=1500)
+        sample = Predictive(
+            found.model.numpyro_model(observed=False), num_samples=1500, parallel=True
+        )
         theirs = np.asarray(sample(jax.random.key(7))["loss"])
         on_scale = np.asarray(found.model.noise.scale.link(theirs))
     theirs = theirs[np.ptp(on_scale, axis=1) < widest]  # implausible tables are redrawn
     for row in (0, 23):
         assert stats.ks_2samp(found.observed[:, row], theirs[:, row]).pvalue > 1e-4
     # Errors are those of the design on the target's scale: the logarithm, or the loss itself.
-    table = found.tables[5].frame
+    table = found.table(5).frame
     np.testing.assert_allclose(table["se"], design["se"] * per(found.observed[5]), rtol=1e-12)
 
 

@@ -67,9 +67,10 @@ class Average(Result):
     def verdict(self) -> Verdict:
         """Whether all fits in the mixture, and the comparison of laws, passed their checks."""
         failed = [name for name, post in self.posteriors.items() if not post.verdict.passed]
+        total = len(self.posteriors)
         check = Check(
             not failed,
-            f"{len(self.posteriors) - len(failed)} of {len(self.posteriors)} fits passed their checks",
+            f"{total - len(failed)} of {total} fits passed their checks",
             f"see the verdict of {', '.join(failed)}",
         )
         return Verdict((check, *self._checks))

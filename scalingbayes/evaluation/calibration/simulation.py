@@ -62,22 +62,27 @@ class Simulation:
 
     @cached_property
     def tables(self) -> list[Runs]:
-        """The tables: the inputs of the design, with the simulated targets and known errors."""
+        """All tables: see :meth:`table`."""
+        return [self.table(number) for number in range(len(self))]
+
+    def table(self, number: int) -> Runs:
+        """Return one table: the inputs of the design, with simulated targets and known errors."""
+        columns = {name: values[number] for name, values in self._simulated.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # raised for the design already
+            frame = self.model.runs.frame.assign(**columns)
+            return Runs(frame, name=f"simulated table {number}")
+
+    @cached_property
+    def _simulated(self) -> dict[str, Float[np.ndarray, "tables runs"]]:
+        """The columns that differ between tables."""
         model = self.model
         columns = {model.law.target.column: self.observed}
         if model.errors is not None:
             with precision("float64"):
                 slopes = np.asarray(model.noise.scale.slope(jnp.asarray(self.observed)))
             columns[model.noise.error] = model.errors / np.abs(slopes)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # raised for the design already
-            return [
-                Runs(
-                    model.runs.frame.assign(**{name: x[number] for name, x in columns.items()}),
-                    name=f"simulated table {number}",
-                )
-                for number in range(len(self))
-            ]
+        return columns
 
     def __repr__(self) -> str:
         return f"{len(self)} tables of {len(self.model.runs)} runs simulated from\n{self.model}"
