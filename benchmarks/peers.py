@@ -302,15 +302,10 @@ class Centred:
     @classmethod
     def of(cls, params: np.ndarray, tokens: np.ndarray, loss: np.ndarray) -> "Centred":
         log_params, log_tokens, log_loss = np.log(params), np.log(tokens), np.log(loss)
+        logs = log_params, log_tokens, log_loss
         means = log_params.mean(), log_tokens.mean(), log_loss.min()
-        return cls(
-            params=float(np.exp(means[0])),
-            tokens=float(np.exp(means[1])),
-            loss=float(np.exp(means[2])),
-            log_params=log_params - means[0],
-            log_tokens=log_tokens - means[1],
-            log_loss=log_loss - means[2],
-        )
+        at, centred = np.exp(means), [x - mean for x, mean in zip(logs, means, strict=True)]
+        return cls(float(at[0]), float(at[1]), float(at[2]), *centred)
 
     def in_units(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Convert draws from the reference point to the table's units."""
