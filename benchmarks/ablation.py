@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
-from laws import CASES, Case, runs_of
+from law_cases import CASES, Case, runs_of
 from rich.console import Console
 
 import scalingbayes as sb

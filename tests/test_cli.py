@@ -73,7 +73,7 @@ def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
 def test_columns_engine_and_noise_are_options(command, table):
     done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),
-        *("--prob", "0.5", "--seed", "3"),
+        *("--prob", "0.5", "--seed", "3", "--likelihood-power", "1"),
         *("--engine", "nuts(draws=1500, target_accept=0.95)"),
         *("--noise", "student_t(varying=tokens)"),
     )
@@ -178,23 +178,23 @@ def test_a_folder_may_have_the_name_of_a_data_set(command):
 def test_a_warning_is_printed_on_one_line(shell, tmp_path, all_runs):
     frame = all_runs.frame.drop(columns="compute").assign(params=lambda f: f["params"] / 1e9)
     frame.to_csv(tmp_path / "billions.csv", index=False)
-    done = shell("fit", "billions.csv", *EXACT)
+    done = shell("fit", "billions.csv", *EXACT, "--engine", "laplace")
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: Column 'params' has a median of")
     assert done.stderr.count("\n") == 1
 
 
 def test_a_fit_that_fails_its_checks_is_still_written(command, tmp_path):
-    done = command("fit", "chinchilla", "--engine", "nuts(draws=20, warmup=50)", "--out", "results")
+    few = "nuts(draws=20, warmup=50)"
+    done = command("fit", "chinchilla", *EXACT, "--engine", few, "--out", "results")
     assert done.returncode == 3, done.stderr
     assert "THE FIT FAILED ITS CHECKS" in done.stdout
     assert set(pd.read_csv(tmp_path / "results" / "summary.csv")["verdict"]) == {"failed"}
     assert not sb.load(tmp_path / "results" / "posterior.nc").verdict.passed
 
 
-def test_an_interrupted_fit_leaves_no_file(environment, shell, tmp_path):
-    # Compiling cannot be interrupted: fill the compilation cache first.
-    shell("fit", "chinchilla", *EXACT, "--engine", "nuts(draws=100)")
+def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
+    # Compiling cannot be interrupted; a test above has compiled the same programs.
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "scalingbayes", "fit", "chinchilla"),
@@ -214,7 +214,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, shell, tmp_path):
                 assert process.poll() is None
             time.sleep(5)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == 130

@@ -20,9 +20,7 @@ LONG_FILES = {
     "scalingbayes/posterior/posterior.py",
     "tests/test_approaches.py",
 }
-LONG_FUNCTIONS = {
-    "scalingbayes/decisions/data_exhaustion.py::data_exhaustion",
-}
+LONG_FUNCTIONS = {"scalingbayes/decisions/data_exhaustion.py::data_exhaustion"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
