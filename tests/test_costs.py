@@ -66,11 +66,11 @@ def test_money_and_hours_buy_flops():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: sb.costs.Hardware(1e15, 1.4), "utilisation must be above 0, at most 1"),
+        (lambda: sb.costs.Hardware(1e15, 1.4), "utilisation must be above 0 and at most 1"),
         (lambda: sb.costs.Hardware(-1), "peak_flops must be finite numbers"),
-        (lambda: sb.costs.Hardware(1e15).flops(dollars=1), "Say what an hour costs"),
-        (lambda: sb.costs.Hardware(1e15).flops(), "Give dollars or gpu_hours"),
-        (lambda: sb.costs.Hardware(1e15, 1, 1).flops(dollars=1, gpu_hours=1), "one of the two"),
+        (lambda: sb.costs.Hardware(1e15).flops(dollars=1), "needs price_per_hour"),
+        (lambda: sb.costs.Hardware(1e15).flops(), "exactly one of dollars and gpu_hours"),
+        (lambda: sb.costs.Hardware(1e15, 1, 1).flops(dollars=1, gpu_hours=1), "exactly one of"),
         (lambda: sb.costs.Proportional().serve(0), "tokens must be finite numbers"),
         (lambda: sb.Limits(max_params=-1), "max_params must be finite numbers"),
         (lambda: sb.Limits(max_tokens=[1, 2]), "max_tokens must be one number"),
@@ -83,7 +83,7 @@ def test_costs_and_limits_that_cannot_be_are_refused(ask, message):
 
 
 def test_a_cost_of_another_size_is_refused(post):
-    with pytest.raises(sb.InputError, match="counts a model's size by 'params', and the cost by"):
+    with pytest.raises(sb.InputError, match="measures a model's size by 'params', and the cost by"):
         post.allocate(1e21, sb.costs.Proportional(size="flops_per_token", training=1.0))
     with pytest.raises(sb.InputError, match="cost must be a cost, such as"):
         post.allocate(1e21, 6.0)

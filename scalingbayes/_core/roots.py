@@ -1,6 +1,7 @@
 """Find roots of functions of one variable, elementwise and under jit."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ Values = Float[Array, "*#shape"]
 
 _BISECTIONS = 60
 _MAX_ITERATIONS = 50
+_MAX_BRACKET_ITERATIONS = 100
 _NEAR = 1e-4  # relative; two quadratic steps from there are exact
 
 
@@ -67,3 +69,82 @@ def bisect(
 
     low, high = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
     return high
+
+
+class BracketedRoot(NamedTuple):
+    """Result of :func:`newton_in_bracket`, elementwise.
+
+    The root is found where both ``below`` and ``above`` are true.
+    """
+
+    x: Array
+    """The root; where it is not found, the point at which the search ended."""
+    below: Array
+    """Whether the search found a point at which the function is below 0, or the root."""
+    above: Array
+    """Whether the search found a point at which the function is at least 0, or the root."""
+
+
+def newton_in_bracket(
+    value_and_slope: Callable[[Array], tuple[Array, Array]],
+    start: Float[Array, "*shape"],
+    low: Float[Array, "*#shape"],
+    high: Float[Array, "*#shape"],
+) -> BracketedRoot:
+    """Search a bracket for the root of an increasing function: Newton's method with bisection.
+
+    A Newton step that would leave the bracket is replaced by bisection. The search is not
+    differentiated; see :func:`root_slope`.
+
+    Parameters
+    ----------
+    value_and_slope
+        The function and its derivative. Where the derivative is NaN, the function counts as
+        undefined, and the search turns back towards ``start``.
+    start
+        First guess.
+    low, high
+        Ends of the bracket.
+    """
+    shape = jnp.broadcast_shapes(start.shape, low.shape, high.shape)
+    # One more Newton step than this tolerance: its error is of the order of its square.
+    tolerance = jnp.sqrt(jnp.finfo(start.dtype).eps)
+    start, low, high = (jnp.broadcast_to(each, shape) for each in (start, low, high))
+
+    def searching(search: tuple[Array, ...]) -> Array:
+        iteration, *_, done = search
+        return (iteration < _MAX_BRACKET_ITERATIONS) & ~done.all()
+
+    def step(search: tuple[Array, ...]) -> tuple[Array, ...]:
+        iteration, x, low, high, below, above, done = search
+        value, slope = value_and_slope(x)
+        defined = ~jnp.isnan(slope)
+        root_is_above = jnp.where(defined, value < 0, x < start)
+        low, high = jnp.where(root_is_above, x, low), jnp.where(root_is_above, high, x)
+        newton = x - value / slope
+        inside = defined & (newton >= low) & (newton <= high)
+        following = jnp.where(inside, newton, (low + high) / 2)
+        small = jnp.abs(following - x) <= tolerance
+        # Newton steps may approach the root from one side only.
+        converged = inside & small
+        below |= converged | (defined & (value < 0))
+        above |= converged | (defined & (value >= 0))
+        return iteration + 1, jnp.where(done, x, following), low, high, below, above, done | small
+
+    none = jnp.zeros(shape, bool)
+    search: tuple[Array, ...] = (jnp.asarray(0), start, low, high, none, none, none)
+    _, x, _, _, below, above, _ = lax.while_loop(searching, step, search)
+    return BracketedRoot(x, below, above)
+
+
+def root_slope(
+    function: Callable[[Array, Array], Array], x: Float[Array, "*shape"], a: Float[Array, "*#shape"]
+) -> Float[Array, "*shape"]:
+    """Compute dx/da along the roots of ``function(x, a) = 0``, elementwise.
+
+    The implicit function theorem gives -(df/da) / (df/dx), evaluated at the root ``x``.
+    """
+    a, one = jnp.broadcast_to(a, x.shape), jnp.ones_like(x)
+    _, by_x = jax.jvp(lambda x: function(x, a), (x,), (one,))
+    _, by_a = jax.jvp(lambda a: function(x, a), (a,), (one,))
+    return -by_a / by_x

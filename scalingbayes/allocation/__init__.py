@@ -1,6 +1,6 @@
-"""How a budget is best divided between a model's size and tokens: pure functions of draws.
+"""Compute-optimal allocation: a budget divided between a model's size and tokens.
 
->>> from scalingbayes.allocation import optimum, exponents
+Pure functions of a law's parameters, one value per posterior draw.
 """
 
 from scalingbayes.allocation.compute_to_reach import compute_to_reach

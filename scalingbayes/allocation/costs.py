@@ -1,4 +1,4 @@
-"""What a model costs to train and to serve, and what money and GPU hours buy."""
+"""The FLOPs that a model costs in training and serving, and their price in money and GPU hours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from scalingbayes.laws.base.law import Budget
 Scale = Float[Array, "*#shape"]
 Numbers = ArrayLike | Sequence[float]
 Real = Any
-"""A number, or what JAX puts in its place when it traces."""
+"""A number, or a JAX tracer."""
 
 LOG_SCALE_RANGE = (-50.0, 150.0)
-"""Range of the log of a model's scale that searches cover; no real model is outside."""
+"""Range of scales that searches cover; no real model is outside of it."""
 
-_BACKWARD_AND_FORWARD = 3.0  # a training token costs three times what a served one does
+_TRAINING_OVER_SERVING = 3.0  # the backward pass costs twice the FLOPs of the forward pass
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -32,16 +32,16 @@ _SECONDS_PER_HOUR = 3600.0
 class Cost(ABC):
     """FLOPs of a training token and of a served token, as functions of a model's scale.
 
-    A scale is whatever a cost takes for the logarithm of how large a model is; size and FLOPs rise
-    with it. A pytree: other numbers compile nothing new.
+    Each subclass chooses its scale: the logarithm of a quantity with which size and FLOPs increase.
+    Costs are pytrees, so that a change of their numbers does not compile anew.
 
     Parameters
     ----------
     served_tokens
-        Tokens that the model will read or write in its life, D_inf: a budget pays for them too.
+        Tokens that the model will read or write after training, D_inf. A budget pays for them too.
     serving_price
-        Price of a FLOP of serving over that of one of training, for instance for its lower
-        utilisation: ``served_on.price / trained_on.price`` of two :class:`Hardware`.
+        Price of a serving FLOP over the price of a training FLOP, for instance because serving has
+        a lower utilisation: ``served_on.price / trained_on.price`` of two :class:`Hardware`.
     """
 
     served_tokens: Real = field(default=0.0, kw_only=True)
@@ -50,49 +50,55 @@ class Cost(ABC):
     @property
     @abstractmethod
     def size(self) -> str:
-        """The input of a law that says how large the model is."""
+        """Name of the law's input that measures the size of a model."""
 
     @property
     @abstractmethod
     def equation(self) -> str:
-        """What a budget pays for, in words or symbols."""
+        """What a budget pays for, as text."""
 
     @abstractmethod
     def log_size(self, scale: Scale) -> Scale:
-        """Log of the size."""
+        """Return the log of the size."""
 
     @abstractmethod
     def log_training(self, scale: Scale) -> Scale:
-        """Log of the FLOPs of a training token."""
+        """Return the log of the FLOPs of a training token."""
 
     @abstractmethod
     def log_serving(self, scale: Scale) -> Scale:
-        """Log of the FLOPs of a served token."""
+        """Return the log of the FLOPs of a served token."""
 
     @abstractmethod
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
-        """Take logs of the size and of the FLOPs of a training and a served token of given shapes.
+        """Return logs of the size and of the FLOPs of a training and a served token, by shape.
 
         Raises
         ------
         InputError
-            If shapes do not say how large such a model is.
+            If the size cannot be computed from shapes.
         """
 
     def serve(self, tokens: float, price: float = 1.0) -> "Cost":
-        """Count in that the model will serve so many tokens (Sardana & Frankle 2023).
+        """Return the same cost with serving included (Sardana & Frankle 2023, arXiv:2401.00448).
 
         Parameters
         ----------
         tokens
-            Tokens that it will read or write in its life.
+            Tokens that the model will read or write after training.
         price
-            Price of a FLOP of serving over that of one of training.
+            Price of a serving FLOP over the price of a training FLOP.
 
         Raises
         ------
         InputError
-            If one is not a number above 0.
+            If ``tokens`` or ``price`` is not a positive number.
+
+        Examples
+        --------
+        >>> import scalingbayes as sb
+        >>> sb.costs.Proportional().serve(1e13).equation
+        'C = 6 N D + 2 N D_inf, D_inf = 1e+13'
         """
         return replace(
             self,
@@ -102,19 +108,25 @@ class Cost(ABC):
 
     @property
     def log_served_tokens(self) -> Float[Array, ""]:
-        """Log of the served tokens, at the price of a FLOP of training."""
+        """Log of the served tokens times the serving price."""
         return jnp.log(jnp.asarray(self.served_tokens)) + jnp.log(jnp.asarray(self.serving_price))
 
     def log_served(self, scale: Scale) -> Scale:
-        """Log of what serving costs in all; -inf without it."""
+        """Return the log of the total cost of serving, in training FLOPs; -inf without serving."""
         return self.log_serving(scale) + self.log_served_tokens
 
     def log_tokens(self, scale: Scale, log_budget: Scale) -> Scale:
-        """Log of the training tokens that a budget leaves; NaN where serving takes it all."""
-        return self.log_tokens_left(self.log_training(scale), self.log_serving(scale), log_budget)
+        """Return the log of the training tokens that a budget pays for.
 
-    def log_tokens_left(self, log_training: Scale, log_serving: Scale, log_budget: Scale) -> Scale:
-        """Log of the training tokens that a budget leaves, from logs of the FLOPs of a token."""
+        NaN where serving costs more than the budget.
+        """
+        log_training, log_serving = self.log_training(scale), self.log_serving(scale)
+        return self.log_tokens_after_serving(log_training, log_serving, log_budget)
+
+    def log_tokens_after_serving(
+        self, log_training: Scale, log_serving: Scale, log_budget: Scale
+    ) -> Scale:
+        """Return the log of the training tokens, from logs of the FLOPs of a token."""
         left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
         return log_budget + left - log_training
 
@@ -122,25 +134,31 @@ class Cost(ABC):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Proportional(Cost):
-    """So many FLOPs a token for each unit of size: 6 N D in training, 2 N D_inf in serving.
+    """FLOPs in proportion to size and tokens: 6 N D in training, 2 N D_inf in serving.
 
     Parameters
     ----------
     training, serving
         FLOPs per unit of size and token.
     size
-        The input of the law that says how large a model is: ``"flops_per_token"`` for DeepSeek's
-        M D, whose ``training`` is 1.
+        Name of the law's input that measures the size of a model: ``"flops_per_token"`` for
+        DeepSeek's M D, whose ``training`` is 1.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> sb.costs.Proportional().equation
+    'C = 6 N D'
     """
 
     training: Real = FLOPS_PER_PARAM_TOKEN
-    serving: Real = FLOPS_PER_PARAM_TOKEN / _BACKWARD_AND_FORWARD
+    serving: Real = FLOPS_PER_PARAM_TOKEN / _TRAINING_OVER_SERVING
     size: str = field(default="params", metadata={"static": True})
 
     @classmethod
     def of(cls, budget: Budget) -> "Proportional":
-        """Take what a law says that its models cost."""
-        return cls(budget.flops, budget.flops / _BACKWARD_AND_FORWARD, budget.size)
+        """Return a law's own cost."""
+        return cls(budget.flops, budget.flops / _TRAINING_OVER_SERVING, budget.size)
 
     @property
     @override
@@ -168,8 +186,8 @@ class Proportional(Cost):
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
         if self.size != "params":
             raise InputError(
-                f"Shapes say how many parameters a model has, and the law reads {self.size!r}: "
-                f"give no shapes."
+                f"Shapes give a number of parameters, but the law measures a model's size by "
+                f"{self.size!r}. Remove shapes from the limits."
             )
         scale = jnp.log(architecture.params_non_embedding(n_layer, d_model))
         return scale, self.log_training(scale), self.log_serving(scale)
@@ -181,23 +199,30 @@ class Transformer(Cost):
     """FLOPs of a transformer with attention, embedding and logits (Hoffmann et al. 2022, app. F).
 
     A token costs n_layer (24 d_model^2 + 4 context d_model + 3 heads context) + 4 vocab d_model
-    FLOPs to serve, and three times that to train. A scale is the logarithm of ``d_model``.
+    FLOPs to serve, and three times as many to train. The scale is the logarithm of ``d_model``.
 
     Parameters
     ----------
     context
-        Tokens that attention looks at.
+        Length of the context, in tokens.
     vocab
-        Tokens of the vocabulary.
+        Size of the vocabulary, in tokens.
     aspect
-        ``d_model / n_layer``, which is kept as models grow.
+        ``d_model / n_layer``, constant over model sizes.
     head_size
-        Of an attention head.
+        Width of an attention head.
     embedding
-        Whether ``params`` counts the embedding matrix, as Hoffmann's do and Kaplan's do not.
+        Whether ``params`` includes the embedding matrix, as in Hoffmann et al. 2022, not in Kaplan
+        et al. 2020.
     logits
-        Whether FLOPs of the embedding and of the logits are counted. The paper's text counts them;
-        the ratios to 6 N D of its table A4 come out without them.
+        Whether FLOPs include the embedding and the logits. Appendix F includes them, but the ratios
+        to 6 N D in table A4 are reproduced without them.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> sb.costs.Transformer(context=2048, vocab=32_000).equation
+    'C = FLOPs of training with attention over 2048 tokens, 32000 tokens of vocabulary'
     """
 
     context: Real
@@ -228,7 +253,7 @@ class Transformer(Cost):
 
     @override
     def log_training(self, scale: Scale) -> Scale:
-        return self.log_serving(scale) + jnp.log(_BACKWARD_AND_FORWARD)
+        return self.log_serving(scale) + jnp.log(_TRAINING_OVER_SERVING)
 
     @override
     def log_serving(self, scale: Scale) -> Scale:
@@ -240,7 +265,7 @@ class Transformer(Cost):
         serving = jnp.log(self._forward(n_layer, d_model))
         return (
             jnp.log(self._size(n_layer, d_model)),
-            serving + jnp.log(_BACKWARD_AND_FORWARD),
+            serving + jnp.log(_TRAINING_OVER_SERVING),
             serving,
         )
 
@@ -257,21 +282,28 @@ class Transformer(Cost):
 
 @dataclass(frozen=True)
 class Hardware:
-    """What accelerators give for their time and price.
+    """An accelerator: converts between FLOPs, GPU hours and dollars.
 
     Parameters
     ----------
     peak_flops
-        FLOPs a second of one of them, at the precision of the training.
+        Peak FLOPs per second of one accelerator, in the precision of the training.
     utilisation
-        The share of these that training (or serving) makes use of, MFU.
+        Share of the peak that training (or serving) uses (MFU).
     price_per_hour
-        Dollars an hour of one of them.
+        Dollars per hour of one accelerator.
 
     Raises
     ------
     InputError
-        If a number is not above 0, or the utilisation is above 1.
+        If a number is not positive, or the utilisation is above 1.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> hardware = sb.costs.Hardware(peak_flops=1e15, utilisation=0.5, price_per_hour=2.0)
+    >>> hardware.flops(gpu_hours=[1, 10])
+    array([1.8e+18, 1.8e+19])
     """
 
     peak_flops: float
@@ -281,48 +313,53 @@ class Hardware:
     def __post_init__(self) -> None:
         check_number("peak_flops", self.peak_flops)
         if check_number("utilisation", self.utilisation) > 1:
-            raise InputError(f"utilisation must be above 0, at most 1; got {self.utilisation!r}.")
+            raise InputError(
+                f"utilisation must be above 0 and at most 1; got {self.utilisation!r}."
+            )
         if self.price_per_hour is not None:
             check_number("price_per_hour", self.price_per_hour)
 
     @property
     def flops_per_hour(self) -> float:
-        """FLOPs that an hour of one of them does."""
+        """FLOPs of one accelerator in an hour."""
         return self.peak_flops * self.utilisation * _SECONDS_PER_HOUR
 
     @property
     def price(self) -> float:
-        """Dollars a FLOP.
+        """Dollars per FLOP.
 
         Raises
         ------
         InputError
-            If no price an hour was given.
+            If ``price_per_hour`` is not set.
         """
         if self.price_per_hour is None:
-            raise InputError("Say what an hour costs: Hardware(..., price_per_hour=2.0).")
+            raise InputError(
+                "The price of a FLOP needs price_per_hour: Hardware(..., price_per_hour=2.0)."
+            )
         return self.price_per_hour / self.flops_per_hour
 
     def flops(
         self, *, dollars: Numbers | None = None, gpu_hours: Numbers | None = None
     ) -> Float[np.ndarray, " budgets"]:
-        """Find how many FLOPs a budget of money or of hours buys.
+        """Compute the FLOPs that a budget of dollars or of GPU hours buys.
 
         Raises
         ------
         InputError
-            If not just one of them is given, one is not above 0, or the price is not known.
+            If both or none are passed, a number is not positive, or dollars are passed and
+            ``price_per_hour`` is not set.
         """
         if (dollars is None) == (gpu_hours is None):
-            raise InputError("Give dollars or gpu_hours, one of the two.")
+            raise InputError("flops() needs exactly one of dollars and gpu_hours.")
         if gpu_hours is not None:
             return check_numbers("gpu_hours", gpu_hours) * self.flops_per_hour
         return check_numbers("dollars", dollars) / self.price
 
     def gpu_hours(self, flops: Numbers) -> Float[np.ndarray, "..."]:
-        """Find how many hours of one of them so many FLOPs take."""
+        """Compute the hours that FLOPs take on one accelerator."""
         return check_numbers("flops", flops) / self.flops_per_hour
 
     def dollars(self, flops: Numbers) -> Float[np.ndarray, "..."]:
-        """Find what so many FLOPs cost."""
+        """Compute the price of FLOPs in dollars."""
         return check_numbers("flops", flops) * self.price

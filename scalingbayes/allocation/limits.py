@@ -1,4 +1,4 @@
-"""What a training run may not exceed, and the scales that this leaves."""
+"""Bounds on a training run, and the range of model scales that they allow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,37 @@ from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
 
 Budgets = Float[Array, "*budgets"]
 
-_DIFFERENCE = 1e-4  # in log compute, to see how bounds move
+_DIFFERENCE = 1e-4  # in log compute: bisection has no derivative, a difference quotient replaces it
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a model and its training tokens.
 
-    Where they leave some of a budget unspent, the run is at the bounds.
+    A run at the bounds may cost less than the budget; the rest of the budget is then unspent.
 
     Parameters
     ----------
     max_params
-        The largest model that can be served.
+        Largest number of parameters, for instance of a model that can be served.
     max_tokens
-        Tokens to train on at most, repeated ones counted.
+        Largest number of training tokens, repeated ones included.
     min_tokens_per_param
-        The least ratio of training tokens to parameters.
+        Least ratio of training tokens to parameters.
     shapes
-        Pairs of ``n_layer`` and ``d_model`` that can be built: the model is one of these. What
-        they cost and how many parameters they have, the cost says.
+        Pairs of ``n_layer`` and ``d_model``; the model must have one of these shapes. The cost
+        computes their FLOPs and parameters.
 
     Raises
     ------
     InputError
-        If a limit is not a number above 0, or shapes are not pairs of such.
+        If a limit is not a positive number, or ``shapes`` are not pairs of positive numbers.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> str(sb.Limits(max_params=8e9, min_tokens_per_param=20))
+    'max_params 8e+09, min_tokens_per_param 20'
     """
 
     max_params: float | None = None
@@ -56,96 +62,97 @@ class Limits:
 
     @property
     def bounds(self) -> dict[str, float]:
-        """Bounds that are set, by name."""
+        """The bounds that are set, by name."""
         names = ("max_params", "max_tokens", "min_tokens_per_param")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @cached_property
     def shape_table(self) -> Float[np.ndarray, "shapes 2"]:
-        """The shapes as an array: ``n_layer``, ``d_model``."""
+        """The shapes as an array with the columns ``n_layer`` and ``d_model``."""
         given: Any = self.shapes
         table = check_numbers("shapes", given)
         if table.ndim != 2 or table.shape[1] != 2:
-            raise InputError(f"shapes must be pairs of n_layer and d_model; got {given!r}.")
+            raise InputError(
+                f"shapes must be pairs of n_layer and d_model, such as [(24, 2048)]; got {given!r}."
+            )
         return table
 
     def unspent(
         self, cost: Cost, compute: Float[np.ndarray, " budgets"]
     ) -> Bool[np.ndarray, " budgets"]:
-        """Tell at which budgets no run within the bounds costs all of it."""
+        """Return for each budget whether every run within the bounds costs less."""
         if self.shapes is not None or "max_tokens" not in self.bounds:
             return np.zeros(len(compute), bool)
-        low, high = ends(cost, dict(self.bounds), jnp.log(jnp.asarray(compute)))
+        low, high = scale_range(cost, dict(self.bounds), jnp.log(jnp.asarray(compute)))
         return np.asarray(low > high)
 
     def __str__(self) -> str:
-        said = [f"{name} {value:.4g}" for name, value in self.bounds.items()]
+        parts = [f"{name} {value:.4g}" for name, value in self.bounds.items()]
         if self.shapes is not None:
-            said.append(f"one of {len(self.shape_table)} shapes")
-        return ", ".join(said)
+            parts.append(f"one of {len(self.shape_table)} shapes")
+        return ", ".join(parts)
 
 
-class Bounds(NamedTuple):
-    """The smallest and largest scale at each budget, and how they move with its logarithm.
+class ScaleBounds(NamedTuple):
+    """The smallest and largest scale for each budget, and their derivatives by log compute.
 
-    The smallest is that from which on the budget buys no more tokens than allowed: above the
-    largest, some of the budget is left over.
+    Below the smallest scale, the budget would buy more tokens than allowed. If the smallest is
+    above the largest, some of the budget is unspent.
     """
 
     low: Budgets
     high: Budgets
-    low_moves: Budgets
-    high_moves: Budgets
+    low_slope: Budgets
+    high_slope: Budgets
 
 
-def bounds_of(cost: Cost, limits: dict[str, ArrayLike], log_compute: Budgets) -> Bounds:
-    """Find the scales that limits and serving allow.
+def scale_bounds(cost: Cost, bounds: dict[str, ArrayLike], log_compute: Budgets) -> ScaleBounds:
+    """Compute the range of scales that limits and serving allow, and its derivatives.
 
     Parameters
     ----------
     cost
         What a budget pays for.
-    limits
+    bounds
         :attr:`Limits.bounds`.
     log_compute
         Logs of budgets; shape (*budgets,).
     """
-    at = partial(ends, cost, limits)
+    at = partial(scale_range, cost, bounds)
     after, before = (at(log_compute + step) for step in (_DIFFERENCE, -_DIFFERENCE))
-    moves = ((up - down) / (2 * _DIFFERENCE) for up, down in zip(after, before, strict=True))
-    return Bounds(*at(log_compute), *moves)
+    slopes = ((up - down) / (2 * _DIFFERENCE) for up, down in zip(after, before, strict=True))
+    return ScaleBounds(*at(log_compute), *slopes)
 
 
-def ends(cost: Cost, given: dict[str, ArrayLike], log_compute: Array) -> tuple[Array, Array]:
-    """Find the smallest and the largest scale that bounds and serving allow at each budget."""
+def scale_range(
+    cost: Cost, bounds: dict[str, ArrayLike], log_compute: Budgets
+) -> tuple[Budgets, Budgets]:
+    """Compute the smallest and the largest scale that bounds and serving allow for each budget."""
     low, high = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
-    root = partial(bisect, low=low, high=high)
-    # Where serving takes all of the budget, no tokens are left: too large a model.
-    high = jnp.minimum(high, root(lambda scale: cost.log_served(scale) - log_compute))
-    if "max_params" in given:
-        largest = jnp.log(jnp.asarray(given["max_params"]))
-        high = jnp.minimum(high, root(lambda scale: cost.log_size(scale) - largest))
-    if "max_tokens" in given:
-        most = jnp.log(jnp.asarray(given["max_tokens"]))
-        low = root(lambda scale: most - _no_less(cost.log_tokens(scale, log_compute)))
-    if "min_tokens_per_param" in given:
-        least = jnp.log(jnp.asarray(given["min_tokens_per_param"]))
+    solve = partial(bisect, low=low, high=high)
 
-        def lacking(scale: Array) -> Array:
-            return least + cost.log_size(scale) - _no_less(cost.log_tokens(scale, log_compute))
+    def log_tokens(scale: Array) -> Array:
+        found = cost.log_tokens(scale, log_compute)
+        return jnp.where(jnp.isnan(found), -jnp.inf, found)  # serving costs more than the budget
 
-        high = jnp.minimum(high, root(lacking))
-        if "max_tokens" in given:
-            high = jnp.minimum(high, root(lambda scale: cost.log_size(scale) + least - most))
+    high = jnp.minimum(high, solve(lambda scale: cost.log_served(scale) - log_compute))
+    if "max_params" in bounds:
+        log_params = jnp.log(jnp.asarray(bounds["max_params"]))
+        high = jnp.minimum(high, solve(lambda scale: cost.log_size(scale) - log_params))
+    if "max_tokens" in bounds:
+        most = jnp.log(jnp.asarray(bounds["max_tokens"]))
+        low = solve(lambda scale: most - log_tokens(scale))
+    if "min_tokens_per_param" in bounds:
+        ratio = jnp.log(jnp.asarray(bounds["min_tokens_per_param"]))
+        too_few = solve(lambda scale: ratio + cost.log_size(scale) - log_tokens(scale))
+        high = jnp.minimum(high, too_few)
+        if "max_tokens" in bounds:
+            high = jnp.minimum(high, solve(lambda scale: cost.log_size(scale) + ratio - most))
     return low, high
 
 
-def at_most(log_tokens: Array, limits: Mapping[str, ArrayLike]) -> Array:
-    """Cut logs of tokens off where there are no more, given :attr:`Limits.bounds`."""
-    if "max_tokens" not in limits:
+def cap_tokens(log_tokens: Array, bounds: Mapping[str, ArrayLike]) -> Array:
+    """Return logs of tokens, at most ``max_tokens`` of :attr:`Limits.bounds`."""
+    if "max_tokens" not in bounds:
         return log_tokens
-    return jnp.minimum(log_tokens, jnp.log(jnp.asarray(limits["max_tokens"])))
-
-
-def _no_less(log_tokens: Array) -> Array:
-    return jnp.where(jnp.isnan(log_tokens), -jnp.inf, log_tokens)
+    return jnp.minimum(log_tokens, jnp.log(jnp.asarray(bounds["max_tokens"])))

@@ -9,77 +9,87 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes.allocation.closed_form import (
+    closed_form_scale,
+    has_linear_rate,
+    scale_by_newton,
+)
 from scalingbayes.allocation.costs import Cost, Proportional
-from scalingbayes.allocation.limits import Limits, at_most, bounds_of
-from scalingbayes.allocation.newton import by_newton, closed_scale, is_straight
-from scalingbayes.allocation.path import expected
-from scalingbayes.allocation.search import by_search
+from scalingbayes.allocation.expected import expected
+from scalingbayes.allocation.limits import Limits, cap_tokens, scale_bounds
+from scalingbayes.allocation.search import scale_by_search
 from scalingbayes.allocation.shapes import best_shape
 from scalingbayes.laws import Law
 
-Values = dict[str, Float[Array, "*draws"]]
+ParameterValues = dict[str, Float[Array, "*draws"]]
 Fixed = Mapping[str, ArrayLike]
 Budgets = Float[Array, "*budgets"]
-Way = Literal["closed form", "newton", "search"]
+Method = Literal["closed form", "newton", "search"]
+"""How the optimal scale is computed."""
 
 
 def optimum(
     law: Law,
-    values: Values,
+    values: ParameterValues,
     compute: Budgets,
     fixed: Fixed,
     cost: Cost | None = None,
     limits: Limits | None = None,
 ) -> dict[str, Float[Array, "*shape"]]:
-    """Find the model and tokens of least loss at each budget, and how they grow with it.
+    """Compute the model size and tokens of least loss for each budget, and their exponents.
 
     Parameters
     ----------
     law
         A law of a model's size and tokens.
     values
-        Its parameters in the table's units, one array a parameter; shape (*draws,).
+        The law's parameters in the table's units, one array for each; shape (*draws,).
     compute
-        Budgets in FLOPs; shape (budgets,), or (*draws, budgets) where draws have their own.
+        Budgets in FLOPs; shape (budgets,), or (*draws, budgets) if each draw has its own.
     fixed
         The law's other inputs.
     cost
-        What a budget pays for; what the law says by default.
+        What a budget pays for; by default the law's own cost.
     limits
-        What may not be exceeded.
+        Bounds on the run.
 
     Returns
     -------
     dict
-        The size (``params``, for most laws), ``tokens``, for params also ``tokens_per_param``, what
-        the law predicts there, and the exponents ``a`` = d log size / d log C and ``b`` = d log
-        tokens / d log C, which a list of shapes has none of; each of shape (*draws, budgets). NaN
-        where the law has no optimum.
+        Arrays of shape (*draws, budgets): the size (``params``, for most laws), ``tokens``, for
+        params also ``tokens_per_param``, the target that the law expects there, and the exponents
+        ``a`` = d log size / d log C and ``b`` = d log tokens / d log C. With ``limits.shapes``
+        there are no exponents. NaN where the law has no optimum.
 
     Raises
     ------
     InputError
-        If the law does not divide compute between size and tokens, the cost is not one of its
-        models, or no shape fits a budget.
+        If the law does not divide compute between size and tokens, the cost is of another size, or
+        no shape fits a budget.
     """
-    cost, parameters, growth = cost_of(law, cost), over_budgets(law, values), {}
+    cost, parameters = cost_of(law, cost), with_budget_axis(law, values)
+    exponents = {}
     if limits is not None and limits.shapes is not None:
         size, tokens, loss = best_shape(law, parameters, compute, fixed, cost, limits)
     else:
-        way = way_to(law, parameters, cost)
+        method = choose_method(law, parameters, cost)
         bounds = {} if limits is None else limits.bounds
-        size, tokens, loss, a, b = _optimum(law, way, parameters, compute, fixed, cost, bounds)
-        growth = {"a": a, "b": b}
+        size, tokens, loss, a, b = _optimum(law, method, parameters, compute, fixed, cost, bounds)
+        exponents = {"a": a, "b": b}
     ratio = {"tokens_per_param": tokens / size} if law.budget.size == "params" else {}
-    return {law.budget.size: size, "tokens": tokens, **ratio, law.target.column: loss, **growth}
+    return {law.budget.size: size, "tokens": tokens, **ratio, law.target.column: loss, **exponents}
 
 
 def exponents(
-    law: Law, values: Values, compute: Budgets, fixed: Fixed, cost: Cost | None = None
-) -> dict[str, Float[Array, "*shape"]]:
-    """Find a = d log N_opt / d log C and b = d log D_opt / d log C at each budget.
+    law: Law,
+    values: ParameterValues,
+    compute: Budgets,
+    fixed: Fixed,
+    cost: Cost | None = None,
+) -> dict[str, Float[Array, "*draws budgets"]]:
+    """Compute the exponents a = d log N_opt / d log C and b = d log D_opt / d log C.
 
-    For a law whose optimum is a power law, such as Chinchilla's, they are the same at every budget.
+    They are the same at every budget if the law's optimum is a power law, as Chinchilla's is.
 
     Parameters
     ----------
@@ -89,15 +99,14 @@ def exponents(
     Raises
     ------
     InputError
-        If the law does not divide compute between size and tokens, or the cost is not one of its
-        models.
+        If the law does not divide compute between size and tokens, or the cost is of another size.
     """
     found = optimum(law, values, compute, fixed, cost)
     return {name: found[name] for name in ("a", "b")}
 
 
 def reference_budget(law: Law, reference: Mapping[str, float]) -> float:
-    """Compute the budget of a run at the reference point, amid the table's own.
+    """Compute the FLOPs of a run at the reference point, which lies amid the table's runs.
 
     Raises
     ------
@@ -114,7 +123,7 @@ def require_allocation(law: Law) -> None:
     Raises
     ------
     InputError
-        If it does not.
+        If the law does not read both.
     """
     if not law.allocates:
         raise InputError(
@@ -124,12 +133,12 @@ def require_allocation(law: Law) -> None:
 
 
 def cost_of(law: Law, cost: Any) -> Cost:
-    """Return what a law's models cost: as it says itself, unless another cost is given.
+    """Return the cost, or by default the law's own, after checking that it fits the law.
 
     Raises
     ------
     InputError
-        If the law does not divide compute, or the cost is not one of its models.
+        If the law does not divide compute, or the cost is of another size than the law's.
     """
     require_allocation(law)
     if cost is None:
@@ -141,91 +150,94 @@ def cost_of(law: Law, cost: Any) -> Cost:
         )
     if cost.size != law.budget.size:
         raise InputError(
-            f"Law {law.name!r} counts a model's size by {law.budget.size!r}, and the cost by "
-            f"{cost.size!r}: give a cost in {law.budget.size!r}, such as "
+            f"Law {law.name!r} measures a model's size by {law.budget.size!r}, and the cost by "
+            f"{cost.size!r}. Use a cost in {law.budget.size!r}, such as "
             f"sb.costs.Proportional(size={law.budget.size!r}, training={law.budget.flops:g})."
         )
     return cost
 
 
-def way_to(law: Law, values: dict[str, Array], cost: Cost) -> Way:
-    """Choose how the optimum is found."""
+def choose_method(law: Law, values: dict[str, Array], cost: Cost) -> Method:
+    """Return the fastest method that computes the optimal scale of a law under a cost."""
     if law.optimum is None:
         return "search"
     if isinstance(cost, Proportional) and not cost.served_tokens:
         return "closed form"
-    return "newton" if is_straight(law, values) else "search"
+    return "newton" if has_linear_rate(law, values) else "search"
 
 
-def over_budgets(law: Law, values: Values) -> dict[str, Float[Array, "*draws 1"]]:
-    """Give a law's parameters an axis for budgets."""
+def with_budget_axis(law: Law, values: ParameterValues) -> dict[str, Float[Array, "*draws 1"]]:
+    """Return a law's parameters with a last axis of length 1, for the budgets."""
     return {name: jnp.asarray(values[name])[..., None] for name in law.parameters}
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _optimum(
-    law: Law,
-    way: Way,
-    values: dict[str, Array],
-    compute: Array,
-    fixed: Mapping[str, ArrayLike],
-    cost: Cost,
-    limits: dict[str, ArrayLike],
-) -> tuple[Array, ...]:
-    best = best_run(law, way, values, jnp.log(compute), fixed, cost, limits)
-    return jnp.exp(best.log_size), jnp.exp(best.log_tokens), best.expected, best.a, best.b
-
-
 class BestRun(NamedTuple):
-    """The best run of each budget; each of shape (*draws, budgets)."""
+    """The run of least loss for each budget; each array of shape (*draws, budgets)."""
 
     log_size: Array
     log_tokens: Array
     expected: Array
     a: Array
+    """d log size / d log compute."""
     b: Array
+    """d log tokens / d log compute."""
 
 
 def best_run(
     law: Law,
-    way: Way,
+    method: Method,
     values: dict[str, Array],
     log_compute: Array,
     fixed: Mapping[str, ArrayLike],
     cost: Cost,
-    limits: dict[str, ArrayLike],
+    bounds: dict[str, ArrayLike],
 ) -> BestRun:
-    """Find the best run of each budget: what is compiled of :func:`optimum`.
+    """Compute the run of least loss for each budget; the part of :func:`optimum` under jit.
 
     Parameters
     ----------
     law, fixed, cost
         As for :func:`optimum`.
-    way
-        How it is found: :func:`way_to` says.
+    method
+        From :func:`choose_method`.
     values
-        :func:`over_budgets`.
+        From :func:`with_budget_axis`.
     log_compute
-        Logs of budgets.
-    limits
+        Logs of budgets; shape (budgets,) or (*draws, budgets).
+    bounds
         :attr:`Limits.bounds`.
     """
-    if way == "closed form":
-        find = partial(closed_scale, law, values, cost)
-        best, moves = jax.jvp(find, (log_compute,), (jnp.ones_like(log_compute),))
-    elif way == "newton":
-        best, moves = by_newton(law, values, log_compute, cost)
+    if method == "closed form":
+        solve = partial(closed_form_scale, law, values, cost)
+        scale, slope = jax.jvp(solve, (log_compute,), (jnp.ones_like(log_compute),))
+    elif method == "newton":
+        scale, slope = scale_by_newton(law, values, log_compute, cost)
     else:
-        best, moves = by_search(law, values, log_compute, fixed, cost)
-    if limits:
-        bounds = bounds_of(cost, limits, log_compute)
-        moves = jnp.where(best < bounds.low, bounds.low_moves, moves)
-        best = jnp.maximum(best, bounds.low)
-        moves = jnp.where(best > bounds.high, bounds.high_moves, moves)
-        best = jnp.minimum(best, bounds.high)
-    log_size, a = jax.jvp(cost.log_size, (best,), (moves,))
-    along = (best, jnp.broadcast_to(log_compute, best.shape))
-    log_tokens, b = jax.jvp(cost.log_tokens, along, (moves, jnp.ones_like(moves)))
-    tokens = at_most(log_tokens, limits)
-    b = jnp.where(tokens < log_tokens, 0.0, b)
-    return BestRun(log_size, tokens, expected(law, values, fixed, log_size, tokens), a, b)
+        scale, slope = scale_by_search(law, values, log_compute, fixed, cost)
+    if bounds:
+        ends = scale_bounds(cost, bounds, log_compute)
+        slope = jnp.where(scale < ends.low, ends.low_slope, slope)
+        scale = jnp.maximum(scale, ends.low)
+        slope = jnp.where(scale > ends.high, ends.high_slope, slope)
+        scale = jnp.minimum(scale, ends.high)
+    log_size, a = jax.jvp(cost.log_size, (scale,), (slope,))
+    at = (scale, jnp.broadcast_to(log_compute, scale.shape))
+    affordable, b = jax.jvp(cost.log_tokens, at, (slope, jnp.ones_like(slope)))
+    log_tokens = cap_tokens(affordable, bounds)
+    b = jnp.where(log_tokens < affordable, 0.0, b)
+    loss = expected(law, values, fixed, log_size, log_tokens)
+    return BestRun(log_size, log_tokens, loss, a, b)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _optimum(
+    law: Law,
+    method: Method,
+    values: dict[str, Array],
+    compute: Array,
+    fixed: Mapping[str, ArrayLike],
+    cost: Cost,
+    bounds: dict[str, ArrayLike],
+) -> tuple[Array, ...]:
+    best = best_run(law, method, values, jnp.log(compute), fixed, cost, bounds)
+    return jnp.exp(best.log_size), jnp.exp(best.log_tokens), best.expected, best.a, best.b

@@ -1,4 +1,4 @@
-"""The best scale of any law, by a grid and bisection."""
+"""The optimal scale of any law, by a grid search and bisection."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -6,76 +6,81 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.roots import bisect
+from scalingbayes._core.roots import bisect, root_slope
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
-from scalingbayes.allocation.path import along, slope
+from scalingbayes.allocation.expected import expected_for_budget
 from scalingbayes.laws import Law
 
-_LOG_USUAL_RATIO = 3.0  # of tokens to size, about 20: where the search begins
-_REACH = 20.0  # the scale is searched so far to both sides of there
-_STEP = 0.25  # of the grid of scales on which an optimum is first found
+_LOG_USUAL_RATIO = 3.0  # log of tokens over size, about 20: the centre of the grid
+_GRID_HALF_WIDTH = 20.0  # of the scale, to each side of the centre
+_GRID_STEP = 0.25  # of the scale
 
 
-def by_search(
+def scale_by_search(
     law: Law,
     values: dict[str, Array],
-    log_compute: Array,
+    log_compute: Float[Array, "*#draws budgets"],
     fixed: Mapping[str, ArrayLike],
     cost: Cost,
-) -> tuple[Array, Array]:
-    """Search for the best scale, and say how it moves."""
-    expect = partial(along, law, values, fixed, cost)
-    scale = _search(expect, cost, values, log_compute)
-    # The slope vanishes along the frontier.
-    tilt = partial(slope, expect)
-    compute = jnp.broadcast_to(log_compute, scale.shape)
-    one = jnp.ones_like(scale)
-    _, by_scale = jax.jvp(lambda s: tilt(s, compute), (scale,), (one,))
-    _, by_compute = jax.jvp(lambda c: tilt(scale, c), (compute,), (one,))
-    return scale, -by_compute / by_scale
+) -> tuple[Float[Array, "*draws budgets"], Float[Array, "*draws budgets"]]:
+    """Search for the optimal scale; return also its derivative by log compute.
 
-
-def _search(
-    expect: Callable[[Array, Array], Array],
-    cost: Cost,
-    values: dict[str, Array],
-    log_compute: Array,
-) -> Array:
-    """Search for the scale by a grid and bisection of the slope.
-
-    Of several local optima, the one nearest to the usual ratio of tokens to size is taken: far
-    from any data a law may bend in ways that nobody meant.
+    A grid brackets the minimum of what the law expects along the budget; bisection then finds
+    where its derivative is 0. Of several local minima, the one nearest to the usual ratio of tokens
+    to size counts: far from any data, a law may have minima that mean nothing. The result is NaN
+    where the grid has no minimum.
     """
+    expect = partial(expected_for_budget, law, values, fixed, cost)
     shape = jnp.broadcast_shapes(log_compute.shape, *(value.shape for value in values.values()))
-    reach = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
 
-    def above_usual(scale: Array) -> Array:
-        usual = _LOG_USUAL_RATIO + 2 * cost.log_size(scale)
-        return usual + (cost.log_training(scale) - cost.log_size(scale)) - log_compute
+    def derivative(scale: Array, log_compute: Array) -> Array:
+        one = jnp.ones_like(scale)
+        return jax.jvp(lambda scale: expect(scale, log_compute), (scale,), (one,))[1]
 
-    middle = bisect(above_usual, *reach)
-    offsets = jnp.arange(-_REACH, _REACH + _STEP, _STEP).astype(middle.dtype)
-    infinite = jnp.full(shape, jnp.inf, middle.dtype)
+    def derivative_or_one(scale: Array) -> Array:
+        found = derivative(scale, log_compute)
+        return jnp.where(jnp.isnan(found), 1.0, found)  # no tokens are left: the model is too large
 
-    def look(
+    near = _grid_minimum(expect, _usual_scale(cost, log_compute), log_compute, shape)
+    scale = bisect(derivative_or_one, near - _GRID_STEP, near + _GRID_STEP)
+    scale = jnp.where(jnp.isnan(near), jnp.nan, scale)
+    return scale, root_slope(derivative, scale, log_compute)
+
+
+def _usual_scale(cost: Cost, log_compute: Array) -> Array:
+    """Return the scale at which each budget pays for the usual ratio of tokens to size."""
+    low, high = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
+
+    def log_overspent(scale: Array) -> Array:
+        log_tokens = _LOG_USUAL_RATIO + cost.log_size(scale)
+        return log_tokens + cost.log_training(scale) - log_compute
+
+    return bisect(log_overspent, low, high)
+
+
+def _grid_minimum(
+    expect: Callable[[Array, Array], Array],
+    centre: Array,
+    log_compute: Array,
+    shape: tuple[int, ...],
+) -> Array:
+    """Return the local minimum on a grid that is nearest to its centre; NaN if there is none."""
+    offsets = jnp.arange(-_GRID_HALF_WIDTH, _GRID_HALF_WIDTH + _GRID_STEP, _GRID_STEP)
+    infinite = jnp.full(shape, jnp.inf, centre.dtype)
+
+    def visit(
         found: tuple[Array, Array, Array], offset: Array
     ) -> tuple[tuple[Array, Array, Array], None]:
         before, last, nearest = found
-        here = expect(middle + offset, log_compute)
+        here = expect(centre + offset, log_compute)
         here = jnp.where(jnp.isnan(here), jnp.inf, here)  # no tokens are left
-        lowest = (last < before) & (last <= here)  # the point before this one
-        nearer = lowest & (jnp.abs(offset - _STEP) < jnp.abs(nearest))
-        return (last, here, jnp.where(nearer, offset - _STEP, nearest)), None
+        last_is_minimum = (last < before) & (last <= here)
+        nearer = last_is_minimum & (jnp.abs(offset - _GRID_STEP) < jnp.abs(nearest))
+        return (last, here, jnp.where(nearer, offset - _GRID_STEP, nearest)), None
 
-    # -inf at first, so that the first point is no lowest one.
-    (_, _, offset), _ = lax.scan(look, (-infinite, -infinite, infinite), offsets)
-    near = middle + jnp.where(jnp.isfinite(offset), offset, jnp.nan)
-
-    def rising(scale: Array) -> Array:
-        found = slope(expect, scale, log_compute)
-        return jnp.where(jnp.isnan(found), 1.0, found)
-
-    best = bisect(rising, near - _STEP, near + _STEP)
-    return jnp.where(jnp.isnan(near), jnp.nan, best)
+    # Both values start at -inf, so that the first point of the grid is never a minimum.
+    start = (-infinite, -infinite, infinite)
+    (_, _, nearest), _ = lax.scan(visit, start, offsets.astype(centre.dtype))
+    return centre + jnp.where(jnp.isfinite(nearest), nearest, jnp.nan)

@@ -1,4 +1,4 @@
-"""The best of a list of shapes."""
+"""The model shape of least loss, of a list of shapes."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -11,12 +11,12 @@ from jaxtyping import Array, ArrayLike, Bool
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation.costs import Cost
-from scalingbayes.allocation.limits import Limits, at_most
-from scalingbayes.allocation.path import expected
+from scalingbayes.allocation.expected import expected
+from scalingbayes.allocation.limits import Limits, cap_tokens
 from scalingbayes.laws import Law
 
-_Best = tuple[Array, Array, Array]
-"""Size, tokens and what the law expects there."""
+_Run = tuple[Array, Array, Array]
+"""Size, tokens and the target that the law expects."""
 
 
 def best_shape(
@@ -26,22 +26,23 @@ def best_shape(
     fixed: Mapping[str, ArrayLike],
     cost: Cost,
     limits: Limits,
-) -> _Best:
-    """Find the best of a list of shapes.
+) -> _Run:
+    """Compute for each draw and budget the shape of least loss.
 
     Raises
     ------
     InputError
-        If none of them fits a budget and the limits.
+        If no shape fits a budget within the limits.
     """
     n_layer, d_model = jnp.asarray(limits.shape_table).T
     found = _try_shapes(law, values, compute, fixed, cost, limits.bounds, n_layer, d_model)
-    lost = np.asarray(~jnp.isfinite(found[2]).all(tuple(range(found[2].ndim - 1))))
-    if lost.any():
-        budget = float(np.asarray(compute)[..., lost].min())
+    without = np.asarray(~jnp.isfinite(found[2]).all(tuple(range(found[2].ndim - 1))))
+    if without.any():
+        budget = float(np.asarray(compute)[..., without].min())
         raise InputError(
-            f"None of the {len(n_layer)} shapes fits the limits ({limits}) at {int(lost.sum())} of "
-            f"the budgets, such as {budget:.3g} FLOPs: give other shapes, or loosen a limit."
+            f"None of the {len(n_layer)} shapes fits the limits ({limits}) at "
+            f"{int(without.sum())} of the budgets, such as {budget:.3g} FLOPs. Add other shapes, "
+            f"or loosen a limit."
         )
     return found
 
@@ -56,13 +57,15 @@ def _try_shapes(
     bounds: dict[str, ArrayLike],
     n_layer: Array,
     d_model: Array,
-) -> _Best:
+) -> _Run:
     log_compute = jnp.log(compute)
-    shape = jnp.broadcast_shapes(compute.shape, *(value.shape for value in values.values()))
+    draws = jnp.broadcast_shapes(compute.shape, *(value.shape for value in values.values()))
 
-    def look(best: _Best, each: _Best) -> tuple[_Best, None]:
-        log_size, log_training, log_serving = each
-        log_tokens = at_most(cost.log_tokens_left(log_training, log_serving, log_compute), bounds)
+    def compare(best: _Run, shape: _Run) -> tuple[_Run, None]:
+        log_size, log_training, log_serving = shape
+        log_tokens = cap_tokens(
+            cost.log_tokens_after_serving(log_training, log_serving, log_compute), bounds
+        )
         loss = expected(law, values, fixed, log_size, log_tokens)
         fits: Bool[Array, "..."] = jnp.isfinite(log_tokens)
         if "max_params" in bounds:
@@ -73,5 +76,5 @@ def _try_shapes(
         new = (jnp.exp(log_size), jnp.exp(log_tokens), loss)
         return jax.tree.map(partial(jnp.where, better), new, best), None
 
-    endless = jnp.full(shape, jnp.inf, log_compute.dtype)
-    return lax.scan(look, (endless,) * 3, cost.of_shapes(n_layer, d_model))[0]
+    infinite = jnp.full(draws, jnp.inf, log_compute.dtype)
+    return lax.scan(compare, (infinite,) * 3, cost.of_shapes(n_layer, d_model))[0]

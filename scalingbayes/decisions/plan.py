@@ -16,9 +16,9 @@ from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE
-from scalingbayes.allocation.limits import at_most, ends
-from scalingbayes.allocation.optimum import over_budgets
-from scalingbayes.allocation.path import expected
+from scalingbayes.allocation.expected import expected
+from scalingbayes.allocation.limits import cap_tokens, scale_range
+from scalingbayes.allocation.optimum import with_budget_axis
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.device_draws import (
     Draws,
@@ -195,7 +195,7 @@ class _Course:
         logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_WIDER, _WIDER])
         reach = (jnp.full(2, end) for end in LOG_SCALE_RANGE)
         low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *reach)
-        lowest, highest = ends(self.cost, dict(self.bounds), self.log_budget)
+        lowest, highest = scale_range(self.cost, dict(self.bounds), self.log_budget)
         # At the largest scale serving takes all of the budget: just below it some is left.
         high = jnp.minimum(high, highest[0] - (_APART if self.cost.served_tokens else 0.0))
         return jnp.linspace(jnp.minimum(jnp.maximum(low, lowest[0]), high), high, _GRID)
@@ -203,7 +203,7 @@ class _Course:
     def run(self, scales: Float[Array, " scales"]) -> tuple[Array, Array]:
         """Take logs of the size and of the tokens."""
         log_tokens = self.cost.log_tokens(scales, jnp.broadcast_to(self.log_budget, scales.shape))
-        return self.cost.log_size(scales), at_most(log_tokens, self.bounds)
+        return self.cost.log_size(scales), cap_tokens(log_tokens, self.bounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ class _Outlook:
         self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]
     ) -> Float[Array, "chains draws runs"]:
         """Say what each draw expects of each run."""
-        law, values = self.draws.law, over_budgets(self.draws.law, self.draws.values)
+        law, values = self.draws.law, with_budget_axis(self.draws.law, self.draws.values)
         return _expected(law, values, self.draws.fixed, log_size, log_tokens)
 
     def mean_regret(
