@@ -200,7 +200,7 @@ def test_data_exhaustion_agrees_with_python(shell, folder, post):
     assert row(out, "demand meets the stock")[0] == pytest.approx(
         table.loc["year", "median"], abs=0.05
     )
-    assert found.in_words() in out
+    assert "\n".join(found.notes) in out
     assert "after 2035" in out
     assert row(out, "compute_growth") == [2, 3, 4]
     written = pd.read_csv(folder / "x.csv", index_col=0)

@@ -170,7 +170,7 @@ def test_a_plan_keeps_to_limits(post):
     [
         (lambda post: sb.plan(post, -1.0), "compute must be finite numbers"),
         (lambda post: sb.plan(post, [1e20, 1e21]), "compute must be one number"),
-        (lambda post: sb.plan("post.nc", 1e20), "what fit returns, or an average; got str"),
+        (lambda post: sb.plan("post.nc", 1e20), "post must be a posterior, .* got str"),
         (lambda post: sb.overtrain(post, [0.0]), "size_factor must be finite numbers"),
         (lambda post: sb.cheapest_run(post, 2.0, unique_tokens=1e9), "Law 'chinchilla' also reads"),
     ],

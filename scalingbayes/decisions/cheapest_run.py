@@ -12,7 +12,13 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.combine.average import Average
-from scalingbayes.decisions.device_draws import dataset, draws_of, inputs_of_each, mix, share_that
+from scalingbayes.decisions.law_draws import (
+    dataset,
+    draws_on_device,
+    inputs_by_posterior,
+    largest_share,
+    mix,
+)
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
@@ -55,7 +61,7 @@ def cheapest_run(
         If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
     """
     losses = check_numbers("loss", loss).ravel()
-    asked = inputs_of_each(post, inputs)
+    asked = inputs_by_posterior(post, inputs)
     target = next(iter(asked)).law.target.column
     found = mix(post, [_cheapest_run(*each, losses, cost, limits) for each in asked.items()])
     lost = np.isinf(found.draws["tokens"].to_numpy())
@@ -67,7 +73,7 @@ def cheapest_run(
         )
     if not lost.any():
         return found
-    note = f"Infinite, no budget reaches it: in {share_that(lost)} of the draws."
+    note = f"Infinite, no budget reaches it: in {largest_share(lost)} of the draws."
     return replace(found, notes=(*found.notes, note))
 
 
@@ -81,7 +87,7 @@ def _cheapest_run(
     """Ask one law; infinite where no budget reaches a loss."""
     target, paid = post.law.target.column, cost_of(post.law, cost)
     with precision("float64"):
-        draws = draws_of(post, inputs)
+        draws = draws_on_device(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
         compute = compute_to_reach(law, values, jnp.asarray(losses), fixed, paid, limits)
         reached = (compute > 0) & jnp.isfinite(compute)

@@ -15,7 +15,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import compute_to_reach
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.data.published import published_models
-from scalingbayes.decisions.device_draws import require_params_and_tokens
+from scalingbayes.decisions.law_draws import require_params_and_tokens
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 

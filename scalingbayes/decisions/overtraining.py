@@ -14,13 +14,13 @@ from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import optimum, reference_budget
 from scalingbayes.combine.average import Average
-from scalingbayes.decisions.device_draws import (
-    Draws,
+from scalingbayes.decisions.law_draws import (
+    LawDraws,
     dataset,
-    draws_of,
-    inputs_of_each,
+    draws_on_device,
+    inputs_by_posterior,
+    largest_share,
     mix,
-    share_that,
 )
 from scalingbayes.laws import Law
 from scalingbayes.posterior.extrapolation import beyond
@@ -69,14 +69,14 @@ def overtrain(
         If the law does not divide compute, or a number cannot be used.
     """
     factors = check_numbers("size_factor", size_factor).ravel()
-    asked = inputs_of_each(post, inputs)
+    asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
     found = mix(post, [_overtrain(*each, budget, factors) for each in asked.items()])
     lost = np.isinf(found.draws["tokens_factor"].to_numpy())
     if not lost.any():
         return found
     note = (
-        f"Infinite, no number of tokens reaches the loss: in up to {share_that(lost)} of the "
+        f"Infinite, no number of tokens reaches the loss: in up to {largest_share(lost)} of the "
         f"draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}."
     )
     return replace(found, notes=(*found.notes, note))
@@ -105,7 +105,7 @@ def critical_size(
     InputError
         If the law does not divide compute, or a number cannot be used.
     """
-    asked = inputs_of_each(post, inputs)
+    asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
     return mix(post, [_critical_size(*each, budget) for each in asked.items()])
 
@@ -154,8 +154,8 @@ def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
 
 def _optimal_run(
     post: Posterior, inputs: Mapping[str, float], budget: float
-) -> tuple[Draws, dict[str, Array]]:
-    draws = draws_of(post, inputs)
+) -> tuple[LawDraws, dict[str, Array]]:
+    draws = draws_on_device(post, inputs)
     best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed)
     return draws, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
 

@@ -20,11 +20,11 @@ from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
 from scalingbayes.combine.average import Average
-from scalingbayes.decisions.device_draws import (
-    Draws,
+from scalingbayes.decisions.law_draws import (
+    LawDraws,
     dataset,
-    draws_of,
-    inputs_of_each,
+    draws_on_device,
+    inputs_by_posterior,
     mix,
     weights_of,
 )
@@ -74,7 +74,7 @@ class Plan(DrawsResult):
 
     @property
     def draws(self) -> xr.Dataset:
-        """Draws of the outcome."""
+        """LawDraws of the outcome."""
         return self.outcome.draws
 
     @property
@@ -150,7 +150,7 @@ def plan(
     InputError
         If the law does not divide compute, or a number, the cost or the limits cannot be used.
     """
-    asked = inputs_of_each(post, inputs)
+    asked = inputs_by_posterior(post, inputs)
     budget, stated = check_number("compute", compute), check_number("regret", regret)
     if limits is not None and limits.shapes is not None:
         raise InputError("A plan is made for any size: give limits without shapes.")
@@ -211,7 +211,7 @@ class _Outlook:
     """What one law says of runs of a budget, and how much it counts."""
 
     post: Posterior
-    draws: Draws
+    draws: LawDraws
     weight: float
     best_sizes: Float[Array, "chains draws 1"]
     least: Float[Array, "chains draws 1"]
@@ -225,7 +225,7 @@ class _Outlook:
         cost: Cost,
         limits: Limits | None,
     ) -> "_Outlook":
-        law, draws = post.law, draws_of(post, inputs)
+        law, draws = post.law, draws_on_device(post, inputs)
         best = optimum(law, draws.values, jnp.asarray([budget]), draws.fixed, cost, limits)
         return _Outlook(post, draws, weight, best[law.budget.size], best[law.target.column])
 

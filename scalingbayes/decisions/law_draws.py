@@ -1,4 +1,4 @@
-"""What decisions take from a posterior: its draws on a device, and estimates made of results."""
+"""What all decisions share: the laws of a posterior or an average, their draws, mixed estimates."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,37 +19,50 @@ from scalingbayes.results import Estimate
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """A law's parameters, draw by draw, and its other inputs, as device arrays."""
+class LawDraws:
+    """Posterior draws of a law's parameters, and its other inputs, as device arrays."""
 
     law: Law
     values: dict[str, Float[Array, "chains draws"]]
     fixed: dict[str, Float[Array, ""]]
 
 
-def inputs_of_each(
-    post: Posterior | Average, inputs: Mapping[str, float]
-) -> dict[Posterior, dict[str, float]]:
-    """Give each law that is asked those of some inputs that it reads: one law, or an average's.
+def draws_on_device(post: Posterior, inputs: Mapping[str, float]) -> LawDraws:
+    """Copy a posterior's draws to the device in float64; call it inside of :func:`precision`.
 
     Raises
     ------
     InputError
-        If it is neither a posterior nor an average, a law has no compute-optimal allocation, or an
-        average's laws cannot be asked together.
+        If an input of the law is missing, or there are too many.
+    """
+    fixed = to_device(beside_budget(post.law, inputs), "float64")
+    return LawDraws(post.law, to_device(post.values, "float64"), fixed)
+
+
+def inputs_by_posterior(
+    post: Posterior | Average, inputs: Mapping[str, float]
+) -> dict[Posterior, dict[str, float]]:
+    """Return each posterior with the inputs that its law reads.
+
+    Raises
+    ------
+    InputError
+        If ``post`` is neither a posterior nor an average, a law has no compute-optimal allocation,
+        or an average's laws do not divide the same budget.
     """
     if isinstance(post, Average):
         return post.inputs_of_each(inputs)
     if not isinstance(post, Posterior):
         raise InputError(
-            f"Give a posterior, what fit returns, or an average; got {type(post).__name__}."
+            f"post must be a posterior, as sb.fit returns, or an average; got "
+            f"{type(post).__name__}."
         )
     require_allocation(post.law)
     return {post: dict(inputs)}
 
 
 def weights_of(post: Posterior | Average) -> list[float]:
-    """Say how much each law that is asked counts."""
+    """Return the weight of each posterior of :func:`inputs_by_posterior`; they sum to 1."""
     if not isinstance(post, Average):
         return [1.0]
     weights = np.array([post.weights[name] for name in post.posteriors])
@@ -57,40 +70,30 @@ def weights_of(post: Posterior | Average) -> list[float]:
 
 
 def mix(post: Posterior | Average, estimates: Iterable[Estimate]) -> Estimate:
-    """Make one of the estimates of the laws that were asked."""
+    """Return the mixture of the estimates of all posteriors, by their weights."""
     if isinstance(post, Average):
         return post.mix(estimates)
-    (alone,) = estimates
-    return alone
-
-
-def draws_of(post: Posterior, inputs: Mapping[str, float]) -> Draws:
-    """Take a posterior's draws; call it inside of :func:`precision`.
-
-    Raises
-    ------
-    InputError
-        If inputs are missing or too many.
-    """
-    fixed = to_device(beside_budget(post.law, inputs), "float64")
-    return Draws(post.law, to_device(post.values, "float64"), fixed)
+    (only,) = estimates
+    return only
 
 
 def require_params_and_tokens(post: Any) -> None:
-    """Check that one law is asked, which predicts loss from params and tokens, and nothing else.
+    """Check that a posterior's law predicts loss from params and tokens alone.
 
     Raises
     ------
     InputError
-        If it is not so.
+        If ``post`` is not a posterior, or its law has other inputs or another target.
     """
     if not hasattr(post, "law"):
-        each = " Of an average, ask each of its posteriors." if isinstance(post, Average) else ""
-        raise InputError(f"Give a posterior, what fit returns; got {type(post).__name__}.{each}")
+        hint = " Pass one of the average's posteriors." if isinstance(post, Average) else ""
+        raise InputError(
+            f"post must be a posterior, as sb.fit returns; got {type(post).__name__}.{hint}"
+        )
     law = post.law
     if set(law.inputs) != {"params", "tokens"} or law.target.column != "loss":
         raise InputError(
-            f"This needs a law that predicts loss from params and tokens alone, such as "
+            f"The law must be one that predicts loss from params and tokens alone, such as "
             f"'chinchilla'; {law.name!r} predicts {law.target.column} from "
             f"{' and '.join(law.inputs)}."
         )
@@ -102,11 +105,17 @@ def dataset(
     dim: str,
     labels: Float[np.ndarray, " cases"],
 ) -> xr.Dataset:
-    """Name the axes of results of shape (chains, draws, cases)."""
+    """Return arrays of shape (chains, draws, cases) as a dataset with the posterior's labels."""
     return post.named(arrays, dim).assign_coords({dim: labels})
 
 
-def share_that(fails: Float[np.ndarray, "..."] | Any) -> str:
-    """Write the largest share of draws in which something fails, over cases."""
+def largest_share(fails: Any) -> str:
+    """Format the largest share of draws in which a case fails.
+
+    Parameters
+    ----------
+    fails
+        Boolean array of shape (chains, draws, cases).
+    """
     share = float(np.asarray(fails).mean((0, 1)).max())
     return f"{share:.0%}" if share >= 0.01 else "less than 1%"
