@@ -216,7 +216,7 @@ def test_budgets_that_do_not_bracket_a_minimum_are_left_out():
     for curve in ("parabola", "akima"):
         found = sb.isoflop(frame[~largest | small], curve)
         assert found.optima["params"].isna().tolist() == [False] * 4 + [True]
-        assert "1 of 5 budgets, their minimum is not amid their runs" in found.exponents.note
+        assert "1 of 5 budgets, whose runs do not bracket the minimum" in found.exponents.note
         assert found.exponents.a == pytest.approx(A_OF_HOFFMANN, abs=0.01)
 
 
@@ -375,7 +375,7 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
     ("call", "message"),
     [
         (lambda runs: sb.isoflop(runs, "spline"), "curve must be 'parabola' or 'akima'"),
-        (lambda runs: sb.isoflop(runs, weighted=True), "weighted goes with curve='akima'"),
+        (lambda runs: sb.isoflop(runs, weighted=True), "weighted=True needs curve='akima'"),
         (lambda runs: sb.isoflop(runs, "akima", loss_sd=0.0), "loss_sd must be a positive"),
         (lambda runs: sb.isoflop(runs, budgets="budget"), "no column 'budget'"),
         (lambda runs: sb.isoflop(runs, tolerance=2), "tolerance must be from 0 to below 1"),
@@ -389,10 +389,16 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
         (lambda runs: sb.isoflop_bias(HOFFMANN, compute=[1e20, 1e21]), "compute must be one"),
         (lambda runs: sb.isoflop_bias(HOFFMANN, "power_law"), "no compute-optimal allocation"),
         (lambda runs: sb.isoflop_bias(HOFFMANN, "deepseek"), "is of flops_per_token and loss"),
-        (lambda runs: sb.isoflop_sweep({"E": 1.0}), "values must be those of law 'chinchilla'"),
+        (
+            lambda runs: sb.isoflop_sweep({"E": 1.0}),
+            "values must have the parameters of law 'chinch",
+        ),
         (lambda runs: sb.isoflop_sweep(HOFFMANN, width=1.0), "width must be a number above 1"),
         (lambda runs: sb.isoflop_sweep(HOFFMANN, offset=0), "offset must be a positive number"),
-        (lambda runs: sb.isoflop_sweep(HOFFMANN, points=2), "points must be a whole number of 3"),
+        (
+            lambda runs: sb.isoflop_sweep(HOFFMANN, points=2),
+            "points must be an integer of at least 3",
+        ),
         (lambda runs: sb.isoflop_sweep(HOFFMANN, budgets=-1e20), "budgets must be finite"),
     ],
 )

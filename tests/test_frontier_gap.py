@@ -123,8 +123,8 @@ def test_models_of_the_callers_own(quick, stands):
         ({"params": [1e9], "tokens": [-1.0]}, "tokens must be finite numbers, each positive"),
         ({"params": ["big"], "tokens": [1.0]}, "params must be numbers"),
         ({"params": [], "tokens": []}, "params must be finite numbers"),
-        ({"params": [1e9, 2e9], "tokens": [1e9]}, "columns of one length"),
-        ({"model": ["x", "x"], "params": [1.0, 2.0], "tokens": [1.0, 2.0]}, "name of its own"),
+        ({"params": [1e9, 2e9], "tokens": [1e9]}, "columns have the same length"),
+        ({"model": ["x", "x"], "params": [1.0, 2.0], "tokens": [1.0, 2.0]}, "must be unique"),
     ],
 )
 def test_bad_models_are_said_in_words(quick, models, message):

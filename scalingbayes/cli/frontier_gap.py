@@ -40,7 +40,7 @@ def frontier_gap_command(
         f"Medians, with {100 * prob:g}% credible intervals in brackets. Losses are those of the "
         f"law, not published ones.",
         "decades: compute C = 6 N D beyond the largest fitted run, in powers of 10.",
-        "loss left: the model's loss above the least loss at the same compute.",
+        "excess loss: the model's loss above the least loss at the same compute.",
         "compute wasted: the share of its compute that the model's loss does not need. Serving "
         "costs are not counted: a small model may be intended.",
     )

@@ -1,4 +1,4 @@
-"""What to do with a budget: decisions made from a posterior's draws."""
+"""Decisions about training runs, made from posterior draws."""
 
 from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion

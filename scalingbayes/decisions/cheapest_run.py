@@ -1,4 +1,4 @@
-"""What it takes to reach a loss, serving counted in."""
+"""The cheapest run that reaches a loss, with the cost of serving."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,34 +31,46 @@ def cheapest_run(
     limits: Limits | None = None,
     **inputs: float,
 ) -> Estimate:
-    """Estimate the cheapest model and tokens that reach a loss.
+    """Estimate the model size and tokens of the cheapest run that reaches a loss.
 
-    Counting in the tokens that the model will serve, ``sb.costs.Proportional().serve(1e13)``, it is
-    the choice of Sardana & Frankle 2023 (arXiv:2401.00448), eq. 3: smaller models on more tokens.
+    If ``cost`` includes serving, as ``sb.costs.Proportional().serve(1e13)`` does, this minimises
+    the total cost of training and serving (Sardana & Frankle 2023, arXiv:2401.00448, eq. 3):
+    smaller models on more tokens.
 
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such.
+        A fit of a law that divides compute, or an average of such fits.
     loss
-        The loss to reach; several are estimated side by side.
+        Losses to reach, in the table's unit; shape (losses,).
     cost
-        What a budget pays for; what the law says by default.
+        What a budget pays for; by default the law's own cost.
     limits
-        What may not be exceeded; without shapes.
+        Bounds on the run, without ``shapes``.
     **inputs
         The law's inputs other than the model's size and tokens.
 
     Returns
     -------
     Estimate
-        For each loss ``compute``, training and serving together, ``params``, ``tokens`` and
-        ``tokens_per_param``; infinite in the draws that cannot reach it, whose share a note says.
+        Draws of shape (chains, draws, losses): ``compute``, the FLOPs of training and serving,
+        ``params``, ``tokens`` and ``tokens_per_param``. Infinite in draws in which no budget
+        reaches the loss; a note gives their share.
 
     Raises
     ------
     InputError
-        If no draw reaches a loss, or the law, cost, limits or inputs cannot be used.
+        If no draw reaches a loss, a loss is not a positive number, or the law, cost, limits or
+        inputs do not fit together.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> alone = sb.cheapest_run(post, 2.2)
+    >>> served = sb.cheapest_run(post, 2.2, sb.costs.Proportional().serve(1e12))
+    >>> bool((served["params"] < alone["params"]).all())
+    True
     """
     losses = check_numbers("loss", loss).ravel()
     asked = inputs_by_posterior(post, inputs)
@@ -68,12 +80,12 @@ def cheapest_run(
     if (everywhere := lost.all((0, 1))).any():
         raise InputError(
             f"No draw of the posterior reaches a {target} of {losses[everywhere].min():.4g} with "
-            f"any budget: ask for one above what the law approaches (E, in many laws)"
+            f"any budget. Choose a {target} above the law's irreducible one (E, in many laws)"
             f"{'' if limits is None else ', or loosen a limit'}."
         )
     if not lost.any():
         return found
-    note = f"Infinite, no budget reaches it: in {largest_share(lost)} of the draws."
+    note = f"Infinite in {largest_share(lost)} of the draws: no budget reaches the {target}."
     return replace(found, notes=(*found.notes, note))
 
 
@@ -84,7 +96,7 @@ def _cheapest_run(
     cost: Cost | None,
     limits: Limits | None,
 ) -> Estimate:
-    """Ask one law; infinite where no budget reaches a loss."""
+    """Estimate the cheapest run of one law; infinite where no budget reaches a loss."""
     target, paid = post.law.target.column, cost_of(post.law, cost)
     with precision("float64"):
         draws = draws_on_device(post, inputs)
@@ -98,6 +110,6 @@ def _cheapest_run(
     estimate = dataset(post, {"compute": compute, **found}, target, losses)
     usual = np.median(compute, (0, 1))
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
-    title = f"Cheapest model that reaches a {target}, {paid.equation}"
+    title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
     return Estimate(title + within, estimate, post.verdict, has_sd=False, notes=notes)

@@ -1,4 +1,4 @@
-"""Where real models stand: how far each is from a posterior's compute-optimal frontier."""
+"""The distance of real models from a posterior's compute-optimal frontier."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,28 +20,28 @@ from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
 _SHOWN: dict[str, tuple[str, Any]] = {
-    "excess_loss": ("loss left", lambda x: f"{x:.3f}"),
+    "excess_loss": ("excess loss", lambda x: f"{x:.3f}"),
     "compute_wasted": ("compute wasted", lambda x: f"{x:.0%}"),
     "params_ratio": ("N / N_opt", lambda x: f"{x:.2f}"),
 }
 
 
 _LEGEND = (
-    "Medians [90% intervals]. Decades: of compute, past the largest run fitted.",
-    "Loss left: what the same compute could have bought. Compute wasted: share not needed",
-    "for the model's loss. Serving costs are not counted: a small model may be meant.",
+    "Medians [90% intervals]. decades: compute beyond the largest run of the fit, in powers of 10.",
+    "excess loss: above the least loss of the same compute. compute wasted: share of the compute",
+    "that the same loss does not need. A small model may be intended: serving is not included.",
 )
 
 
 class FrontierGap(Estimate):
-    """How far models are from the frontier; made by :func:`frontier_gap`.
+    """Gaps between models and the compute-optimal frontier; made by :func:`frontier_gap`.
 
-    Its ``draws`` have the dim ``model``, along which lie also ``params``, ``tokens``, ``compute``
-    in FLOPs and ``extrapolated``, the decades of compute beyond the largest run.
+    The draws have the dim ``model``. Its coordinates are ``params``, ``tokens``, ``compute`` in
+    FLOPs, and ``extrapolated``, the decades of compute beyond the largest run of the fit.
     """
 
     def by_model(self, prob: float = 0.9) -> pd.DataFrame:
-        """Write a row a model: median and equal-tailed interval of what matters most, as text.
+        """Return one row a model, as text: medians and equal-tailed intervals of the main columns.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class FrontierGap(Estimate):
         return frame
 
     def view(self) -> View:
-        """Return what the gaps show of themselves: a row a model."""
+        """Return the table of :meth:`by_model` and its legend."""
         return replace(super().view(), table=self.by_model(), lines=_LEGEND)
 
 
@@ -78,32 +78,40 @@ def frontier_gap(
 ) -> FrontierGap:
     """Estimate how far models are from the compute-optimal frontier of a fit.
 
-    Losses are those that the law expects of each size and number of tokens, as if the model had
-    been trained as the fitted runs were, on their data and with their tokenizer; they are not the
-    models' published losses.
+    Losses are not the models' published losses. They are the losses that the law expects of each
+    size and number of tokens, as if the model had been trained as the runs of the fit were, on the
+    same data and with the same tokenizer.
 
     Parameters
     ----------
     post
-        A fit of a law of params and tokens alone, to a table that gives both as counts.
+        A fit of a law of params and tokens alone, to a table that has both as counts.
     models
-        A table with the columns ``params`` and ``tokens``, as counts, and ``model``, their names;
-        without the last its index names them. By default those of
+        A table with the columns ``params`` and ``tokens``, as counts, and ``model``, the names;
+        without this column the index has the names. By default
         :func:`scalingbayes.published_models`.
 
     Returns
     -------
     FrontierGap
-        For each model, draw by draw, ``loss``, by the law; ``least_loss`` at the model's compute
-        C = 6 N D; ``excess_loss``, the one less the other; ``compute_needed``, the FLOPs with
-        which the frontier reaches the model's loss; ``compute_wasted``, the share of C that this
-        leaves; and ``params_ratio``, N over N_opt(C).
+        Draws of shape (chains, draws, models): ``loss``, by the law; ``least_loss`` of the model's
+        compute C = 6 N D; ``excess_loss``, the difference of the two; ``compute_needed``, the FLOPs
+        with which the frontier reaches the model's loss; ``compute_wasted``, 1 - compute_needed /
+        C; and ``params_ratio``, N / N_opt(C).
 
     Raises
     ------
     InputError
-        If the law reads or predicts anything else, a column is missing, a name comes twice, a
-        number is not positive, or a model is where the law has no frontier.
+        If the law has other inputs or another target, a column is missing, names are not unique, a
+        number is not positive, or the frontier does not reach a model's loss.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> found = sb.frontier_gap(post, {"model": ["A"], "params": [280e9], "tokens": [300e9]})
+    >>> bool(found.median()["params_ratio"].sel(model="A") > 3)  # four times too large
+    True
     """
     require_params_and_tokens(post)
     frame = _read(published_models() if models is None else models)
@@ -119,10 +127,10 @@ def frontier_gap(
         needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(loss), {}))
     if lost := names[~np.isfinite(needed).all((0, 1))].tolist():
         raise InputError(
-            f"The frontier of law {post.law.name!r} does not come to the loss of "
+            f"The frontier of law {post.law.name!r} does not reach the loss of "
             f"{', '.join(map(repr, lost))} in up to "
             f"{(~np.isfinite(needed)).mean((0, 1)).max():.0%} of the draws: these models are too "
-            f"far from the runs fitted. Leave them out."
+            f"far from the runs of the fit. Leave them out."
         )
     found = {
         "loss": loss,
@@ -145,17 +153,19 @@ def frontier_gap(
 
 
 def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
-    """Read names, params and tokens, indexed by name."""
+    """Return a checked table of params and tokens, indexed by the models' names."""
     try:
         frame = pd.DataFrame(models)
     except ValueError as error:
-        raise InputError(f"models must be a table with columns of one length: {error}.") from error
+        raise InputError(
+            f"models must be a table whose columns have the same length: {error}."
+        ) from error
     for name in ("params", "tokens"):
         if name not in frame:
             raise unknown("column of models", name, map(str, frame.columns))
     named = frame.set_index("model") if "model" in frame else frame
     if not named.index.is_unique:
         twice = named.index[named.index.duplicated()].unique().tolist()
-        raise InputError(f"Each model needs a name of its own; {twice} come more than once.")
+        raise InputError(f"Names of models must be unique; {twice} occur more than once.")
     columns = {name: check_numbers(name, named[name].to_numpy()) for name in ("params", "tokens")}
     return pd.DataFrame(columns, index=named.index.astype(str))

@@ -1,4 +1,4 @@
-"""One run for a budget, chosen under uncertainty, and how far it may be from the best."""
+"""The run of least posterior expected loss for a budget, and its regret."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,32 +32,32 @@ from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
 
-_GRID = 500
-_WIDER = 1.5  # the grid of scales reaches so far, in logs of size, beyond the draws' optima
-_APART = 1e-6
+_GRID_POINTS = 500
+_MARGIN = 1.5  # of the grid of sizes beyond the optima of the draws, in log size
+_FROM_LARGEST = 1e-6  # of the grid of scales: the distance of its end from the largest scale
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan(DrawsResult):
-    """The run of least posterior expected loss at a budget.
+    """The run of least posterior expected loss for a budget; made by :func:`plan`.
 
     Parameters
     ----------
     compute
         The budget in FLOPs.
     size
-        What a model's size is counted by: ``"params"``, for most laws.
+        Name of the input that measures the size of a model: ``"params"``, for most laws.
     run
-        The size and tokens.
+        The size and tokens of the run, and for params ``tokens_per_param``.
     outcome
-        By draw: the ``loss`` of this run; its ``regret``, by how much that is above the least loss
-        of the budget; and ``wasted``, the share of the budget that one who knew the law could save
-        and still reach that loss.
+        Draws of the run's ``loss``; of its ``regret``, the loss minus the least loss of the budget;
+        and of ``wasted``, the share of the budget that reaching this loss does not need if the law
+        is known.
     within
-        The range of sizes, under the same budget, whose expected regret is at most ``regret``;
-        None where that of the best run is more.
+        Smallest and largest size, under the same budget, of expected regret at most ``regret``;
+        None if no size has so little.
     regret
-        The regret stated.
+        The tolerated expected regret, in the unit of the loss.
     """
 
     compute: float
@@ -69,7 +69,7 @@ class Plan(DrawsResult):
 
     @property
     def title(self) -> str:
-        """What the run is for."""
+        """The budget, and what it pays for."""
         return self.outcome.title
 
     @property
@@ -84,11 +84,11 @@ class Plan(DrawsResult):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How far the run extrapolates."""
+        """How far the run extrapolates, if it does."""
         return self.outcome.notes
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Return a row a quantity of the outcome: median, mean, sd, credible interval.
+        """Return one row a quantity of the outcome: median, mean, sd and credible interval.
 
         Raises
         ------
@@ -103,11 +103,15 @@ class Plan(DrawsResult):
     def view(self) -> View:
         """Return the run, the table of its outcome, and the range of sizes."""
         run = ", ".join(f"{name} {value:.4g}" for name, value in self.run.items())
-        said = f"for no {self.size}: that of this run is more"
-        if self.within is not None:
-            said = f"for {self.size} from {self.within[0]:.4g} to {self.within[1]:.4g}"
-        regret = f"Expected regret is at most {self.regret:g} {said}."
-        return replace(super().view(), title=f"{self.title}\n{run}", lines=(regret, *self.notes))
+        if self.within is None:
+            line = f"Expected regret is above {self.regret:g} at every size."
+        else:
+            low, high = self.within
+            line = (
+                f"Expected regret is at most {self.regret:g} for {self.size} from {low:.4g} to "
+                f"{high:.4g}."
+            )
+        return replace(super().view(), title=f"{self.title}\n{run}", lines=(line, *self.notes))
 
 
 def plan(
@@ -118,62 +122,75 @@ def plan(
     regret: float = 0.01,
     **inputs: float,
 ) -> Plan:
-    """Choose one run for a budget: that of least loss, on average over the posterior.
+    """Compute the run of least posterior expected loss for a budget.
 
-    The law is not known, and one run is trained. A run that is best by the parameters' best guess
-    can be far from it by others; the average weighs them all.
+    The run that is optimal for the median parameters can have a high loss for other draws. The
+    expectation takes all draws into account.
 
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such, in which each law counts by its
-        weight.
+        A fit of a law that divides compute, or an average of such fits, weighted as there.
     compute
         The budget in FLOPs.
     cost
-        What it pays for; what the law says by default.
+        What the budget pays for; by default the law's own cost.
     limits
-        What may not be exceeded; without shapes.
+        Bounds on the run, without ``shapes``.
     regret
-        How far above the least possible loss one puts up with, on average: a range of sizes is
-        found in which it is no more.
+        Tolerated expected loss above the least loss of the budget, in the unit of the loss. The
+        result has the range of sizes within which the expected regret is at most this.
     **inputs
         The law's inputs other than the model's size and tokens.
 
     Returns
     -------
     Plan
-        Regret is against the optimum of each draw: what is lost by not knowing the law.
+        The run, and draws of shape (chains, draws) of its loss and regret. The regret of a draw is
+        relative to the optimum of the same draw.
 
     Raises
     ------
     InputError
-        If the law does not divide compute, or a number, the cost or the limits cannot be used.
+        If the law does not divide compute, ``compute`` or ``regret`` is not a positive number, or
+        the law, cost, limits or inputs do not fit together.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> found = sb.plan(post, 1e22)
+    >>> low, high = found.within
+    >>> low < found.run["params"] < high
+    True
     """
     asked = inputs_by_posterior(post, inputs)
     budget, stated = check_number("compute", compute), check_number("regret", regret)
     if limits is not None and limits.shapes is not None:
-        raise InputError("A plan is made for any size: give limits without shapes.")
+        raise InputError(
+            "limits.shapes cannot be used here: a plan searches all model sizes. Remove shapes "
+            "from the limits."
+        )
     bounds = {} if limits is None else limits.bounds
-    one = next(iter(asked)).law  # laws that are asked together spend a budget alike
-    paid, size = cost_of(one, cost), one.budget.size
+    first = next(iter(asked)).law  # all laws of an average have the same budget
+    paid, size = cost_of(first, cost), first.budget.size
     with precision("float64"):
-        course = _Course(paid, bounds, jnp.log(jnp.asarray([budget])))
-        outlooks = [
-            _Outlook.of(each, others, weight, budget, paid, limits)
+        line = _BudgetLine(paid, bounds, jnp.log(jnp.asarray([budget])))
+        laws = [
+            _LawLoss.of(each, others, weight, budget, paid, limits)
             for (each, others), weight in zip(asked.items(), weights_of(post), strict=True)
         ]
 
         def regret_of(scales: Float[Array, " scales"]) -> Float[Array, " scales"]:
-            run = course.run(scales)
-            return jnp.stack([each.weight * each.mean_regret(*run) for each in outlooks]).sum(0)
+            run = line.run(scales)
+            return jnp.stack([each.weight * each.mean_regret(*run) for each in laws]).sum(0)
 
-        scales = course.about(jnp.concatenate([each.best_sizes.ravel() for each in outlooks]))
+        scales = line.grid_around(jnp.concatenate([each.best_sizes.ravel() for each in laws]))
         regrets = regret_of(scales)
-        log_size, log_tokens = course.run(_least(regret_of, scales, regrets))
+        log_size, log_tokens = line.run(_refine(regret_of, scales, regrets))
         sizes = np.exp(paid.log_size(scales[regrets <= stated]))
         outcome = mix(
-            post, [each.outcome(log_size, log_tokens, budget, paid, limits) for each in outlooks]
+            post, [each.outcome(log_size, log_tokens, budget, paid, limits) for each in laws]
         )
     run = {size: float(np.exp(log_size[0])), "tokens": float(np.exp(log_tokens[0]))}
     if size == "params":
@@ -183,32 +200,32 @@ def plan(
 
 
 @dataclass(frozen=True, eq=False)
-class _Course:
-    """All runs that a budget pays for, from small models to large ones."""
+class _BudgetLine:
+    """The runs that cost a whole budget, as a function of the model's scale."""
 
     cost: Cost
     bounds: dict[str, float]
     log_budget: Float[Array, " 1"]
 
-    def about(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
-        """Lay a grid of scales about sizes, within the bounds."""
-        logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_WIDER, _WIDER])
-        reach = (jnp.full(2, end) for end in LOG_SCALE_RANGE)
-        low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *reach)
+    def grid_around(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
+        """Return a grid of scales that covers sizes with a margin, within the bounds."""
+        logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_MARGIN, _MARGIN])
+        ends = (jnp.full(2, end) for end in LOG_SCALE_RANGE)
+        low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *ends)
         lowest, highest = scale_range(self.cost, dict(self.bounds), self.log_budget)
-        # At the largest scale serving takes all of the budget: just below it some is left.
-        high = jnp.minimum(high, highest[0] - (_APART if self.cost.served_tokens else 0.0))
-        return jnp.linspace(jnp.minimum(jnp.maximum(low, lowest[0]), high), high, _GRID)
+        # At the largest scale, serving costs the whole budget and no training tokens are left.
+        high = jnp.minimum(high, highest[0] - (_FROM_LARGEST if self.cost.served_tokens else 0.0))
+        return jnp.linspace(jnp.minimum(jnp.maximum(low, lowest[0]), high), high, _GRID_POINTS)
 
     def run(self, scales: Float[Array, " scales"]) -> tuple[Array, Array]:
-        """Take logs of the size and of the tokens."""
+        """Return logs of the size and of the tokens."""
         log_tokens = self.cost.log_tokens(scales, jnp.broadcast_to(self.log_budget, scales.shape))
         return self.cost.log_size(scales), cap_tokens(log_tokens, self.bounds)
 
 
 @dataclass(frozen=True, eq=False)
-class _Outlook:
-    """What one law says of runs of a budget, and how much it counts."""
+class _LawLoss:
+    """One law's losses of the runs of a budget, and the law's weight."""
 
     post: Posterior
     draws: LawDraws
@@ -224,22 +241,22 @@ class _Outlook:
         budget: float,
         cost: Cost,
         limits: Limits | None,
-    ) -> "_Outlook":
+    ) -> "_LawLoss":
         law, draws = post.law, draws_on_device(post, inputs)
         best = optimum(law, draws.values, jnp.asarray([budget]), draws.fixed, cost, limits)
-        return _Outlook(post, draws, weight, best[law.budget.size], best[law.target.column])
+        return _LawLoss(post, draws, weight, best[law.budget.size], best[law.target.column])
 
     def loss(
         self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]
     ) -> Float[Array, "chains draws runs"]:
-        """Say what each draw expects of each run."""
+        """Return the loss that each draw expects of each run."""
         law, values = self.draws.law, with_budget_axis(self.draws.law, self.draws.values)
         return _expected(law, values, self.draws.fixed, log_size, log_tokens)
 
     def mean_regret(
         self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]
     ) -> Float[Array, " runs"]:
-        """Say how far above the least each run is on average."""
+        """Return the expected regret of each run."""
         return (self.loss(log_size, log_tokens) - self.least).mean((0, 1))
 
     def outcome(
@@ -250,11 +267,11 @@ class _Outlook:
         cost: Cost,
         limits: Limits | None,
     ) -> Estimate:
-        """Say what comes of one run."""
+        """Return the loss, the regret and the wasted compute of one run."""
         law, values, fixed = self.draws.law, self.draws.values, self.draws.fixed
         loss = self.loss(log_size, log_tokens)
-        equal = compute_to_reach(law, values, loss, fixed, cost, limits)
-        found = {"loss": loss, "regret": loss - self.least, "wasted": 1 - equal / budget}
+        needed = compute_to_reach(law, values, loss, fixed, cost, limits)
+        found = {"loss": loss, "regret": loss - self.least, "wasted": 1 - needed / budget}
         title = f"Run of least expected {law.target.column} for {budget:.4g} FLOPs, {cost.equation}"
         return Estimate(
             title if limits is None else f"{title}; {limits}",
@@ -264,14 +281,14 @@ class _Outlook:
         )
 
 
-def _least(
+def _refine(
     regret_of: Callable[[Float[Array, " scales"]], Float[Array, " scales"]],
     scales: Float[Array, " scales"],
     regrets: Float[Array, " scales"],
 ) -> Float[Array, " 1"]:
-    """Find the scale of least mean regret, on a grid between the neighbours of the least."""
+    """Return the scale of least expected regret, on a finer grid around that of the coarse grid."""
     at = int(regrets.argmin())
-    finer = jnp.linspace(scales[max(at - 1, 0)], scales[min(at + 1, len(scales) - 1)], _GRID)
+    finer = jnp.linspace(scales[max(at - 1, 0)], scales[min(at + 1, len(scales) - 1)], _GRID_POINTS)
     return finer[regret_of(finer).argmin()][None]
 
 

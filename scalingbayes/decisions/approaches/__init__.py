@@ -1,4 +1,4 @@
-"""Hoffmann et al. 2022's three approaches to the exponents of compute-optimal training."""
+"""The three approaches of Hoffmann et al. 2022 to the exponents of compute-optimal training."""
 
 from scalingbayes.decisions.approaches.bias import isoflop_bias, isoflop_sweep
 from scalingbayes.decisions.approaches.envelope import envelope

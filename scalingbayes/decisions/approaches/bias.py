@@ -1,4 +1,4 @@
-"""How far IsoFLOP curves lead astray on a surface whose optimum is known."""
+"""The bias of IsoFLOP curves on runs of a law whose optimum is known."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -32,34 +32,42 @@ def isoflop_sweep(
     offset: float = 1.0,
     **inputs: float,
 ) -> Runs:
-    """Make noise-free runs of IsoFLOP budgets on the surface of a law.
+    """Simulate noise-free runs of a law at IsoFLOP budgets.
 
     Parameters
     ----------
     values
-        The law's parameters: ``{"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}``.
+        The law's parameters, by name.
     law
-        A law of params and tokens that has an optimum.
+        A law of params and tokens with an optimum.
     budgets
-        In FLOPs; a run's compute is its budget exactly.
+        Budgets in FLOPs; shape (budgets,).
     width
-        Sizes are log-spaced from 1/width to width times the middle one.
+        Model sizes are log-spaced from 1 / width to width times the middle size.
     points
-        Runs of a budget.
+        Number of runs per budget.
     offset
-        The middle size over the optimal one.
+        The middle size divided by the optimal size.
     **inputs
         The law's other inputs.
 
     Returns
     -------
     Runs
-        With the column ``isoflop_budget``.
+        A table with the column ``isoflop_budget``.
 
     Raises
     ------
     InputError
-        If the law has no optimum in params, or a number cannot be used.
+        If the law has no optimum in params, ``values`` are not those of the law, or a number is out
+        of its range.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+    >>> len(sb.isoflop_sweep(values, budgets=[1e19, 1e20], points=7))
+    14
     """
     law = get_law(law)
     compute = check_numbers("budgets", budgets).ravel()
@@ -68,7 +76,7 @@ def isoflop_sweep(
     if not isinstance(offset, (int, float)) or not 0 < offset < np.inf:
         raise InputError(f"offset must be a positive number, such as 1; got {offset!r}.")
     if not isinstance(points, (int, np.integer)) or points < 3:
-        raise InputError(f"points must be a whole number of 3 or more; got {points!r}.")
+        raise InputError(f"points must be an integer of at least 3; got {points!r}.")
     best, fixed, given = _optimum(law, values, compute, inputs)
     ratios = offset * width ** np.linspace(-1, 1, points)
     params = (best["params"][:, None] * ratios).ravel()
@@ -80,7 +88,7 @@ def isoflop_sweep(
     columns = {name: np.full(budget.shape, float(value)) for name, value in fixed.items()}
     table = {"params": params, "tokens": tokens, law.target.column: loss, BUDGETS: budget}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputWarning)  # small sizes are the surface's, no slip
+        warnings.simplefilter("ignore", InputWarning)  # small sizes are intended here
         return Runs({**table, **columns}, name=f"noise-free runs on {law.equation}")
 
 
@@ -96,33 +104,40 @@ def isoflop_bias(
     offset: float = 1.0,
     **inputs: float,
 ) -> pd.DataFrame:
-    """Say how far approach 2 is off on noise-free runs, whose optimum is known.
+    """Compute the error of approach 2 on noise-free runs, whose optimum is known.
 
-    Loss along a budget is no parabola in log params: where alpha and beta differ it rises faster to
-    one side. The vertex lies off the optimum, by more the wider the range of sizes.
+    The loss of a budget is not a parabola in log params: if alpha and beta differ, it rises faster
+    on one side. The vertex is therefore off the optimum, and more so for a wider range of sizes.
 
     Parameters
     ----------
     values, law, budgets, points, offset, **inputs
         As for :func:`isoflop_sweep`.
     compute
-        The budget in FLOPs at which the power laws are read.
+        Budget in FLOPs to which the power laws are extrapolated.
     widths
-        Of the range of sizes, each in turn.
+        Widths of the range of sizes; shape (widths,).
     curve
         As for :func:`isoflop`.
 
     Returns
     -------
     pandas.DataFrame
-        A row a width: ``params`` and ``tokens`` read off the power laws, ``params_error`` and
-        ``tokens_error``, by what fraction they are off the surface's own optimum, and the exponents
-        ``a`` and ``b``.
+        One row a width: ``params`` and ``tokens`` of the power laws, ``params_error`` and
+        ``tokens_error``, the relative errors against the law's own optimum, and the exponents ``a``
+        and ``b``.
 
     Raises
     ------
     InputError
-        As :func:`isoflop_sweep`, or if the runs bracket too few minima.
+        As for :func:`isoflop_sweep`, or if the runs bracket fewer than two minima.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+    >>> sb.isoflop_bias(values, widths=[2, 16])["tokens_error"].round(3).tolist()
+    [-0.003, -0.051]
     """
     law = get_law(law)
     target = check_numbers("compute", compute).ravel()
@@ -145,17 +160,17 @@ def _optimum(
     compute: Float[np.ndarray, " budgets"],
     inputs: Mapping[str, float],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, float]]:
-    """Find the surface's own optimum; return also the inputs and parameters, checked."""
+    """Return the law's optimum for each budget, its checked other inputs, and its parameters."""
     require_allocation(law)
     if law.budget.size != "params" or law.target.column != "loss":
         raise InputError(
-            f"Law {law.name!r} is of {law.budget.size} and {law.target.column}: give one of "
+            f"Law {law.name!r} is of {law.budget.size} and {law.target.column}. Choose a law of "
             f"params and loss, such as 'chinchilla'."
         )
     if set(values) != set(law.parameters):
         raise InputError(
-            f"values must be those of law {law.name!r}, {', '.join(law.parameters)}; got "
-            f"{', '.join(map(str, values)) or 'none'}."
+            f"values must have the parameters of law {law.name!r}, {', '.join(law.parameters)}; "
+            f"got {', '.join(map(str, values)) or 'none'}."
         )
     given = {name: float(check_numbers(name, value, REAL)[0]) for name, value in values.items()}
     fixed = beside_budget(law, inputs)

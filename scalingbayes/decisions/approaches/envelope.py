@@ -16,38 +16,45 @@ from scalingbayes.decisions.approaches.frontier import (
 )
 
 CURVES = "run_id"
-"""The column that names the training curve of each row, if a table has it."""
+"""Default name of the column that identifies the training curve of each row."""
 
 _BUDGETS = 1500  # as Hoffmann et al. 2022
 _FEWEST_CURVES = 3
-_SAME_SIZE = 0.01  # sizes that differ by less, as read off a figure, are one
+_SAME_SIZE = 0.01  # relative: digitised sizes that differ by less are of one model
 
 
 def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Frontier:
-    """Find a and b by the lower envelope of training curves (Hoffmann et al. 2022, section 3.1).
+    """Estimate a and b from the envelope of training curves (Hoffmann et al. 2022, section 3.1).
 
-    Log loss and log tokens are interpolated on each curve, linearly in log compute, at 1,500
-    budgets; at each the curve of least loss gives N_opt and D_opt. Budgets at which that is the
-    smallest or the largest model there are no evidence of a minimum, and are left out.
+    Log loss and log tokens of each curve are interpolated linearly in log compute at 1,500 budgets.
+    For each budget, the curve of least loss gives N_opt and D_opt. A budget is left out if that
+    curve is of the smallest or the largest model: it does not bracket a minimum.
 
     The interval is from the 10th to the 90th percentile of 100 resamples of 80 % of the curves.
 
     Parameters
     ----------
     runs
-        A table of checkpoints with params, tokens and loss. Losses ought to be smooth: the envelope
-        of noisy curves lies below them.
+        A table of checkpoints with params, tokens and loss. Losses should be smoothed: the envelope
+        of noisy curves is biased downwards.
     curves
-        The column whose labels say which rows are of one training curve. By default ``run_id`` if
-        the table has it, and else rows of equal params are taken as a curve.
+        The column whose labels identify training curves. By default ``run_id`` if the table has
+        it; otherwise rows of equal params are one curve.
     seed
-        Seed of resamples.
+        Seed of the resamples.
 
     Raises
     ------
     InputError
-        If the table lacks a column, there are fewer than three curves, or they bracket too few
-        minima.
+        If the table lacks a column, there are fewer than three curves, or they bracket fewer than
+        two minima.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.envelope(sb.datasets.load("chinchilla"))
+    >>> round(found.exponents.a, 1)
+    0.5
     """
     runs = as_runs(runs)
     check_seed(seed)
@@ -61,7 +68,7 @@ def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Fronti
         if len(np.unique(compute[own])) < 2:
             continue
         rows += len(own)
-        # Beyond a curve's ends nothing is known of it.
+        # A curve is not extrapolated beyond its ends.
         ends = {"left": np.nan, "right": np.nan}
         at = np.log(budgets)
         losses.append(np.interp(at, np.log(compute[own]), np.log(loss[own]), **ends))
@@ -69,8 +76,8 @@ def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Fronti
         sizes.append(np.log(runs.column("params")[own]).mean())
     if len(sizes) < _FEWEST_CURVES:
         raise InputError(
-            f"needs training curves, several rows a run: there are {len(sizes)} with two rows or "
-            f"more (name the column that tells runs apart, curves=...)"
+            f"needs at least {_FEWEST_CURVES} training curves with several rows a run: there are "
+            f"{len(sizes)} (set curves= to the column that identifies runs)"
         )
     log_params, log_losses, log_tokens = map(np.array, (sizes, losses, seen))
     keep = np.vstack([np.ones(len(sizes)), draw_parts(len(sizes), seed)])
@@ -105,10 +112,10 @@ def _best(
     log_params: Float[np.ndarray, " curves"],
     kept: Bool[np.ndarray, " curves"],
 ) -> Int[np.ndarray, " budgets"]:
-    """Find the curve of least loss at each budget; -1 where none kept is smaller or larger."""
-    there = kept[:, None] & np.isfinite(log_losses)
-    best = np.where(there, log_losses, np.inf).argmin(axis=0)
-    sizes = np.where(there, log_params[:, None], np.nan)
+    """Return the curve of least loss for each budget; -1 if it does not bracket a minimum."""
+    known = kept[:, None] & np.isfinite(log_losses)
+    best = np.where(known, log_losses, np.inf).argmin(axis=0)
+    sizes = np.where(known, log_params[:, None], np.nan)
     smaller = (sizes < log_params[best]).any(axis=0)
     larger = (sizes > log_params[best]).any(axis=0)
     return np.where(smaller & larger, best, -1)

@@ -1,4 +1,4 @@
-"""What each approach finds: two power laws of compute, and how they scatter."""
+"""The result of an approach: two power laws of compute, with intervals of the exponents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from scalingbayes.results import IntervalKind, Result, Verdict
 HOFFMANN_RESAMPLES = 100
 HOFFMANN_PART = 0.8
 HOFFMANN_TAILS = (0.1, 0.9)
-"""Hoffmann et al. 2022, table 2: 10th to 90th percentile, 80 % of the data sampled 100 times."""
+"""Hoffmann et al. 2022, table 2: 10th to 90th percentile of 100 samples of 80 % of the data."""
 
 PORIAN_TAILS = (0.025, 0.975)
 
@@ -29,17 +29,17 @@ class Exponents(Result):
     Parameters
     ----------
     a, b
-        Found on the table itself.
+        Estimates from the whole table.
     resampled
-        Found on each resample: columns ``a`` and ``b``.
+        Estimates from each resample: columns ``a`` and ``b``.
     tails
-        Where the interval's ends are among the resamples, as shares of them.
+        Quantiles of the resamples that are the ends of the interval.
     interval
-        What the interval is, in words.
+        Description of the interval.
     used
-        What of the table was used, in words.
+        Description of the part of the table that was used.
     note
-        What else ought to be known, in words.
+        Further remarks, or an empty string.
     """
 
     a: float
@@ -60,17 +60,17 @@ class Exponents(Result):
 
     @property
     def title(self) -> str:
-        """What the exponents are of."""
+        """The two power laws."""
         return "Exponents of N_opt ∝ C^a, D_opt ∝ C^b"
 
     @property
     def verdict(self) -> Verdict:
-        """No checks are made of this approach."""
+        """An empty verdict: this approach has no checks."""
         return Verdict(())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the interval is, what was used, and what else to know."""
+        """The interval, the part of the table that was used, and remarks."""
         notes = [f"Interval: {self.interval}.", f"Used: {self.used}."]
         return tuple(notes + ([f"Note: {self.note}."] if self.note else []))
 
@@ -96,9 +96,9 @@ class Frontier(Result):
     Parameters
     ----------
     exponents
-        Their exponents, with intervals.
+        Exponents of the power laws, with intervals.
     optima
-        A row a budget: ``compute`` in FLOPs, and ``params`` and ``tokens`` of least loss, NaN where
+        One row a budget: ``compute`` in FLOPs, and ``params`` and ``tokens`` of least loss, NaN if
         the runs do not bracket the minimum.
     log_coefficients
         Natural logs of k in params = k C^a and tokens = k C^b.
@@ -109,18 +109,18 @@ class Frontier(Result):
     log_coefficients: dict[str, float]
 
     def allocate(self, compute: ArrayLike | Sequence[float]) -> pd.DataFrame:
-        """Read the compute-optimal model and tokens off the power laws.
+        """Return the compute-optimal params and tokens of the power laws.
 
         Parameters
         ----------
         compute
-            Budgets in FLOPs.
+            Budgets in FLOPs; shape (budgets,).
 
         Returns
         -------
         pandas.DataFrame
-            A row a budget: ``params`` and ``tokens``. Both are fitted apart, so 6 params tokens is
-            the budget only nearly.
+            One row a budget: ``params`` and ``tokens``. The two power laws are fitted separately,
+            so that 6 params tokens equals the budget only approximately.
 
         Raises
         ------
@@ -137,17 +137,17 @@ class Frontier(Result):
 
     @property
     def title(self) -> str:
-        """What the exponents are of."""
+        """The two power laws."""
         return self.exponents.title
 
     @property
     def verdict(self) -> Verdict:
-        """No checks are made of this approach."""
+        """An empty verdict: this approach has no checks."""
         return self.exponents.verdict
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the interval is, what was used, and what else to know."""
+        """The interval, the part of the table that was used, and remarks."""
         return self.exponents.notes
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
@@ -159,10 +159,10 @@ class Frontier(Result):
 
 
 def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:
-    """Draw 80 % of the units 100 times, without replacement.
+    """Draw 100 subsamples of 80 % of the units.
 
-    Hoffmann et al. do not say whether a unit may be drawn twice. Without replacement the spread is
-    about sqrt(1/0.8 - 1) = half of a bootstrap's standard error.
+    Hoffmann et al. do not state whether they draw with replacement. Without replacement, as here,
+    the spread is about sqrt(1 / 0.8 - 1) = half of a bootstrap's standard error.
 
     Returns
     -------
@@ -178,21 +178,21 @@ def fit_power_law(
     log_optima: Float[np.ndarray, "resamples budgets"],
     weights: Float[np.ndarray, " budgets"] | None = None,
 ) -> tuple[Float[np.ndarray, " resamples"], Float[np.ndarray, " resamples"]]:
-    """Fit log optima = log k + exponent log compute by least squares, each resample apart.
+    """Fit log optima = log k + exponent log compute by least squares, for each resample.
 
     Parameters
     ----------
     log_compute
-        Budgets.
+        Logs of budgets.
     log_optima
-        Optima; NaN where a budget has none.
+        Logs of optima; NaN if a budget has none.
     weights
-        How much the square at each budget counts.
+        Weight of each budget; 1 by default.
 
     Returns
     -------
     tuple
-        log k and exponents; NaN where a resample has fewer than two optima.
+        log k and exponents; NaN if a resample has fewer than two optima.
     """
     known = np.isfinite(log_optima)
     weight = known * (1.0 if weights is None else weights)
@@ -217,7 +217,7 @@ def make_frontier(
     note: str = "",
     weights: dict[str, Float[np.ndarray, " budgets"]] | None = None,
 ) -> Frontier:
-    """Fit power laws through optima, of which the first of each budget are the table's own.
+    """Fit power laws to optima; the first row is of the whole table, the others of resamples.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def make_frontier(
     if min(np.isfinite(values[0]).sum() for values in logs.values()) < _FEWEST_OPTIMA:
         raise InputError(
             f"the runs bracket the minimum of fewer than {_FEWEST_OPTIMA} budgets: a power law "
-            f"needs budgets whose runs include both smaller and larger models than the best"
+            f"needs budgets whose runs include models both smaller and larger than the best"
         )
     log_compute = np.log(compute)
     found = {
@@ -257,5 +257,5 @@ def make_frontier(
 
 
 def join_notes(*notes: str) -> str:
-    """Join what there is to note."""
+    """Join remarks that are not empty."""
     return "; ".join(note for note in notes if note)

@@ -1,4 +1,4 @@
-"""Approach 2: the minimum of each IsoFLOP curve, and a power law through the minima."""
+"""Approach 2: the minimum of each IsoFLOP curve, and a power law fitted to the minima."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,13 +23,13 @@ from scalingbayes.decisions.approaches.frontier import (
 Curve = Literal["parabola", "akima"]
 
 BUDGETS = "isoflop_budget"
-"""The column that holds the budget of each run, if a table has it."""
+"""Default name of the column with the IsoFLOP budget of each run."""
 
 _FEWEST_SIZES = 3
 _NOISE_DRAWS = 1000  # as Porian et al. 2024
-_GRID = 25  # points of a spline for each gap between two runs, as Porian et al. 2024
-_LEAST_SD = 0.33  # of that of an optimum, over the gap between two runs, as Porian et al. 2024
-_DISTINCT = 1e-9  # log sizes further apart than this are of two models
+_GRID = 25  # points of a spline per gap between two runs, as Porian et al. 2024
+_LEAST_SD = 0.33  # of an optimum, in mean gaps between runs, as Porian et al. 2024
+_DISTINCT = 1e-9  # log sizes that differ by more are of different models
 
 
 @dataclass(frozen=True)
@@ -53,44 +53,52 @@ def isoflop(
     loss_sd: float = 1e-3,
     seed: int = 0,
 ) -> Frontier:
-    """Find a and b by IsoFLOP curves (Hoffmann et al. 2022, section 3.2).
+    """Estimate a and b from IsoFLOP curves (Hoffmann et al. 2022, section 3.2).
 
     Parameters
     ----------
     runs
         A table with params, tokens and loss.
     curve
-        ``"parabola"``: loss is quadratic in log params, and again in log tokens, at each budget
-        (Hoffmann et al. 2022). The interval is from the 10th to the 90th percentile of 100
-        resamples of 80 % of the rows. The wider the range of sizes, the more the vertex is off,
-        since a law's curve is no parabola: see :func:`isoflop_bias`.
-        ``"akima"``: an Akima spline of log loss through the least loss of each size (Porian et al.
-        2024, section 3.2). The interval holds 95 % of 1,000 draws of noise in the losses.
+        ``"parabola"``: for each budget, one parabola of the loss in log params and one in log
+        tokens (Hoffmann et al. 2022). The interval is from the 10th to the 90th percentile of 100
+        resamples of 80 % of the rows. The vertex is biased, because a law's curve is not a
+        parabola; a wider range of sizes has a larger bias (:func:`isoflop_bias`).
+        ``"akima"``: an Akima spline through the log of the least loss of each size (Porian et al.
+        2024, arXiv:2406.19146, section 3.2). The interval contains 95 % of 1,000 simulations of
+        noise in the losses.
     budgets
-        The column whose labels say which runs are of one budget; where its labels are numbers,
-        these are the budgets in FLOPs. By default ``isoflop_budget`` if the table has it, and else
-        levels of nearly equal compute.
+        The column whose labels identify budgets; numbers are budgets in FLOPs. By default
+        ``isoflop_budget`` if the table has it; otherwise levels of nearly equal compute.
     tolerance
-        Of a level of compute, as for :func:`scalingbayes.data.folds.levels`.
+        Relative width of a level of compute, as for :func:`scalingbayes.data.folds.levels`.
     weighted
-        Of Akima splines: whether the power law weighs each optimum by its inverse variance under
-        the noise, whose sd is at least 0.33 times the mean gap between sizes.
+        For Akima splines: whether the power law weights each optimum by its inverse variance under
+        the noise. The sd of an optimum is at least 0.33 times the mean gap between sizes.
     loss_sd
-        Of Akima splines: the sd of a loss between seeds, as a fraction of the loss. Reruns with
+        For Akima splines: the sd of a loss between seeds, as a fraction of the loss. Reruns with
         another seed in Muennighoff et al. 2023 differ by 0.004 nats, about 0.001 of the loss.
     seed
-        Seed of resamples.
+        Seed of the resamples.
 
     Returns
     -------
     Frontier
-        With an optimum a budget, NaN where it is not within the budget's sizes.
+        Power laws, and one optimum a budget; NaN if it is not within the budget's sizes.
 
     Raises
     ------
     InputError
         If the table lacks a column, fewer than two budgets have three sizes, or fewer than two
         bracket a minimum.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+    >>> found = sb.isoflop(sb.isoflop_sweep(values))
+    >>> round(found.exponents.a, 4), round(0.28 / (0.34 + 0.28), 4)
+    (0.4516, 0.4516)
     """
     runs = as_runs(runs)
     check_seed(seed)
@@ -98,16 +106,18 @@ def isoflop(
         raise InputError(f"curve must be 'parabola' or 'akima'; got {curve!r}.")
     if not np.isfinite(loss_sd) or loss_sd <= 0:
         raise InputError(f"loss_sd must be a positive fraction, such as 0.001; got {loss_sd!r}.")
-    found = _cut(runs, budgets, tolerance)
+    found = _split_by_budget(runs, budgets, tolerance)
     if curve == "parabola":
         if weighted:
-            raise InputError("weighted goes with curve='akima', whose noise gives the weights.")
+            raise InputError(
+                "weighted=True needs curve='akima', whose simulated noise gives the weights."
+            )
         return _by_parabolas(found, len(runs), seed)
     return _by_splines(found, loss_sd, weighted, seed)
 
 
-def _cut(runs: Runs, column: str | None, tolerance: float) -> list[_Budget]:
-    """Cut the table into budgets of at least three sizes, the smallest first."""
+def _split_by_budget(runs: Runs, column: str | None, tolerance: float) -> list[_Budget]:
+    """Return the budgets with at least three sizes, the smallest budget first."""
     params, tokens, loss, compute = (
         runs.column(name) for name in ("params", "tokens", "loss", "compute")
     )
@@ -116,7 +126,7 @@ def _cut(runs: Runs, column: str | None, tolerance: float) -> list[_Budget]:
     labels = levels(compute, tolerance) if column is None else runs.labels(column)
     given = column is not None and pd.api.types.is_numeric_dtype(runs.frame[column])
     if given:
-        runs.column(str(column))  # FLOPs must be positive
+        runs.column(str(column))  # checks that FLOPs are positive
     found = []
     for label in pd.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -128,7 +138,8 @@ def _cut(runs: Runs, column: str | None, tolerance: float) -> list[_Budget]:
     if len(found) < 2:
         raise InputError(
             f"needs two budgets or more with {_FEWEST_SIZES} model sizes each; there are "
-            f"{len(found)} (name the column of budgets, or widen tolerance={tolerance:g})"
+            f"{len(found)} (set budgets= to the column of budgets, or increase "
+            f"tolerance={tolerance:g})"
         )
     return sorted(found, key=lambda budget: budget.compute)
 
@@ -158,7 +169,7 @@ def _vertices(
     loss: Float[np.ndarray, " runs"],
     weights: Float[np.ndarray, "resamples runs"],
 ) -> Float[np.ndarray, " resamples"]:
-    """Find the lowest point of the parabola through each resample; NaN unless it is amid its runs.
+    """Return the vertex of the parabola fitted to each resample; NaN if it is not bracketed.
 
     Weights are 0 and 1.
     """
@@ -170,13 +181,13 @@ def _vertices(
         vertex = -slope / (2 * bend)
     lowest = np.where(weights > 0, z, np.inf).min(axis=1)
     highest = np.where(weights > 0, z, -np.inf).max(axis=1)
-    there = _sizes(z, weights) >= _FEWEST_SIZES
-    bracketed = there & (bend > 0) & (lowest < vertex) & (vertex < highest)
+    enough = _count_sizes(z, weights) >= _FEWEST_SIZES
+    bracketed = enough & (bend > 0) & (lowest < vertex) & (vertex < highest)
     return np.where(bracketed, centre + scale * vertex, np.nan)
 
 
-def _sizes(x: np.ndarray, weights: Float[np.ndarray, "resamples runs"]) -> np.ndarray:
-    """Count the different sizes that a resample has."""
+def _count_sizes(x: np.ndarray, weights: Float[np.ndarray, "resamples runs"]) -> np.ndarray:
+    """Count the distinct sizes of each resample."""
     order = np.argsort(x)
     number = np.concatenate([[0], np.cumsum(np.diff(x[order]) > _DISTINCT)])
     drawn = weights[:, order] > 0
@@ -226,7 +237,7 @@ def _spline_minima(
     loss_sd: float,
     random: np.random.Generator,
 ) -> Float[np.ndarray, " draws"]:
-    """Find minima of splines through the losses, and through draws of them; NaN at the ends."""
+    """Return minima of splines through the losses and through noisy losses; NaN at the ends."""
     noise = loss_sd * random.standard_normal((_NOISE_DRAWS, len(x)))
     losses = log_loss + np.vstack([np.zeros(len(x)), noise])
     grid = np.linspace(x[0], x[-1], (len(x) - 1) * _GRID)
@@ -240,8 +251,10 @@ def _used(budgets: list[_Budget]) -> str:
 
 
 def _unbracketed(log_optima: Float[np.ndarray, " budgets"]) -> str:
-    """Say how many budgets have no minimum amid their runs."""
+    """Return a remark on the number of budgets without a bracketed minimum."""
     missing = int(np.isnan(log_optima).sum())
     if not missing:
         return ""
-    return f"left out: {missing} of {len(log_optima)} budgets, their minimum is not amid their runs"
+    return (
+        f"left out: {missing} of {len(log_optima)} budgets, whose runs do not bracket the minimum"
+    )

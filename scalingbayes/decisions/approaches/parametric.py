@@ -1,4 +1,4 @@
-"""Approach 3: the parametric law fitted by Huber's loss."""
+"""Approach 3: the parametric law fitted with a Huber loss."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,14 +22,14 @@ from scalingbayes.results import IntervalKind, Result, Verdict, View
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Parametric(Result):
-    """The law of least Huber loss, and how it scatters.
+    """The law of least Huber loss, with fits to resamples.
 
     Parameters
     ----------
     exponents
-        Its exponents, with intervals.
+        Exponents of the law, with intervals.
     best
-        The fit to the table.
+        The fit to the whole table.
     resampled
         Fits to resamples.
     """
@@ -40,7 +40,7 @@ class Parametric(Result):
 
     @property
     def title(self) -> str:
-        """What the exponents are of."""
+        """The two power laws."""
         return self.exponents.title
 
     @property
@@ -50,7 +50,7 @@ class Parametric(Result):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the interval is, what was used, and what else to know."""
+        """The interval, the part of the table that was used, and remarks."""
         return self.exponents.notes
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
@@ -69,10 +69,11 @@ class Parametric(Result):
 
 
 def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) -> Parametric:
-    """Find a and b by a fit of L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, section 3.3).
+    """Estimate a and b from a fit of L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, 3.3).
 
-    The fit has the least sum of Huber losses of log loss, delta 1e-3 (eq. 3). Hoffmann et al. climb
-    by L-BFGS from a grid of 4,500 starts; this is the package's own search for the same minimum.
+    The fit minimises the sum of Huber losses of the residuals of log loss, delta = 1e-3 (eq. 3).
+    Hoffmann et al. use L-BFGS from a grid of 4,500 starts; the package's own optimiser searches
+    for the same minimum.
 
     The interval is from the 10th to the 90th percentile of 100 resamples of 80 % of the rows.
 
@@ -81,9 +82,9 @@ def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) ->
     runs
         A table with params, tokens and loss.
     starts
-        ``"hoffmann"`` for the grid, or how many random starts.
+        ``"hoffmann"`` for the grid, or a number of random starts.
     seed
-        Seed of resamples.
+        Seed of the resamples.
 
     Raises
     ------
@@ -109,5 +110,5 @@ def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) ->
 
 
 def _exponents(alpha: Any, beta: Any) -> tuple[Any, Any]:
-    """Find a and b, known even where a resample has A or B of 0 (Hoffmann et al. 2022, eq. 4)."""
+    """Return a and b (Hoffmann et al. 2022, eq. 4); defined even if A or B is 0."""
     return beta / (alpha + beta), alpha / (alpha + beta)

@@ -1,4 +1,4 @@
-"""Hoffmann et al. 2022's three approaches on one table of runs, beside the posterior."""
+"""The three approaches of Hoffmann et al. 2022 and the posterior on one table of runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +20,7 @@ from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict, View, check_interval
 
 KAPLAN = {"a": 0.73, "b": 0.27}
-"""Of Kaplan et al. 2020 (arXiv:2001.08361), as Hoffmann et al. 2022 set them beside their own in
-table 2."""
+"""Exponents of Kaplan et al. 2020 (arXiv:2001.08361), as cited in Hoffmann et al. 2022, table 2."""
 
 ENVELOPE = "1 envelope of training curves"
 PARABOLAS = "2 IsoFLOP, parabolas"
@@ -38,15 +37,15 @@ class ApproachComparison(Result):
     Parameters
     ----------
     methods
-        A row a method: ``a`` and ``b`` with ``a_lower``, ``a_upper``, ``b_lower`` and ``b_upper``;
-        ``interval``, what these are, in words; ``used``, what of the table was used; ``note``, what
-        else ought to be known, and why a method has no numbers where it has none.
+        One row a method: ``a`` and ``b`` with ``a_lower``, ``a_upper``, ``b_lower`` and
+        ``b_upper``; ``interval``, a description of the interval; ``used``, the part of the table
+        that was used; ``note``, remarks, such as why a method could not be used.
     fits
-        The fit of each approach that could be used on the table, by its name in the table.
+        The result of each approach that could be used, by its name in ``methods``.
     posterior
-        The posterior beside them, if there is one.
+        The posterior, or None.
     runs_name
-        What the table of runs is called.
+        Name of the table of runs.
     """
 
     methods: pd.DataFrame
@@ -56,52 +55,52 @@ class ApproachComparison(Result):
 
     @property
     def posterior_row(self) -> str | None:
-        """Which row of the table is the posterior's, if there is one."""
+        """Name of the posterior's row of ``methods``, or None."""
         return None if self.posterior is None else _row_name(self.posterior)
 
     @property
     def title(self) -> str:
-        """What was compared."""
+        """The exponents and the table of runs."""
         return f"Exponents of N_opt ∝ C^a, D_opt ∝ C^b on {self.runs_name!r}"
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the posterior; without a posterior nothing was checked."""
+        """The verdict on the posterior; empty without a posterior."""
         return Verdict(()) if self.posterior is None else self.posterior.verdict
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What each interval is, and what is to note of each method."""
+        """Descriptions of the intervals, and remarks on each method."""
         remarks = self._remarks().items()
         return tuple(line for heading, lines in remarks for line in (heading, *lines))
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return ``methods``.
 
-        Each method has the interval that its authors report, and :func:`compare_approaches` sets
-        the posterior's: ``prob`` and ``kind`` are ignored.
+        ``prob`` and ``kind`` are ignored: each method has the interval that its authors report, and
+        :func:`compare_approaches` sets the probability of the posterior's interval.
         """
         return self.methods
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw a with its interval, a row a method; see :func:`scalingbayes.plots`."""
+        """Plot ``a`` with its interval, one row a method."""
         from scalingbayes.plots import plot_approaches
 
         return plot_approaches(self, ax)
 
     def view(self) -> View:
-        """Return exponents with their intervals; the notes hold a failed verdict."""
+        """Return exponents with their intervals; a failed verdict is among the notes."""
         return View(self.title, self._shown(), self.notes)
 
     def _shown(self) -> pd.DataFrame:
         columns = {
-            name: [_with_interval(*row) for row in self.methods[_of(name)].to_numpy(float)]
+            name: [_with_interval(*row) for row in self.methods[_columns(name)].to_numpy(float)]
             for name in ("a", "b")
         }
         return pd.DataFrame({**columns, "used": self.methods["used"]}, index=self.methods.index)
 
     def _remarks(self) -> dict[str, list[str]]:
-        """Say what each interval is, and what is to note."""
+        """Return descriptions of the intervals and remarks, each under a heading."""
         methods: dict[str, list[str]] = {}
         for method, interval in self.methods["interval"].items():
             methods.setdefault(interval, []).append(str(method))
@@ -121,31 +120,38 @@ def compare_approaches(
     prob: float = 0.9,
     seed: int = 0,
 ) -> ApproachComparison:
-    """Find a and b by Hoffmann et al. 2022's three approaches, beside the posterior.
+    """Estimate a and b by the three approaches of Hoffmann et al. 2022 and from a posterior.
 
-    Each interval is what its authors report, so they differ in kind: see the table's ``interval``.
-    A method that the table has no data for has a row that says so.
+    Each method has the interval that its authors report, so that the kinds of intervals differ: see
+    the column ``interval``. If the table lacks the data for a method, the row's ``note`` says why.
 
     Parameters
     ----------
     runs
         A table with params, tokens and loss.
     posterior
-        A fit to set beside them; by default one is made, with the package's default law. ``False``
-        for none.
+        A fit to compare with. By default the package's default model is fitted; ``False`` leaves
+        the posterior out.
     budgets
-        The column of IsoFLOP budgets: see :func:`scalingbayes.isoflop`.
+        The column of IsoFLOP budgets, as for :func:`scalingbayes.isoflop`.
     curves
-        The column that tells training curves apart: see :func:`scalingbayes.envelope`.
+        The column that identifies training curves, as for :func:`scalingbayes.envelope`.
     prob
         Probability of the posterior's equal-tailed interval.
     seed
-        Seed of resamples and of the posterior.
+        Seed of the resamples and of the posterior.
 
     Raises
     ------
     InputError
-        If the table has no params, tokens and loss, or an argument cannot be used.
+        If the table lacks params, tokens, loss or a named column, or an argument is invalid.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.compare_approaches(sb.datasets.load("chinchilla"), posterior=False)
+    >>> found.summary()["a"].round(1).tolist()
+    [0.5, 0.5, 0.5, 0.5, 0.7]
     """
     runs = as_runs(runs)
     check_interval(prob, "eti")
@@ -157,7 +163,8 @@ def compare_approaches(
             runs.labels(named)
     if posterior is not None and posterior is not False and not isinstance(posterior, Posterior):
         raise InputError(
-            f"posterior must be what sb.fit returns, None or False; got {type(posterior).__name__}."
+            f"posterior must be a posterior, as sb.fit returns, None or False; got "
+            f"{type(posterior).__name__}."
         )
     methods: dict[str, Callable[[], Frontier | Parametric]] = {
         ENVELOPE: lambda: envelope(runs, curves=curves, seed=seed),
@@ -176,7 +183,7 @@ def compare_approaches(
     if posterior is None:
         posterior = fit(runs, seed=seed)
     if posterior:
-        rows[_row_name(posterior)] = _of_posterior(posterior, prob)
+        rows[_row_name(posterior)] = _posterior_row(posterior, prob)
     rows["Kaplan et al. 2020"] = _row(
         **KAPLAN,
         used="their own runs",
@@ -195,11 +202,11 @@ def _row(**known: float | str) -> dict[str, float | str]:
     return {**dict.fromkeys(_NUMBERS, np.nan), "interval": "", "used": "", "note": "", **known}
 
 
-def _of(name: str) -> list[str]:
+def _columns(name: str) -> list[str]:
     return [name, f"{name}_lower", f"{name}_upper"]
 
 
-def _of_posterior(post: Posterior, prob: float) -> dict[str, float | str]:
+def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
     used = f"{len(post.weights)} rows"
     try:
         table = post.exponents().summary(prob)
