@@ -118,7 +118,7 @@ def test_other_inputs_are_fixed_and_change_the_optimum():
 
 
 def test_a_law_that_bends_far_away_has_its_optimum_near():
-    # Farseer's law falls again where there are no tokens to speak of: that is not the optimum.
+    # Farseer's law decreases again at very few tokens: that is not the optimum.
     values = {"s": -0.062465473, "q": 0.13, "S": 0.1284880679, "B": 230.7343708, "b": -0.1729}
     values |= {"Q": -1.544209554, "A": -1.665630816, "a": 0.0459, "E": 3.133347199}
     law = get_law("farseer")
@@ -135,13 +135,13 @@ def test_a_law_that_bends_far_away_has_its_optimum_near():
 
 
 @pytest.mark.parametrize("name", ["fine_grained_moe", "sparse_moe"])
-def test_a_law_that_does_not_know_what_a_token_costs_allocates_nothing(name):
+def test_a_law_of_active_params_without_their_count_allocates_nothing(name):
     with pytest.raises(sb.InputError, match="does not read active_params and tokens"):
         allocation.require_allocation(get_law(name))
 
 
-def test_a_law_without_a_lowest_point_has_no_optimum_in_numbers():
-    # Where more data are worth nothing, the best model is endless: nan, which Posterior refuses.
+def test_a_law_without_a_minimum_has_a_nan_optimum():
+    # If more data do not help, the optimal model is infinite: NaN, which Posterior refuses.
     values = {"E": 1.0, "A": 400.0, "B": 0.0, "alpha": 0.3, "beta": 0.3}
     law = replace(get_law("chinchilla"), optimum=None)
     found = allocation.optimum(law, jax.tree.map(jnp.asarray, values), jnp.asarray([1e20]), {})

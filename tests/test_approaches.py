@@ -1,4 +1,4 @@
-"""Hoffmann's three approaches against closed forms, published numbers, and each other."""
+"""The three approaches of Hoffmann et al. against closed forms and published numbers."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -72,7 +72,7 @@ def training_curves(sizes, seen=(2, 200), points=60):
 # Approach 2
 
 
-def test_parabolas_are_off_by_what_is_published():
+def test_the_bias_of_parabolas_is_as_published():
     found = sb.isoflop_bias(HOFFMANN)
     assert list(found.index) == [2, 4, 8, 16]
     expected = [-0.33, -1.30, -2.90, -5.10]
@@ -84,7 +84,7 @@ def test_parabolas_are_off_by_what_is_published():
 
 
 @pytest.mark.parametrize("width", [2.0, 16.0])
-def test_our_fits_of_the_same_runs_are_not_off(width, rng):
+def test_fits_of_the_same_runs_are_unbiased(width, rng):
     sweep = sb.isoflop_sweep(HOFFMANN, width=width)
     best = fit(sweep, engine="optimize").values
     alpha, beta = best["alpha"], best["beta"]
@@ -107,7 +107,7 @@ def test_our_fits_of_the_same_runs_are_not_off(width, rng):
     width=st.floats(1.5, 30.0),
 )
 @settings(max_examples=20, deadline=None)
-def test_where_alpha_is_beta_parabolas_are_right(alpha, weight, width):
+def test_parabolas_are_unbiased_if_alpha_is_beta(alpha, weight, width):
     # Then the loss is even about its minimum in log params.
     values = {"E": 1.7, "A": 300.0, "B": 300.0 * weight, "alpha": alpha, "beta": alpha}
     found = sb.isoflop_bias(values, widths=width)
@@ -173,7 +173,7 @@ def test_porians_exponents(porian, group):
     assert row["a_lower"] < found.exponents.a < row["a_upper"]
 
 
-def test_weights_count_what_is_surer(porian):
+def test_weights_are_inverse_variances(porian):
     runs = porian["openwebtext2/base/long/kaplan/kaplan/train"]
     plain, weighted = (sb.isoflop(runs, "akima", weighted=w) for w in (False, True))
     pd.testing.assert_frame_equal(plain.optima, weighted.optima)
@@ -238,7 +238,7 @@ def test_the_envelope_of_many_curves_is_the_frontier(named):
     np.testing.assert_allclose(inside["tokens"], truth, rtol=0.05)
 
 
-def test_the_ends_of_the_envelope_are_no_minima():
+def test_the_ends_of_the_envelope_are_not_minima():
     # Three sizes: only where the middle one is the best of all three is there a minimum.
     found = sb.envelope(training_curves(sizes=3, seen=(0.02, 2e4), points=200))
     sizes = found.optima["params"].dropna().unique()
@@ -270,7 +270,7 @@ def test_subsamples_scatter_less_than_bootstraps(runs):
 
 
 @pytest.mark.parametrize("part", [0.0, 1.0])
-def test_a_part_is_a_part(runs, part):
+def test_part_must_be_a_fraction(runs, part):
     with pytest.raises(sb.InputError, match="part must be between"):
         fit(runs, engine="bootstrap", kind="subsample", part=part)
 
@@ -320,7 +320,7 @@ def test_it_prints_within_a_hundred_columns(on_chinchilla):
         assert each.exponents.used in repr(each)
 
 
-def test_methods_that_cannot_be_used_say_why(rng):
+def test_unused_methods_have_a_note(rng):
     # Six runs of six budgets, a size each.
     params = np.geomspace(1e8, 3e9, 6)
     tokens = 20 * params * rng.uniform(0.5, 2, 6)
@@ -341,7 +341,7 @@ def test_methods_that_cannot_be_used_say_why(rng):
 
 
 @pytest.mark.slow
-def test_a_posterior_that_failed_is_marked(small_table):
+def test_a_failed_posterior_is_marked(small_table):
     post = fit(small_table, engine="laplace")  # without noise no spread is small enough
     found = sb.compare_approaches(small_table, post)
     assert "FAILED ITS CHECKS" in found.summary()["note"]["posterior of law 'chinchilla'"]
@@ -350,7 +350,7 @@ def test_a_posterior_that_failed_is_marked(small_table):
 
 
 @pytest.mark.slow
-def test_a_posterior_without_an_optimum_says_so(small_table):
+def test_a_posterior_without_an_optimum_has_a_note(small_table):
     post = fit(small_table, "power_law", engine="laplace")
     found = sb.compare_approaches(small_table, post)
     assert (
@@ -402,7 +402,7 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
         (lambda runs: sb.isoflop_sweep(HOFFMANN, budgets=-1e20), "budgets must be finite"),
     ],
 )
-def test_what_cannot_be_used_is_refused(runs, call, message):
+def test_bad_arguments_are_refused(runs, call, message):
     with pytest.raises(sb.InputError, match=message):
         call(runs)
 

@@ -1,4 +1,4 @@
-"""What models cost, and the optimum under any cost and limits: closed forms and SciPy's roots."""
+"""Costs, and the optimum under any cost and limits: closed forms and SciPy's roots."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -77,7 +77,7 @@ def test_money_and_hours_buy_flops():
         (lambda: sb.Limits(shapes=[(1, 2, 3)]), "shapes must be pairs of n_layer and d_model"),
     ],
 )
-def test_costs_and_limits_that_cannot_be_are_refused(ask, message):
+def test_invalid_costs_and_limits_are_refused(ask, message):
     with pytest.raises(sb.InputError, match=message):
         ask()
 
@@ -90,7 +90,7 @@ def test_a_cost_of_another_size_is_refused(post):
 
 
 def root_by_scipy(values, compute, served, price, transformer):
-    """Log size at the optimum: where a change of size and of tokens along a budget cancel out."""
+    """Return the log size at which the derivative of the loss along the budget is 0."""
     A, B, alpha, beta = (values[name] for name in ("A", "B", "alpha", "beta"))
 
     def per_token(log_size):
@@ -151,7 +151,7 @@ def test_the_optimum_under_a_cost_is_scipys(alpha, beta, worth, log_compute, sha
 
 @pytest.mark.parametrize("name", CLOSED)
 @pytest.mark.parametrize("served", [0.0, 1e12])
-def test_every_closed_law_agrees_with_the_search(name, served, rng):
+def test_newton_agrees_with_the_search_for_every_closed_form(name, served, rng):
     law = get_law(name)
     exponent = dict.fromkeys(("alpha", "beta", "eta", "alpha_N", "alpha_D"), (0.1, 0.5))
     ranges = {**exponent, "k": (0.5, 2.0), "E": (1.0, 2.0)}
@@ -172,7 +172,7 @@ def test_every_closed_law_agrees_with_the_search(name, served, rng):
         np.testing.assert_allclose(searched[key], value, rtol=1e-6, err_msg=key)
 
 
-def test_many_budgets_are_what_each_is_alone(post):
+def test_interpolated_budgets_equal_solved_ones(post):
     budgets = np.geomspace(1e18, 1e26, 150)
     cost = TRANSFORMER.serve(1e12)
     together = post.allocate(budgets, cost).draws
@@ -194,9 +194,9 @@ def test_exponents_are_slopes_of_the_optimum(post):
     assert (small["a"] > 0.9).all()
 
 
-def test_serving_makes_models_smaller_and_data_more(post):
-    # Sardana & Frankle 2023 (arXiv:2401.00448): at one quality, the more will be served the
-    # smaller the best model, and the longer it is trained.
+def test_serving_gives_smaller_models_and_more_data(post):
+    # Sardana & Frankle 2023 (arXiv:2401.00448): for one loss, more serving means a smaller
+    # model that is trained for longer.
     found = [sb.cheapest_run(post, 2.2).draws]
     found += [
         sb.cheapest_run(post, 2.2, sb.costs.Proportional().serve(tokens)).draws
@@ -208,7 +208,7 @@ def test_serving_makes_models_smaller_and_data_more(post):
         assert (more["compute"] > less["compute"]).all()
 
 
-def test_what_reaches_a_loss_is_the_cheapest_by_brute_force(post):
+def test_the_cheapest_run_is_that_of_brute_force(post):
     cost = sb.costs.Proportional().serve(3e11)
     found = sb.cheapest_run(post, 2.3, cost).draws.isel(loss=0)
     v = post.values
@@ -222,7 +222,7 @@ def test_what_reaches_a_loss_is_the_cheapest_by_brute_force(post):
     assert (np.abs(total.argmin(-1) - 500) <= 1).all()
 
 
-def test_a_loss_out_of_reach_says_in_how_many_draws(post):
+def test_a_loss_out_of_reach_has_a_note_with_the_share_of_draws(post):
     floor = float(np.quantile(post.values["E"], 0.7))
     found = sb.cheapest_run(post, [floor, 2.5])
     share = float((post.values["E"] >= floor).mean())
@@ -236,7 +236,7 @@ def test_a_loss_out_of_reach_says_in_how_many_draws(post):
         sb.cheapest_run(post, [0.5, 2.5])
 
 
-def test_limits_bind_and_nothing_else_does(post):
+def test_limits_bind_only_where_they_are_exceeded(post):
     free = post.allocate(1e23).draws
     loose = post.allocate(1e23, limits=sb.Limits(max_params=1e15, min_tokens_per_param=1e-6)).draws
     for name, values in free.items():
@@ -278,7 +278,7 @@ def test_the_best_of_a_list_of_shapes_is_the_least_loss(post):
         post.allocate(1e21, TRANSFORMER, nothing)
 
 
-def test_epochs_of_scarce_data_are_told_and_what_one_more_is_worth():
+def test_epochs_of_scarce_data_and_the_gain_of_the_next():
     law = get_law("data_constrained")
     values = {"E": 1.87, "A": 521.0, "B": 1488.0, "alpha": 0.35, "beta": 0.35}
     values |= {"R_D_star": 15.0, "R_N_star": 5.0}
@@ -301,7 +301,7 @@ def test_epochs_of_scarce_data_are_told_and_what_one_more_is_worth():
     np.testing.assert_allclose(found["next_epoch"][0, 0, 0], worth, rtol=1e-6)
 
 
-def test_far_extrapolation_is_said(post):
+def test_far_extrapolation_has_a_note(post):
     largest = float(post.compute.max())
     assert post.allocate(largest).notes == ()
     (note,) = post.allocate(1000 * largest).notes

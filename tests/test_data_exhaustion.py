@@ -1,4 +1,4 @@
-"""Will the tokens last: closed forms, the paper's own projection, and what is not reached."""
+"""Data exhaustion: closed forms, the paper's own projection, and draws beyond the horizon."""
 
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ def close():
 
 
 class PowerLaw:
-    """A posterior of which every draw says D_opt = k C^b."""
+    """A posterior whose draws all have D_opt = k C^b."""
 
     law = sb.get_law("chinchilla")
     verdict = Verdict((Check(True, "exact", ""),))
@@ -125,7 +125,7 @@ def test_villalobos_projection_of_past_growth(quick):
     assert 2048 < upper < 2056  # the last two years past theirs: they let growth be faster
 
 
-def test_defaults_run_out_when_the_paper_says(found):
+def test_defaults_agree_with_the_paper(found):
     # The paper: between 2030 and 2050; budgets have grown faster since.
     table = found.summary()
     assert 2028 < table.loc["year", "median"] < 2040
@@ -134,7 +134,7 @@ def test_defaults_run_out_when_the_paper_says(found):
     assert 2028 < table.loc["ceiling_year", "median"] < 2031
 
 
-def test_assumptions_have_the_quantiles_that_are_given(quick):
+def test_assumptions_have_their_quantiles(quick):
     # Through the result: 1 token a word, no growth, so the stock's curve is the draws themselves.
     given_as = (1e13, 2e13, 9e14)
     found = sb.data_exhaustion(quick, given_as, stock_growth=1.0, words_per_token=1.0)
@@ -147,14 +147,14 @@ def test_assumptions_have_the_quantiles_that_are_given(quick):
     assert (draws < 2e13 * np.exp(-sd)).mean() == pytest.approx(0.1587, abs=4 * 0.012)
 
 
-def test_a_median_at_the_end_of_its_interval_is_honoured(quick):
+def test_a_median_may_be_an_end_of_its_interval(quick):
     found = sb.data_exhaustion(quick, "popular_platforms")  # growth 0.0814 [0.0789, 0.0814]
     ratio = found.curves["stock"].isel(year=1) / found.curves["stock"].isel(year=0)
     assert float(ratio.max()) == pytest.approx(1.0814)
     assert float((ratio > 1.08139).mean()) == pytest.approx(0.5, abs=0.07)
 
 
-def test_the_seed_decides_and_each_assumption_has_its_own_draws(quick, found):
+def test_each_assumption_has_a_random_stream_of_its_own(quick, found):
     again = sb.data_exhaustion(quick)
     np.testing.assert_array_equal(again["year"], found["year"])
     assert (sb.data_exhaustion(quick, seed=1)["year"] != found["year"]).any()
@@ -181,7 +181,7 @@ def test_the_published_table_is_as_published():
     assert "2211.04325" in table.attrs["source"]
 
 
-def test_draws_that_do_not_meet_the_stock_are_counted_in_words(quick):
+def test_notes_count_draws_that_do_not_meet_the_stock(quick):
     found = sb.data_exhaustion(quick, "recorded_speech", compute_growth=(1.2, 1.6, 3.0))
     share = float(np.isinf(found["year"]).mean())
     assert 0.5 < share < 1
@@ -197,14 +197,14 @@ def test_draws_that_do_not_meet_the_stock_are_counted_in_words(quick):
     assert never.plot().get_title().endswith("in 100% of the draws")
 
 
-def test_draws_that_met_it_at_once_are_counted_too(quick):
+def test_notes_count_draws_that_meet_the_stock_in_the_first_year(quick):
     found = sb.data_exhaustion(quick, 1e11, stock_growth=1.0)
     assert (found["year"] == 2022).all()
     assert "In 100.0% of the draws demand already met the stock by 2022." in repr(found)
     np.testing.assert_allclose(found.draws["tokens"], found.curves["stock"].isel(year=0))
 
 
-def test_what_a_person_sees(found, quick):
+def test_text_and_table(found, quick):
     text = repr(found)
     assert all(len(line) <= 100 for line in text.splitlines())
     assert "Villalobos" in text
@@ -244,12 +244,12 @@ def test_the_plot_shows_the_curves(found):
         ({"seed": -1}, "seed must be a non-negative integer"),
     ],
 )
-def test_bad_assumptions_are_said_in_words(quick, options, message):
+def test_bad_assumptions_are_refused(quick, options, message):
     with pytest.raises(sb.InputError, match=message):
         sb.data_exhaustion(quick, **options)
 
 
-def test_bad_probabilities_are_said_in_words(found):
+def test_bad_probabilities_are_refused(found):
     with pytest.raises(sb.InputError, match="prob must be between 0 and 1"):
         found.summary(1.0)
 

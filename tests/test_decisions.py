@@ -100,7 +100,7 @@ def test_overtraining_is_the_closed_form_draw_by_draw(post):
     np.testing.assert_allclose(critical["params"], (least * run["params"])[..., 0], rtol=1e-6)
 
 
-def test_a_size_below_the_critical_one_is_said(post):
+def test_sizes_below_the_critical_one_have_a_note(post):
     found = sb.overtrain(post, [0.05, 1.0])
     assert np.isinf(found.draws["tokens_factor"].sel(size_factor=0.05)).all()
     assert "Infinite, no number of tokens reaches the loss: in up to 100%" in repr(found)
@@ -108,7 +108,7 @@ def test_a_size_below_the_critical_one_is_said(post):
 
 
 def losses_along(post, sizes, compute, served=0.0):
-    """What each draw expects of each size, by NumPy."""
+    """Return the loss that each draw expects of each size, with NumPy."""
     v = {name: x.reshape(-1, 1) for name, x in post.values.items()}
     tokens = (compute - 2 * sizes * served) / (6 * sizes)
     return v["E"] + v["A"] * sizes ** -v["alpha"] + v["B"] * tokens ** -v["beta"]
@@ -149,13 +149,13 @@ def test_wasted_compute_is_what_the_frontier_does_not_need(post):
     np.testing.assert_allclose(found.outcome.draws["loss"][0, :1], loss, rtol=1e-9)
 
 
-def test_a_plan_that_cannot_regret_so_little_says_so(post):
+def test_a_plan_without_a_size_of_so_little_regret(post):
     found = sb.plan(post, 1e26, regret=1e-7)
     assert found.within is None
     assert "Expected regret is above 1e-07 at every size." in repr(found)
 
 
-def test_a_plan_keeps_to_limits(post):
+def test_a_plan_respects_limits(post):
     found = sb.plan(post, 1e24, limits=sb.Limits(max_params=1e10))
     assert found.run["params"] == pytest.approx(1e10)
     assert found.within[1] == pytest.approx(1e10)
@@ -175,6 +175,6 @@ def test_a_plan_keeps_to_limits(post):
         (lambda post: sb.cheapest_run(post, 2.0, unique_tokens=1e9), "Law 'chinchilla' also reads"),
     ],
 )
-def test_questions_that_cannot_be_answered_are_refused(post, ask, message):
+def test_bad_arguments_are_refused(post, ask, message):
     with pytest.raises(sb.InputError, match=message):
         ask(post)

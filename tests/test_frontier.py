@@ -79,7 +79,7 @@ def test_the_numerical_frontier_is_inverted_too_and_in_float32(dtype, rtol):
 
 
 def test_a_law_of_another_form_is_inverted_along_its_own_frontier():
-    # Farseer's law has no closed form: scipy finds the root of what allocation says.
+    # Farseer's law has no closed form: scipy finds the root along the allocation.
     values = {"s": -0.062465473, "q": 0.13, "S": 0.1284880679, "B": 230.7343708, "b": -0.1729}
     values |= {"Q": -1.544209554, "A": -1.665630816, "a": 0.0459, "E": 3.133347199}
     law = get_law("farseer")
@@ -118,6 +118,6 @@ def test_it_runs_under_jit_and_compiles_once(compilations):
     assert compilations.count == before
 
 
-def test_laws_that_have_no_frontier_say_so():
+def test_laws_without_a_frontier_are_refused():
     with pytest.raises(sb.InputError, match="does not read params and tokens"):
         compute_to_reach(get_law("power_law"), {}, jnp.ones(1), {})

@@ -1,4 +1,4 @@
-"""Where published models stand: against closed forms, published claims, and bad tables."""
+"""Gaps of published models to the frontier: closed forms, published claims, and bad tables."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def quick(runs):
 
 
 @pytest.fixture(scope="module")
-def stands(quick):
+def gaps(quick):
     return sb.frontier_gap(quick)
 
 
@@ -34,11 +34,11 @@ def test_published_models_are_sound_and_sourced():
     compute = 6 * table["params"] * table["tokens"]
     assert compute["PaLM 540B"] == pytest.approx(2.56e24, rel=0.02)
     assert compute["Llama 3 405B"] == pytest.approx(3.8e25, rel=0.01)
-    models["params"] = 0  # a copy of the caller's own
+    models["params"] = 0  # each call returns a copy
     assert (sb.published_models()["params"] > 0).all()
 
 
-def test_each_draw_is_chinchillas_closed_form(quick, stands):
+def test_each_draw_is_chinchillas_closed_form(quick, gaps):
     v = {name: values[..., None] for name, values in quick.values.items()}
     models = sb.published_models()
     N, D = models["params"].to_numpy(), models["tokens"].to_numpy()
@@ -50,7 +50,7 @@ def test_each_draw_is_chinchillas_closed_form(quick, stands):
     excess = A * N**-alpha + B * D**-beta
     # Along the frontier L - E falls as C^-s: the needed share of C is (least / excess)^(1/s).
     share = (least / excess) ** (1 / s)
-    draws = stands.draws
+    draws = gaps.draws
     np.testing.assert_allclose(draws["compute"], 6 * N * D)
     np.testing.assert_allclose(draws["loss"], v["E"] + excess, rtol=1e-10)
     np.testing.assert_allclose(draws["least_loss"], v["E"] + least, rtol=1e-10)
@@ -60,13 +60,13 @@ def test_each_draw_is_chinchillas_closed_form(quick, stands):
     np.testing.assert_allclose(draws["params_ratio"], N / size, rtol=1e-9)
 
 
-def test_no_model_beats_the_frontier(stands):
-    assert (stands.draws["excess_loss"] > -1e-12).all()
-    assert (stands.draws["compute_wasted"] > -1e-9).all()
+def test_no_model_beats_the_frontier(gaps):
+    assert (gaps.draws["excess_loss"] > -1e-12).all()
+    assert (gaps.draws["compute_wasted"] > -1e-9).all()
 
 
-def test_gopher_was_too_large_and_chinchilla_about_right(stands):
-    bounds = stands.interval(0.9)
+def test_gopher_was_too_large_and_chinchilla_about_right(gaps):
+    bounds = gaps.interval(0.9)
     gopher, chinchilla = (bounds.sel(model=name) for name in ("Gopher", "Chinchilla"))
     # Hoffmann et al. 2022, table 3: Gopher's budget asks for 40 to 70 billion params.
     assert gopher["params_ratio"].sel(bound="upper") > 280 / 70
@@ -74,45 +74,45 @@ def test_gopher_was_too_large_and_chinchilla_about_right(stands):
     assert gopher["compute_wasted"].sel(bound="lower") > 0.3
     assert chinchilla["params_ratio"].sel(bound="lower") < 1.2
     assert chinchilla["compute_wasted"].sel(bound="upper") < 0.1
-    median = stands.median()["params_ratio"]
+    median = gaps.median()["params_ratio"]
     assert median.sel(model="Llama 3 8B") < 0.2 < 3 < median.sel(model="GPT-3")
 
 
-def test_extrapolation_is_said(quick, stands):
+def test_extrapolation_is_printed(quick, gaps):
     largest = 6 * (quick.runs.frame["params"] * quick.runs.frame["tokens"]).max()
-    beyond = stands.draws["extrapolated"].sel(model="Llama 3 405B")
+    beyond = gaps.draws["extrapolated"].sel(model="Llama 3 405B")
     assert float(beyond) == pytest.approx(np.log10(6 * 405e9 * 15.6e12 / largest))
-    assert "+3.5" in repr(stands)
+    assert "+3.5" in repr(gaps)
 
 
-def test_what_a_person_sees(stands, quick):
-    text = repr(stands)
+def test_text_and_table(gaps, quick):
+    text = repr(gaps)
     assert all(len(line) <= 100 for line in text.splitlines())
     assert "Gopher" in text
     assert "nan" not in text
-    assert "Gopher" in stands._repr_html_()
-    frame = stands.summary()
+    assert "Gopher" in gaps._repr_html_()
+    frame = gaps.summary()
     assert frame.loc[("Gopher", "compute_wasted"), "eti90_lb"] > 0.3
     assert frame.attrs["verdict"] == quick.verdict.word
-    assert stands.by_model(0.5).attrs["verdict"] == "passed"
+    assert gaps.by_model(0.5).attrs["verdict"] == "passed"
 
 
-def test_a_failed_fit_is_marked(stands):
+def test_a_failed_fit_is_marked(gaps):
     failed = Verdict((Check(False, "R-hat 2 for E", "give more draws"),))
-    marked = replace(stands, verdict=failed)
+    marked = replace(gaps, verdict=failed)
     assert isinstance(marked, sb.FrontierGap)
     assert "FAILED ITS CHECKS" in repr(marked)
     assert "FAILED ITS CHECKS" in marked._repr_html_()
     assert marked.by_model().attrs["verdict"] == "failed"
 
 
-def test_models_of_the_callers_own(quick, stands):
+def test_user_supplied_models(quick, gaps):
     named = pd.DataFrame({"params": [280e9], "tokens": [300e9]}, index=["mine"])
     other = {"model": ["mine"], "params": [280e9], "tokens": [300e9]}
     for table in (named, other):
         found = sb.frontier_gap(quick, table).draws.sel(model="mine")
         np.testing.assert_allclose(
-            found["compute_wasted"], stands.draws["compute_wasted"].sel(model="Gopher"), atol=1e-9
+            found["compute_wasted"], gaps.draws["compute_wasted"].sel(model="Gopher"), atol=1e-9
         )
 
 
@@ -127,7 +127,7 @@ def test_models_of_the_callers_own(quick, stands):
         ({"model": ["x", "x"], "params": [1.0, 2.0], "tokens": [1.0, 2.0]}, "must be unique"),
     ],
 )
-def test_bad_models_are_said_in_words(quick, models, message):
+def test_bad_models_are_refused(quick, models, message):
     with pytest.raises(sb.InputError, match=message):
         sb.frontier_gap(quick, models)
 

@@ -27,9 +27,10 @@ _SHOWN: dict[str, tuple[str, Any]] = {
 
 
 _LEGEND = (
-    "Medians [90% intervals]. decades: compute beyond the largest run of the fit, in powers of 10.",
-    "excess loss: above the least loss of the same compute. compute wasted: share of the compute",
-    "that the same loss does not need. A small model may be intended: serving is not included.",
+    "Medians [90% intervals]. Serving is not included: a small model may be intended.",
+    "decades: compute beyond the largest run of the fit, in powers of 10.",
+    "excess loss: loss above the least loss of the same compute.",
+    "compute wasted: share of the compute that the same loss does not need.",
 )
 
 

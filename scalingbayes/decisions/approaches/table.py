@@ -151,7 +151,7 @@ def compare_approaches(
     >>> import scalingbayes as sb
     >>> found = sb.compare_approaches(sb.datasets.load("chinchilla"), posterior=False)
     >>> found.summary()["a"].round(1).tolist()
-    [0.5, 0.5, 0.5, 0.5, 0.7]
+    [0.5, 0.5, 0.5, 0.6, 0.7]
     """
     runs = as_runs(runs)
     check_interval(prob, "eti")
