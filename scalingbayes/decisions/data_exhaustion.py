@@ -167,7 +167,7 @@ def data_exhaustion(
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
     >>> found = sb.data_exhaustion(post, horizon=2100)
-    >>> 2028 < found.summary().loc["year", "median"] < 2040
+    >>> 2028 < float(found["year"].median()) < 2040
     True
     """
     require_params_and_tokens(post)
