@@ -171,10 +171,12 @@ def _group_statistics(
     pairs = (counts * (counts - 1)).sum()
     if pairs == 0:
         return []
-    member = np.eye(len(counts))[groups]
+    order = np.argsort(groups, kind="stable")
+    starts = np.cumsum(counts) - counts
 
     def within(scores: Float[np.ndarray, "draws runs"]) -> Float[np.ndarray, " draws"]:
-        products = ((scores @ member) ** 2).sum(1) - (scores**2).sum(1)
+        sums = np.add.reduceat(scores[:, order], starts, axis=1)
+        products = (sums**2).sum(1) - (scores**2).sum(1)
         return products / pairs / (scores**2).mean(1)
 
     resampled = "engine 'bootstrap' with by='COLUMN'"
