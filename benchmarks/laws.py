@@ -45,7 +45,7 @@ def measure(case: Case) -> list[dict[str, Any]]:
     warm, post = seconds(lambda: sb.fit(runs, model, seed=1, likelihood_power=1), repeats=3)
     bound = model.bind(runs)
     with precision("float64"):
-        start = np.tile(np.asarray(bound.density("float64").center("float64")), (4, 1))
+        start = np.tile(np.asarray(bound.density("float64").coordinates.center("float64")), (4, 1))
     bare = post.record["gradients"] * gradient_seconds(bound, start)
     summary = post.summary()
     shared = {

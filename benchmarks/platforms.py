@@ -38,7 +38,7 @@ def gradients(batch: int, dtype: str) -> float:
     model = sb.Model("chinchilla", "student_t").bind(chinchilla_240())
     with precision(dtype):
         densities = stack_densities([model], dtype)
-        center = np.asarray(model.density(dtype).center(jnp.dtype(dtype)))
+        center = np.asarray(model.density(dtype).coordinates.center(jnp.dtype(dtype)))
 
         @jax.jit
         def run(densities: Any, points: jax.Array) -> jax.Array:

@@ -58,7 +58,7 @@ def warm() -> list[dict[str, Any]]:
     sb.fit(runs, **EXACT)
     ours, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT), repeats=7)
     with precision("float64"):
-        start = np.tile(np.asarray(model.density("float64").center("float64")), (4, 1))
+        start = np.tile(np.asarray(model.density("float64").coordinates.center("float64")), (4, 1))
     gradients = post.record["gradients"]
     bare = gradients * gradient_seconds(model, start)
 

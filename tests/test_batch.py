@@ -126,7 +126,7 @@ def artificial(posts, facts, names=None):
     draws = []
     for model, each in zip(models.values(), facts, strict=True):
         with precision("float64"):
-            center = np.asarray(model.density("float64").center("float64"))
+            center = np.asarray(model.density("float64").coordinates.center("float64"))
         points = center + 0.1 * rng.standard_normal((1, 4000, len(center)))
         draws.append(Draws(points, {"lp": points.sum(-1)}, each))
     return sb.Posteriors(models, draws, [{"engine": "artificial"}] * len(draws))

@@ -15,12 +15,12 @@ from scalingbayes._core.precision import precision
 from scalingbayes.inference.mode import find_mode
 from scalingbayes.model.bound_model import padded_length
 from scalingbayes.model.transforms import (
-    from_shares,
-    last_share,
+    last_ratio,
+    lengthen_tail,
     log_slope,
-    stretch,
-    to_shares,
-    unstretch,
+    logs_from_ratios,
+    ratios_from_logs,
+    shorten_tail,
 )
 
 PRIORS = {
@@ -37,14 +37,16 @@ def float64():
 
 
 def points(density, rng, count=20, spread=0.7):
-    return density.center("float64") + jnp.asarray(
+    return density.coordinates.center("float64") + jnp.asarray(
         rng.normal(0, spread, (count, len(density.parameters)))
     )
 
 
 def log_volume(density, point):
     """Log determinant of the map from R^k to the parameters in the table's units."""
-    jacobian = jax.jacfwd(lambda p: jnp.stack(list(density.in_units(p).values())))(point)
+    jacobian = jax.jacfwd(lambda p: jnp.stack(list(density.coordinates.in_units(p).values())))(
+        point
+    )
     return jnp.linalg.slogdet(jacobian)[1]
 
 
@@ -54,7 +56,7 @@ def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
     density = model.density("float64")
     differences = []
     for point in points(density, rng):
-        theirs, _ = log_density(model.numpyro_model(), (), {}, density.in_units(point))
+        theirs, _ = log_density(model.numpyro_model(), (), {}, density.coordinates.in_units(point))
         differences.append(float(density(point) - theirs - log_volume(density, point)))
     # The reference loss is another unit of the data: a constant.
     np.testing.assert_allclose(differences, differences[0], rtol=1e-9)
@@ -89,7 +91,7 @@ def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
     density = model.density("float64")
     both = []
     for point in points(density, rng, 6, spread=0.2):
-        theirs, _ = log_density(model.numpyro_model(), (), {}, density.in_units(point))
+        theirs, _ = log_density(model.numpyro_model(), (), {}, density.coordinates.in_units(point))
         both.append((density(point), theirs + log_volume(density, point)))
     ours, theirs = np.array(both).T
     # Outside a parameter's range, as for e_0 below e_inf, both are -inf.
@@ -107,8 +109,8 @@ def test_a_prior_may_be_of_either_sign_where_the_parameter_may_be(rng):
     statement = model.describe_priors()["s"]
     assert "above 0" not in statement
     assert "where (s - (0)) / (-(params**-q) / q) > 0" in statement
-    center = model.density("float64").center("float64")
-    assert float(model.density("float64").in_units(center)["s"]) == pytest.approx(-0.06)
+    center = model.density("float64").coordinates.center("float64")
+    assert float(model.density("float64").coordinates.in_units(center)["s"]) == pytest.approx(-0.06)
 
 
 def test_numpyro_predicts_from_the_models_draws(small_table):
@@ -127,7 +129,7 @@ def test_products_of_matrices_keep_the_precision(runs):
     density = bind_default(runs).density("float32")
     with precision("float32"):
         search = jax.jit(lambda point: find_mode(density, point))
-        program = search.lower(density.center("float32")).as_text()
+        program = search.lower(density.coordinates.center("float32")).as_text()
     products = [line for line in program.splitlines() if "dot_general" in line]
     assert len(products) > 3
     assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
@@ -136,9 +138,9 @@ def test_products_of_matrices_keep_the_precision(runs):
 def test_padding_changes_nothing(small_table, rng):
     model = bind(sb.Runs(small_table))
     density = model.density("float64")
-    assert len(density.observed) == 64
+    assert len(density.likelihood.observed) == 64
     for point in points(density, rng, 5):
-        bare = density.log_likelihood(point)[:12].sum() + density.log_prior(point)
+        bare = density.log_likelihood(point)[:12].sum() + density.prior(point)
         np.testing.assert_allclose(density(point), bare, rtol=1e-12)
         assert jnp.all(jnp.isfinite(jax.grad(density)(point)))
 
@@ -152,13 +154,15 @@ def test_weights_are_copies_and_hold_outs(small_table, rng):
     found = bind(runs, weights=weights).density("float64")
     for point in points(found, rng, 5):
         # Both are measured at a reference point of their own: compare in the table's units.
-        values = found.in_units(point)
-        same = expected.from_units(values)
-        for name, value in expected.in_units(same).items():
+        values = found.coordinates.in_units(point)
+        same = expected.coordinates.from_units(values)
+        for name, value in expected.coordinates.in_units(same).items():
             np.testing.assert_allclose(value, values[name], rtol=1e-10)
         np.testing.assert_allclose(
-            found(point) - found.log_prior(point) - 12 * jnp.log(found.reference["loss"]),
-            expected(same) - expected.log_prior(same) - 12 * jnp.log(expected.reference["loss"]),
+            found(point) - found.prior(point) - 12 * jnp.log(found.coordinates.reference["loss"]),
+            expected(same)
+            - expected.prior(same)
+            - 12 * jnp.log(expected.coordinates.reference["loss"]),
             rtol=1e-8,
         )
 
@@ -175,7 +179,7 @@ def test_weights_are_copies_and_hold_outs(small_table, rng):
     ],
     ids=str,
 )
-def test_shares_are_a_map_of_determinant_one(rng, terms):
+def test_log_ratios_are_a_map_of_determinant_one(rng, terms):
     def power(part):
         return part.power.constant
 
@@ -185,18 +189,18 @@ def test_shares_are_a_map_of_determinant_one(rng, terms):
         return sum(sum_of(each) ** (1 / power(part)) for each in part.parts) ** power(part)
 
     def back(point):
-        found = from_shares(terms, dict(zip(terms, point, strict=True)), power)
+        found = logs_from_ratios(terms, dict(zip(terms, point, strict=True)), power)
         return jnp.stack(list(found.values()))
 
     logs = {name: jnp.asarray(rng.normal(0, 2)) for name in terms}
-    shares = jnp.stack(list(to_shares(terms, logs, power).values()))
-    np.testing.assert_allclose(back(shares), list(logs.values()), rtol=1e-9)
-    np.testing.assert_allclose(shares[0], jnp.log(sum_of(terms)), rtol=1e-9)
-    np.testing.assert_allclose(abs(jnp.linalg.det(jax.jacfwd(back)(shares))), 1, rtol=1e-9)
+    ratios = jnp.stack(list(ratios_from_logs(terms, logs, power).values()))
+    np.testing.assert_allclose(back(ratios), list(logs.values()), rtol=1e-9)
+    np.testing.assert_allclose(ratios[0], jnp.log(sum_of(terms)), rtol=1e-9)
+    np.testing.assert_allclose(abs(jnp.linalg.det(jax.jacfwd(back)(ratios))), 1, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("terms", "share", "over"),
+    ("terms", "ratio", "over"),
     [
         (sb.Sum("a", "b"), "b", ["a"]),
         (sb.Sum("a", "b", "c"), "c", ["b"]),
@@ -205,30 +209,32 @@ def test_shares_are_a_map_of_determinant_one(rng, terms):
     ],
     ids=str,
 )
-def test_the_last_share_is_that_of_all_else_over_the_floor(rng, terms, share, over):
+def test_the_last_ratio_is_that_of_the_terms_before_to_the_floor(rng, terms, ratio, over):
     def power(part):
         return part.power.constant
 
     logs = {name: jnp.asarray(rng.normal()) for name in terms}
-    assert last_share(terms) == share
+    assert last_ratio(terms) == ratio
     *_, floor = terms
-    more = to_shares(terms, logs | {floor: logs[floor] - 0.7}, power)
-    assert more[share] - to_shares(terms, logs, power)[share] == pytest.approx(0.7)
+    more = ratios_from_logs(terms, logs | {floor: logs[floor] - 0.7}, power)
+    assert more[ratio] - ratios_from_logs(terms, logs, power)[ratio] == pytest.approx(0.7)
     for name in over:
-        moved = to_shares(terms, logs | {name: logs[name] + 0.1}, power)
-        assert moved[share] > to_shares(terms, logs, power)[share]
+        moved = ratios_from_logs(terms, logs | {name: logs[name] + 0.1}, power)
+        assert moved[ratio] > ratios_from_logs(terms, logs, power)[ratio]
 
 
-def test_a_stretched_share_has_the_normal_tail_of_an_exponential_one():
-    share = jnp.linspace(-60.0, 60.0, 4001)
-    stretched = jax.vmap(stretch)(share)
-    np.testing.assert_allclose(jax.vmap(unstretch)(stretched), share, atol=1e-9)
-    slopes = jax.vmap(log_slope)(share)
-    np.testing.assert_allclose(slopes, jnp.log(jax.vmap(jax.grad(stretch))(share)), atol=1e-9)
-    # Far above, a density of exp(-stretched) bends as a normal one; far below nothing moves.
-    bend = jax.grad(jax.grad(lambda x: -stretch(x) + log_slope(x)))
+def test_a_lengthened_tail_is_exponential_where_it_was_normal():
+    values = jnp.linspace(-60.0, 60.0, 4001)
+    lengthened = jax.vmap(lengthen_tail)(values)
+    np.testing.assert_allclose(jax.vmap(shorten_tail)(lengthened), values, atol=1e-9)
+    slopes = jax.vmap(log_slope)(values)
+    np.testing.assert_allclose(
+        slopes, jnp.log(jax.vmap(jax.grad(lengthen_tail))(values)), atol=1e-9
+    )
+    # Far above, a density of exp(-lengthened) bends as a normal one; far below nothing moves.
+    bend = jax.grad(jax.grad(lambda x: -lengthen_tail(x) + log_slope(x)))
     assert bend(40.0) == pytest.approx(-1, abs=1e-3)
-    np.testing.assert_allclose(stretched[:1000], share[:1000], atol=1e-9)
+    np.testing.assert_allclose(lengthened[:1000], values[:1000], atol=1e-9)
 
 
 def test_padded_lengths_are_few_and_never_waste_half():
@@ -287,7 +293,7 @@ def test_many_families_serve_as_priors(small_table, prior, rng):
     density = bind(sb.Runs(small_table), priors={"E": prior}).density("float64")
     for point in points(density, rng, 5):
         assert jnp.isfinite(density(point))
-        assert density.in_units(point)["E"] > 0
+        assert density.coordinates.in_units(point)["E"] > 0
 
 
 def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
@@ -296,10 +302,12 @@ def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
     # Draws from the priors themselves, taken to their coordinates, where they are normal.
     priors = {"A": (-1.2, 1.5), "B": (-1.2, 1.5), "alpha": (-1.0, 0.8), "sigma": (-4.6, 1.5)}
     logs = {name: rng.normal(*priors.get(name, (0, 1)), 20_000) for name in names}
-    found = density.prior_shares(jax.vmap(density.from_coordinates)(logs))
+    found = density.prior.shares(jax.vmap(density.coordinates.from_priors)(logs))
     for name in priors:
         assert found[name] == pytest.approx(1, abs=0.03)
-    narrow = density.prior_shares(density.center("float64") + 1e-3 * rng.normal(size=(100, 7)))
+    narrow = density.prior.shares(
+        density.coordinates.center("float64") + 1e-3 * rng.normal(size=(100, 7))
+    )
     assert all(share < 1e-4 for share in narrow.values())
 
 

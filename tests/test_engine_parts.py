@@ -192,9 +192,11 @@ def test_points_come_back_from_units_and_from_the_reference_point(name, rng):
     with precision("float64"):
         density = bind(sb.Runs(table), law).density("float64")
         for _ in range(3):
-            point = density.center("float64") + rng.normal(0, 0.5, len(density.parameters))
+            point = density.coordinates.center("float64") + rng.normal(
+                0, 0.5, len(density.parameters)
+            )
             for back in (
-                density.from_units(density.in_units(point)),
-                density.from_reference(density.at_reference(point)),
+                density.coordinates.from_units(density.coordinates.in_units(point)),
+                density.coordinates.from_reference(density.coordinates.at_reference(point)),
             ):
                 np.testing.assert_allclose(back, point, rtol=1e-6, atol=1e-6)

@@ -45,7 +45,7 @@ def mode(runs):
             value, gradient = slope(point)
             return float(value), np.asarray(gradient)
 
-        start = np.asarray(density.center("float64"))
+        start = np.asarray(density.coordinates.center("float64"))
         point = optimize.minimize(downhill, start, jac=True, options={"gtol": 1e-4}).x
         steps = 1e-4 * np.eye(len(point))
         rows = [(downhill(point + h)[1] - downhill(point - h)[1]) / 2e-4 for h in steps]

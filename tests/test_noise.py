@@ -97,11 +97,13 @@ def test_the_numpyro_model_has_the_same_likelihood(law, noise, rng):
     model = bind_default(sb.Runs({**table, "se": np.full(30, 0.01)}), law, noise=noise)
     with precision("float64"):
         density = model.density("float64")
-        points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, len(model.parameters))))
+        points = density.coordinates.center(float) + jnp.asarray(
+            rng.normal(0, 0.1, (2, len(model.parameters)))
+        )
         ours = [float(density.weights @ density.log_likelihood(point)) for point in points]
         theirs = []
         for point in points:
-            values = dict(density.in_units(point))
+            values = dict(density.coordinates.in_units(point))
             traced = log_density(model.numpyro_model(), (), {}, values)[1]
             theirs.append(float(traced[target]["fn"].log_prob(traced[target]["value"]).sum()))
     assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)

@@ -33,7 +33,7 @@ def mode(runs):
             value, gradient = slope(point)
             return float(value), np.asarray(gradient)
 
-        start = np.asarray(density.center("float64"))
+        start = np.asarray(density.coordinates.center("float64"))
         point = optimize.minimize(downhill, start, jac=True, options={"gtol": 1e-4}).x
         steps = 1e-4 * np.eye(len(point))
         rows = [(downhill(point + h)[1] - downhill(point - h)[1]) / 2e-4 for h in steps]
@@ -153,7 +153,7 @@ def test_the_posteriors_mode_is_scipys(runs, mode):
     density, point, covariance = mode
     found = fit(runs, engine="optimize", objective="posterior", dtype="float64")
     with precision("float64"):
-        ours = density.from_units({n: jnp.asarray(x) for n, x in found.values.items()})
+        ours = density.coordinates.from_units({n: jnp.asarray(x) for n, x in found.values.items()})
     deviations = np.linalg.solve(np.linalg.cholesky(covariance), np.asarray(ours) - point)
     # A search ends when a step promises less than 1e-6 nats.
     assert np.linalg.norm(deviations) < 0.01

@@ -16,6 +16,12 @@ from scalingbayes.inference.whitening import whiten_at_mode
 from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.discrepancy import STEPS, Discrepancy
 from scalingbayes.model.marginal import MarginalDensity
+from scalingbayes.model.random_effects import DenseDesign, RandomEffects, design_of_groups
+
+
+def matrix(design):
+    """Return how far a unit of each effect moves each row."""
+    return np.asarray(design.apply(np.eye(design.count))).T
 
 
 def curves(rng, tau=0.02, sigma=0.003):
@@ -62,9 +68,11 @@ def log_density_of_errors(density, point, count):
     effects = slice(count, count + density.effects)
 
     def errors(part):
-        return density.random_effects(jnp.concatenate([point[:count], part, point[effects.stop :]]))
+        return density.coordinates.random_effects(
+            jnp.concatenate([point[:count], part, point[effects.stop :]])
+        )
 
-    tau = float(density.in_units(point)["tau"])
+    tau = float(density.coordinates.in_units(point)["tau"])
     volume = jnp.linalg.slogdet(jax.jacfwd(errors)(point[effects]))[1]
     return stats.norm(0, tau).logpdf(errors(point[effects])).sum() + volume
 
@@ -77,31 +85,37 @@ def test_densities_are_numpyros(noise, rng):
     with precision("float64"):
         density = model.density("float64")
         dim = len(model.parameters) + density.effects
-        points = density.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, dim)))
+        points = density.coordinates.center(float) + jnp.asarray(rng.normal(0, 0.1, (2, dim)))
         ours, theirs = [], []
         for point in points:
             ours.append(float(density.weights @ density.log_likelihood(point)))
-            values = dict(density.in_units(point))
-            values["shared_error_over_tau"] = density.random_effects(point) / values["tau"]
+            values = dict(density.coordinates.in_units(point))
+            values["shared_error_over_tau"] = (
+                density.coordinates.random_effects(point) / values["tau"]
+            )
             site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
             theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
             # What mode search climbs is the same density, from the location.
             about = density.log_likelihood_about(density.location(point), point)
             assert ours[-1] == pytest.approx(
-                float(density.weights @ (about - jnp.log(density.observed))), rel=1e-9
+                float(density.weights @ (about - jnp.log(density.likelihood.observed))), rel=1e-9
             )
         # Shared errors are standard normal over tau, whatever stands for them in a point.
         moved = points[0] + jnp.eye(dim)[count]
-        step = density.log_prior(moved) - density.log_prior(points[0])
-        tau = float(density.in_units(points[0])["tau"])
-        before, after = (float(density.random_effects(p)[0]) / tau for p in (points[0], moved))
+        step = density.prior(moved) - density.prior(points[0])
+        tau = float(density.coordinates.in_units(points[0])["tau"])
+        before, after = (
+            float(density.coordinates.random_effects(p)[0]) / tau for p in (points[0], moved)
+        )
         wider = points[0] + 0.3 * jnp.eye(dim)[count + density.effects]
         alone = [
-            density.log_priors(density.coordinates(p))[: len(model.parameters)].sum()
+            density.prior.of_coordinates(density.coordinates.of_priors(p))[
+                : len(model.parameters)
+            ].sum()
             for p in (points[0], wider)
         ]
         errors = [log_density_of_errors(density, p, count) for p in (points[0], wider)]
-        spread = density.log_prior(wider) - density.log_prior(points[0])
+        spread = density.prior(wider) - density.prior(points[0])
     assert ours[0] - ours[1] == pytest.approx(theirs[0] - theirs[1], rel=1e-9)
     assert step == pytest.approx(-(after**2 - before**2) / 2, rel=1e-9)
     expected = alone[1] + errors[1] - alone[0] - errors[0]
@@ -117,25 +131,25 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
     with precision("float64"):
         density = model.density("float64")
         marginal = MarginalDensity(density)
-        middle = density.center(float)[density.named]
+        middle = density.coordinates.center(float)[density.coordinates.named]
         gaps = []
         for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):
-            bare = density.with_random_effects(named, jnp.zeros(density.effects))
-            values = density.at_reference(bare)
+            bare = density.coordinates.with_random_effects(named, jnp.zeros(density.effects))
+            values = density.coordinates.at_reference(bare)
             tau, sigma = float(values["tau"]), float(values["sigma"])
-            design = np.asarray(density.shared.design)[:96][counted]
+            design = matrix(density.likelihood.random_effects.design)[:96][counted]
             rows = np.diag(sigma**2 / weights[counted])
             together = stats.multivariate_normal(
                 np.asarray(density.location(bare))[:96][counted], tau**2 * design @ design.T + rows
             )
-            observed = np.asarray(density.observed_on_scale)[:96][counted]
+            observed = np.asarray(density.likelihood.observed_on_scale)[:96][counted]
             # A power of a normal density is one of another spread, and a factor.
             factor = (1 - weights[counted]).sum() * np.log(sigma)
-            found = marginal(named) - density.log_prior_of_parameters(bare)
+            found = marginal(named) - density.prior.of_parameters(bare)
             gaps.append(float(found) - together.logpdf(observed) - factor)
 
             def errors(normals, named=named):
-                return density.random_effects(marginal.complete(named, normals))
+                return density.coordinates.random_effects(marginal.complete(named, normals))
 
             # Given the parameters they are normal, as regression says.
             gain = tau**2 * design.T @ np.linalg.inv(together.cov)
@@ -161,19 +175,19 @@ def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
     with precision("float64"):
         density = model.density("float64")
         marginal = MarginalDensity(density)
-        named = density.center(float)[density.named]
-        bare = density.without_random_effects(named)
-        tau = float(density.at_reference(bare)["tau"])
-        design = np.asarray(density.shared.design)[:9]
+        named = density.coordinates.center(float)[density.coordinates.named]
+        bare = density.coordinates.without_random_effects(named)
+        tau = float(density.coordinates.at_reference(bare)["tau"])
+        design = matrix(density.likelihood.random_effects.design)[:9]
         discrepancy_draws = stats.multivariate_normal(
             np.asarray(density.location(bare))[:9], tau**2 * design @ design.T
         )
-        expected = discrepancy_draws.logpdf(np.asarray(density.observed_on_scale)[:9])
+        expected = discrepancy_draws.logpdf(np.asarray(density.likelihood.observed_on_scale)[:9])
         expected += 9 / 2 * np.log(2 * np.pi)  # a constant, which the density is without
         gaps = []
         for log_sigma in np.log([1e-6, 1e-9]):  # the last coordinate
             small = jnp.append(named[:-1], log_sigma)
-            prior = density.log_prior_of_parameters(density.without_random_effects(small))
+            prior = density.prior.of_parameters(density.coordinates.without_random_effects(small))
             gaps.append(float(marginal(small) - prior) - expected)
     np.testing.assert_allclose(gaps, 0, atol=1e-3)
 
@@ -184,7 +198,7 @@ def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
         densities = stack_densities([model], "float64")
         modes, _ = whiten_at_mode(densities, [rng], 4, "float64")
         marginal = MarginalDensity(model.density("float64"))
-        at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.named])
+        at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.coordinates.named])
         best = float(marginal(at))
         steps = 0.05 * np.concatenate([np.eye(at.size), -np.eye(at.size)])
         near = [float(marginal(at + step)) for step in steps]
@@ -240,7 +254,7 @@ def test_a_drift_survives_a_file(tmp_path, rng):
     pair = post.predict(**where), again.predict(**where)
     np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
     model = bind(sb.Runs(table), noise="normal(discrepancy=compute)")
-    np.testing.assert_allclose(again.effects_design, model.shared[1], rtol=1e-12)
+    np.testing.assert_allclose(matrix(again.effects_design), matrix(model.shared[1]), rtol=1e-12)
     assert sb.check(again).summary()["p_value"].between(0, 1).all()
     scores = sb.score(again, table.iloc[:5])
     assert np.isfinite(scores).all(axis=None)
@@ -269,6 +283,41 @@ def test_training_curves_are_pointed_out(rng):
 def test_what_cannot_be_shared_is_refused(options, message, rng):
     with pytest.raises(sb.InputError, match=message):
         fit(curves(rng)[0], **options)
+
+
+def test_a_design_of_groups_is_that_of_its_matrix(rng):
+    labels = rng.integers(0, 5, 30)
+    weights = np.where(labels == 2, 0.0, rng.uniform(0.5, 1.0, 30))
+    with precision("float64"):
+        names, design = design_of_groups(labels)
+        assert list(names) == ["0", "1", "2", "3", "4"]
+        design = design.padded(40, 7)
+        np.testing.assert_array_equal(matrix(design)[:30, :5], np.eye(5)[labels])
+        dense = DenseDesign(matrix(design))
+        weights = np.pad(weights, (0, 10))
+        rows, effects = rng.standard_normal(40), rng.standard_normal((3, 7))
+        np.testing.assert_allclose(design.project(rows), dense.project(rows), rtol=1e-12)
+        np.testing.assert_allclose(design.apply(effects), dense.apply(effects), rtol=1e-12)
+        groups, rotated = (RandomEffects.of(each, weights, "float64") for each in (design, dense))
+        np.testing.assert_allclose(
+            sorted(groups.information), sorted(rotated.information), rtol=1e-9, atol=1e-12
+        )
+        ratio = jnp.asarray(0.7)
+        assert groups.log_volume(ratio) == pytest.approx(float(rotated.log_volume(ratio)))
+
+
+def test_millions_of_rows_of_many_groups_fit_in_memory():
+    rows, count = 2_400_000, 1000
+    _, design = design_of_groups(np.arange(rows) % count)
+    with precision("float64"):
+        effects = RandomEffects.of(design, np.ones(rows), "float64")
+        assert sum(leaf.nbytes for leaf in jax.tree.leaves(effects)) < 10 * rows
+        moved = effects.design.apply(jnp.arange(float(count)))
+        assert moved.shape == (rows,)
+        np.testing.assert_array_equal(effects.information, rows / count)
+        np.testing.assert_allclose(
+            effects.rotated_design.project(moved), effects.information * np.arange(count)
+        )
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.noise import TAU, Noise
+from scalingbayes.model.random_effects import Design
 from scalingbayes.posterior.posterior import Posterior
 
 WIDE_BAND = 0.9
@@ -75,10 +76,10 @@ def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, Replicat
     observed = post.tree["observed_data"][column].to_numpy()
     values = _thin(post, len(observed))
     errors = known_errors(post.noise, post.runs, observed)
-    table = inputs, observed, errors, post.effects_design
+    table = inputs, observed, errors
     with precision("float64"):
         arrays = to_device((values, post.record["reference"], *table), "float64")
-        found = _residuals(law, post.noise, *arrays, seed)
+        found = _residuals(law, post.noise, *arrays, post.effects_design, seed)
     expected, *both = map(np.asarray, found)
     pair = Replicated(*both)
     band = float(np.quantile(abs(pair.replicated), WIDE_BAND))
@@ -103,7 +104,7 @@ def _residuals(
     inputs: dict[str, Float[Array, " runs"]],
     observed: Float[Array, " runs"],
     errors: Float[Array, " runs"] | None,
-    effects_design: Float[Array, "runs effects"] | None,
+    effects_design: Design | None,
     seed: Int[Array, ""] | int,
 ) -> tuple[Float[Array, "draws runs"], ...]:
     """Return expected targets, and residuals of the runs and of replicated runs."""
@@ -115,9 +116,9 @@ def _residuals(
     noise_key, effects_key = jax.random.split(jax.random.key(seed))
     centers = location
     if effects_design is not None:
-        shape = (len(location), effects_design.shape[1])
+        shape = (len(location), effects_design.count)
         normals = jax.random.normal(effects_key, shape, location.dtype)
-        centers += values[TAU] * (normals @ effects_design.T)
+        centers += values[TAU] * effects_design.apply(normals)
     replicate = noise.about(centers, values, ratios, errors).sample(noise_key)
     sigma = noise.spread(values, ratios, errors)
     return expected, (target - location) / sigma, (replicate - location) / sigma

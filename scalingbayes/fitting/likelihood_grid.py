@@ -179,11 +179,11 @@ def profile_grid(
     values = {name: _axis(name, axes[name]) for name in axes}
     with precision("float64"):
         density = model.density("float64")
-        observed = density.observed
+        observed = density.likelihood.observed
         cells = fit_cells(
             model.law,
             form,
-            density.inputs,
+            density.likelihood.inputs,
             observed,
             density.weights * density.noise.scale.slope(observed) ** 2,
             {name: jnp.asarray(each) for name, each in values.items()},
@@ -247,15 +247,17 @@ def _evaluate(
                 placed[name] = values[name].reshape(
                     [-1 if j == i else 1 for j in range(len(within))]
                 )
-            here = density.to_reference(placed)
-            observed = density.observed_on_scale
+            here = density.coordinates.to_reference(placed)
+            observed = density.likelihood.observed_on_scale
 
             def add(step: Array, total: Array) -> Array:
                 for row in range(_ROWS_AT_ONCE):
                     i = step * _ROWS_AT_ONCE + row
-                    inputs = {name: x[i] for name, x in density.inputs.items()}
+                    inputs = {name: x[i] for name, x in density.likelihood.inputs.items()}
                     location = density.noise.scale.link(density.law(inputs, here))
-                    error = None if density.errors is None else density.errors[i]
+                    error = (
+                        None if density.likelihood.errors is None else density.likelihood.errors[i]
+                    )
                     scatter = density.noise.about(location, here, inputs, error)
                     each = scatter.log_prob(observed[i])
                     total += density.weights[i] * each

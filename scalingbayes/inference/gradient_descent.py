@@ -128,7 +128,7 @@ def _run(
 
             def loss(point: Array) -> Array:
                 log_density = rows.weights @ rows.log_likelihood(point)
-                prior = rows.log_prior(point) if with_prior else 0.0
+                prior = rows.prior(point) if with_prior else 0.0
                 return -(log_density + prior) / total
 
             point, state = search
@@ -148,13 +148,15 @@ def _run(
 
 def _select(density: LogDensity, rows: Int[Array, " batch"], factor: float) -> LogDensity:
     """Return the log density of some rows, with the likelihood times a factor."""
-    return replace(
-        density,
-        inputs={name: values[rows] for name, values in density.inputs.items()},
-        observed=density.observed[rows],
-        weights=factor * density.weights[rows],
-        errors=None if density.errors is None else density.errors[rows],
+    table = density.likelihood
+    likelihood = replace(
+        table,
+        inputs={name: values[rows] for name, values in table.inputs.items()},
+        observed=table.observed[rows],
+        weights=factor * table.weights[rows],
+        errors=None if table.errors is None else table.errors[rows],
     )
+    return replace(density, likelihood=likelihood)
 
 
 @partial(jax.jit, static_argnames=("with_prior", "width"))

@@ -103,19 +103,19 @@ def _propose(
     mode = jnp.asarray(whitening.center[0])
     covariance = whitening.root[0] @ whitening.root[0].T
     sd = dict(zip(density.parameters, np.sqrt(np.diag(covariance)), strict=True))
-    at_mode = density.at_reference(mode)
+    at_mode = density.coordinates.at_reference(mode)
     response, weights = _working_rows(density, mode)
 
     # The axes are evenly spaced in the coordinate of an exponent's prior, such as its logarithm.
-    bijectors = {name: density.priors[name].bijector for name in exponents}
+    bijectors = {name: density.coordinates.priors[name].bijector for name in exponents}
     centers = {name: float(bijectors[name].inv(at_mode[name])) for name in exponents}
     steps = np.linspace(-_REACH, _REACH, _CELLS[len(exponents)])
     axes = {name: centers[name] + sd[name] * steps for name in exponents}
     grid = {name: bijectors[name](z) for name, z in axes.items()}
-    cells = fit_cells(law, form, density.inputs, response, weights, grid)
+    cells = fit_cells(law, form, density.likelihood.inputs, response, weights, grid)
     prior = sum(
         np.reshape(
-            jax.vmap(density.priors[name].log_density)(jnp.asarray(axes[name])),
+            jax.vmap(density.coordinates.priors[name].log_density)(jnp.asarray(axes[name])),
             [-1 if other == name else 1 for other in exponents],
         )
         for name in exponents
@@ -159,11 +159,11 @@ def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Arra
 
     score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
     irls = irls_weights(density, location, score)
-    expected = density.law(density.inputs, density.at_reference(mode))
+    expected = density.law(density.likelihood.inputs, density.coordinates.at_reference(mode))
     slope = density.noise.scale.slope(expected)
     # With heavy tails the IRLS weights sum to more than the Fisher information of the scores.
     information = (density.weights @ score**2) / irls.sum()
-    deviation = density.observed_on_scale - location
+    deviation = density.likelihood.observed_on_scale - location
     return expected + deviation / slope, information * irls * slope**2
 
 
@@ -182,17 +182,19 @@ def _complete(
     The log density of the terms is over the coordinates of a point, given its other coordinates.
     """
     law, linear = density.law, form.terms
-    reference = dict.fromkeys(density.reference, 1.0)
+    reference = dict.fromkeys(density.coordinates.reference, 1.0)
 
     def one(draw: tuple[Array, Array, Array]) -> tuple[Array, Array]:
         z, noise_z, normal = draw
         values = {
-            name: density.priors[name].bijector(at)
+            name: density.coordinates.priors[name].bijector(at)
             for name, at in zip(form.exponents, z, strict=True)
         }
         noise = dict(zip(density.noise.parameters, noise_z, strict=True))
         none = {name: jnp.zeros(()) for name in linear}
-        columns = jax.jacfwd(lambda terms: law(density.inputs, {**values, **terms}))(none)
+        columns = jax.jacfwd(lambda terms: law(density.likelihood.inputs, {**values, **terms}))(
+            none
+        )
         design = jnp.stack([columns[name] for name in linear], axis=1)
         precision_root = jnp.linalg.cholesky((design.T * weights) @ design)
         best = jax.scipy.linalg.cho_solve((precision_root, True), design.T @ (weights * response))
@@ -203,10 +205,12 @@ def _complete(
         def coordinates(terms: Array) -> Array:
             given = dict(zip(linear, terms, strict=True))
             spread = {
-                n: density.parameters[n].place(density.priors[n].bijector(at), reference)
+                n: density.parameters[n].place(
+                    density.coordinates.priors[n].bijector(at), reference
+                )
                 for n, at in noise.items()
             }
-            return density.from_reference({**values, **given, **spread})
+            return density.coordinates.from_reference({**values, **given, **spread})
 
         # Only the coordinates of the terms depend on the terms.
         jacobian = jax.jacfwd(coordinates)(terms)

@@ -154,7 +154,7 @@ def _scores(
         dim = whitening.center.shape[1]
         x = np.stack([each.standard_normal((_DRAWS, dim)) for each in random])
         points = to_dtype(whitening.to_points(x), dtype)
-        rows = densities.observed.shape[1]
+        rows = densities.likelihood.observed.shape[1]
         masks = np.stack([np.pad(mask, (0, rows - len(mask))) for mask in held])
         return fetch(_predicted(densities, points, masks)).astype(float)
 

@@ -190,12 +190,12 @@ def irls_weights(
     score
         Derivative of each row's log density by its location.
     """
-    deviation = density.observed_on_scale - location
+    deviation = density.likelihood.observed_on_scale - location
     return density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
 
 
 def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Evaluation:
-    of_law = density.of_location
+    of_law = density.location_size
     law_part, noise_part = point[:of_law], point[of_law:]
 
     def location(law_part: Array) -> Array:
@@ -221,23 +221,23 @@ def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool
     )
     total = weights @ log_density
     if with_prior:
-        coordinates, shifts = jax.linearize(density.coordinates, point)
+        coordinates, shifts = jax.linearize(density.coordinates.of_priors, point)
         to_coordinates = jax.vmap(shifts)(jnp.eye(point.size, dtype=point.dtype))
 
         def slopes(z: Array) -> Array:
-            return jax.jvp(density.log_priors, (z,), (jnp.ones_like(z),))[1]
+            return jax.jvp(density.prior.of_coordinates, (z,), (jnp.ones_like(z),))[1]
 
         slope, bend = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
-        gradient += to_coordinates @ slope + jax.grad(density.log_volume)(point)
+        gradient += to_coordinates @ slope + jax.grad(density.coordinates.log_volume)(point)
         curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
-        total += density.log_prior(point) - density.log_prior_of_steps(point)
-        if density.effects:
+        total += density.prior(point) - density.prior.of_steps(point)
+        if density.likelihood.random_effects is not None:
             # Adds what integrating out the random effects contributes. Without it the effects
             # would explain all residuals, and sigma would shrink to 0.
-            ratio, to_ratio = jax.value_and_grad(density.log_ratio)(point)
-            room = density.log_room
-            slope, bend = jax.jvp(jax.grad(room), (ratio,), (jnp.ones_like(ratio),))
+            ratio, to_ratio = jax.value_and_grad(density.coordinates.log_effect_ratio)(point)
+            log_volume = density.likelihood.random_effects.log_volume
+            slope, bend = jax.jvp(jax.grad(log_volume), (ratio,), (jnp.ones_like(ratio),))
             gradient += slope * to_ratio
             curvature += jnp.maximum(-bend, 0.0) * jnp.outer(to_ratio, to_ratio)
-            total += room(ratio)
+            total += log_volume(ratio)
     return _Evaluation(point, total, gradient, curvature)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -150,7 +150,7 @@ class Optimize:
                 point, log_density = ends.point, ends.log_density
                 converged = ends.gain < _LARGEST_GAIN  # false for NaN
             check_found(log_density[None])
-            values = jax.vmap(density.in_units)(jnp.asarray(point))
+            values = jax.vmap(density.coordinates.in_units)(jnp.asarray(point))
         table = pd.DataFrame({name: np.asarray(values[name]) for name in density.parameters})
         table["log_density"] = log_density
         table["converged"] = converged
@@ -191,7 +191,7 @@ class Optimize:
     def _starts(
         self, density: LogDensity, seed: int, dtype: str
     ) -> Float[np.ndarray, "starts dim"]:
-        center = np.asarray(density.center(jnp.dtype(dtype)))
+        center = np.asarray(density.coordinates.center(jnp.dtype(dtype)))
         if isinstance(self.starts, int):
             normal = np.random.default_rng(seed).standard_normal((self.starts, len(center)))
             normal[0] = 0.0
@@ -207,14 +207,14 @@ class Optimize:
                 f"starts must have a column for each parameter of law {density.law.name!r}, "
                 f"{', '.join(wanted)}; these have {', '.join(map(str, table.columns))}."
             )
-        of_noise = density.in_units(jnp.asarray(center))
+        of_noise = density.coordinates.in_units(jnp.asarray(center))
         spread = {name: float(of_noise[name]) for name in density.noise.parameters}
         try:
             columns = {name: table[name].to_numpy(float) for name in wanted}
         except (TypeError, ValueError) as error:
             raise InputError(f"starts must be numbers: {error}.") from error
         given = columns | {name: np.full(len(table), value) for name, value in spread.items()}
-        points = np.asarray(jax.vmap(density.from_units)(to_device(given, dtype)))
+        points = np.asarray(jax.vmap(density.coordinates.from_units)(to_device(given, dtype)))
         if not np.all(np.isfinite(points)):
             row = int(np.argmax(~np.isfinite(points).all(axis=1)))
             raise InputError(
@@ -272,7 +272,7 @@ def _search(
 
     def part(density: LogDensity, tasks: tuple[Array, Array | None, Array]) -> Search:
         def step(task: tuple[Array, Array | None, Array], search: Search) -> Search:
-            own = density if task[1] is None else replace(density, weights=task[1])
+            own = density if task[1] is None else density.with_weights(task[1])
             return climb(own, search, with_prior, tolerance)
 
         def finished(search: Search) -> Bool[Array, ""]:

@@ -16,7 +16,8 @@ from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.model.log_density import LogDensity, Point
+from scalingbayes.model.coordinates import Point
+from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import TAU
 
 _MOST_ROUNDS = 100  # rounds of draws, of which those outside a parameter's range are dropped
@@ -100,16 +101,17 @@ def draw_priors(
     *keys, of_errors = jax.random.split(key, len(density.parameters) + 1)
     coordinates = {}
     for name, own in zip(density.parameters, keys, strict=True):
-        prior = density.priors[name]
+        prior = density.coordinates.priors[name]
         coordinates[name] = prior.bijector.inv(prior.distribution.sample(own, (count,)))
-    points = jax.vmap(density.from_coordinates)(coordinates)
+    points = jax.vmap(density.coordinates.from_priors)(coordinates)
     if density.effects:
         normals = jax.random.normal(of_errors, (count, density.effects), points.dtype)
         points = jax.vmap(partial(_share_errors, density))(points, normals)
-    inside = jnp.isfinite(jax.vmap(density.log_prior)(points))
+    inside = jnp.isfinite(jax.vmap(density.prior)(points))
     return points, inside & jnp.isfinite(points).all(1)
 
 
 def _share_errors(density: LogDensity, point: Point, normals: Float[Array, " effects"]) -> Point:
-    tau = density.at_reference(point)[TAU]
-    return density.with_random_effects(point[density.named], tau * normals)
+    coordinates = density.coordinates
+    tau = coordinates.at_reference(point)[TAU]
+    return coordinates.with_random_effects(point[coordinates.named], tau * normals)

@@ -150,7 +150,7 @@ def _find_modes(
     offsets: Float[ArrayLike, "searches dim"],
 ) -> Mode:
     def search(density: LogDensity, offset: Array) -> Mode:
-        return find_mode(density, density.center(offset.dtype) + offset)
+        return find_mode(density, density.coordinates.center(offset.dtype) + offset)
 
     return map_tasks(search, densities, owner, offsets)
 

@@ -18,10 +18,17 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
+from scalingbayes.model.coordinates import Coordinates
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
+from scalingbayes.model.likelihood import Likelihood
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import TAU, Noise
-from scalingbayes.model.random_effects import RandomEffects, design_of_groups
+from scalingbayes.model.random_effects import (
+    DenseDesign,
+    Design,
+    RandomEffects,
+    design_of_groups,
+)
 
 _SMALLEST_LENGTH = 64
 _LARGE_TABLE = 1 << 16  # rows above which padding costs more than compiling another program
@@ -122,12 +129,12 @@ class BoundModel:
         return log_scale(self.noise.discrepancy, self.inputs, self.reference)
 
     @cached_property
-    def shared(self) -> tuple[np.ndarray, Float[np.ndarray, "runs effects"]] | None:
-        """Labels of the random effects, and the design matrix: the share of each run in each."""
+    def shared(self) -> tuple[np.ndarray, Design] | None:
+        """Labels of the random effects, and the map from effects to runs."""
         if self.discrepancy is not None:
             with precision("float64"):
-                design = np.asarray(self.discrepancy.basis(self.log_scale))
-            return np.array([f"step {i}" for i in range(design.shape[1])]), design
+                design = DenseDesign(np.asarray(self.discrepancy.basis(self.log_scale)))
+            return np.array([f"step {i}" for i in range(design.count)]), design
         if not self.noise.groups:
             return None
         return design_of_groups(self.runs.labels(self.noise.groups))
@@ -156,23 +163,24 @@ class BoundModel:
 
         arrays = to_device(
             {
-                "priors": dict(self.priors),
                 "observed": at_reference(self.law.target.column, self.observed),
                 "inputs": {name: at_reference(name, x) for name, x in self.inputs.items()},
                 "weights": _pad(self.weights, length, 0.0),
-                "reference": reference,
                 "errors": None if errors is None else _pad(errors / self.unit, length, 1.0),
             },
             dtype,
         )
-        if self.shared is None:
-            return LogDensity(self.law, self.noise, **arrays)
-        _, design = self.shared
-        effects = effects or design.shape[1]
-        padded = np.zeros((length, effects))
-        padded[: design.shape[0], : design.shape[1]] = design
-        shared = RandomEffects.of(padded, _pad(self.weights, length, 0.0), dtype)
-        return LogDensity(self.law, self.noise, **arrays, shared=shared)
+        random_effects, effects = None, effects or 0
+        if self.shared is not None:
+            _, design = self.shared
+            effects = effects or design.count
+            weights = _pad(self.weights, length, 0.0)
+            random_effects = RandomEffects.of(design.padded(length, effects), weights, dtype)
+        numbers = to_device((dict(self.priors), reference), dtype)
+        return LogDensity(
+            Coordinates(self.law, self.noise, effects, *numbers),
+            Likelihood(self.law, self.noise, **arrays, random_effects=random_effects),
+        )
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model as a numpyro model.
@@ -196,7 +204,7 @@ class BoundModel:
         reference = self.reference
         ratios = {name: x / reference[name] for name, x in inputs.items()}
         errors = None if self.errors is None else jnp.asarray(self.errors[counted])
-        design = None if self.shared is None else jnp.asarray(self.shared[1][counted])
+        design = None if self.shared is None else self.shared[1].rows(counted)
 
         def model() -> None:
             values: dict[str, Any] = {}
@@ -208,12 +216,12 @@ class BoundModel:
                     numpyro.factor(f"{name}_in_range", jnp.where(inside, 0.0, -jnp.inf))
             expected = numpyro.deterministic(f"expected_{target}", self.law(inputs, values))
             if design is not None:
-                with numpyro.plate("effect", design.shape[1]):
+                with numpyro.plate("effect", design.count):
                     effects = numpyro.sample("shared_error_over_tau", Normal(0.0, 1.0))
             with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
                 if design is not None:
                     location = self.noise.scale.link(expected)
-                    location += values[TAU] * (design @ effects)
+                    location += values[TAU] * design.apply(effects)
                     expected = self.noise.scale.inverse()(location)
                 scatter = self.noise(expected, values, ratios, errors)
                 numpyro.sample(target, scatter, obs=there if observed else None)

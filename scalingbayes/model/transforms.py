@@ -1,11 +1,12 @@
-"""A sum of positive terms, as its logarithm and how it is shared out.
+"""Coordinates of a sum of positive terms: the log of the sum, and log ratios of its terms.
 
-The sum of a law's terms at the reference point is known far better than each of them, so samplers
-work on these coordinates. The map between them and the terms' logarithms has determinant 1 or -1:
-it changes no density, but where the last share is stretched.
+The sum of a law's terms at the reference point is known far better than each of them. Samplers
+therefore work on the log of the sum and on stick-breaking log ratios. The map between these and the
+logs of the terms has determinant 1 or -1, so it changes no density.
 
-A floor may be nothing: a density that is finite at 0 gives its logarithm an exponential tail, in
-which chains linger. Stretched, the share of all else over the floor has a normal one.
+A floor may be 0. Its prior density is finite there, so the log of the floor has an exponential
+tail, in which chains linger. The ratio of all other terms to the floor is therefore sampled on a
+scale on which that tail is normal.
 """
 
 from collections.abc import Callable
@@ -21,50 +22,49 @@ from scalingbayes.laws import Sum
 Logs = dict[str, Float[Array, ""]]
 Power = Callable[[Sum], Any]
 
-_BEGIN = 1.0  # how far below a share of a half it begins to be stretched
+_BEGIN = 1.0  # the tail is changed from this far below a ratio of 1, in logs
 
 
-def last_share(total: Sum) -> str:
-    """Name the coordinate that says how large what is before the last part is over that."""
+def last_ratio(total: Sum) -> str:
+    """Return the name of the coordinate for the ratio of the term before the last to the last.
+
+    All terms but the last one are a part of that ratio if they form a nested sum.
+    """
     before = 1 + sum(1 if isinstance(part, str) else len(list(part)) for part in total.parts[:-2])
     return list(total)[before]
 
 
-def stretch(share: Float[Array, ""]) -> Float[Array, ""]:
-    """Take a normal tail above to an exponential one, and leave what is far below as it is."""
-    return share + jax.nn.softplus(share + _BEGIN) ** 2 / 2
+def lengthen_tail(value: Float[Array, ""]) -> Float[Array, ""]:
+    """Map large values so that a normal tail becomes exponential; leave small ones unchanged."""
+    return value + jax.nn.softplus(value + _BEGIN) ** 2 / 2
 
 
-def log_slope(share: Float[Array, ""]) -> Float[Array, ""]:
-    """Log of the derivative of :func:`stretch`."""
-    return jnp.log1p(jax.nn.softplus(share + _BEGIN) * jax.nn.sigmoid(share + _BEGIN))
+def log_slope(value: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the log derivative of :func:`lengthen_tail`."""
+    return jnp.log1p(jax.nn.softplus(value + _BEGIN) * jax.nn.sigmoid(value + _BEGIN))
 
 
-def unstretch(stretched: Float[Array, ""]) -> Float[Array, ""]:
-    """Invert :func:`stretch`."""
-    guess = jnp.where(stretched > 0, jnp.sqrt(2 * jnp.abs(stretched)), stretched)
-    return root(lambda share, goal: stretch(share) - goal, guess, stretched)
+def shorten_tail(lengthened: Float[Array, ""]) -> Float[Array, ""]:
+    """Invert :func:`lengthen_tail`."""
+    guess = jnp.where(lengthened > 0, jnp.sqrt(2 * jnp.abs(lengthened)), lengthened)
+    return root(lambda value, goal: lengthen_tail(value) - goal, guess, lengthened)
 
 
-def from_shares(total: Sum, coordinates: Logs, power: Power) -> Logs:
-    """Break a sum into its terms, stick by stick.
+def logs_from_ratios(total: Sum, coordinates: Logs, power: Power) -> Logs:
+    """Return the log of each term of a sum, by stick breaking.
 
     Parameters
     ----------
     total
         The sum.
     coordinates
-        By name of the terms, in their order: the log of the sum; then, of each part but the last
-        of its sum, the log of how large it is over all that comes after it.
+        One value for each term, by its name and in the order of the terms. The first is the log of
+        the sum. The others are, for each part of a sum but its last, the log ratio of the part to
+        the sum of the parts after it.
     power
-        The power of a sum, as a number.
-
-    Returns
-    -------
-    dict
-        The log of each term.
+        Function that returns the power of a sum as a number.
     """
-    slots = iter([coordinates[name] for name in total])
+    values = iter([coordinates[name] for name in total])
     logs: Logs = {}
 
     def split(part: str | Sum, log: Array) -> None:
@@ -74,17 +74,17 @@ def from_shares(total: Sum, coordinates: Logs, power: Power) -> Logs:
         *parts, last = part.parts
         p = power(part)
         for each in parts:
-            ratio = next(slots) / p
-            split(each, log + p * jax.nn.log_sigmoid(ratio))
-            log += p * jax.nn.log_sigmoid(-ratio)
+            log_ratio = next(values) / p
+            split(each, log + p * jax.nn.log_sigmoid(log_ratio))
+            log += p * jax.nn.log_sigmoid(-log_ratio)
         split(last, log)
 
-    split(total, next(slots))
+    split(total, next(values))
     return logs
 
 
-def to_shares(total: Sum, logs: Logs, power: Power) -> Logs:
-    """Invert :func:`from_shares`."""
+def ratios_from_logs(total: Sum, logs: Logs, power: Power) -> Logs:
+    """Invert :func:`logs_from_ratios`."""
     found = [_log_sum(total, logs, power)]
 
     def collect(part: str | Sum) -> None:

@@ -51,7 +51,7 @@ class PointEstimate(Result):
     def from_optimum(cls, model: BoundModel, optimum: Optimum, objective: str) -> "PointEstimate":
         """Make an estimate of what the engine found."""
         with precision("float64"):
-            found = model.density("float64").in_units(jnp.asarray(optimum.point, float))
+            found = model.density("float64").coordinates.in_units(jnp.asarray(optimum.point, float))
         values = {name: float(found[name]) for name in model.parameters}
         return cls(model, objective, values, optimum.log_density, optimum.searches)
 

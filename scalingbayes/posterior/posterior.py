@@ -38,7 +38,7 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import get_noise
-from scalingbayes.model.random_effects import design_of_groups
+from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.diagnostics import judge
 from scalingbayes.posterior.extrapolation import beyond, runs_beyond
 from scalingbayes.posterior.prediction import DiscrepancyDraws, predict
@@ -182,8 +182,8 @@ class Posterior(DrawsResult):
         )
 
     @property
-    def effects_design(self) -> Float[np.ndarray, "runs effects"] | None:
-        """How much each run has of each error that runs share, if they do; a row a run."""
+    def effects_design(self) -> Design | None:
+        """The map from random effects to runs; None if the noise has no random effects."""
         noise = self.noise
         if noise.groups:
             return design_of_groups(self.runs.labels(noise.groups))[1]
@@ -193,7 +193,7 @@ class Posterior(DrawsResult):
         inputs = {name: data[name].to_numpy() for name in noise.discrepancy}
         here = log_scale(noise.discrepancy, inputs, self.record["reference"])
         with precision("float64"):
-            return np.asarray(Discrepancy(*self.record["discrepancy"]).basis(here))
+            return DenseDesign(np.asarray(Discrepancy(*self.record["discrepancy"]).basis(here)))
 
     @property
     def likelihood_power(self) -> float:
@@ -570,7 +570,7 @@ def load(
 def _random_effects(
     density: LogDensity, points: Float[Array, "chains draws dim"]
 ) -> Float[Array, "chains draws effects"]:
-    return jax.vmap(jax.vmap(density.random_effects))(points)
+    return jax.vmap(jax.vmap(density.coordinates.random_effects))(points)
 
 
 @partial(jax.jit, static_argnames=("pointwise",))
@@ -588,12 +588,12 @@ def describe(
     pointwise
         Whether log likelihoods are wanted; if not, a zero stands for them.
     """
-    each_draw = jax.vmap(jax.vmap(density.in_units))(points)
+    each_draw = jax.vmap(jax.vmap(density.coordinates.in_units))(points)
     log_likelihood = (
         jax.vmap(jax.vmap(density.log_likelihood))(points) if pointwise else jnp.zeros(())
     )
-    log_priors = jax.vmap(jax.vmap(density.log_prior_of_numbers))(points)
-    shares = density.prior_shares(points.reshape(-1, points.shape[-1]))
+    log_priors = jax.vmap(jax.vmap(density.prior.of_numbers))(points)
+    shares = density.prior.shares(points.reshape(-1, points.shape[-1]))
     return each_draw, log_likelihood, log_priors, shares
 
 

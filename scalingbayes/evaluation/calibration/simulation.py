@@ -224,8 +224,12 @@ def _scatter(
 ) -> Float[Array, "tables runs"]:
     """Draw the targets, over their reference value, on the target's scale."""
     locations = jax.vmap(density.location)(points)
-    values = {n: each[:, None] for n, each in jax.vmap(density.at_reference)(points).items()}
-    scatter = density.noise.about(locations, values, density.inputs, density.errors)
+    values = {
+        n: each[:, None] for n, each in jax.vmap(density.coordinates.at_reference)(points).items()
+    }
+    scatter = density.noise.about(
+        locations, values, density.likelihood.inputs, density.likelihood.errors
+    )
     return scatter.sample(jax.random.key(seed))
 
 
@@ -233,4 +237,4 @@ def _scatter(
 def _values(
     density: LogDensity, points: Float[Array, "tables dim"]
 ) -> dict[str, Float[Array, " tables"]]:
-    return jax.vmap(density.in_units)(points)
+    return jax.vmap(density.coordinates.in_units)(points)

@@ -65,7 +65,7 @@ def find_starts(
     """
     modes, highest = whiten_at_mode(densities, random, searches, dtype)
     modes = jax.tree.map(np.asarray, modes)
-    named = densities.named if marginal else None
+    named = densities.coordinates.named if marginal else None
     if named is None:
         x = highest.from_points(modes.point)
     else:

@@ -1,0 +1,70 @@
+"""The log likelihood of rows, given parameters and random effects."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float
+
+from scalingbayes.laws import Law
+from scalingbayes.model.coordinates import Values
+from scalingbayes.model.noise import Noise
+from scalingbayes.model.random_effects import RandomEffects
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Rows of a table, and their log density under a law and a noise model.
+
+    Inputs and target are divided by their reference values. Parameters are those at the reference
+    point.
+
+    Parameters
+    ----------
+    law, noise
+        The law, and the distribution of rows about it.
+    inputs
+        Each input of the law over its reference value.
+    observed
+        The observed target over its reference value.
+    weights
+        The weight of each row's log likelihood; 0 for padding.
+    errors
+        Known standard errors of the target, on its scale and in the unit of deviations there.
+    random_effects
+        Errors that several rows share.
+    """
+
+    law: Law = field(metadata={"static": True})
+    noise: Noise = field(metadata={"static": True})
+    inputs: dict[str, Float[Any, "*fits rows"]]
+    observed: Float[Any, "*fits rows"]
+    weights: Float[Any, "*fits rows"]
+    errors: Float[Any, "*fits rows"] | None = None
+    random_effects: RandomEffects | None = None
+
+    @property
+    def observed_on_scale(self) -> Float[Array, " rows"]:
+        """The observed target on the scale on which it scatters."""
+        return self.noise.scale.link(self.observed)
+
+    def __call__(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
+        """Return the log density of each row's target over its reference value."""
+        expected = self.law(self.inputs, values)
+        if self.random_effects is not None:
+            location = self.noise.scale.link(expected) + self.random_effects.design.apply(effects)
+            expected = self.noise.scale.inverse()(location)
+        return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
+
+    def location(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
+        """Return the location of each row on the target's scale."""
+        location = self.noise.scale.link(self.law(self.inputs, values))
+        if self.random_effects is None:
+            return location
+        return location + self.random_effects.design.apply(effects)
+
+    def about(self, location: Float[Array, " rows"], values: Values) -> Float[Array, " rows"]:
+        """Return the log density of each row's target on its scale, given the location there."""
+        scatter = self.noise.about(location, values, self.inputs, self.errors)
+        return scatter.log_prob(self.observed_on_scale)
