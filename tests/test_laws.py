@@ -224,7 +224,7 @@ def test_a_family_gives_the_same_law_for_the_same_options():
         (lambda: sb.get_law("power_law", x="my col"), "no law power_law.*rename them in the table"),
         (lambda: sb.get_law("power_law", x="alpha"), "no law power_law.*need different names"),
         (lambda: sb.get_law("power_law", x="loss"), "predicts 'loss' from itself"),
-        (lambda: sb.get_law("m4", scale="foo"), "the scale of a target is one of"),
+        (lambda: sb.get_law("m4", scale="foo"), "the scale of a target must be one of"),
         (
             lambda: sb.get_law("accuracy", chance="high"),
             "chance of law 'accuracy' must be a number",
@@ -288,8 +288,8 @@ def test_a_plain_function_is_registered_as_a_family():
     ("inputs", "message"),
     [
         ({"tokens": sb.Input("a share", FRACTION)}, "give it unit='1'"),
-        ({"tokens": sb.Input("some", unit="words")}, "no input with a unit of its own"),
-        ({"words": sb.Input("words")}, "does not take .'words'."),
+        ({"tokens": sb.Input("some", unit="words")}, "not an input with a unit of its own"),
+        ({"words": sb.Input("words")}, "declares .'words'., which the function does not take"),
     ],
 )
 def test_inputs_are_checked_when_a_law_is_defined(inputs, message):
@@ -304,7 +304,7 @@ def test_terms_must_be_parameters():
     def loss(tokens, *, E):
         return E + 1 / tokens
 
-    with pytest.raises(TypeError, match=r"terms name .'B'., none of its own"):
+    with pytest.raises(TypeError, match=r"terms names .'B'., which it does not have"):
         sb.Law("mine", loss, {"E": parameter()}, equation="", source="", terms=sb.Sum("E", "B"))
 
 

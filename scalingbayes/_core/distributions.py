@@ -1,4 +1,4 @@
-"""Distributions that numpyro lacks, or has in a slower form."""
+"""Distributions that numpyro does not have, or has in a slower form."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ from numpyro.distributions.util import promote_shapes
 
 
 class StudentT(dist.StudentT):
-    """Student's t, with a logarithm in place of ``log1p``: it takes half the time.
+    """Student's t, with ``log`` in place of ``log1p``, which halves the time of the density.
 
-    The difference is rounding of the order of the density's own.
+    The difference is of the order of the density's rounding error.
     """
 
     def log_prob(self, value: Array, intermediates: None = None) -> Array:
@@ -25,14 +25,14 @@ class StudentT(dist.StudentT):
 
 
 class RoundedLaplace(Distribution):
-    """Laplace's distribution with a rounded tip: log density -huber(x - loc) / (tip * scale) + c.
+    """Laplace's distribution with a Gaussian tip: log density -huber(x - loc) / (tip * scale) + c.
 
     Parameters
     ----------
     loc, scale
         Location, and scale of the exponential tails.
     tip
-        Within this distance of the location it is Gaussian.
+        Distance from the location within which the density is Gaussian.
     """
 
     arg_constraints = {  # noqa: RUF012 - numpyro's way
@@ -48,7 +48,7 @@ class RoundedLaplace(Distribution):
         super().__init__(jnp.broadcast_shapes(*map(jnp.shape, (loc, scale, tip))))
 
     def _masses(self) -> tuple[Array, Array]:
-        """Mass of the tip and of both tails, before they are normalised."""
+        """Return the mass of the tip and the mass of both tails, before normalisation."""
         ratio = self.tip / (2 * self.scale)
         tip = jnp.sqrt(2 * jnp.pi * self.tip * self.scale) * jax.lax.erf(jnp.sqrt(ratio))
         return tip, 2 * self.scale * jnp.exp(-ratio)
@@ -75,23 +75,23 @@ class RoundedLaplace(Distribution):
 
 
 class TruncatedBelow(Distribution):
-    """A distribution over numbers from 0 that is cut off below a number.
+    """A distribution over positive numbers, truncated below.
 
     Parameters
     ----------
-    whole
-        It before it is cut off, with a ``cdf``.
+    untruncated
+        The distribution before truncation. Must have a ``cdf``.
     low
-        Where it is cut off.
+        The lower bound.
     """
 
-    def __init__(self, whole: Distribution, low: float) -> None:
-        self.untruncated, self.low = whole, low
-        super().__init__(whole.batch_shape)
+    def __init__(self, untruncated: Distribution, low: float) -> None:
+        self.untruncated, self.low = untruncated, low
+        super().__init__(untruncated.batch_shape)
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> constraints.Constraint:
-        """Numbers above ``low`` that the whole distribution allows."""
+        """Numbers above ``low`` in the support of the untruncated distribution."""
         high = getattr(self.untruncated.support, "upper_bound", None)
         if high is None:
             return constraints.greater_than(self.low)
@@ -102,7 +102,7 @@ class TruncatedBelow(Distribution):
         return self.untruncated.log_prob(value) - jnp.log1p(-self.untruncated.cdf(self.low))
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw values; again where they are below."""
+        """Draw values, again where they are below the bound."""
 
         def again(state: tuple[Array, Array]) -> tuple[Array, Array]:
             key, values = state

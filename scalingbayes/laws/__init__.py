@@ -1,7 +1,7 @@
 """Scaling laws, one module per law.
 
 Every :class:`Law` and every :func:`family` of laws that a module of this package defines is
-registered under its name. ``scalingbayes.laws.base`` defines what a law is.
+registered under its name. ``scalingbayes.laws.base`` has the classes of which laws are made.
 """
 
 from importlib import import_module

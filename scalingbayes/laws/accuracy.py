@@ -14,26 +14,27 @@ from scalingbayes.laws.base.targets import Target
 
 @family
 def accuracy(x: str = "loss", chance: float = 0.0, target: str = "accuracy") -> Law:
-    """Give a task's accuracy, from chance to 1, as a logistic curve.
+    """Return a law of a task's accuracy: a logistic curve from chance to 1.
 
-    In the loss it falls, p = chance + (1 - chance) / (1 + exp(s (L - x_0))); in a quantity such as
-    compute it rises with the logarithm, p = chance + (1 - chance) / (1 + (x / x_0)^-s). Llama 3
-    predicts benchmarks by the first, from the loss on the correct answers; the second is in one
-    step. A floor at chance is added here.
+    In the loss the accuracy falls: p = chance + (1 - chance) / (1 + exp(s (L - x_0))). In a
+    quantity such as compute it rises with the logarithm:
+    p = chance + (1 - chance) / (1 + (x / x_0)^-s). Llama 3 predicts benchmarks by the first form,
+    from the loss on the correct answers. The second form predicts in one step. The floor at chance
+    is an addition of this package.
 
     Parameters
     ----------
     x
-        ``loss``, or a column of positive numbers in which the accuracy rises, such as ``compute``.
+        ``loss``, or a column of positive numbers that the accuracy rises with, such as ``compute``.
     chance
-        Accuracy of guessing: 0.25 for a choice of four.
+        Accuracy of random guessing: 0.25 for a choice of four.
     target
         The column that holds the accuracy, a fraction.
 
     Raises
     ------
     InputError
-        If chance is not from 0 to below 1.
+        If chance is not in [0, 1).
     """
     if not 0 <= chance < 1:
         raise InputError(f"chance must be from 0 to below 1, such as 0.25; got {chance!r}.")
@@ -45,7 +46,7 @@ def accuracy(x: str = "loss", chance: float = 0.0, target: str = "accuracy") -> 
     def in_scale(x: Array, *, x_0: Array, s: Array) -> Array:
         return chance + (1 - chance) * jax.nn.sigmoid(s * (jnp.log(x) - jnp.log(x_0)))
 
-    half = f"{x} at which half of what can be gained is"
+    half = f"{x} at the midpoint between chance and 1"
     if falls:
         parameters = {
             "x_0": Parameter(half, dist.LogNormal(0.0, 1.0), unit=x),

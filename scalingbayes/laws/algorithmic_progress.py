@@ -1,4 +1,4 @@
-"""The Moore's law of training: params and tokens that count for more every year."""
+"""Algorithmic progress: params and tokens whose effective number grows every year."""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -13,16 +13,16 @@ from scalingbayes.laws.base.parameters import Parameter
 
 @family
 def algorithmic_progress(since: float = 2012.0) -> Law:
-    """Give Chinchilla's law of effective params and tokens, which grow with the year.
+    """Return Chinchilla's law in effective params and tokens, which grow with the year.
 
-    L = E + A / (N exp(g_N t))^alpha + B / (D exp(g_D t))^beta with t = year - since. What is
-    trained with needs 12 log(2) / (g_N + g_D) months to double at fixed N and D; Ho et al. 2024
-    find 8.4 months, from 4.5 to 14.3 (95 %).
+    L = E + A / (N exp(g_N t))^alpha + B / (D exp(g_D t))^beta with t = year - since. At fixed N and
+    D effective compute doubles in 12 log(2) / (g_N + g_D) months. Ho et al. 2024 find 8.4 months,
+    95 % interval 4.5 to 14.3.
 
     Parameters
     ----------
     since
-        The year whose params and tokens are counted as they are.
+        The year in which effective and actual numbers are equal.
     """
 
     def loss(

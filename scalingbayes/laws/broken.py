@@ -16,7 +16,8 @@ from scalingbayes.laws.base.targets import Target
 def loss(x: Array, *, a: Array, b: Array, c_0: Array, **breaks: Array) -> Array:
     """L(x) = a + b x^-c_0 prod_i (1 + (x / d_i)^(1 / f_i))^(-c_i f_i) (Caballero et al. 2022).
 
-    At d_i the slope on log-log axes changes from -(c_0 + ... + c_{i-1}) by -c_i, over 1 / f_i.
+    At d_i the slope on log-log axes changes by -c_i, from -(c_0 + ... + c_{i-1}), with sharpness
+    1 / f_i.
     """
     log_x = jnp.log(x)
     log_power = jnp.log(b) - c_0 * log_x
@@ -28,18 +29,18 @@ def loss(x: Array, *, a: Array, b: Array, c_0: Array, **breaks: Array) -> Array:
 
 @family
 def broken(x: str = "params", breaks: int = 1, target: str = "loss", scale: str = "log") -> Law:
-    """Give a power law whose exponent changes, smoothly, at some points.
+    """Return a power law whose exponent changes smoothly at some points.
 
     Parameters
     ----------
     x
-        The column that it is a law of.
+        The column that the law reads.
     breaks
-        How many times the exponent changes.
+        The number of changes of the exponent.
     target
-        The column that it predicts.
+        The column that the law predicts.
     scale
-        The scale on which that scatters: ``log``, or ``logit`` for an error from 0 to 1.
+        The scale on which the target scatters: ``log``, or ``logit`` for an error from 0 to 1.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def broken(x: str = "params", breaks: int = 1, target: str = "loss", scale: str 
         "c_0": Parameter("first exponent", dist.Normal(0.3, 0.5)),
     }
     for i in range(1, breaks + 1):
-        # Breaks are in order: each is some way beyond the one before it.
+        # Breaks are in order: each is measured from the one before it.
         last = f"d_{i - 1}" if i > 1 else None
         before = "".join(f" - c_{j}" for j in range(i))
         parameters |= {

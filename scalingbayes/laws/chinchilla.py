@@ -34,14 +34,14 @@ def optimum(
 def share_out(
     log_product: Values, log_A: Values, log_B: Values, alpha: Values, beta: Values
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Find the size and tokens of a given product that make A/size^alpha + B/tokens^beta least."""
+    """Return the size and tokens of a given product that minimise A/size^alpha + B/tokens^beta."""
     log_G = (jnp.log(alpha) + log_A - jnp.log(beta) - log_B) / (alpha + beta)
     log_size = log_G + beta / (alpha + beta) * log_product
     return jnp.exp(log_size), jnp.exp(log_product - log_size)
 
 
 def with_beta_alpha(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Take a function of alpha and beta where beta is alpha."""
+    """Return a function of alpha and beta with beta set to alpha."""
 
     def tied(*inputs: Array, alpha: Array, **values: Array) -> Any:
         return function(*inputs, alpha=alpha, beta=alpha, **values)
@@ -50,7 +50,7 @@ def with_beta_alpha(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def surface_parameters(size: str = "params", tied: bool = False) -> dict[str, Parameter]:
-    """Declare E, A, B, alpha and, unless it is tied to alpha, beta."""
+    """Return the parameters E, A, B, alpha and, unless it is tied to alpha, beta."""
     beta = "alpha" if tied else "beta"
     parameters = {
         "E": floor(),
@@ -66,12 +66,12 @@ def surface_parameters(size: str = "params", tied: bool = False) -> dict[str, Pa
 
 @family
 def chinchilla(tied: bool = False) -> Law:
-    """Chinchilla's law.
+    """Return Chinchilla's law.
 
     Parameters
     ----------
     tied
-        Whether beta is alpha, as Muennighoff et al. 2023 take it: then a = b = 1/2.
+        Whether beta equals alpha, as in Muennighoff et al. 2023. Then a = b = 1/2.
     """
     parameters = surface_parameters(tied=tied)
     inputs = ("params", "tokens")

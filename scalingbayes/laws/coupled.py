@@ -1,4 +1,4 @@
-"""Chinchilla's two power laws under a common power: contains Chinchilla's and Kaplan's laws."""
+"""The sum of two power laws raised to a power: contains Chinchilla's and Kaplan's laws."""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -23,7 +23,8 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L(N, D) = E + (A / N^alpha + B / D^beta)^k.
 
-    With k = 1 it is Chinchilla's law; with E = 0, beta = 1 and k = alpha_D Kaplan's joint law.
+    With k = 1 it is Chinchilla's law; with E = 0, beta = 1 and k = alpha_D it is Kaplan's joint
+    law.
     """
     log_sum = jnp.logaddexp(
         jnp.log(A) - alpha * jnp.log(params), jnp.log(B) - beta * jnp.log(tokens)
@@ -34,7 +35,7 @@ def loss(
 def optimum(
     compute: Values, *, E: Values, A: Values, B: Values, alpha: Values, beta: Values, k: Values
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """N_opt and D_opt are Chinchilla's, whatever k: a = beta / (alpha + beta)."""
+    """N_opt and D_opt are Chinchilla's for every k: a = beta / (alpha + beta)."""
     return chinchilla.optimum(compute, E=E, A=A, B=B, alpha=alpha, beta=beta)
 
 

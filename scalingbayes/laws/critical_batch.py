@@ -24,8 +24,8 @@ def steps_by(
 ) -> Float[Array, "*shape"]:
     """S(B, x) = S_min x^s (1 + B_crit x^c / B).
 
-    Zhang et al. 2024 fit a power law of N too, to the batch at which steps are 20 % above linear
-    scaling from a batch of 256: 1.2 * 256 + 0.2 B_crit.
+    Zhang et al. 2024 also fit a power law of N, but to the batch at which steps are 20 % above
+    linear scaling from a batch of 256. That batch is 1.2 * 256 + 0.2 B_crit.
     """
     log_x = jnp.log(x)
     return steps(batch_size, S_min=S_min * jnp.exp(s * log_x), B_crit=B_crit * jnp.exp(c * log_x))
@@ -33,13 +33,13 @@ def steps_by(
 
 @family
 def critical_batch(by: str = "") -> Law:
-    """Give the steps to a target loss, and the critical batch size.
+    """Return a law of the steps to a target loss, with the critical batch size.
 
     Parameters
     ----------
     by
-        A column, such as ``params``, that the steps and the critical batch size are power laws of;
-        none by default.
+        A column, such as ``params``, of which the steps and the critical batch size are power laws.
+        None by default.
     """
     per = {"S_min": "", "B_crit": ""}
     if by:

@@ -9,7 +9,7 @@ from scalingbayes.laws.base.family import family
 from scalingbayes.laws.base.law import Input, Law, Sum, Values, signed
 from scalingbayes.laws.base.parameters import Parameter
 
-_SMALLEST_SHARE = 30.0  # nats; a smaller part of the params is not told from none
+_SMALLEST_SHARE = 30.0  # nats; a smaller fraction of the params has no effect
 
 
 def loss(
@@ -27,14 +27,14 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L(N, D, U_D) = E + A / N'^alpha + B / D'^beta (Muennighoff et al. 2023, eq. 5 and 6).
 
-    D' = U_D + U_D R_D_star (1 - exp(-R_D / R_D_star)) counts repeated tokens for less than new
-    ones, with R_D = D / U_D - 1 repetitions; N' likewise counts params in excess of
-    U_N = min(N, N_opt(U_D)), the size that U_D tokens are compute-optimal for. The paper finds
-    R_D_star = 15.4 and R_N_star = 5.3.
+    D' = U_D + U_D R_D_star (1 - exp(-R_D / R_D_star)) discounts repeated tokens, with
+    R_D = D / U_D - 1 repetitions. N' likewise discounts params in excess of
+    U_N = min(N, N_opt(U_D)), where N_opt(U_D) is the compute-optimal size for U_D tokens. The paper
+    finds R_D_star = 15.4 and R_N_star = 5.3.
     """
     log_ratio = jnp.log(alpha) + jnp.log(A) - jnp.log(beta) - jnp.log(B)
     log_optimum = (log_ratio + beta * jnp.log(unique_tokens)) / alpha
-    # In logarithms, since the optimum itself may be far out of range.
+    # In logarithms, since the optimum itself may overflow.
     share = jnp.exp(jnp.clip(log_optimum - jnp.log(params), -_SMALLEST_SHARE, 0.0))
     effective_params = _discount(params, params * share, R_N_star)
     effective_tokens = _discount(tokens, jnp.minimum(tokens, unique_tokens), R_D_star)
@@ -49,12 +49,12 @@ def _discount(whole: Array, unique: Array, star: Array) -> Array:
 
 @family
 def data_constrained(tied: bool = False) -> Law:
-    """Give the loss of runs that repeat their data.
+    """Return Chinchilla's law for runs that repeat their data.
 
     Parameters
     ----------
     tied
-        Whether beta is alpha, as in the paper's own fits.
+        Whether beta equals alpha, as in the paper's own fits.
     """
     parameters = {
         **chinchilla.surface_parameters(tied=tied),

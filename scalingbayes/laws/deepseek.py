@@ -1,6 +1,7 @@
-"""DeepSeek's scale of a model, its FLOPs a token, under Chinchilla's law.
+"""Chinchilla's law with DeepSeek's measure of model size, FLOPs per token.
 
-The paper reads M_opt and D_opt off IsoFLOP curves; the surface in M and D is put under them here.
+The paper reads M_opt and D_opt from IsoFLOP curves. The loss surface in M and D is an addition of
+this package.
 """
 
 import jax.numpy as jnp

@@ -17,15 +17,15 @@ def error(loss: Values, *, epsilon: Values, k: Values, gamma: Values) -> Float[A
 
 @family
 def downstream(target: str = "error") -> Law:
-    """Give a task's error, a fraction, from the loss.
+    """Return a law of a task's error, a fraction, in the loss.
 
-    Fit it beside a law of the loss, and predict with both:
+    Fit it together with a law of the loss, and predict with both:
     ``errors.predict(loss=losses.predict(params=..., tokens=...))``.
 
     Parameters
     ----------
     target
-        The column that holds the error.
+        The column of the error.
     """
     return Law(
         name="downstream",
@@ -36,7 +36,7 @@ def downstream(target: str = "error") -> Law:
         parameters={
             "epsilon": Parameter("error of a model that knows nothing", dist.Uniform(0.0, 1.0)),
             "k": Parameter(
-                "how far the error has fallen, over epsilon, at the reference loss",
+                "fall of the error at the reference loss, over epsilon",
                 dist.Uniform(0.0, 1.0),
                 unit="epsilon * exp(gamma * loss)",
             ),

@@ -24,7 +24,7 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L(N, D) = exp(s N^q + S) + exp(B N^b + Q) D^(-exp(A N^a + E)) (Li et al. 2025, eq. 3).
 
-    D must be a count: the law keeps its form only in the unit of D that it was stated in. The
+    D must be a count: the law keeps its form only in the unit of D in which it was stated. The
     authors find s = -0.062465, q = 0.13, S = 0.128488, B = 230.7343708, b = -0.1729,
     Q = -1.544210, A = -1.665631, a = 0.0459 and E = 3.133347 (as carried by PlanarG/active-sl).
     """
@@ -40,8 +40,8 @@ farseer = Law(
     equation="L = exp(s N^q + S) + exp(B N^b + Q) D^(-exp(A N^a + E))",
     source="Li et al. 2025 (arXiv:2506.10972), eq. 3",
     inputs={"tokens": Input("training tokens, D, as a count", unit="1")},
-    # Levels and slopes are stated at the reference size and at exp(24) = 26 billion tokens; the
-    # exponents q, b and a then only bend them.
+    # Levels and slopes are stated at the reference size and at exp(24) = 26 billion tokens. The
+    # exponents q, b and a then change only the curvature.
     parameters={
         "s": Parameter(
             "slope of the model's term", dist.LogNormal(-2.0, 1.0), unit="-(params**-q) / q"

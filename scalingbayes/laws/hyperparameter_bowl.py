@@ -1,4 +1,4 @@
-"""The loss of a sweep over learning rate and batch size: a bowl about an optimum that moves."""
+"""The loss of a sweep over learning rate and batch size: quadratic about a moving optimum."""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -33,9 +33,9 @@ def loss(
     """L = E + A/N^alpha + B/D^beta + (h_lr x^2 + h_bs y^2 + 2 tilt sqrt(h_lr h_bs) x y) / 2.
 
     x = log(learning_rate / (c_lr N^lr_N D^lr_D)) and y = log(batch_size / (c_bs N^bs_N D^bs_D)) are
-    the distances from the optimum, after the step law of Li et al. 2025: learning rate
-    1.79 N^-0.713 D^0.307, batch size 0.58 D^0.571 tokens. Far from the optimum a loss is no bowl:
-    leave out what diverged.
+    the distances from the optimum. Its form is the step law of Li et al. 2025: learning rate
+    1.79 N^-0.713 D^0.307, batch size 0.58 D^0.571 tokens. Far from the optimum the loss is not
+    quadratic: leave out runs that diverged.
     """
     at_best = chinchilla.loss(params, tokens, E=E, A=A, B=B, alpha=alpha, beta=beta)
     log_N, log_D = jnp.log(params), jnp.log(tokens)

@@ -13,19 +13,19 @@ from scalingbayes.laws.base.targets import Target
 
 @family
 def hyperparameters(of: str = "learning_rate", by: tuple[str, ...] = ("params", "tokens")) -> Law:
-    """Give an optimal hyperparameter, such as the learning rate, as a power law of scale.
+    """Return a law of an optimal hyperparameter, such as the learning rate: a power law of scale.
 
     A row of the table is an optimum: the best setting for one model and number of tokens, or for
-    one budget. Published: learning rate 1.79 N^-0.713 D^0.307 and batch size 0.58 D^0.571 tokens
-    (Li et al. 2025, step law); learning rate 0.3118 C^-0.1250 and batch size 0.2920 C^0.3271 tokens
-    (DeepSeek-AI 2024, eq. 1).
+    one budget. Published laws: learning rate 1.79 N^-0.713 D^0.307 and batch size 0.58 D^0.571
+    tokens (Li et al. 2025, step law); learning rate 0.3118 C^-0.1250 and batch size 0.2920 C^0.3271
+    tokens (DeepSeek-AI 2024, eq. 1).
 
     Parameters
     ----------
     of
-        The column that holds the optimum: ``learning_rate``, ``batch_size``.
+        The column of the optimum: ``learning_rate``, ``batch_size``.
     by
-        The columns that it is a power law of, or one.
+        The column or columns of which it is a power law.
 
     Raises
     ------
@@ -33,7 +33,9 @@ def hyperparameters(of: str = "learning_rate", by: tuple[str, ...] = ("params", 
         If ``by`` is empty.
     """
     if not by:
-        raise InputError("hyperparameters needs a column to be a power law of: by='compute'.")
+        raise InputError(
+            "hyperparameters needs a column to be a power law of, such as by='compute'."
+        )
 
     def best(*scales: Array, c: Array, **alpha: Array) -> Array:
         logs = [alpha[f"alpha_{x}"] * jnp.log(s) for x, s in zip(by, scales, strict=True)]

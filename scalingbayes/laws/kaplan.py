@@ -29,7 +29,7 @@ def optimum(
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
     """N_opt and D_opt: those of Chinchilla's law with alpha = alpha_N / alpha_D and beta = 1.
 
-    They are of converged runs. Kaplan's own N_opt ∝ C^0.73 comes from the law of steps,
+    They hold for converged runs. Kaplan's own N_opt ∝ C^0.73 comes from the law of steps,
     ``kaplan_steps``.
     """
     alpha = alpha_N / alpha_D
@@ -39,7 +39,7 @@ def optimum(
 
 
 def scale_of_loss(of: str, unit: str, exponent: str) -> Parameter:
-    """Give an amount at which the loss would be 1, with a prior on the loss that it stands for."""
+    """Return the amount at which the loss would be 1; its prior is on the loss at the reference."""
     return Parameter(
         f"{of} at which the loss would be 1",
         dist.LogNormal(-0.5, 1.0),

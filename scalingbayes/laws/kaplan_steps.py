@@ -46,8 +46,9 @@ def loss_at_batch(
 ) -> Float[Array, "*shape"]:
     """L(N, S, B), with S_min = S / (1 + B_crit(L) / B) (Kaplan et al. 2020, eq. 5.4).
 
-    That is (S / S_min - 1) (E / E_min - 1) = 1 of McCandlish et al. 2018 (arXiv:1812.06162), with
-    tokens E = B S and B_crit = E_min / S_min. The loss is on both sides of the equation.
+    The relation is (S / S_min - 1) (E / E_min - 1) = 1 of McCandlish et al. 2018
+    (arXiv:1812.06162), with tokens E = B S and B_crit = E_min / S_min. The loss is on both sides of
+    the equation, which is solved by Newton's method.
     """
     of_size = alpha_N * (jnp.log(N_c) - jnp.log(params))
     of_steps = alpha_S * (jnp.log(S_c) - jnp.log(steps))
@@ -64,13 +65,13 @@ def loss_at_batch(
 
 @family
 def kaplan_steps(batch: bool = False) -> Law:
-    """Kaplan's law of model size and optimiser steps.
+    """Return Kaplan's law of model size and optimiser steps.
 
     Parameters
     ----------
     batch
-        Whether the table gives steps at a ``batch_size`` in tokens, and the law infers the
-        critical batch size; if not, ``steps`` are S_min, those of a batch far above it.
+        Whether the table has steps at a ``batch_size`` in tokens; the critical batch size is then
+        inferred. If not, ``steps`` are S_min, the steps at a batch far above the critical one.
     """
     parameters = {
         "N_c": scale_of_loss("params", "params", "alpha_N"),

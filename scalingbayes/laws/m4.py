@@ -16,9 +16,9 @@ from scalingbayes.laws.base.targets import Target
 def loss(x: Array, *, e_inf: Array, e_0: Array, beta: Array, alpha: Array, c: Array) -> Array:
     """L(x) with (L - e_inf) / (e_0 - L)^alpha = beta x^-c (Alabdulmohsin et al. 2022, M4).
 
-    The paper writes x^c with a negative c. L runs from e_0, the error of guessing, to e_inf. With
-    w = (L - e_inf) / (e_0 - e_inf), log w - alpha log(1 - w) is linear in log x; it is solved for
-    the logit of w.
+    The paper writes x^c with a negative c. L falls from e_0, the error of guessing, to e_inf. With
+    w = (L - e_inf) / (e_0 - e_inf), log w - alpha log(1 - w) is linear in log x. The equation is
+    solved for the logit of w.
     """
     log_span = jnp.log(e_0 - e_inf)
     linear = jnp.log(beta) + (alpha - 1) * log_span - c * jnp.log(x)
@@ -26,8 +26,8 @@ def loss(x: Array, *, e_inf: Array, e_0: Array, beta: Array, alpha: Array, c: Ar
     def gap(s: Array, linear: Array, alpha: Array) -> Array:
         return alpha * jax.nn.softplus(s) - jax.nn.softplus(-s) - linear
 
-    # gap is concave where alpha < 1 and convex elsewhere: begin where Newton steps come from the
-    # side on which they never overshoot.
+    # gap is concave if alpha < 1 and convex otherwise: start on the side from which Newton steps
+    # never overshoot.
     steep, shallow = jnp.maximum(alpha, 1.0), jnp.minimum(alpha, 1.0)
     guess = jnp.where(linear > 0, linear / steep, linear / shallow)
     s = root(gap, guess, linear, alpha)
@@ -36,16 +36,16 @@ def loss(x: Array, *, e_inf: Array, e_0: Array, beta: Array, alpha: Array, c: Ar
 
 @family
 def m4(x: str = "params", target: str = "loss", scale: str = "log") -> Law:
-    """Give a law that also bends where a model has learnt next to nothing.
+    """Return a sigmoid-like law, which is flat both for small models and near the floor.
 
     Parameters
     ----------
     x
-        The column that it is a law of.
+        The column that the law reads.
     target
-        The column that it predicts.
+        The column that the law predicts.
     scale
-        The scale on which that scatters: ``log``, or ``logit`` for an error from 0 to 1.
+        The scale on which the target scatters: ``log``, or ``logit`` for an error from 0 to 1.
     """
     parameters = {
         "e_inf": floor("limit of the loss", target),

@@ -1,4 +1,4 @@
-"""The loss on a domain by the mixture that a model is trained on."""
+"""The loss on one domain as a function of the training mixture."""
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -15,22 +15,22 @@ from scalingbayes.laws.base.targets import Target
 
 @family
 def mixture(domains: tuple[str, ...] = ("web", "code"), target: str = "loss") -> Law:
-    """Give the loss on one domain from the shares r of all: L = c + k exp(sum_j t_j r_j).
+    """Return a law of the loss on one domain in the shares r of all: L = c + k exp(sum_j t_j r_j).
 
-    Where the shares add up to 1, a constant in all t is the same as a factor in k: the priors
-    settle that, and predictions do not depend on it.
+    If the shares add up to 1, a constant added to all t is equivalent to a factor of k. Only the
+    priors determine it, and predictions do not depend on it.
 
     Parameters
     ----------
     domains
-        The columns that hold the shares, from 0 to 1.
+        The columns of the shares, from 0 to 1.
     target
-        The column that holds the loss on the domain.
+        The column of the loss on the domain.
 
     Raises
     ------
     InputError
-        If domains is not two names or more.
+        If domains has fewer than two names.
     """
     if len(domains) < 2:
         raise InputError(f"domains must be two columns or more, ('web', 'code'); got {domains!r}.")

@@ -1,4 +1,4 @@
-"""The loss as compute grows at a fixed number of tokens a parameter."""
+"""The loss as a function of compute and tokens per parameter."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -25,7 +25,7 @@ def loss(
 def optimum(
     compute: Values, *, E: Values, a: Values, b: Values, eta: Values
 ) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
-    """Tokens a parameter M = (b / a)^(1 / (2 eta)), whatever the budget."""
+    """Tokens per parameter are M = (b / a)^(1 / (2 eta)) for every budget."""
     log_M = (jnp.log(b) - jnp.log(a)) / (2 * eta)
     log_product = jnp.log(compute / FLOPS_PER_PARAM_TOKEN)
     return jnp.exp((log_product - log_M) / 2), jnp.exp((log_product + log_M) / 2)

@@ -14,11 +14,11 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L(N, P) = E + A / (N (k log P + 1))^alpha (Chen et al. 2025, eq. 5).
 
-    P streams are worth as much as k log P + 1 times the params. The paper writes
-    (A / (N (k log P + 1)))^alpha: its A is the one here to the power 1 / alpha.
+    P streams have the effect of multiplying the params by k log P + 1. The paper writes
+    (A / (N (k log P + 1)))^alpha: its A is this A to the power 1 / alpha.
     """
-    worth = jnp.log(params) + jnp.log1p(k * jnp.log(streams))
-    return E + A * jnp.exp(-alpha * worth)
+    log_effective = jnp.log(params) + jnp.log1p(k * jnp.log(streams))
+    return E + A * jnp.exp(-alpha * log_effective)
 
 
 parallel = Law(

@@ -20,7 +20,7 @@ def bare_loss(x: Values, *, A: Values, alpha: Values) -> Float[Array, "*shape"]:
 
 @family
 def power_law(x: str = "params", floor: bool = True, target: str = "loss") -> Law:
-    """Give a power law of any one column.
+    """Return a power law of one column.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def power_law(x: str = "params", floor: bool = True, target: str = "loss") -> La
     floor
         Whether the loss has a floor E above 0.
     target
-        The column that it predicts, of positive numbers.
+        The column that the law predicts, of positive numbers.
     """
     parameters = {"E": priors.floor(unit=target)} if floor else {}
     parameters |= {

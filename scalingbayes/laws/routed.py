@@ -21,10 +21,9 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """log10 L = a log10 N + b log10 E' + c log10 N log10 E' + d (Clark et al. 2022, eq. 1).
 
-    The number of experts saturates: 1/E' = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max,
-    so E' runs from E_start for one expert to E_max. The paper finds a = -0.082, b = -0.108,
-    c = 0.009, d = 1.104, E_start = 1.847 and E_max = 314.478 for S-BASE at 130 billion tokens
-    (table 3).
+    The effective number of experts saturates: 1/E' = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max,
+    from E_start for one expert to E_max. The paper finds a = -0.082, b = -0.108, c = 0.009,
+    d = 1.104, E_start = 1.847 and E_max = 314.478 for S-BASE at 130 billion tokens (table 3).
     """
     at_one = E_start * E_max / (E_max - E_start)
     effective = 1 / (1 / (experts - 1 + at_one) + 1 / E_max)
@@ -38,8 +37,8 @@ routed = Law(
     equation="log10 L = a log10 N + b log10 E' + c log10 N log10 E' + d",
     source="Clark et al. 2022 (arXiv:2202.01169), eq. 1",
     inputs={"experts": Input("experts of a routed layer, E; 1 for a dense model", unit="1")},
-    # Stated at the reference size: the level and the slope of a dense model, and what is gained,
-    # of both, on the way from E_start to E_max.
+    # Priors are stated at the reference size: on level and slope of a dense model, and on the
+    # change of both from E_start to E_max.
     parameters={
         "a": Parameter(
             "exponent of the params; that of a dense model",

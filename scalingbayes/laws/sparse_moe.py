@@ -28,8 +28,8 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L = a / N^alpha + b / D^beta + c / (1 - S)^lam + d / ((1 - S)^delta N^gamma) + e.
 
-    Abnar et al. 2025, eq. 6, where N counts all params and S is the share of experts that is not
-    active. The paper finds a = 16612.50, alpha = 0.5962, b = 5455.67, beta = 0.3954, c = 0.4598,
+    Abnar et al. 2025, eq. 6, where N counts all params and S is the share of inactive experts. The
+    paper finds a = 16612.50, alpha = 0.5962, b = 5455.67, beta = 0.3954, c = 0.4598,
     lambda = -0.1666, d = 17.26, delta = 0.1603, gamma = 0.1595 and e = 0.94 (table 3).
     """
     log_active = jnp.log1p(-sparsity)

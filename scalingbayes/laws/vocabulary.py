@@ -24,7 +24,7 @@ def loss(
 ) -> Float[Array, "*shape"]:
     """L_u = -E + A1 / N_nv^alpha1 + A2 / N_v^alpha2 + B / D^beta (Tao et al. 2024).
 
-    L_u is the loss less that of a unigram model, so that vocabularies can be compared: it is
+    L_u is the loss minus that of a unigram model, so that vocabularies can be compared. It is
     negative. The paper finds E = 5.533, A1 = 1.831, A2 = 0.196, B = 2.124,
     alpha1 = beta = 0.447 and alpha2 = 0.671, with N in millions and D in a unit of its own.
     """
@@ -50,7 +50,7 @@ vocabulary = Law(
         "params_non_vocab": Input("params without the embedding, N_nv"),
         "params_vocab": Input("params of the embedding, N_v = vocabulary times width"),
     },
-    # The gain at the reference point and the slopes there are known far better than the rest.
+    # Priors are on the gain and the slopes at the reference point, which data determine best.
     parameters={
         "E": Parameter(
             "gain of an ideal model over a unigram; its gain at the reference point",

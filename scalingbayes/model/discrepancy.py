@@ -1,6 +1,7 @@
-"""A law's own error: a random walk in the logarithm of scale.
+"""The discrepancy: a law's own error, a random walk in the logarithm of scale.
 
-Where there are runs they hold it down; beyond them it grows with the square root of the distance.
+Runs determine the walk within their range. Beyond it the sd of the walk grows with the square root
+of the distance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 STEPS = 16
-"""Straight pieces of which the discrepancy_draws is made, over the range of the runs."""
+"""Number of linear pieces of the walk over the range of the runs."""
 
-_START = 0.25  # its variance at the smallest run, as if it had begun so far below
+_START = 0.25  # variance of the walk over tau^2 at the smallest run
 
 
 def log_scale(
@@ -21,20 +22,21 @@ def log_scale(
     inputs: Mapping[str, Float[np.ndarray, " runs"]],
     reference: Mapping[str, float],
 ) -> Float[np.ndarray, " runs"]:
-    """Say how far each run is along: the log of the product of its inputs, over the reference."""
+    """Return the log of the product of these inputs over their reference values, for each run."""
     return np.sum(np.log([inputs[name] / reference[name] for name in names]), axis=0)
 
 
 class Discrepancy(NamedTuple):
-    """Where a discrepancy_draws begins and ends, in the logarithm of scale over its reference."""
+    """The range of the runs in log scale, over which the random walk is piecewise linear."""
 
     first: float
     last: float
 
     def basis(self, log_scale: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape effects"]:
-        """Say how much each step adds to the walk there: the walk is this times standard normals.
+        """Return the contribution of each step to the walk, at points of log scale.
 
-        Its variance at a step's end is what that of a random walk in log scale is.
+        The walk over tau is the basis times standard normal numbers. At the end of each step its
+        variance is that of a random walk in log scale.
         """
         size = (self.last - self.first) / STEPS
         begun = self.first + size * jnp.arange(STEPS)
@@ -43,7 +45,7 @@ class Discrepancy(NamedTuple):
         return jnp.concatenate([jnp.full_like(part[..., :1], _START**0.5), part], axis=-1)
 
     def beyond(self, log_scale: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-        """Give the sd, over tau, that the walk gains outside the range of the runs."""
+        """Return the sd over tau that the walk gains outside the range of the runs."""
         here = jnp.asarray(log_scale)
         outside = jnp.maximum(here - self.last, 0.0) + jnp.maximum(self.first - here, 0.0)
         return jnp.sqrt(outside)

@@ -1,1 +1,1 @@
-"""What a law is: its function, inputs, target, parameters, default priors, and the registry."""
+"""The parts of a law: function, inputs, target, parameters, priors; and the registry of laws."""

@@ -1,4 +1,4 @@
-"""Laws that come in several forms: a function of options, each with a default."""
+"""Families of laws: functions of options that return a law."""
 
 import ast
 import inspect
@@ -14,22 +14,22 @@ from scalingbayes.laws.base.law import Law
 
 
 def family(make: Callable[..., Law]) -> Callable[..., Law]:
-    """Turn a function of options into a family of laws.
+    """Return a family of laws, given a function of options that returns a law.
 
-    Each of its laws is called by the function's name and the options that are not the default,
-    such as ``power_law(x='tokens')``, and is made once, so that programs compiled for it are
-    found again.
+    Every option needs a default. A law is named after the function and the options that are not
+    the default, such as ``power_law(x='tokens')``. Each law is made once, so that programs compiled
+    for it are reused.
 
     Raises
     ------
-    InputError
-        When it is called with an option that there is not, or a value that cannot be used.
+    TypeError
+        If an option of the function has no default.
     """
     name = make.__name__
     options = inspect.signature(make).parameters
     defaults = {option: each.default for option, each in options.items()}
     if bare := [option for option, value in defaults.items() if value is inspect.Parameter.empty]:
-        raise TypeError(f"law {name!r}: give the options {bare} defaults.")
+        raise TypeError(f"law {name!r}: the options {bare} have no default. Give them defaults.")
 
     @cache
     def made(*values: Any) -> Law:
@@ -43,7 +43,7 @@ def family(make: Callable[..., Law]) -> Callable[..., Law]:
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"There is no law {called}: {error}. Columns that a law reads or predicts need "
-                f"different names, of letters, digits and _: rename them in the table."
+                f"different names made of letters, digits and _: rename them in the table."
             ) from error
 
     @wraps(make)
@@ -59,12 +59,12 @@ def family(make: Callable[..., Law]) -> Callable[..., Law]:
 
 
 def is_family(value: object) -> bool:
-    """Whether a value was made by :func:`family`."""
+    """Return whether a value was made by :func:`family`."""
     return getattr(value, "is_family", False)
 
 
 def _checked(law: str, option: str, value: Any, default: Any) -> Any:
-    """Take an option's value as the type of its default, or refuse it."""
+    """Return an option's value with the type of the default, or raise InputError."""
     value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     if isinstance(default, tuple):
         several = [value] if isinstance(value, str) else value
@@ -84,12 +84,19 @@ def _checked(law: str, option: str, value: Any, default: Any) -> Any:
 
 
 def read_call(text: str) -> tuple[str, dict[str, Any]]:
-    """Take ``name(option=value, ...)`` apart; values are numbers, words or tuples of them.
+    """Return the name and the options of ``name(option=value, ...)``.
+
+    Values are numbers, words or tuples of them.
 
     Raises
     ------
     InputError
-        If the text is not of this form.
+        If the text does not have this form.
+
+    Examples
+    --------
+    >>> read_call("power_law(x=tokens, floor=false)")
+    ('power_law', {'x': 'tokens', 'floor': False})
     """
     try:
         call = ast.parse(text.strip(), mode="eval").body

@@ -1,4 +1,4 @@
-"""What a scaling law is: one pure function, and what is known about its inputs and parameters."""
+"""The Law class: one pure function, and a description of its inputs and parameters."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,20 +17,20 @@ from scalingbayes.laws.base.parameters import Parameter, in_order
 from scalingbayes.laws.base.targets import Target
 
 Values = Float[Array, "*#shape"]
-"""An input or a parameter of a law; all of them broadcast against each other."""
+"""An input or a parameter of a law. All of them broadcast against each other."""
 
 
 def power(base: Float[ArrayLike, "*#shape"], exponent: Float[ArrayLike, "*#shape"]) -> Array:
-    """Raise a positive base to a power.
+    """Return a positive base raised to a power.
 
-    The logarithm of a law's input does not depend on its parameters, so XLA moves it out of a
-    sampler's loop: twice as fast there as ``base ** exponent``.
+    The logarithm of a law's input does not depend on the parameters, so XLA moves it out of a
+    sampler's loop. There it is twice as fast as ``base ** exponent``.
     """
     return jnp.exp(exponent * jnp.log(base))
 
 
 def _real(values: Any) -> Any:
-    """Take counts as real numbers: JAX would cut tokens above 2**31 short."""
+    """Convert integers to floats: JAX would overflow for counts of tokens above 2**31."""
     whole = isinstance(values, (int, np.integer, np.ndarray)) and np.issubdtype(
         np.asarray(values).dtype, np.integer
     )
@@ -40,7 +40,10 @@ def _real(values: Any) -> Any:
 def signed(
     function: Callable[..., Array], inputs: Iterable[str], parameters: Iterable[str]
 ) -> Callable[..., Array]:
-    """Name the inputs and parameters of a function that takes any: the signature of a law."""
+    """Return the function with a law's signature: inputs by position, parameters by keyword.
+
+    For functions of ``*inputs`` and ``**parameters``, whose names depend on options.
+    """
 
     def law(*given: Array, **values: Array) -> Array:
         return function(*given, **values)
@@ -61,13 +64,18 @@ class Input:
     Parameters
     ----------
     description
-        What it is, in a few words.
+        The meaning of the column, in a few words.
     domain
-        The numbers that it may hold.
+        The values that the column may hold.
     unit
-        What it is measured in: ``None`` for a unit of its own, which may change from table to
-        table; the name of another input for that one's unit; ``"1"`` for numbers that mean the
-        same in every table, such as a count of experts, a share or a year.
+        ``None`` if the column has a unit of its own, which may differ between tables. The name of
+        another input if the column is measured in the unit of that input. ``"1"`` for numbers that
+        mean the same in every table, such as a count of experts, a fraction or a year.
+
+    Examples
+    --------
+    >>> Input("distinct training tokens", unit="tokens").unit
+    'tokens'
     """
 
     description: str
@@ -81,7 +89,7 @@ COMMON_INPUTS = {
     "compute": Input("training FLOPs, C"),
     "loss": Input("loss that the model reached"),
 }
-"""Inputs that need no declaration."""
+"""Inputs that a law need not declare."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +130,12 @@ class Sum:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a training budget buys: compute = flops * size * tokens.
+    """The cost of a training run in FLOPs: compute = flops * size * tokens.
 
     Parameters
     ----------
     size
-        The input that says how large a model is.
+        Name of the input for the size of a model.
     flops
         FLOPs per unit of size and token.
     """
@@ -140,43 +148,56 @@ class Budget:
 class Law:
     """A scaling law.
 
-    Its inputs and parameters are read off the signature of its function and checked against what
-    is declared.
+    The names of inputs and parameters come from the signature of the function, and are checked
+    against what is declared.
 
     Parameters
     ----------
     name
-        The name that :func:`scalingbayes.fit` knows it by.
+        The name of the law for :func:`scalingbayes.fit`.
     function
-        ``function(*inputs, **parameters)``, the expected value of the target: pure, and written
-        with jax.numpy so that it broadcasts, differentiates and compiles. Inputs come first, by
-        position; parameters after them, by keyword only.
+        ``function(*inputs, **parameters)`` returns the expected value of the target. It must be
+        pure, and written with jax.numpy so that it broadcasts, differentiates and compiles. Inputs
+        are positional; parameters are keyword-only.
     parameters
-        Each parameter's meaning, unit and default prior, under the name that the paper gives it.
+        Meaning, unit and default prior of each parameter, under the paper's name for it.
     equation
         The law as a reader would write it.
     source
-        The publication, with the equation's number.
+        The publication, with the number of the equation.
     target
-        What the law predicts; the column ``loss``, which scatters on a log scale, by default.
+        What the law predicts. The default is the column ``loss``, which scatters on a log scale.
     inputs
-        Of inputs other than ``params``, ``tokens``, ``compute`` and ``loss`` what they are.
+        Descriptions of inputs other than ``params``, ``tokens``, ``compute`` and ``loss``.
     decreasing
-        Inputs in which the law must fall, whatever its parameters.
+        Inputs in which the law decreases for all values of its parameters.
     terms
-        Parameters that add up to about the loss at the reference point, where every input is 1.
-        Their sum is known far better than each, so samplers work on the sum and the shares.
+        Parameters whose sum is about the loss at the reference point, where every input is 1. The
+        sum is known far better than each term, so samplers work on the sum and log ratios.
     optimum
-        ``optimum(compute, **parameters) -> (size, tokens)``: the model size and the number of
-        tokens of least loss, where there is a closed form. Laws that read both and have none are
-        solved numerically.
+        ``optimum(compute, **parameters) -> (size, tokens)`` returns the model size and the number
+        of tokens of least loss in closed form. Without it the optimum is found numerically.
     budget
-        What compute is made of. A law that does not read its size allocates nothing.
+        How compute depends on size and tokens. A law that does not read the budget's size cannot
+        allocate compute.
 
     Raises
     ------
     TypeError
-        If function, inputs, parameters and units do not fit together.
+        If function, inputs, parameters and units do not match.
+
+    Examples
+    --------
+    >>> import numpyro.distributions as dist
+    >>> def loss(tokens, *, B, beta):
+    ...     return B * power(tokens, -beta)
+    >>> parameters = {
+    ...     "B": Parameter("weight", dist.LogNormal(0, 1), unit="loss * tokens**beta"),
+    ...     "beta": Parameter("exponent", dist.LogNormal(-1, 0.8)),
+    ... }
+    >>> law = Law("tokens_only", loss, parameters, equation="L = B/D^beta", source="an example")
+    >>> law.inputs["tokens"].description
+    'training tokens, D'
     """
 
     name: str
@@ -202,7 +223,10 @@ class Law:
         names = self._arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
         known = {**COMMON_INPUTS, **self.inputs}
         if strays := set(self.inputs) - set(names):
-            raise TypeError(f"law {self.name!r}: its function does not take {sorted(strays)}.")
+            raise TypeError(
+                f"law {self.name!r}: inputs declares {sorted(strays)}, which the function does not "
+                f"take."
+            )
         inputs = {name: known.get(name, Input(name.replace("_", " "))) for name in names}
         object.__setattr__(self, "inputs", inputs)
         if self.target.column in inputs:
@@ -211,19 +235,19 @@ class Law:
             shared = inputs.get(each.unit or "")
             if each.unit is None and each.domain != POSITIVE:
                 raise TypeError(
-                    f"law {self.name!r}: input {name!r} is {each.domain.name}, so it has no unit "
-                    f"of its own: give it unit='1'."
+                    f"law {self.name!r}: input {name!r} is {each.domain.name}, so it cannot have a "
+                    f"unit of its own: give it unit='1'."
                 )
             if each.unit not in (None, "1") and (shared is None or shared.unit is not None):
                 raise TypeError(
-                    f"law {self.name!r}: the unit of input {name!r} is that of {each.unit!r}, "
-                    f"which is no input with a unit of its own."
+                    f"law {self.name!r}: input {name!r} has the unit of {each.unit!r}, which is "
+                    f"not an input with a unit of its own."
                 )
         for what, given in {"terms": tuple(self.terms), "decreasing": self.decreasing}.items():
             there = self.parameters if what == "terms" else inputs
             if others := set(given) - set(there):
                 raise TypeError(
-                    f"law {self.name!r}: {what} name {sorted(others)}, none of its own."
+                    f"law {self.name!r}: {what} names {sorted(others)}, which it does not have."
                 )
         for name, parameter in self.parameters.items():
             if foreign := parameter.depends_on - {self.target.column, *inputs, *self.parameters}:
@@ -249,7 +273,7 @@ class Law:
         return (get_law, (self.name,)) if registered else super().__reduce_ex__(protocol)
 
     def __call__(self, inputs: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> Array:
-        """Evaluate the law; ``inputs`` and ``values`` may hold more than it needs."""
+        """Return the expected value of the target; other inputs and parameters are ignored."""
         return self.function(
             *(_real(inputs[name]) for name in self.inputs),
             **{name: values[name] for name in self.parameters},
@@ -257,7 +281,7 @@ class Law:
 
     @property
     def allocates(self) -> bool:
-        """Whether the law says how to divide compute between the model's size and tokens."""
+        """Whether the law has an optimal division of compute between model size and tokens."""
         return {self.budget.size, "tokens"} <= set(self.inputs)
 
     def __repr__(self) -> str:

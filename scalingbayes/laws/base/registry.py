@@ -1,4 +1,4 @@
-"""The registry of laws: find a law by its name, list all laws, register a new one."""
+"""The registry of laws: get a law by name, list all laws, register a new one."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,13 +12,13 @@ from scalingbayes.laws.base.family import family, is_family, read_call
 from scalingbayes.laws.base.law import Law
 
 LAWS: dict[str, Callable[..., Law]] = {}
-"""The laws there are, by name: functions of their options, if they have any."""
+"""Registered laws by name: functions of the law's options that return the law."""
 
 
 def register(law: Law | Callable[..., Law]) -> Law | Callable[..., Law]:
-    """Make a law, or a family of laws, known by its name; returns it.
+    """Register a law or a family of laws under its name, and return it.
 
-    It takes the place of one that had the name before.
+    An earlier law of the same name is replaced. A function of options becomes a family.
     """
     if isinstance(law, Law):
         LAWS[law.name] = partial(_itself, law)
@@ -29,19 +29,24 @@ def register(law: Law | Callable[..., Law]) -> Law | Callable[..., Law]:
 
 
 def get_law(law: str | Law, **options: Any) -> Law:
-    """Look a law up by its name; a law is returned as it is.
+    """Return the law of a name; a law is returned unchanged.
 
     Parameters
     ----------
     law
-        A name, ``"chinchilla"``, with options in it if there are any: ``"power_law(x=tokens)"``.
+        A name, such as ``"chinchilla"``. It may hold options: ``"power_law(x=tokens)"``.
     **options
-        Options of the law, beside those in its name.
+        Options of the law that are not in its name.
 
     Raises
     ------
     InputError
-        If no law has the name, or it has no such option.
+        If no law has the name, or the law has no such option.
+
+    Examples
+    --------
+    >>> get_law("power_law(x=tokens)").equation
+    'L = E + A/x^alpha, x = tokens'
     """
     if isinstance(law, Law):
         return _itself(law, **options)
@@ -51,13 +56,13 @@ def get_law(law: str | Law, **options: Any) -> Law:
             "law",
             name,
             LAWS,
-            "Give your own as an object, law=..., or register it with sb.register.",
+            "Pass a law of your own as an object, or register it with sb.register.",
         )
     return LAWS[name](**{**given, **options})
 
 
 def list_laws() -> pd.DataFrame:
-    """List the laws there are: equation, inputs, options with their defaults, source."""
+    """Return a table of all laws: equation, target, inputs, options with defaults, and source."""
     rows = {}
     for name, make in LAWS.items():
         law = make()

@@ -1,4 +1,4 @@
-"""What a law predicts: a column of the table, and the scale on which it scatters."""
+"""Targets of laws: a column of the table, and the scale on which it scatters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ from scalingbayes._core.domains import OPEN_FRACTION, POSITIVE, REAL, Domain
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale on which values scatter evenly about what a law expects.
+    """A scale on which values scatter evenly about the value that a law expects.
 
     Parameters
     ----------
     name
         ``"log"``, ``"logit"`` or ``"plain"``.
     link
-        From values to the scale.
+        The map from values to the scale.
     inverse
-        From the scale to values.
+        The map from the scale to values.
     domain
-        The values that it takes.
+        The values that the link accepts.
     reference
-        The unit that a table's own values suggest; a number.
+        Function that returns the unit of a table's target, given its values.
     spread
-        What deviations on the scale are like, in that unit: the median of their prior.
+        Typical deviation on the scale, in that unit: the median of its prior.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Scale:
     spread: float
 
     def slope(self, values: Array) -> Array:
-        """How fast the scale grows with values there: the derivative of the link."""
+        """Return the derivative of the link at these values."""
         return jax.jvp(self.link, (values,), (jnp.ones_like(values),))[1]
 
     def __reduce__(self) -> tuple[Callable[[str], "Scale"], tuple[str]]:
@@ -54,7 +54,7 @@ class Scale:
         return SCALES.__getitem__, (self.name,)
 
     def of(self, words: str) -> str:
-        """Name a quantity on this scale: ``log loss``."""
+        """Return the name of a quantity on this scale, such as ``log loss``."""
         return words if self.name == "plain" else f"{self.name} {words}"
 
 
@@ -62,7 +62,7 @@ _SMALLEST_FRACTION = 1e-6
 
 
 def _logit(values: Array) -> Array:
-    # A law may leave (0, 1) far from the data: its expectation counts as the nearest fraction.
+    # A law may leave (0, 1) far from the data. Its expectation is then clipped to a fraction.
     return special.logit(jnp.clip(values, _SMALLEST_FRACTION, 1 - _SMALLEST_FRACTION))
 
 
@@ -81,9 +81,8 @@ SCALES = {
         ),
     )
 }
-"""The scales there are: ``log`` for losses, ``logit`` for error rates and accuracies, ``plain``
-for what may have either sign. Their references are the smallest value, 1, and the root mean
-square."""
+"""Scales by name: ``log`` for losses, ``logit`` for error rates and accuracies, ``plain`` for
+quantities of either sign. Their references are the smallest value, 1, and the root mean square."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ class Target:
     Parameters
     ----------
     column
-        The column of the table that holds it.
+        The column of the table that holds the target.
     scale
-        One of :data:`SCALES`, by name.
+        Name of one of :data:`SCALES`.
     """
 
     column: str = "loss"
@@ -103,14 +102,16 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
-            raise TypeError(f"the scale of a target is one of {list(SCALES)}, not {self.scale!r}.")
+            raise TypeError(
+                f"the scale of a target must be one of {list(SCALES)}; got {self.scale!r}."
+            )
 
     @property
     def on_scale(self) -> Scale:
-        """The scale itself."""
+        """The scale as an object."""
         return SCALES[self.scale]
 
     @property
     def unit(self) -> str:
-        """The unit of a deviation on the scale; only plain values have one."""
+        """The unit of a deviation on the scale: the column for plain values, else 1."""
         return self.column if self.scale == "plain" else "1"
