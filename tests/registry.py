@@ -1,4 +1,4 @@
-"""What tests over the registry of laws share."""
+"""Names of laws and helpers for tests over the registry."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from scalingbayes.laws import LAWS, Law
 from scalingbayes.laws.base.parameters import in_order
 
-# Besides each law as it comes, the members of families that are something else.
+# Members of families that differ from the family's default law.
 VARIANTS = [
     "accuracy(x=compute, chance=0.25)",
     "broken(breaks=2)",
@@ -21,11 +21,11 @@ VARIANTS = [
 NAMES = [*LAWS, *VARIANTS]
 """Every law, and members of families."""
 
-TOKENS = np.exp(24)  # where a law that takes tokens as a count states its priors
+TOKENS = np.exp(24)  # laws that read tokens as a count state their priors here
 
 
 def place(law: Law, numbers: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters from the numbers that their priors speak of."""
+    """Return parameters, given the numbers that their priors describe."""
     values: dict[str, Any] = {}
     for name, parameter in in_order(law.parameters).items():
         names = {**reference, **values}

@@ -1,4 +1,4 @@
-"""The log density against numpyro's own, and what must not change it."""
+"""The log density: equal to numpyro's, and unchanged by padding, weights and units."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from scalingbayes.model.transforms import (
 PRIORS = {
     "defaults": {},
     "in units": {"E": dist.Normal(1.8, 0.1), "A": dist.LogNormal(6, 1), "beta": dist.Uniform(0, 1)},
-    "cut off": {"nu": dist.Gamma(2.0, 0.1)},
+    "truncated": {"nu": dist.Gamma(2.0, 0.1)},
 }
 
 
@@ -58,7 +58,7 @@ def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
     for point in points(density, rng):
         theirs, _ = log_density(model.numpyro_model(), (), {}, density.coordinates.in_units(point))
         differences.append(float(density(point) - theirs - log_volume(density, point)))
-    # The reference loss is another unit of the data: a constant.
+    # The target is in another unit, its reference value: a constant.
     np.testing.assert_allclose(differences, differences[0], rtol=1e-9)
 
 
@@ -78,7 +78,7 @@ def test_it_is_the_density_of_the_numpyro_model(runs, rng, priors):
     ],
     ids=lambda each: each if isinstance(each, str) else "+".join(each) or "defaults",
 )
-def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
+def test_it_is_that_density_for_every_kind_of_parameter(name, priors, rng):
     law = sb.get_law(name)
     table = {x: np.exp(rng.normal(20, 1, 40)) for x, each in law.inputs.items()}
     if "experts" in table:
@@ -102,7 +102,7 @@ def test_it_is_that_density_for_parameters_of_every_kind(name, priors, rng):
     np.testing.assert_allclose(differences, differences[0], rtol=1e-6, atol=1e-6)
 
 
-def test_a_prior_may_be_of_either_sign_where_the_parameter_may_be(rng):
+def test_a_prior_may_have_either_sign_if_the_parameter_may(rng):
     table = {"params": np.geomspace(1e8, 1e10, 30), "tokens": rng.uniform(1e9, 1e11, 30)}
     runs = sb.Runs({**table, "loss": np.linspace(0.7, 0.5, 30)})
     model = bind(runs, "farseer", priors={"s": dist.Normal(-0.06, 0.01)})
@@ -125,7 +125,7 @@ def test_numpyro_predicts_from_the_models_draws(small_table):
 
 
 def test_products_of_matrices_keep_the_precision(runs):
-    # Accelerators round their factors unless told not to, as this platform may not show.
+    # Accelerators round the factors by default. A CPU does not, so the program's text is checked.
     density = bind_default(runs).density("float32")
     with precision("float32"):
         search = jax.jit(lambda point: find_mode(density, point))
@@ -153,7 +153,7 @@ def test_weights_are_copies_and_hold_outs(small_table, rng):
         expected = bind(sb.Runs(copied)).density("float64")
     found = bind(runs, weights=weights).density("float64")
     for point in points(found, rng, 5):
-        # Both are measured at a reference point of their own: compare in the table's units.
+        # The two densities have different reference points: compare in the table's units.
         values = found.coordinates.in_units(point)
         same = expected.coordinates.from_units(values)
         for name, value in expected.coordinates.in_units(same).items():
@@ -299,7 +299,7 @@ def test_many_families_serve_as_priors(small_table, prior, rng):
 def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
     density = bind(runs).density("float64")
     names = list(density.parameters)
-    # Draws from the priors themselves, taken to their coordinates, where they are normal.
+    # Draws from the priors, on coordinates on which the priors are normal.
     priors = {"A": (-1.2, 1.5), "B": (-1.2, 1.5), "alpha": (-1.0, 0.8), "sigma": (-4.6, 1.5)}
     logs = {name: rng.normal(*priors.get(name, (0, 1)), 20_000) for name in names}
     found = density.prior.shares(jax.vmap(density.coordinates.from_priors)(logs))
@@ -311,7 +311,7 @@ def test_the_priors_share_is_one_without_data_and_none_with_much(runs, rng):
     assert all(share < 1e-4 for share in narrow.values())
 
 
-def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
+def test_a_prior_over_the_reals_is_truncated_for_a_positive_parameter(runs):
     model = bind(runs, priors={"E": dist.Normal(1.8, 0.1)})
     assert (
         model.describe_priors()["E"]
@@ -329,7 +329,7 @@ def test_a_prior_over_the_reals_is_cut_off_for_a_positive_parameter(runs):
     ],
     ids=["Gamma", "Uniform", "Normal"],
 )
-def test_a_prior_is_cut_off_where_its_parameter_begins(runs, prior, whole):
+def test_a_prior_is_truncated_at_the_parameters_lower_bound(runs, prior, whole):
     priors = {"nu": prior}
     assert "above 1, in the table's units" in bind(runs, priors=priors).describe_priors()["nu"]
     drawn = fit(runs, priors=priors, engine="prior", draws=4000, seed=1).values["nu"]

@@ -1,4 +1,4 @@
-"""Every law in the registry, families, and laws of one's own."""
+"""Every law of the registry, families of laws, and laws that a user defines."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 
 every_law = pytest.mark.parametrize("law", [get_law(name) for name in NAMES], ids=NAMES)
 
-# Laws whose terms are only about the loss at the reference point.
+# Laws whose terms add up only approximately to the loss at the reference point.
 ROUGH_TERMS = (
     "data_constrained",
     "hyperparameter_bowl",
@@ -104,7 +104,7 @@ def test_float32_agrees_with_float64_and_jit_with_eager(law, rng):
         assert single.dtype == jnp.float32
         representable = jnp.abs(exact) < 1e30
         exact, single = exact[representable], single[representable]
-        # Laws that may cross 0 are exact beside their largest value.
+        # Laws that may cross 0 are accurate relative to their largest value.
         atol = 1e-4 * float(jnp.abs(exact).max())
         np.testing.assert_allclose(single, exact, rtol=1e-3, atol=atol)
 
@@ -123,7 +123,7 @@ def test_gradients_are_finite_near_and_far(law, rng):
     def gradient(numbers, inputs):
         return jax.grad(lambda n: law(inputs, place(law, n, ones(law))).sum())(numbers)
 
-    # A law that is an exponential of exponentials is let go no further than e^9.
+    # An exponential of exponentials overflows beyond inputs of about e^9.
     for spread in [*[3.0] * 20, *[3.0 if law.name == "farseer" else 15.0] * 20]:
         found = gradient(draw_numbers(law, rng), draw_inputs(law, rng, spread))
         assert all(jnp.isfinite(g) for g in found.values()), found
@@ -180,7 +180,7 @@ def test_terms_add_up_to_the_loss_at_the_reference_point(law, rng):
     if law.inputs.get("tokens") and law.inputs["tokens"].unit == "1":
         at_one["tokens"] = jnp.asarray(TOKENS)
     values = place(law, numbers, ones(law))
-    floor = values["E"] if law.name == "vocabulary" else 0.0  # its sum is what is above -E
+    floor = values["E"] if law.name == "vocabulary" else 0.0  # its terms are the part above -E
     np.testing.assert_allclose(law(at_one, values) + floor, total(law.terms), rtol=1e-9)
 
 
@@ -342,7 +342,7 @@ def test_a_law_is_registered_in_a_few_lines_and_allocates(rng):
         post = fit(table, law="one_power", engine="laplace")
     finally:
         LAWS.pop("one_power")
-    # At the best, 1/N = r/D: tokens a param are r, and a = b = 1/2.
+    # At the optimum 1/N = r/D: there are r tokens per param, and a = b = 1/2.
     found = post.allocate([1e20, 1e24]).draws
     for ratio in found["tokens_per_param"].to_numpy().transpose(2, 0, 1):
         np.testing.assert_allclose(ratio, post.values["r"], rtol=1e-7)

@@ -1,4 +1,4 @@
-"""Errors that runs share: of a group, and along the scale."""
+"""Random effects: errors of groups, and discrepancies along the scale."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def matrix(design):
 
 
 def curves(rng, tau=0.02, sigma=0.003):
-    """Draw twelve training curves, each of which errs as a whole."""
+    """Draw twelve training curves with a shared error each."""
     params = np.repeat(10 ** rng.uniform(7, 10, 12), 8)
     tokens = np.tile(np.geomspace(2e9, 2e11, 8), 12)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
@@ -35,7 +35,7 @@ def curves(rng, tau=0.02, sigma=0.003):
     return pd.DataFrame({"params": params, "tokens": tokens, "loss": loss, "run": names}), shared
 
 
-def test_shared_errors_are_found_and_widen_intervals():
+def test_group_effects_are_recovered_and_widen_intervals():
     table, shared = curves(np.random.default_rng(3))
     aware = fit(table, groups="run", noise="normal", seed=1, draws=500)
     blind = fit(table.drop(columns="run"), noise="normal", engine="laplace", seed=1)
@@ -45,7 +45,7 @@ def test_shared_errors_are_found_and_widen_intervals():
     assert blind.summary().loc["sigma", "mean"] > 0.01
     found = aware.tree["random_effects"]["loss"].mean(("chain", "draw"))
     assert list(found["effect"].to_numpy()) == [f"run {i:02}" for i in range(12)]
-    # The law takes part of what curves of one size share; their differences remain.
+    # The law absorbs part of the errors of curves of one size; their differences remain.
     assert stats.pearsonr(found, shared[::8]).statistic > 0.7
     # A new run has an error of its own.
     scores = aware.predict(params=1e9, tokens=2e10).draws
@@ -53,7 +53,7 @@ def test_shared_errors_are_found_and_widen_intervals():
     assert scatter > 3 * frame.loc["sigma", "mean"]
 
 
-def test_the_prior_foresees_errors_that_runs_share(rng):
+def test_prior_draws_include_random_effects(rng):
     priors = {"tau": dist.LogNormal(-3.0, 0.1), "sigma": dist.LogNormal(-5.0, 0.1)}
     post = fit(curves(rng)[0], engine="prior", groups="run", noise="normal", priors=priors)
     shared = post.tree["random_effects"]["loss"]
@@ -64,7 +64,7 @@ def test_the_prior_foresees_errors_that_runs_share(rng):
 
 
 def log_density_of_errors(density, point, count):
-    """Log density of what stands for shared errors in a point: normal with sd tau, and a volume."""
+    """Log density of the coordinates of random effects: normal with sd tau, and a volume."""
     effects = slice(count, count + density.effects)
 
     def errors(part):
@@ -78,7 +78,7 @@ def log_density_of_errors(density, point, count):
 
 
 @pytest.mark.parametrize("noise", ["normal(groups=run)", "student_t(discrepancy=compute)"])
-def test_densities_are_numpyros(noise, rng):
+def test_the_density_is_numpyros(noise, rng):
     table, _ = curves(rng)
     model = bind(sb.Runs(table), noise=noise)
     count = len(model.law.parameters)
@@ -95,12 +95,12 @@ def test_densities_are_numpyros(noise, rng):
             )
             site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
             theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
-            # What mode search climbs is the same density, from the location.
+            # The mode search uses the same density, given the location.
             about = density.log_likelihood_about(density.location(point), point)
             assert ours[-1] == pytest.approx(
                 float(density.weights @ (about - jnp.log(density.likelihood.observed))), rel=1e-9
             )
-        # Shared errors are standard normal over tau, whatever stands for them in a point.
+        # Random effects over tau are standard normal, whatever their coordinates are.
         moved = points[0] + jnp.eye(dim)[count]
         step = density.prior(moved) - density.prior(points[0])
         tau = float(density.coordinates.in_units(points[0])["tau"])
@@ -123,7 +123,7 @@ def test_densities_are_numpyros(noise, rng):
 
 
 @pytest.mark.parametrize("noise", ["normal(groups=run)", "normal(discrepancy=compute)"])
-def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
+def test_integrated_effects_are_those_of_a_joint_normal(noise, rng):
     table, _ = curves(rng)
     weights = np.where(np.arange(96) % 5 == 0, 0.0, rng.uniform(0.2, 1.0, 96))
     model = bind(sb.Runs(table), noise=noise, weights=weights)
@@ -151,7 +151,7 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
             def errors(normals, named=named):
                 return density.coordinates.random_effects(marginal.complete(named, normals))
 
-            # Given the parameters they are normal, as regression says.
+            # Given the parameters they are normal, as in linear regression.
             gain = tau**2 * design.T @ np.linalg.inv(together.cov)
             none = jnp.zeros(density.effects)
             np.testing.assert_allclose(
@@ -164,13 +164,13 @@ def test_integrated_errors_are_those_of_a_joint_normal(noise, rng):
 
 
 def few_rows(rng):
-    """Draw nine rows of a curve that wanders: fewer than the discrepancy_draws has steps."""
+    """Draw nine rows with a random walk: fewer rows than a discrepancy has steps."""
     x = np.geomspace(1e6, 2.56e8, 9)
     wander = np.cumsum(0.01 * rng.standard_normal(9))
     return sb.Runs({"params": x, "loss": (0.4 + 200 * x**-0.4) * np.exp(wander)})
 
 
-def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
+def test_the_marginal_density_is_exact_for_tiny_sigma(rng):
     model = bind(few_rows(rng), "power_law", noise="normal(discrepancy=params)")
     with precision("float64"):
         density = model.density("float64")
@@ -192,7 +192,7 @@ def test_a_spread_of_nothing_leaves_the_walk_alone(rng):
     np.testing.assert_allclose(gaps, 0, atol=1e-3)
 
 
-def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
+def test_searches_end_at_the_mode_of_the_marginal_density(rng):
     model = bind(sb.Runs(curves(rng)[0]), noise="normal(groups=run)")
     with precision("float64"):
         densities = stack_densities([model], "float64")
@@ -207,14 +207,14 @@ def test_searches_end_at_the_mode_with_shared_errors_integrated_out(rng):
     np.testing.assert_allclose(slope, 0.0, atol=0.02)  # nats over a unit
 
 
-def test_chains_of_few_rows_and_a_walk_agree(rng):
+def test_chains_agree_with_few_rows_and_a_discrepancy(rng):
     post = fit(few_rows(rng), "power_law", noise="normal(discrepancy=params)", draws=500, seed=1)
     assert post.verdict.passed
-    # Where the walk is small the law is held fast: there the usual steps would diverge.
+    # Where tau is small the posterior of the law is narrow: longer steps would diverge there.
     assert post.tree["sample_stats"]["acceptance_rate"].mean() > 0.96
 
 
-def test_a_drift_is_a_random_walk():
+def test_a_discrepancy_is_a_random_walk():
     discrepancy = Discrepancy(-2.0, 6.0)
     ends = np.linspace(-2.0, 6.0, STEPS + 1)
     with precision("float64"):
@@ -225,7 +225,7 @@ def test_a_drift_is_a_random_walk():
     np.testing.assert_allclose(beyond, [1.0, 0.0, 0.0, 2.0])
 
 
-def test_a_law_that_drifts_is_less_sure_further_out():
+def test_a_discrepancy_widens_predictions_further_out():
     rng = np.random.default_rng(5)
     x = np.geomspace(1e6, 1e9, 60)
     wander = np.cumsum(0.004 * rng.standard_normal(60))
@@ -245,7 +245,7 @@ def test_a_law_that_drifts_is_less_sure_further_out():
     assert sd[2] > 1.5 * float(plain[2])
 
 
-def test_a_drift_survives_a_file(tmp_path, rng):
+def test_a_discrepancy_survives_a_file(tmp_path, rng):
     table, _ = curves(rng)
     post = fit(table, noise="normal(discrepancy=compute)", draws=10, warmup=50)
     post.save(tmp_path / "post.nc")
@@ -260,11 +260,11 @@ def test_a_drift_survives_a_file(tmp_path, rng):
     assert np.isfinite(scores).all(axis=None)
 
 
-def test_training_curves_are_pointed_out(rng):
+def test_training_curves_are_warned_of(rng):
     table, _ = curves(rng)
     with pytest.warns(sb.InputWarning, match="'run' names 12 training curves with 96 rows"):
         bind(sb.Runs(table))
-    bind(sb.Runs(table), groups="run")  # no warning where they are known of
+    bind(sb.Runs(table), groups="run")  # no warning if they are groups
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_training_curves_are_pointed_out(rng):
         ({"noise": "normal(discrepancy=flops)"}, "There is no input of law 'chinchilla' 'flops'"),
     ],
 )
-def test_what_cannot_be_shared_is_refused(options, message, rng):
+def test_random_effects_that_cannot_be_fitted_are_refused(options, message, rng):
     with pytest.raises(sb.InputError, match=message):
         fit(curves(rng)[0], **options)
 

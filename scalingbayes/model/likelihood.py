@@ -51,10 +51,10 @@ class Likelihood:
 
     def __call__(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
         """Return the log density of each row's target over its reference value."""
-        expected = self.law(self.inputs, values)
-        if self.random_effects is not None:
-            location = self.noise.scale.link(expected) + self.random_effects.design.apply(effects)
-            expected = self.noise.scale.inverse()(location)
+        if self.random_effects is None:
+            expected = self.law(self.inputs, values)
+        else:
+            expected = self.noise.scale.inverse()(self.location(values, effects))
         return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
 
     def location(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
