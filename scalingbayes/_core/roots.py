@@ -1,4 +1,4 @@
-"""Find roots of functions of one variable, elementwise and under jit."""
+"""Roots of functions of one variable, elementwise and under jit."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,25 +13,25 @@ Values = Float[Array, "*#shape"]
 _BISECTIONS = 60
 _MAX_ITERATIONS = 50
 _MAX_BRACKET_ITERATIONS = 100
-_NEAR = 1e-4  # relative; two quadratic steps from there are exact
+_NEAR = 1e-4  # relative; two more quadratic steps reach machine precision
 
 
 def root(
     function: Callable[..., Array], guess: Values, *arguments: Values
 ) -> Float[Array, "*shape"]:
-    """Find where ``function(x, *arguments)`` is 0, elementwise, by Newton's method.
+    """Return the roots x of ``function(x, *arguments)``, elementwise, by Newton's method.
 
-    The search itself is not differentiated. Two Newton steps after it are: the first makes first
-    derivatives exact, the second those up to the third.
+    The iterations are not differentiated. The two Newton steps after them are: with the first,
+    first derivatives are exact; with the second, derivatives up to the third.
 
     Parameters
     ----------
     function
         Monotone in x, and convex or concave, so that Newton's method converges from ``guess``.
     guess
-        Where to begin.
+        The start of the iterations.
     *arguments
-        What else the function depends on.
+        Other arguments of the function.
     """
     shape = jnp.broadcast_shapes(*(jnp.shape(each) for each in (guess, *arguments)))
 
@@ -59,7 +59,7 @@ def root(
 def bisect(
     excess: Callable[[Array], Array], low: Float[Array, "*shape"], high: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
-    """Find where a function that rises passes 0; the upper end where it does not."""
+    """Return the root of an increasing function; the upper end where it stays negative."""
 
     def halve(_: Array, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
