@@ -242,7 +242,8 @@ def test_invalid_arguments_raise(small_table, call, message):
 
 
 def test_finished_chunks_are_not_fitted_again(small, sampled, tmp_path, monkeypatch):
-    seen, out = [], tmp_path / "new" / "batch"
+    seen: list[float] = []
+    out = tmp_path / "new" / "batch"
     first = fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
     assert first.draws.identical(sampled.draws)
     assert seen == sorted(seen)

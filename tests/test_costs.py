@@ -161,8 +161,10 @@ def test_newton_agrees_with_the_search_for_every_closed_form(name, served, rng):
         )
         for p in law.parameters
     }
-    cost = allocation.Proportional.of(law.budget) if law.budget.size != "params" else TRANSFORMER
-    cost = cost.serve(served) if served else cost
+    training = (
+        allocation.Proportional.of(law.budget) if law.budget.size != "params" else TRANSFORMER
+    )
+    cost = training.serve(served) if served else training
     compute = jnp.asarray([1e20, 1e22, 1e24])
     closed, searched = (
         allocation.optimum(each, values, compute, {}, cost)

@@ -179,7 +179,7 @@ def test_students_t_is_scipys(dtype, atol, rng):
 @pytest.mark.parametrize("name", NAMES)
 def test_points_come_back_from_units_and_from_the_reference_point(name, rng):
     law = sb.get_law(name)
-    table = {}
+    table: dict[str, np.ndarray] = {}
     for column, each in law.inputs.items():
         if each.domain.upper == 1:
             table[column] = rng.uniform(0.05, 0.9, 40)

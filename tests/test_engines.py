@@ -158,7 +158,7 @@ def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
 
 
 def test_the_same_seed_gives_the_same_weighted_draws(runs, laplace):
-    seen = []
+    seen: list[float] = []
     again = fit(runs, engine="laplace", seed=1, progress=seen.append)
     assert again.tree.identical(laplace.tree)
     assert seen[-1] == 1.0

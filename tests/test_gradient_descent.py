@@ -21,7 +21,7 @@ import scalingbayes as sb
 )
 def test_optax_finds_the_optimum_of_levenberg_marquardt(runs, optimizer, steps, objective):
     expected = fit(runs, engine=sb.Optimize(starts=16, objective=objective))
-    seen = []
+    seen: list[float] = []
     engine = sb.Optimize(16, objective, optimizer, steps)
     found = fit(runs, engine=engine, progress=seen.append)
     # 1e-3 nats move a parameter by at most sqrt(0.002) = 0.045 standard errors.

@@ -131,7 +131,7 @@ def test_simulation_based_calibration():
         "nu": dist.LogNormal(2.0, 0.7),
     }
     rng = np.random.default_rng(2018)
-    ranks = {name: [] for name in priors}
+    ranks: dict[str, list[float]] = {name: [] for name in priors}
     for seed in range(1000):
         truth = {
             name: float(np.exp(rng.normal(float(prior.loc), float(prior.scale))))
@@ -226,7 +226,7 @@ def test_all_blocks_of_draws_are_one_program(runs, compilations):
 
 
 def test_progress_never_falls():
-    seen = []
+    seen: list[float] = []
     report = never_falling(seen.append)
     for part in (0.2, 0.5, 0.4, 1.0):
         report(part)
@@ -234,7 +234,7 @@ def test_progress_never_falls():
 
 
 def test_progress_is_reported(small_table):
-    seen = []
+    seen: list[float] = []
     fit(small_table, draws=250, warmup=60, progress=seen.append)
     assert len(seen) > 3
     assert seen == sorted(seen)
