@@ -1,4 +1,4 @@
-"""Smaller models on more tokens: what reaching the same loss costs (De Vries 2023)."""
+"""The cost of training smaller models to the same loss (De Vries 2023)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -41,18 +41,20 @@ def overtrain(
 ) -> Estimate:
     """Estimate what it costs to train a smaller model to the loss of the optimal one.
 
-    De Vries 2023, "Go smol or go home": a model k_N times as large as the optimal one needs k_D
-    times as many tokens, so its training costs k_N k_D - 1 more. For Chinchilla's law k_D is
-    (1 - (k_N^-alpha - 1) A N_opt^-alpha / (B D_opt^-beta))^(-1/beta), whatever the budget.
+    A model k_N times as large as the optimal one needs k_D times as many tokens, so that the
+    relative overhead of its training is k_N k_D - 1 (De Vries 2023, "Go smol or go home"). For
+    Chinchilla's law, k_D = (1 - (k_N^-alpha - 1) A N_opt^-alpha / (B D_opt^-beta))^(-1/beta), which
+    is the same for every budget.
 
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such.
+        A fit of a law that divides compute, or an average of such fits.
     size_factor
-        Sizes over the optimal one, k_N.
+        Sizes divided by the optimal size, k_N; shape (sizes,).
     compute
-        The budget in FLOPs of the optimal model; amid the runs by default.
+        Budget of the optimal model, in FLOPs. By default that of the reference point, amid the
+        runs.
     **inputs
         The law's inputs other than the model's size and tokens.
 
@@ -66,7 +68,16 @@ def overtrain(
     Raises
     ------
     InputError
-        If the law does not divide compute, or a number cannot be used.
+        If the law does not divide compute, a number is not positive, or an input of the law is
+        missing.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> found = sb.overtrain(post, [0.5, 1.0])
+    >>> 0.1 < float(found["overhead"].sel(size_factor=0.5).median()) < 0.4
+    True
     """
     factors = check_numbers("size_factor", size_factor).ravel()
     asked = inputs_by_posterior(post, inputs)
@@ -85,10 +96,10 @@ def overtrain(
 def critical_size(
     post: Posterior | Average, compute: float | None = None, **inputs: float
 ) -> Estimate:
-    """Estimate the least size with which the loss of the optimal model can be reached.
+    """Estimate the least size that can reach the loss of the optimal model.
 
-    De Vries 2023, "Go smol or go home": towards the critical size the tokens that it takes grow
-    without bound.
+    The tokens that reaching the loss needs grow without bound towards the critical size (De Vries
+    2023, "Go smol or go home").
 
     Parameters
     ----------
@@ -98,12 +109,21 @@ def critical_size(
     Returns
     -------
     Estimate
-        ``size_factor``, the critical size over the optimal one, and the size.
+        Draws of shape (chains, draws): ``size_factor``, the critical size divided by the optimal
+        size, and the critical size, ``params`` for most laws.
 
     Raises
     ------
     InputError
-        If the law does not divide compute, or a number cannot be used.
+        If the law does not divide compute, ``compute`` is not a positive number, or an input of the
+        law is missing.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> 0.1 < float(sb.critical_size(post)["size_factor"].median()) < 0.3
+    True
     """
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
@@ -116,7 +136,7 @@ def _overtrain(
     budget: float,
     factors: Float[np.ndarray, " sizes"],
 ) -> Estimate:
-    """Ask one law; infinite where no number of tokens reaches the loss."""
+    """Estimate the overhead under one law; infinite where no number of tokens suffices."""
     with precision("float64"):
         draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
@@ -130,7 +150,7 @@ def _overtrain(
 
 
 def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:
-    """Ask one law."""
+    """Estimate the critical size under one law."""
     with precision("float64"):
         draws, run = _optimal_run(post, inputs, budget)
         factor = _critical_factor(post.law, draws.values, run, draws.fixed)
@@ -145,7 +165,7 @@ def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) 
 
 
 def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
-    """Say of which budget the optimal model is; laws that are asked together have the same runs."""
+    """Return the budget of the optimal model; all laws of an average have the same runs."""
     if compute is not None:
         return check_number("compute", compute)
     post = next(iter(asked))
@@ -155,6 +175,7 @@ def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
 def _optimal_run(
     post: Posterior, inputs: Mapping[str, float], budget: float
 ) -> tuple[LawDraws, dict[str, Array]]:
+    """Return the law's draws, and the size and tokens of the optimal run of each."""
     draws = draws_on_device(post, inputs)
     best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed)
     return draws, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
@@ -163,15 +184,15 @@ def _optimal_run(
 def _excess(
     law: Law, values: dict[str, Array], run: dict[str, Array], fixed: dict[str, Array]
 ) -> Callable[[Array, Array], Array]:
-    """Say how far a run is below the optimal one's loss, from logs of its size and tokens over."""
-    goal = law({**fixed, **run}, values)
+    """Return a function of log ratios of size and tokens: the optimal loss minus the run's."""
+    optimal = law({**fixed, **run}, values)
 
     def below(log_size: Array, log_tokens: Array) -> Array:
         there = {
             law.budget.size: run[law.budget.size] * jnp.exp(log_size),
             "tokens": run["tokens"] * jnp.exp(log_tokens),
         }
-        return goal - law({**fixed, **there}, values)
+        return optimal - law({**fixed, **there}, values)
 
     return below
 
