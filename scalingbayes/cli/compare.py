@@ -27,6 +27,11 @@ from scalingbayes.inference import Bootstrap, Engine, Optimize, PriorDraws, get_
 from scalingbayes.laws import get_law
 from scalingbayes.model.model import Model
 
+_LEGEND = (
+    "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
+    "elpd_diff, dse: elpd minus that of the best law, and the standard error of this difference.",
+)
+
 
 def compare_command(
     source: Source,
@@ -70,9 +75,8 @@ def compare_command(
     with progress_bar() as bar:
         posts = {name: fit(runs, model, engine=chosen, seed=seed) for name, model in models.items()}
         comparison = compare(posts, by, seed=seed, progress=bar)
-    legend = "elpd: log predictive density of held-out runs, in nats. ± and se: standard errors."
     view = comparison.view()
-    print_view(replace(view, lines=(*view.lines, legend), verdict=None))
+    print_view(replace(view, lines=(*view.lines, *_LEGEND), verdict=None))
     print_verdict(comparison.verdict)
     exit_if_failed(comparison.verdict)
 
