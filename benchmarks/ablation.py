@@ -4,10 +4,10 @@
     python benchmarks/ablation.py --seeds 3 --write docs/sampler.md
     python benchmarks/ablation.py --simulated 20                # tables drawn from the priors too
 
-Each law of the registry is fitted to the tables of ``benchmarks/law_cases.py``, and optionally to tables
-that are simulated from its priors, by the complete sampler and by the sampler without one of its
-parts. A variant pays if more fits pass their checks, or if it gives more effective draws per second
-without changing the posterior medians.
+Each law of the registry is fitted to the tables of ``benchmarks/law_cases.py``, and optionally to
+tables that are simulated from its priors, by the complete sampler and by the sampler without one of
+its parts. A variant pays if more fits pass their checks, or if it gives more effective draws per
+second without changing the posterior medians.
 """
 
 import time
