@@ -7,6 +7,9 @@
 True
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.progress_bar import progress_bar
@@ -128,6 +131,7 @@ __all__ = [
     "overtrain",
     "parametric",
     "plan",
+    "plots",
     "pool",
     "profile_grid",
     "progress_bar",
@@ -140,6 +144,13 @@ __all__ = [
     "sensitivity",
     "simulate",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import ``plots`` when it is first used: matplotlib takes a second to import."""
+    if name == "plots":
+        return import_module("scalingbayes.plots")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

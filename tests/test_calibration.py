@@ -59,7 +59,7 @@ def test_the_figure_marks_quantities_that_fail(narrow_and_correct):
         drawn = [ax for ax in figure.axes if ax.get_title()]
         assert [ax.get_title() for ax in drawn] == list(calibration.ranks)
         colours = {ax.lines[-1].get_color() for ax in drawn}
-        assert (plots._WARNING in colours) == wrong
+        assert (plots.style.WARNING in colours) == wrong
 
 
 def test_simulated_parameters_and_losses_agree_with_numpyro():

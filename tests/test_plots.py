@@ -33,7 +33,7 @@ def test_the_frontier_follows_the_allocation(post):
 
 
 def test_overtraining_is_drawn_up_to_the_critical_size(post):
-    ax = plots.plot_overtraining(post, compute=1e21)
+    ax = sb.overtrain(post, np.geomspace(0.1, 3, 120), 1e21).plot()
     (line,) = [line for line in ax.lines if "overhead" in str(line.get_label())]
     factors, overhead = line.get_data()
     expected = sb.overtrain(post, factors, 1e21).median()["overhead"]
@@ -61,3 +61,33 @@ def test_a_failed_fit_is_marked(small_table):
     post = fit(small_table, draws=10, warmup=50)
     for ax in plots.overview(post).axes:
         assert any("failed its checks" in text.get_text() for text in ax.texts)
+
+
+def test_a_figure_of_any_estimate_has_a_panel_a_quantity(post):
+    numbers, curves, cases = (
+        post.exponents(),
+        post.allocate([1e20, 1e21, 1e22]),
+        post.predict(params=[1e9, 7e9], tokens=1e11),
+    )
+    for estimate in (numbers, curves, cases):
+        figure = estimate.plot()
+        assert [ax.get_title() for ax in figure.axes] == list(estimate)
+    middle = curves.plot().axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(middle, curves.median()["params"], rtol=1e-6)
+    labels = [text.get_text() for text in cases.plot().axes[0].get_yticklabels()]
+    assert labels == ["1e+09, 1e+11", "7e+09, 1e+11"]
+
+
+def test_results_plot_themselves(post):
+    assert len(post.plot().axes) == 2
+    _, axes = plt.subplots(1, 2)
+    assert post.plot(axes) is axes[0].figure
+    with pytest.raises(sb.InputError, match="has 2 panels: give 2 axes, not 1"):
+        post.plot(axes[0])
+    assert sb.plots is plots
+
+
+def test_draws_that_are_infinite_are_drawn(post):
+    found = sb.overtrain(post, [0.1, 1.0], 1e21)
+    assert np.isinf(found.draws["overhead"]).any()
+    plots.plot_draws(found)

@@ -3,12 +3,13 @@
 from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
-from scalingbayes.decisions.overtraining import critical_size, overtrain
+from scalingbayes.decisions.overtraining import Overtraining, critical_size, overtrain
 from scalingbayes.decisions.plan import Plan, plan
 
 __all__ = [
     "DataExhaustion",
     "FrontierGap",
+    "Overtraining",
     "Plan",
     "cheapest_run",
     "critical_size",

@@ -1,8 +1,9 @@
 """The cost of training smaller models to the same loss (De Vries 2023)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,12 +34,31 @@ SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
 _FURTHEST = 60.0  # in the logarithm of tokens over the optimum's: no data are more
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Overtraining(Estimate):
+    """The cost of training smaller models to one loss; made by :func:`overtrain`.
+
+    Parameters
+    ----------
+    critical_size
+        The result of :func:`critical_size` for the same budget.
+    """
+
+    critical_size: Estimate
+
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the overhead against the size; see :func:`scalingbayes.plots.plot_overtraining`."""
+        from scalingbayes.plots import plot_overtraining
+
+        return plot_overtraining(self, prob, ax)
+
+
 def overtrain(
     post: Posterior | Average,
     size_factor: ArrayLike | Sequence[float] = SIZES,
     compute: float | None = None,
     **inputs: float,
-) -> Estimate:
+) -> Overtraining:
     """Estimate what it costs to train a smaller model to the loss of the optimal one.
 
     A model k_N times as large as the optimal one needs k_D times as many tokens, so that the
@@ -60,7 +80,7 @@ def overtrain(
 
     Returns
     -------
-    Estimate
+    Overtraining
         For each k_N ``tokens_factor``, k_D, and ``overhead``, the compute that it takes over the
         optimal model's, less 1. Infinite in the draws in which no number of tokens reaches the
         loss, because the size is below the critical one.
@@ -84,13 +104,16 @@ def overtrain(
     budget = _budget(asked, compute)
     found = mix(post, [_overtrain(*each, budget, factors) for each in asked.items()])
     lost = np.isinf(found.draws["tokens_factor"].to_numpy())
-    if not lost.any():
-        return found
-    note = (
-        f"Infinite, no number of tokens reaches the loss: in up to {largest_share(lost)} of the "
-        f"draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}."
+    notes = found.notes
+    if lost.any():
+        notes += (
+            f"Infinite, no number of tokens reaches the loss: in up to {largest_share(lost)} of "
+            f"the draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}.",
+        )
+    critical = critical_size(post, compute, **inputs)
+    return Overtraining(
+        found.title, found.draws, found.verdict, found.has_sd, notes, critical_size=critical
     )
-    return replace(found, notes=(*found.notes, note))
 
 
 def critical_size(

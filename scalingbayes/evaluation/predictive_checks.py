@@ -105,7 +105,7 @@ class PredictiveChecks(Result):
         """Plot the residuals; see :func:`scalingbayes.plots.plot_residuals`."""
         from scalingbayes.plots import plot_residuals
 
-        return plot_residuals(self)
+        return plot_residuals(self, ax)
 
 
 def check(

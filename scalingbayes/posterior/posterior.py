@@ -347,7 +347,8 @@ class Posterior(DrawsResult):
 
     @property
     def compute(self) -> Float[np.ndarray, " runs"]:
-        """What the runs cost, in FLOPs, as the law counts them."""
+        """Training compute of the runs in FLOPs, as the law counts it."""
+        require_allocation(self.law)
         constant, budget = self.tree["constant_data"], self.law.budget
         return budget.flops * constant[budget.size].to_numpy() * constant["tokens"].to_numpy()
 
@@ -517,6 +518,15 @@ class Posterior(DrawsResult):
     def draws(self) -> xr.Dataset:
         """Draws of each parameter in the table's units, with dims ``chain`` and ``draw``."""
         return self.tree["posterior"].to_dataset()
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the exponent a and the frontier, or the parameters of a law that has neither.
+
+        See :func:`scalingbayes.plots.overview` and :func:`scalingbayes.plots.plot_draws`.
+        """
+        from scalingbayes.plots import overview, plot_draws
+
+        return overview(self, axes=ax) if self.law.allocates else plot_draws(self, axes=ax)
 
     def view(self) -> View:
         """Return the parameters, the priors and the verdict."""

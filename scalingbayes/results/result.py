@@ -64,7 +64,18 @@ class Result(ABC):
         """
 
     def plot(self, ax: Any = None) -> Any:
-        """Plot the result into the matplotlib axes ``ax``; new axes by default.
+        """Plot the result.
+
+        Parameters
+        ----------
+        ax
+            The matplotlib axes to draw into, or a list of axes if the figure has several panels;
+            new ones by default.
+
+        Returns
+        -------
+        Axes or Figure
+            The axes, or the figure if it has several panels.
 
         Raises
         ------
@@ -94,6 +105,18 @@ class DrawsResult(Result):
         @property
         def draws(self) -> xr.Dataset:
             """One variable a quantity, with dims ``chain`` and ``draw`` and any others."""
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the draws, a panel a quantity.
+
+        Parameters
+        ----------
+        ax
+            One matplotlib axes a quantity; new ones by default.
+        """
+        from scalingbayes.plots import plot_draws
+
+        return plot_draws(self, axes=ax)
 
     def __getitem__(self, name: str) -> xr.DataArray:
         if name not in self.draws.data_vars:

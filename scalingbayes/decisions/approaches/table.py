@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
@@ -18,6 +17,9 @@ from scalingbayes.decisions.approaches.parametric import Parametric, parametric
 from scalingbayes.fitting.fit import fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict, View, check_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KAPLAN = {"a": 0.73, "b": 0.27}
 """Exponents of Kaplan et al. 2020 (arXiv:2001.08361), as cited in Hoffmann et al. 2022, table 2."""
@@ -82,7 +84,7 @@ class ApproachComparison(Result):
         """
         return self.methods
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Plot ``a`` with its interval, one row a method."""
         from scalingbayes.plots import plot_approaches
 

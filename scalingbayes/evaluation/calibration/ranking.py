@@ -17,7 +17,7 @@ from scalingbayes._core.precision import precision
 from scalingbayes.allocation import exponents, reference_budget
 from scalingbayes.data.runs import Table
 from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
-from scalingbayes.evaluation.calibration.uniformity import p_value
+from scalingbayes.evaluation.calibration.uniformity import Band, band, p_value
 from scalingbayes.fitting.batch import fit_many
 from scalingbayes.inference import (
     NUTS,
@@ -134,6 +134,22 @@ class Calibration(Result):
         if self.simulation.rejected:
             notes.append(f"{self.simulation.rejected} implausible tables were simulated again.")
         return Verdict(tuple(checks) or (Check(True, passed, ""),), tuple(notes), "calibration")
+
+    def band(self, prob: float = 0.99) -> Band:
+        """Return the band of the distribution of ranks if the posteriors are right.
+
+        Parameters
+        ----------
+        prob
+            Probability that the distribution stays inside the band at all points.
+        """
+        return band(len(self.simulation), prob)
+
+    def plot(self, ax: Any = None, prob: float = 0.99) -> Any:
+        """Plot the ranks, a panel a quantity; see :func:`scalingbayes.plots.plot_calibration`."""
+        from scalingbayes.plots import plot_calibration
+
+        return plot_calibration(self, prob, ax)
 
     def view(self) -> View:
         """Return the table and the verdict."""
