@@ -52,7 +52,7 @@ def plot_draws(
     names = list(result)
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
-    cases = min(max(result[name][0, 0].size for name in names), _MOST_LABELS)
+    cases = min(max(result[name].isel(chain=0, draw=0).size for name in names), _MOST_LABELS)
     height = max(2.6, 0.16 * cases)
     drawn = panels(axes, len(names), columns, figsize=(3.2 * columns, height * rows + 0.4))
     for name, ax in zip(names, drawn, strict=True):
