@@ -46,7 +46,7 @@ def measure(case: Case) -> list[dict[str, Any]]:
     bound = model.bind(runs)
     with precision("float64"):
         start = np.tile(np.asarray(bound.density("float64").coordinates.center("float64")), (4, 1))
-    bare = post.record["gradients"] * gradient_seconds(bound, start)
+    bare = post.record.facts["gradients"] * gradient_seconds(bound, start)
     summary = post.summary()
     shared = {
         "law": case.law.split("(domains")[0],

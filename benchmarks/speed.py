@@ -59,7 +59,7 @@ def warm() -> list[dict[str, Any]]:
     ours, post = seconds(lambda: sb.fit(runs, seed=1, **EXACT), repeats=7)
     with precision("float64"):
         start = np.tile(np.asarray(model.density("float64").coordinates.center("float64")), (4, 1))
-    gradients = post.record["gradients"]
+    gradients = post.record.facts["gradients"]
     bare = gradients * gradient_seconds(model, start)
 
     def numpyro_run() -> dict[str, jax.Array]:
@@ -129,8 +129,8 @@ def growth(rows: int, draws: int) -> dict[str, Any]:
         "rows": rows,
         "draws": 4 * draws,
         "seconds": elapsed,
-        "gradients": post.record["gradients"],
-        "ns per row and gradient": 1e9 * elapsed / post.record["gradients"] / rows,
+        "gradients": post.record.facts["gradients"],
+        "ns per row and gradient": 1e9 * elapsed / post.record.facts["gradients"] / rows,
         "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "a (truth 0.4516)": float(a.mean()),
         "sd of a": float(a.std()),

@@ -306,8 +306,8 @@ def agreement(size: Size) -> list[Row]:
                 row = {"rows": len(table), "noise": noise, "engine": engine, **took}
                 row |= {"a": float(a.median()), "sd": float(a.std())}
                 row |= {"5%": lower, "95%": upper, "checks": post.verdict.word}
-                if "log_evidence" in post.record:
-                    row["log evidence"] = post.record["log_evidence"]
+                if "log_evidence" in post.record.facts:
+                    row["log evidence"] = post.record.facts["log_evidence"]
                 found.append(row)
     return found
 

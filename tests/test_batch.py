@@ -64,8 +64,10 @@ def test_each_fit_agrees_with_a_single_nuts_fit(tables, posts, post):
 
 def test_a_single_fit_with_the_recorded_seed_gives_the_same_draws(runs, posts):
     record = posts["chinchilla"].record
-    again = fit(runs, engine="laplace", seed=record["seed"], dtype=record["dtype"])
-    assert again.record["log_evidence"] == pytest.approx(record["log_evidence"], abs=1e-6)
+    again = fit(runs, engine="laplace", seed=record.seed, dtype=record.dtype)
+    assert again.record.facts["log_evidence"] == pytest.approx(
+        record.facts["log_evidence"], abs=1e-6
+    )
     for name, draws in again.values.items():
         # Rounding may change which of two neighbouring draws is resampled.
         same = np.isclose(draws, posts["chinchilla"].values[name], rtol=1e-6)
@@ -81,9 +83,9 @@ def test_posteriors_are_a_mapping(tables, posts):
         posts["huge"]
     for name, each in posts.items():
         rows = 240 if name == "chinchilla" else len(tables[name]["loss"])
-        assert each.record["data"]["rows"] == rows
-        assert each.record["data"]["name"] == name
-    seeds = [each.record["seed"] for each in posts.values()]
+        assert each.record.data.rows == rows
+        assert each.record.data.name == name
+    seeds = [each.record.seed for each in posts.values()]
     assert len(set(seeds)) == 5
     assert repr(posts).startswith("5 posteriors of L = E + A/N^alpha + B/D^beta\n")
     assert "all 5 fits passed theirs" in repr(posts)
@@ -166,7 +168,7 @@ def test_weights_are_matched_by_name(runs):
     tables = {"held out": runs, "filtered": runs.filter(counted), "all": runs}
     weights = {"all": np.ones(240), "filtered": np.ones(200), "held out": 1.0 * counted}
     found = fit_many(tables, weights=weights, engine="laplace", seed=3)
-    evidence = {name: each.record["log_evidence"] for name, each in found.items()}
+    evidence = {name: each.record.facts["log_evidence"] for name, each in found.items()}
     # The Monte Carlo error is that of 16,000 proposals; the forty runs held out add 100 nats.
     assert abs(evidence["held out"] - evidence["filtered"]) < 0.05
     assert abs(evidence["all"] - evidence["filtered"]) > 50
@@ -195,7 +197,7 @@ def test_chains_are_compared_within_each_fit(sampled, small):
 
 def test_one_table_twice_has_two_seeds(small):
     first, second, *_ = fit_many([small["table 0"]] * 4, seed=7, **FEW).values()
-    assert first.record["seed"] != second.record["seed"]
+    assert first.record.seed != second.record.seed
     assert not np.isin(first.values["E"], second.values["E"]).any()
 
 

@@ -189,7 +189,7 @@ def test_the_reference_point_can_be_set(small_table):
     other = {"params": 3e8, "tokens": 1e10, "loss": 2.0}
     assert bind(sb.Runs(small_table), reference=other).reference == other
     fitted = fit(small_table, reference=other, engine="laplace", draws=100)
-    assert fitted.record["reference"] == other
+    assert fitted.record.reference == other
     for bad in ({"params": 3e8}, {**other, "loss": -1.0}, {**other, "year": 2.0}, 3):
         with pytest.raises(sb.InputError, match="reference must be a positive number for each of"):
             bind(sb.Runs(small_table), reference=bad)

@@ -120,7 +120,7 @@ def test_trends_that_the_law_can_follow_are_not_tested(rng):
 
 
 def test_the_log_prior_is_the_density_of_the_stated_priors(post):
-    reference = post.record["reference"]
+    reference = post.record.reference
     alpha = post.values["alpha"]
     found = post.tree["log_prior"]
     np.testing.assert_allclose(found["alpha"], stats.lognorm(0.8, scale=np.exp(-1)).logpdf(alpha))

@@ -62,7 +62,7 @@ def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
     written = sorted(path.name for path in (tmp_path / "results").iterdir())
     assert written == ["exponents.csv", "posterior.nc", "summary.csv"]
     post = sb.load(tmp_path / "results" / "posterior.nc")
-    assert post.record["data"]["digest"] == all_runs.digest
+    assert post.record.data.digest == all_runs.digest
     exponents = pd.read_csv(tmp_path / "results" / "exponents.csv", index_col="quantity")
     assert exponents.loc["a", "median"] == pytest.approx(0.514, abs=0.003)
     assert set(exponents["verdict"]) == {"passed"}

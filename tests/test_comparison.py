@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 import scalingbayes as sb
 from scalingbayes.evaluation.compare import Comparison
 from scalingbayes.laws.base.parameters import recorded_priors
-from scalingbayes.posterior.prediction import log_predictive
+from scalingbayes.posterior.predictive import log_predictive
 from scalingbayes.results import Check, Verdict
 
 QUICK = {"engine": "laplace", "draws": 2000}
@@ -75,7 +75,7 @@ def test_predictive_densities_agree_with_scipy(posts, table):
         inputs = {name: table.column(name)[rows] for name in ("params", "tokens")}
         observed = table.column("loss")[rows]
         found = log_predictive(
-            post.law, post.noise, post.values, inputs, observed, post.record["reference"]
+            post.law, post.noise, post.values, inputs, observed, post.record.reference
         )
         expected, _ = mean_density(density_by_scipy(post, table, rows))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
@@ -206,7 +206,7 @@ def test_importance_sampling_agrees_with_refits(runs):
 
 
 def test_probabilities_follow_from_the_evidence(posts, loo):
-    evidence = [posts[name].record["log_evidence"] for name in loo.summary().index]
+    evidence = [posts[name].record.facts["log_evidence"] for name in loo.summary().index]
     np.testing.assert_allclose(loo.summary()["log_evidence"], evidence)
     odds = loo.summary()["probability"].iloc[0] / loo.summary()["probability"].iloc[1]
     assert np.log(odds) == pytest.approx(evidence[0] - evidence[1])
@@ -332,7 +332,7 @@ def test_refits_have_the_settings_of_the_fit(posts):
     post = posts["chinchilla"]
     again = sb.refit(post, {"same": post.weights}, seed=1)["same"]
     for what in ("law", "noise", "priors", "options", "engine", "reference"):
-        assert again.record[what] == post.record[what]
-    assert again.record["seed"] != post.record["seed"]
-    evidence = [each.record["log_evidence"] for each in (again, post)]
+        assert getattr(again.record, what) == getattr(post.record, what)
+    assert again.record.seed != post.record.seed
+    evidence = [each.record.facts["log_evidence"] for each in (again, post)]
     assert evidence[0] == pytest.approx(evidence[1], abs=0.1)

@@ -72,7 +72,7 @@ def sd_error(values, count):
 def assert_same_posterior(independent, chains):
     """Compare means and sds of weighted draws with those of chains, at 4 standard errors."""
     ours, theirs = quantities(independent), quantities(chains)
-    effective = independent.record["effective_draws"]
+    effective = independent.record.facts["effective_draws"]
     # Resampling at most doubles the variance of the proposals' own error.
     ess = 1 / (2 / effective + 1 / chains.summary()["ess_bulk"].min())
     for name, values in ours.items():
@@ -85,7 +85,7 @@ def assert_same_posterior(independent, chains):
 def test_weighted_draws_are_from_the_posterior_that_nuts_finds(engine, post, request):
     found = request.getfixturevalue(engine)
     assert found.verdict.passed, str(found.verdict)
-    assert found.record["pareto_k"] < 0.7
+    assert found.record.facts["pareto_k"] < 0.7
     assert_same_posterior(found, post)
 
 
@@ -138,8 +138,8 @@ def test_the_evidence_is_that_of_plain_importance_sampling(runs, laplace, grid, 
     expected = log_weights.max() + np.log(weights.mean())
     for found in (laplace, grid):
         # The engines' 16,000 proposals have at least the same effective sample size.
-        assert abs(found.record["log_evidence"] - expected) < 4 * np.sqrt(2 / effective)
-    assert abs(laplace.record["log_evidence"] - grid.record["log_evidence"]) < 0.05
+        assert abs(found.record.facts["log_evidence"] - expected) < 4 * np.sqrt(2 / effective)
+    assert abs(laplace.record.facts["log_evidence"] - grid.record.facts["log_evidence"]) < 0.05
 
 
 def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
@@ -164,7 +164,7 @@ def test_the_same_seed_gives_the_same_weighted_draws(runs, laplace):
     assert seen[-1] == 1.0
     other = fit(runs, engine="laplace", seed=2)
     assert not np.array_equal(other.values["E"], laplace.values["E"])
-    assert abs(other.record["log_evidence"] - laplace.record["log_evidence"]) < 0.05
+    assert abs(other.record.facts["log_evidence"] - laplace.record.facts["log_evidence"]) < 0.05
 
 
 @pytest.mark.slow
@@ -198,7 +198,7 @@ def test_a_proposal_that_misses_the_tails_fails_the_verdict(rng):
     x = rng.standard_normal(16_000)
     draws = reweigh(proposals_of(x, stats.norm.logpdf(x)), stats.t(2).logpdf(x), 4000, rng)
     assert draws.facts["pareto_k"] > 0.7
-    verdict = judge(*datasets(draws), {**draws.facts, "prior_shares": {}})
+    verdict = judge(*datasets(draws), draws.facts, {})
     assert not verdict.passed
     assert "Pareto k" in str(verdict)
     assert "use engine 'nuts'" in str(verdict)
@@ -208,7 +208,7 @@ def test_a_density_that_is_never_finite_fails_the_verdict(rng):
     proposed = student_t_proposals(rng, 400, 2)
     draws = reweigh(proposed, np.full(400, np.nan), 100, rng)
     assert draws.facts["log_evidence"] == -np.inf
-    assert not judge(*datasets(draws), {**draws.facts, "prior_shares": {}}).passed
+    assert not judge(*datasets(draws), draws.facts, {}).passed
 
 
 def datasets(draws):
@@ -233,7 +233,7 @@ def test_independent_draws_have_checks_of_their_own(facts, converged, values, me
     posterior = xr.Dataset({"alpha": (("chain", "draw"), np.full((1, 1000), values))})
     flags = {} if converged is None else {"converged": np.arange(1000)[None] < converged}
     about = xr.Dataset({name: (("chain", "draw"), x) for name, x in flags.items()})
-    verdict = judge(posterior, about, {**facts, "prior_shares": {}})
+    verdict = judge(posterior, about, facts, {})
     assert verdict.passed == (message is None)
     if message is not None:
         assert re.search(message, str(verdict))
@@ -290,7 +290,7 @@ def test_whole_groups_are_resampled_where_they_share_errors(rng):
     rows = fit(table, **options).values["alpha"].std()
     groups = fit(table, by="size", **options)
     assert groups.verdict.passed, str(groups.verdict)
-    assert groups.record["options"]["by"] == "size"
+    assert groups.record.options["by"] == "size"
     assert groups.values["alpha"].std() > 2 * rows
 
 

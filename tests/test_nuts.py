@@ -164,7 +164,7 @@ def compare(first, second, names=("alpha", "beta", "a")):
 
 def test_float32_agrees_with_float64(runs, post):
     single = fit(runs, seed=1, dtype="float32")
-    assert single.record["dtype"] == "float32"
+    assert single.record.dtype == "float32"
     assert single.verdict.passed, str(single.verdict)
     compare(single, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
 

@@ -1,6 +1,6 @@
 """Partial pooling: compared with closed forms, a joint model in numpyro, and simulation."""
 
-import json
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -48,10 +48,10 @@ def with_likelihood(template, estimate, error, prior=DEFAULT, seed=0):
     tree["posterior"] = (
         tree["posterior"].to_dataset().assign(alpha=(("chain", "draw"), np.exp(logs)[None]))
     )
-    record = dict(template.record)
     own = {"family": "LogNormal", "hyperparameters": {"loc": prior.loc, "scale": prior.scale}}
-    record["priors"] = record["priors"] | {"alpha": record["priors"]["alpha"] | own}
-    tree.attrs["scalingbayes"] = json.dumps(record)
+    priors = template.record.priors
+    record = replace(template.record, priors={**priors, "alpha": priors["alpha"] | own})
+    tree.attrs["scalingbayes"] = record.to_json()
     return sb.Posterior(tree, template.law, template.noise)
 
 
@@ -155,7 +155,7 @@ def test_tables_move_towards_the_others(posts, pooled):
             assert after.std() < before.std()
             assert abs(after.mean() - center) < abs(before.mean() - center)
     # The larger the standard error of a table, the more of its posterior comes from the prior.
-    shares = [post.record["prior_shares"]["alpha"] for post in pooled.values()]
+    shares = [post.record.prior_shares["alpha"] for post in pooled.values()]
     assert shares == sorted(shares)
     assert shares[-1] > 0.5
     assert "of alpha comes from its prior" in str(pooled["t4"].verdict)
@@ -243,7 +243,7 @@ def test_pooled_posteriors_have_the_methods_of_posteriors(simulated, tmp_path):
     priors = pooled.priors
     assert list(priors) == ["alpha", "beta"]
     new = fit(post.runs, engine="laplace", priors=priors, likelihood_power=1.0)
-    assert new.record["priors"]["alpha"]["hyperparameters"]["loc"] == pytest.approx(
+    assert new.record.priors["alpha"]["hyperparameters"]["loc"] == pytest.approx(
         float(priors["alpha"].loc)
     )
 
@@ -264,12 +264,13 @@ def test_tables_with_unreliable_weights_are_fitted_again(simulated):
     found, there = (np.log(each[2].values["alpha"]) for each in (pooled, wanted))
     assert found.mean() == pytest.approx(there.mean(), abs=6 * ERROR * there.std())
     # Parameters that are not pooled keep their priors.
-    assert pooled[2].record["priors"]["E"]["hyperparameters"]["scale"] == 3.0
+    assert pooled[2].record.priors["E"]["hyperparameters"]["scale"] == 3.0
 
 
 def test_a_failed_fit_fails_the_pool(posts, monkeypatch):
     tree = posts["t0"].tree.copy()
-    tree.attrs["scalingbayes"] = json.dumps(posts["t0"].record | {"pareto_k": 0.9})
+    record = posts["t0"].record
+    tree.attrs["scalingbayes"] = replace(record, facts={**record.facts, "pareto_k": 0.9}).to_json()
     failed = sb.Posterior(tree, posts["t0"].law, posts["t0"].noise)
     monkeypatch.setattr(
         "scalingbayes.combine.pooling.refit",
@@ -308,9 +309,8 @@ def test_invalid_arguments_raise(posts, template):
     with pytest.raises(sb.InputError, match="one law and noise model"):
         sb.pool({"a": template, "b": other})
     tree = template.tree.copy()
-    tree.attrs["scalingbayes"] = json.dumps(
-        template.record | {"of": "bootstrap", "engine": "bootstrap"}
-    )
+    record = replace(template.record, of="bootstrap", engine="bootstrap")
+    tree.attrs["scalingbayes"] = record.to_json()
     resampled = sb.Posterior(tree, template.law, template.noise)
     with pytest.raises(sb.InputError, match=r"'b' must be a posterior.*got bootstrap"):
         sb.pool({"a": template, "b": resampled})

@@ -11,6 +11,7 @@ from plain import fit
 from scipy import stats
 
 import scalingbayes as sb
+from scalingbayes.posterior.record import DataRecord, Record
 
 
 def test_the_tree_is_arvizs(post, runs):
@@ -180,17 +181,36 @@ def test_what_is_no_posterior_is_refused(tmp_path):
 
 
 def test_the_record_says_what_was_run(post, runs):
-    record = json.loads(post.tree.attrs["scalingbayes"])
-    assert record["law"] == "chinchilla"
-    assert record["noise"] == "student_t"
-    assert record["seed"] == 1
-    assert record["options"]["draws"] == 1000
-    assert record["data"] == {"name": "chinchilla", "rows": 240, "digest": runs.digest}
-    alpha = record["priors"]["alpha"]
+    record = post.record
+    assert record.law == "chinchilla"
+    assert record.noise == "student_t"
+    assert record.seed == 1
+    assert record.options["draws"] == 1000
+    assert record.data == DataRecord("chinchilla", 240, runs.digest)
+    alpha = record.priors["alpha"]
     assert alpha["statement"] == "alpha ~ LogNormal(loc=-1, scale=0.8)"
     assert alpha["hyperparameters"] == {"loc": -1.0, "scale": 0.8}
-    assert record["versions"]["jax"] == jax.__version__
-    assert record["dtype"] == "float64"
+    assert record.versions["jax"] == jax.__version__
+    assert record.dtype == "float64"
+    assert Record.from_json(record.to_json()) == record
+    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (2, "schema version 2; this version of scalingbayes reads version 1"),
+        (None, "has no schema version"),
+    ],
+)
+def test_files_of_other_versions_are_refused(post, tmp_path, schema, message):
+    record = json.loads(post.record.to_json())
+    del record["schema"]
+    tree = post.tree.copy()
+    tree.attrs["scalingbayes"] = json.dumps(record if schema is None else {"schema": schema})
+    sb.Posterior(tree, post.law, post.noise).save(tmp_path / "other.nc")
+    with pytest.raises(sb.InputError, match=f"other.nc cannot be read.*{message}"):
+        sb.load(tmp_path / "other.nc")
 
 
 def test_reprs_show_table_and_verdict(post):
@@ -229,10 +249,10 @@ def test_runs_held_out_are_not_in_the_tree(small_table):
     post = fit(small_table, weights=weights, draws=10, warmup=50)
     assert list(post.tree["log_likelihood"]["run"]) == list(range(1, 12))
     np.testing.assert_array_equal(post.tree["observed_data"]["loss"], small_table["loss"][1:])
-    assert post.record["data"]["rows"] == 11
+    assert post.record.data.rows == 11
 
 
 def test_large_log_likelihoods_are_left_out(small_table, monkeypatch):
-    monkeypatch.setattr("scalingbayes.posterior.posterior._LARGEST_LOG_LIKELIHOOD", 100)
+    monkeypatch.setattr("scalingbayes.posterior.tree.LARGEST_LOG_LIKELIHOOD", 100)
     post = fit(small_table, draws=10, warmup=50)
     assert "log_likelihood" not in post.tree

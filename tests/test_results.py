@@ -80,7 +80,7 @@ def test_long_lines_are_wrapped():
     "copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_results_are_pickled_and_copied(post, copied):
-    for found in (post.exponents(), sb.plan(post, 1e21)):
+    for found in (post, post.exponents(), sb.plan(post, 1e21), sb.check(post)):
         again = copied(found)
         assert type(again) is type(found)
         assert repr(again) == repr(found)
@@ -91,3 +91,19 @@ def test_laws_are_pickled():
     for name in sb.list_laws().index:
         law = sb.get_law(name)
         assert pickle.loads(pickle.dumps(law)) is law
+
+
+def test_posteriors_and_points_are_pickled(small_table):
+    posts = sb.fit_many({"a": small_table, "b": small_table}, engine="laplace")
+    point = sb.fit(small_table, "chinchilla", engine="optimize")
+    for found in (posts, point):
+        again = pickle.loads(pickle.dumps(found))
+        assert repr(again) == repr(found)
+        pd.testing.assert_frame_equal(again.summary(), found.summary())
+
+
+def test_a_point_is_a_result(small_table):
+    point = sb.fit(small_table, "chinchilla", engine="optimize")
+    assert point.verdict
+    assert list(point.summary()["value"]) == list(point.values.values())
+    assert "Point of greatest likelihood" in point._repr_html_()

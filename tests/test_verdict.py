@@ -23,7 +23,7 @@ def good(rng):
 
 
 def test_independent_draws_pass(good):
-    verdict = judge(*fit(good), {"prior_shares": {"alpha": 0.2}})
+    verdict = judge(*fit(good), {}, {"alpha": 0.2})
     assert verdict.passed
     assert verdict.word == "passed"
     assert not verdict.notes
@@ -31,7 +31,7 @@ def test_independent_draws_pass(good):
 
 def test_a_chain_elsewhere_fails(good):
     good[2] += 1
-    verdict = judge(*fit(good), {"prior_shares": {}})
+    verdict = judge(*fit(good), {}, {})
     assert not verdict.passed
     assert "R-hat" in str(verdict)
     assert "chains disagree" in str(verdict)
@@ -39,25 +39,24 @@ def test_a_chain_elsewhere_fails(good):
 
 def test_slow_mixing_fails(rng):
     discrepancy_draws = np.cumsum(rng.standard_normal((4, 500)), axis=1)
-    assert "below 400" in str(judge(*fit(discrepancy_draws), {"prior_shares": {}}))
+    assert "below 400" in str(judge(*fit(discrepancy_draws), {}, {}))
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan])
 def test_draws_that_do_not_move_fail(value):
     with np.errstate(invalid="ignore", divide="ignore"):
-        assert not judge(*fit(np.full((4, 500), value)), {"prior_shares": {}}).passed
+        assert not judge(*fit(np.full((4, 500), value)), {}, {}).passed
 
 
 def test_divergences_fail_with_their_remedy(good):
     for aim, higher in ((0.9, 0.99), (0.99, 0.999)):  # the second where warm-up diverged too
-        record = {"prior_shares": {}, "target_accept": aim}
-        verdict = judge(*fit(good, diverging=3), record)
+        verdict = judge(*fit(good, diverging=3), {"target_accept": aim}, {})
         assert not verdict.passed
         assert "3 divergences" in str(verdict)
         assert f"target_accept from {aim}, for instance to {higher}" in str(verdict)
 
 
 def test_a_prior_that_decides_is_a_note(good):
-    verdict = judge(*fit(good), {"prior_shares": {"alpha": 0.93}})
+    verdict = judge(*fit(good), {}, {"alpha": 0.93})
     assert verdict.passed
     assert "93% of what is known of alpha comes from its prior" in str(verdict)

@@ -44,13 +44,13 @@ def exit_if_failed(verdict: Verdict) -> None:
 
 def describe_fit(post: Posterior) -> str:
     """Return one line about the fit: the law, the number of runs and the table's name."""
-    of, data = post.record["of"].capitalize(), post.record["data"]
-    return f"{of} of law {post.law.name!r}, {data['rows']} runs of {data['name']!r}"
+    of, data = post.record.of.capitalize(), post.record.data
+    return f"{of} of law {post.law.name!r}, {data.rows} runs of {data.name!r}"
 
 
 def describe_interval(post: Posterior, prob: float) -> str:
     """Return one line about the columns that hold intervals."""
-    kind = "confidence interval" if post.record["of"] == "bootstrap" else "credible interval"
+    kind = "confidence interval" if post.record.of == "bootstrap" else "credible interval"
     lower, upper = interval_columns(prob)
     return f"{lower}, {upper}: ends of the {100 * prob:g}% equal-tailed {kind}."
 

@@ -45,7 +45,7 @@ def read_draws(post: Posterior, pooled: Mapping[str, Parameter]) -> TableDraws:
     """
     points, log_priors, normals = [], [], []
     for name, parameter in pooled.items():
-        record = post.record["priors"][name]
+        record = post.record.priors[name]
         with precision("float64"):
             prior = read_prior(name, record).distribution
             values = post.values[name].ravel()

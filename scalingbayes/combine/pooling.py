@@ -137,7 +137,7 @@ class Pooled(Result, Mapping[Any, Posterior]):
         """Pareto's k and the effective number of draws of each table's importance weights."""
         records = {name: post.record for name, post in self.items()}
         columns = {
-            fact: [record[fact] for record in records.values()]
+            fact: [record.facts[fact] for record in records.values()]
             for fact in ("pareto_k", "effective_draws")
         }
         columns["refitted"] = [name in self.refitted for name in records]
@@ -278,8 +278,8 @@ def _checked(posteriors: Any) -> dict[Any, Posterior]:
     # Sorted, so that the order of the mapping does not change the random numbers of a table.
     posts = dict(sorted(posteriors.items(), key=lambda item: repr(item[0])))
     for name, post in posts.items():
-        if not isinstance(post, Posterior) or post.record["of"] != "posterior":
-            got = post.record["engine"] if isinstance(post, Posterior) else type(post).__name__
+        if not isinstance(post, Posterior) or post.record.of != "posterior":
+            got = post.record.engine if isinstance(post, Posterior) else type(post).__name__
             raise InputError(
                 f"{name!r} must be a posterior, fitted with engine 'nuts', 'laplace' or 'grid'; "
                 f"got {got}."

@@ -1,8 +1,8 @@
 """Posteriors under a pooled prior, from reweighted draws of a fit."""
 
-import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,8 @@ from scalingbayes.combine.population import Members, TableDraws
 from scalingbayes.inference.importance import resample, smooth
 from scalingbayes.laws.base.parameters import Parameter, resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
-from scalingbayes.posterior.posterior import ATTRIBUTE, Posterior
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.results import SAMPLE_DIMS
 
 
@@ -96,30 +97,31 @@ def _record(
     others: Members,
     points: Float[np.ndarray, "draws dim"],
     weights: Weights,
-) -> dict[str, Any]:
+) -> Record:
     """Return the record of the fit, with the pooled priors and the diagnostics of the weights."""
     priors = resolve_priors(pooled, predictive_priors(pooled, others))
     _, sds = others.moments()
     shares = np.minimum(points.var(0) / sds**2, 1.0)
-    record = {
-        **post.record,
-        "priors": post.record["priors"]
-        | {name: prior.as_record(name, pooled[name]) for name, prior in priors.items()},
-        # The shares of the other parameters are known for the fit's own priors only.
-        "prior_shares": dict(zip(pooled, shares.tolist(), strict=True)),
+    facts = {
+        **post.record.facts,
         # The prior that the others predict comes from weighted draws, too.
         "pareto_k": float(np.maximum(weights.pareto_k, others.pareto_k)),
         "effective_draws": weights.effective_draws,
         "weighed_from": post.verdict.word,
     }
-    if "log_evidence" in record:
-        record["log_evidence"] += weights.log_evidence
-    return record
+    if "log_evidence" in facts:
+        facts["log_evidence"] += weights.log_evidence
+    pooled_priors = {name: prior.as_record(name, pooled[name]) for name, prior in priors.items()}
+    return replace(
+        post.record,
+        priors=post.record.priors | pooled_priors,
+        # The shares of the other parameters are known for the fit's own priors only.
+        prior_shares=dict(zip(pooled, shares.tolist(), strict=True)),
+        facts=facts,
+    )
 
 
-def _select(
-    post: Posterior, chosen: Int[np.ndarray, " draws"], record: Mapping[str, Any]
-) -> Posterior:
+def _select(post: Posterior, chosen: Int[np.ndarray, " draws"], record: Record) -> Posterior:
     """Return a posterior with some draws of another one, as one chain."""
     groups = {}
     for name, node in post.tree.children.items():
@@ -133,5 +135,5 @@ def _select(
             group = group.assign_coords(chain=[0], draw=np.arange(len(chosen)))
         groups[name] = group
     tree = xr.DataTree.from_dict(groups)
-    tree.attrs[ATTRIBUTE] = json.dumps(record)
+    tree.attrs[ATTRIBUTE] = record.to_json()
     return Posterior(tree, post.law, post.noise)

@@ -149,7 +149,7 @@ def frontier_gap(
         | {"model": names}
         | {name: ("model", x) for name, x in along.items()},
     )
-    title = f"Models against the frontier of the runs of {post.record['data']['name']!r}"
+    title = f"Models against the frontier of the runs of {post.record.data.name!r}"
     return FrontierGap(title, draws, post.verdict)
 
 

@@ -192,7 +192,7 @@ def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
     if compute is not None:
         return check_number("compute", compute)
     post = next(iter(asked))
-    return reference_budget(post.law, post.record["reference"])
+    return reference_budget(post.law, post.record.reference)
 
 
 def _optimal_run(

@@ -198,7 +198,7 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
             "post2})."
         )
     for name, post in posteriors.items():
-        if not isinstance(post, Posterior) or post.record["of"] != "posterior":
+        if not isinstance(post, Posterior) or post.record.of != "posterior":
             got = "a bootstrap" if isinstance(post, Posterior) else type(post).__name__
             raise InputError(
                 f"{name!r} must be a posterior, fitted with engine 'nuts', 'laplace' or 'grid'; "
@@ -214,11 +214,11 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
             )
         data, own = (each.tree["observed_data"].to_dataset() for each in (first, post))
         if not (data.equals(own) and np.allclose(first.weights, post.weights)):
-            here, there = first.record["data"], post.record["data"]
+            here, there = first.record.data, post.record.data
             raise InputError(
                 f"Posteriors must be fits to the same runs to be compared: {one!r} is a fit to "
-                f"{here['rows']} runs of {here['name']!r}, and {name!r} is a fit to "
-                f"{there['rows']} runs of {there['name']!r}. Their values, rows or weights differ. "
+                f"{here.rows} runs of {here.name!r}, and {name!r} is a fit to "
+                f"{there.rows} runs of {there.name!r}. Their values, rows or weights differ. "
                 f"Fit both to one table."
             )
     return first
@@ -285,7 +285,7 @@ def _standard_error(scores: Float[np.ndarray, " runs"], units: Int[np.ndarray, "
 
 def _evidence(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:
     """Return the evidence and probability of each law; no columns if an evidence is unknown."""
-    known = [post.record.get("log_evidence") for post in posteriors.values()]
+    known = [post.record.facts.get("log_evidence") for post in posteriors.values()]
     scales = {post.law.target for post in posteriors.values()}
     if None in known or len(scales) > 1:
         return pd.DataFrame(index=list(posteriors))

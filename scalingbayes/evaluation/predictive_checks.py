@@ -146,7 +146,7 @@ def check(
     groups = _groups(post.law, residuals.inputs, by)
     statistics = compute_statistics(post, residuals, pair, groups)
     title = "Posterior predictive checks of "
-    title += f"{post.law.equation} on {post.record['data']['name']!r}"
+    title += f"{post.law.equation} on {post.record.data.name!r}"
     return PredictiveChecks(title, tuple(statistics), residuals, _judge(statistics))
 
 

@@ -78,7 +78,7 @@ def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, Replicat
     errors = known_errors(post.noise, post.runs, observed)
     table = inputs, observed, errors
     with precision("float64"):
-        arrays = to_device((values, post.record["reference"], *table), "float64")
+        arrays = to_device((values, post.record.reference, *table), "float64")
         found = _residuals(law, post.noise, *arrays, post.effects_design, seed)
     expected, *both = map(np.asarray, found)
     pair = Replicated(*both)

@@ -12,7 +12,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.prediction import log_predictive, predict
+from scalingbayes.posterior.predictive import log_predictive, predict
 
 _PROBS = (0.5, 0.9)
 
@@ -63,7 +63,7 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     inputs = {name: runs.column(name, each.domain) for name, each in law.inputs.items()}
     target = runs.column(law.target.column, scale.domain)
     errors = known_errors(noise, runs, target)
-    reference = post.record["reference"]
+    reference = post.record.reference
     with precision("float64"):
         arrays = to_device((post.values, inputs, reference, post.discrepancy_draws), "float64")
         draws = predict(law, noise, *arrays, seed, 0, to_device(errors, "float64"))["observed"]

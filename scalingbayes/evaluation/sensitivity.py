@@ -115,7 +115,7 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     largest = {"prior of": alone.idxmax(axis=1), "by": alone.max(axis=1).round(3)}
     frame = frame.assign(**largest)
     frame.attrs["verdict"] = post.verdict.word
-    title = f"Sensitivity to the priors and to the runs of {post.record['data']['name']!r}"
+    title = f"Sensitivity to the priors and to the runs of {post.record.data.name!r}"
     return Sensitivity(title, frame, post.verdict)
 
 

@@ -158,8 +158,8 @@ def refit(
         If the posterior does not hold its table, or the weights leave too few runs.
     """
     record = post.record
-    given = {**recorded_priors(record["priors"]), **(priors or {})}
-    engine = get_engine(record["engine"], **record["options"])
+    given = {**recorded_priors(record.priors), **(priors or {})}
+    engine = get_engine(record.engine, **record.options)
     assert isinstance(engine, Engine)
     return fit_many(
         dict.fromkeys(weights, post.runs),
@@ -168,7 +168,7 @@ def refit(
         weights=weights,
         likelihood_power=post.likelihood_power,
         seed=seed,
-        dtype=record["dtype"],
+        dtype=record.dtype,
         progress=progress,
     )
 

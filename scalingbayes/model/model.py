@@ -44,7 +44,7 @@ class Model:
     reference
         The reference point at which default priors are stated: a positive number for each input
         that has a unit and for the target. By default each table has its own: the geometric mean
-        of each input and the smallest loss. ``post.record["reference"]`` of another fit gives this
+        of each input and the smallest loss. ``post.record.reference`` of another fit gives this
         fit the same priors.
 
     Raises

@@ -216,19 +216,32 @@ def _with_options(model: NoiseModel, law: Law) -> Noise:
     )
 
 
-def _student_t(target: Target) -> Noise:
-    def distribution(
-        location: Float[Array, "*#shape"],
-        *,
-        sigma: Float[Array, "*#shape"],
-        nu: Float[Array, "*#shape"],
-    ) -> Distribution:
-        return StudentT(jnp.minimum(nu, _NORMAL_NU), location, sigma)
+# Distributions are functions of the module, not nested ones, so that a noise can be pickled.
 
+
+def _student_t_distribution(
+    location: Float[Array, "*#shape"],
+    *,
+    sigma: Float[Array, "*#shape"],
+    nu: Float[Array, "*#shape"],
+) -> Distribution:
+    return StudentT(jnp.minimum(nu, _NORMAL_NU), location, sigma)
+
+
+def _location_scale_distribution(
+    family: Callable[..., Distribution],
+    location: Float[Array, "*#shape"],
+    *,
+    sigma: Float[Array, "*#shape"],
+) -> Distribution:
+    return family(location, sigma)
+
+
+def _student_t(target: Target) -> Noise:
     return Noise(
         name="student_t",
         scale=target.on_scale,
-        distribution=distribution,
+        distribution=_student_t_distribution,
         equation=_equation(target, "sigma * t_nu"),
         parameters={
             "sigma": _spread(target),
@@ -275,16 +288,10 @@ def _of_spread_alone(
     name: str, target: Target, family: Callable[..., Distribution], scatter: str
 ) -> Noise:
     """Return the noise of a location-scale family without other parameters."""
-
-    def distribution(
-        location: Float[Array, "*#shape"], *, sigma: Float[Array, "*#shape"]
-    ) -> Distribution:
-        return family(location, sigma)
-
     return Noise(
         name=name,
         scale=target.on_scale,
-        distribution=distribution,
+        distribution=partial(_location_scale_distribution, family),
         equation=_equation(target, scatter),
         parameters={"sigma": _spread(target)},
     )

@@ -1,11 +1,10 @@
-"""Posteriors of many fits, by the name of their table."""
+"""The posteriors of many fits, by the name of their table."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -13,40 +12,42 @@ from jaxtyping import Array, Float, Shaped
 
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation import exponents, reference_budget
+from scalingbayes.allocation import exponents
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
 from scalingbayes.posterior.diagnostics import diagnose, judge
-from scalingbayes.posterior.posterior import Posterior, describe
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.tree import describe
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 
 class Posteriors(Result, Mapping[Any, Posterior]):
-    """Posteriors by name: ``posts["c4"]`` is one, ``posts.summary()`` a table of all.
+    """The posteriors of many fits: ``posts["c4"]`` is one of them.
 
     Parameters
     ----------
     models
-        What was fitted, by name.
+        The model of each fit, by name.
     draws
-        What the engine returned for each, in the same order.
-    records
-        What was run for each.
+        The engine's draws of each fit, in the same order.
+    settings
+        The engine's settings of each fit, for its record.
     """
 
     def __init__(
         self,
         models: Mapping[Hashable, BoundModel],
         draws: Sequence[Draws],
-        records: Sequence[Mapping[str, Any]],
+        settings: Sequence[Mapping[str, Any]],
     ) -> None:
         self.models = models
         self._draws = dict(zip(models, draws, strict=True))
-        self._records = dict(zip(models, records, strict=True))
+        self._settings = dict(zip(models, settings, strict=True))
 
     def __getitem__(self, name: Any) -> Posterior:
-        return Posterior.from_draws(self.models[name], self._draws[name], self._records[name])
+        return Posterior.from_draws(self.models[name], self._draws[name], self._settings[name])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.models)
@@ -56,25 +57,25 @@ class Posteriors(Result, Mapping[Any, Posterior]):
 
     @cached_property
     def draws(self) -> xr.Dataset:
-        """Draws of each parameter in the tables' units; dims ``fit``, ``chain`` and ``draw``."""
+        """Draws of each parameter in its table's units; dims ``fit``, ``chain`` and ``draw``."""
         return self._described[0]
 
     def stat(self, name: str) -> Shaped[np.ndarray, "fits chains draws"]:
-        """Return what the engine says of each draw, such as ``"lp"``, its log density."""
+        """Return a statistic of each draw, such as ``"lp"``, the log density."""
         return np.stack([each.stats[name] for each in self._draws.values()])
 
     @property
     def effective_draws(self) -> Float[np.ndarray, " fits"]:
-        """How many independent draws those of each fit are worth, by the worst parameter."""
+        """The effective sample size of each fit, of its worst parameter."""
         if self.draws.sizes["chain"] > 1:
             return np.min([x.to_numpy() for x in self._diagnostics["ess_bulk"].values()], axis=0)
         total = self.draws.sizes["draw"]
-        worth = [each.facts.get("effective_draws", total) for each in self._draws.values()]
-        return np.array(worth, float)
+        sizes = [each.facts.get("effective_draws", total) for each in self._draws.values()]
+        return np.array(sizes, float)
 
     @cached_property
     def verdicts(self) -> dict[Any, Verdict]:
-        """Whether to believe each fit."""
+        """The verdict of each fit."""
         draws, shares = self._described
         diagnostics = self._diagnostics
         found = {}
@@ -82,14 +83,14 @@ class Posteriors(Result, Mapping[Any, Posterior]):
             own = self._draws[name]
             stats = xr.Dataset({stat: (SAMPLE_DIMS, x) for stat, x in own.stats.items()})
             of_priors = {n: float(x[place]) for n, x in shares.items()}
-            record = {**own.facts, "prior_shares": of_priors if own.of == "posterior" else {}}
+            shown = of_priors if own.of == "posterior" else {}
             of_chains = {what: values.isel(fit=place) for what, values in diagnostics.items()}
-            found[name] = judge(draws.isel(fit=place), stats, record, of_chains or None)
+            found[name] = judge(draws.isel(fit=place), stats, own.facts, shown, of_chains or None)
         return found
 
     @property
     def verdict(self) -> Verdict:
-        """Whether to believe all of them."""
+        """Whether all fits passed their checks, and which did not."""
         failed = [str(name) for name, each in self.verdicts.items() if not each.passed]
         listed = ", ".join(failed[:10]) + (", ..." if len(failed) > 10 else "")
         finding = f"{len(failed)} of {len(self)} fits failed theirs: {listed}"
@@ -98,44 +99,43 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         return Verdict((Check(False, finding, remedy) if failed else passed,))
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Summarise every parameter of every fit.
+        """Return a table of every parameter of every fit.
 
         Parameters
         ----------
         prob
             Posterior probability of the credible intervals.
         kind
-            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest interval.
 
         Returns
         -------
         pandas.DataFrame
-            A row a fit and parameter: median, sd, interval and the fit's verdict.
+            A row a fit and parameter: median, sd, interval and the verdict of the fit.
 
         Raises
         ------
         InputError
-            If ``prob`` or ``kind`` cannot be used.
+            If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
         """
         frame = Estimate("Parameters", self.draws, self.verdict).summary(prob, kind)
         words = {name: verdict.word for name, verdict in self.verdicts.items()}
         return frame.assign(verdict=frame.index.get_level_values("fit").map(words))
 
     def exponents(self) -> Estimate:
-        """Estimate a and b of N_opt ∝ C^a, D_opt ∝ C^b for every fit, amid its runs.
+        """Estimate a and b of N_opt ∝ C^a, D_opt ∝ C^b of every fit, in the middle of its runs.
 
         Raises
         ------
         InputError
-            If the law has no compute-optimal allocation, or reads more than size and tokens.
+            If the law has no compute-optimal allocation, or has inputs other than size and tokens.
         """
         found = []
-        with precision("float64"):
-            for place, model in enumerate(self.models.values()):
-                values = {str(n): jnp.asarray(x) for n, x in self.draws.isel(fit=place).items()}
-                budget = jnp.asarray([reference_budget(model.law, model.reference)])
-                each = exponents(model.law, values, budget, {})
-                found.append({name: np.asarray(x)[..., 0] for name, x in each.items()})
+        for place, model in enumerate(self.models.values()):
+            values = {str(n): x.to_numpy() for n, x in self.draws.isel(fit=place).items()}
+            budget = exponent_budgets(model.law, model.reference, None)
+            each = evaluate_per_budget(exponents, model.law, values, budget, {})
+            found.append({name: x[..., 0] for name, x in each.items()})
         arrays = {name: np.stack([each[name] for each in found]) for name in found[0]}
         draws = xr.Dataset({n: (("fit", *SAMPLE_DIMS), x) for n, x in arrays.items()})
         draws = draws.assign_coords(self.draws.coords)
@@ -147,7 +147,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
 
     @cached_property
     def _described(self) -> tuple[xr.Dataset, dict[str, Float[np.ndarray, " fits"]]]:
-        """Draws in the tables' units, and how much of each parameter the prior decides."""
+        """Draws in the tables' units, and the prior's share of each parameter's precision."""
         models = list(self.models.values())
         with precision("float64"):
             points = np.stack([self._draws[name].points for name in self.models])
@@ -175,7 +175,7 @@ def _describe(
     densities: LogDensity, points: Float[Array, "fits chains draws dim"]
 ) -> tuple[dict[str, Float[Array, "fits chains draws"]], dict[str, Float[Array, " fits"]]]:
     def one(density: LogDensity, points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        values, _, _, shares = describe(density, points, pointwise=False)
-        return values, shares
+        found = describe(density, points, pointwise=False)
+        return found.values, found.prior_shares
 
     return map_each(one, densities, points)

@@ -1,4 +1,4 @@
-"""Whether to believe a fit: its diagnostics turned into one verdict, with reason and remedy."""
+"""Diagnostics of draws, and the verdict of a fit: R-hat, effective sample sizes, divergences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,23 +14,22 @@ MIN_ESS_PER_CHAIN = 100
 
 MAX_PARETO_K = 0.7
 MIN_EFFECTIVE_DRAWS = 400
-"""The like for weighted draws (Vehtari et al. 2024, JMLR 25, section 3)."""
+"""Thresholds for weighted draws (Vehtari et al. 2024, JMLR 25, section 3)."""
 
 _ENOUGH_CONVERGED = 0.99
-_USUAL_AIM = 0.9  # of NUTS's acceptance rate
-
-_MOSTLY_PRIOR = 0.5
+_DEFAULT_TARGET_ACCEPT = 0.9
+_MOSTLY_PRIOR = 0.5  # a larger share of the precision than this is worth a note
 
 
 def diagnose(posterior: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Compare chains: R-hat, bulk and tail effective sample sizes of each parameter.
+    """Compute R-hat and the bulk and tail effective sample sizes of each parameter.
 
     Parameters
     ----------
     posterior
         Draws with dims ``chain``, ``draw`` and any others, such as fits.
     """
-    import arviz_stats  # 1 s to import, and not every fit is looked at
+    import arviz_stats  # takes a second to import
 
     return {
         "r_hat": arviz_stats.rhat(posterior),
@@ -42,28 +41,30 @@ def diagnose(posterior: xr.Dataset) -> dict[str, xr.Dataset]:
 def judge(
     posterior: xr.Dataset,
     stats: xr.Dataset,
-    record: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    prior_shares: Mapping[str, float],
     diagnostics: Mapping[str, xr.Dataset] | None = None,
 ) -> Verdict:
-    """Check the draws of a fit.
+    """Return the verdict on the draws of a fit.
 
     Parameters
     ----------
     posterior, stats
-        The draws, and what the engine says of each.
-    record
-        What was run: the engine's facts, and how much of the precision of each parameter comes from
-        its prior.
+        The draws, and the engine's statistics of each draw.
+    facts
+        The engine's numbers of the whole run: see :class:`scalingbayes.posterior.record.Record`.
+    prior_shares
+        The fraction of the precision of each parameter that comes from its prior.
     diagnostics
-        What :func:`diagnose` found, if it is known.
+        The result of :func:`diagnose`, if it is already known.
     """
     if posterior.sizes["chain"] > 1:
-        checks = _chain_checks(posterior, stats, record, diagnostics or diagnose(posterior))
+        checks = _chain_checks(posterior, stats, facts, diagnostics or diagnose(posterior))
     else:
-        checks = _independent_checks(posterior, stats, record)
+        checks = _independent_checks(posterior, stats, facts)
     notes = [
         f"{share:.0%} of what is known of {name} comes from its prior, not from the runs."
-        for name, share in record["prior_shares"].items()
+        for name, share in prior_shares.items()
         if share > _MOSTLY_PRIOR
     ]
     return Verdict(tuple(checks), tuple(notes))
@@ -72,7 +73,7 @@ def judge(
 def _chain_checks(
     posterior: xr.Dataset,
     stats: xr.Dataset,
-    record: Mapping[str, Any],
+    facts: Mapping[str, Any],
     diagnostics: Mapping[str, xr.Dataset],
 ) -> list[Check]:
     needed = MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
@@ -96,33 +97,31 @@ def _chain_checks(
             )
         )
     count = int(stats["diverging"].sum())
-    aim = record.get("target_accept", _USUAL_AIM)
+    accepted = facts.get("target_accept", _DEFAULT_TARGET_ACCEPT)
     checks.append(
         Check(
             count == 0,
             f"{count or 'no'} divergences",
-            f"the sampler cut corners; raise target_accept from {aim:g}, for instance to "
-            f"{1 - (1 - aim) / 10:g}",
+            f"the sampler's steps are too long in places; raise target_accept from {accepted:g}, "
+            f"for instance to {1 - (1 - accepted) / 10:g}",
         )
     )
     return checks
 
 
 def _independent_checks(
-    posterior: xr.Dataset, stats: xr.Dataset, record: Mapping[str, Any]
+    posterior: xr.Dataset, stats: xr.Dataset, facts: Mapping[str, Any]
 ) -> list[Check]:
     checks = []
-    if "pareto_k" in record:
-        k, effective = record["pareto_k"], record["effective_draws"]
-        remedy = "the draws come from too far off the posterior; use engine 'nuts'"
+    if "pareto_k" in facts:
+        k, effective = facts["pareto_k"], facts["effective_draws"]
+        remedy = "the draws come from a distribution too far from the posterior; use engine 'nuts'"
         checks += [
             Check(k <= MAX_PARETO_K, f"Pareto k of the weights {k:.2f}", remedy),
-            Check(
-                effective >= MIN_EFFECTIVE_DRAWS, f"worth {effective:.0f} effective draws", remedy
-            ),
+            Check(effective >= MIN_EFFECTIVE_DRAWS, f"{effective:.0f} effective draws", remedy),
         ]
-    if "weighed_from" in record:
-        source = record["weighed_from"]
+    if "weighed_from" in facts:
+        source = facts["weighed_from"]
         checks.append(
             Check(
                 source == "passed",
@@ -152,5 +151,5 @@ def _independent_checks(
 
 def _extreme(values: xr.Dataset, largest: bool) -> tuple[str, float]:
     pairs = ((str(name), float(value)) for name, value in values.items())
-    # Constant or broken chains give NaN, which is the worst there is.
+    # Constant or broken chains give NaN, which counts as the worst value.
     return max(pairs, key=lambda p: (p[1] != p[1], p[1] if largest else -p[1]))

@@ -1,58 +1,59 @@
-"""How far a question lies beyond the runs that the answer rests on."""
+"""Notes on how far a question extrapolates beyond the runs that were fitted."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
 
-_WORTH_SAYING = 0.1
-"""Decades: what lies nearer is said to be among the runs."""
+_LEAST_DECADES = 0.1
+"""Values that lie fewer decades outside the range of the runs count as inside it."""
 
 Values = Float[np.ndarray, " values"]
 
 
 def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
-    """Say in words how many decades beyond the largest run, or below the smallest, values lie.
+    """Return notes on how many decades values lie beyond the largest run or below the smallest.
 
     Parameters
     ----------
     what
-        What the values are, such as ``"FLOPs"``.
+        The unit of the values, such as ``"FLOPs"``.
     asked
-        Positive values that are asked about, if any.
+        The positive values in question, if any.
     seen
-        Those of the runs.
+        The values of the runs.
 
     Returns
     -------
     tuple of str
-        A sentence for each direction in which the runs are left.
+        A sentence for each end of the range of the runs that values lie outside of.
     """
     directions = (
         ("beyond the largest run", asked > seen.max(), asked.max(initial=0.0), seen.max()),
         ("below the smallest run", asked < seen.min(), asked.min(initial=np.inf), seen.min()),
     )
-    said = []
+    notes = []
     for where, outside, end, run in directions:
-        if not outside.any() or (decades := abs(np.log10(end / run))) < _WORTH_SAYING:
+        if not outside.any() or (decades := abs(np.log10(end / run))) < _LEAST_DECADES:
             continue
         one = len(asked) == 1
         which = f"{end:.3g} {what} lie" if one else f"{outside.sum()} of {len(asked)} lie up to"
-        said.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({run:.3g} {what}).")
-    return tuple(said)
+        notes.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({run:.3g} {what}).")
+    return tuple(notes)
 
 
 def runs_beyond(
     asked: Mapping[str, Values], seen: Mapping[str, Values], flops: float
 ) -> tuple[str, ...]:
-    """Say how far runs are from others: in compute, and in what they are further away in.
+    """Return notes on how far new runs lie outside the range of the fitted runs.
 
-    Size or tokens are further away than compute where limits or serving drive them apart.
+    The notes are about compute, and about size or tokens where they lie further outside than
+    compute does, because of limits or of serving.
 
     Parameters
     ----------
     asked, seen
-        A size and tokens of runs.
+        Size and tokens of the new runs and of the fitted runs.
     flops
         FLOPs per unit of size and token.
     """

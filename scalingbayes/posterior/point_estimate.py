@@ -1,4 +1,4 @@
-"""A point estimate: one best fit, and how many searches found it."""
+"""Point estimates: the best fit, and how many searches found it."""
 
 from dataclasses import dataclass, replace
 
@@ -10,10 +10,11 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import exponents, reference_budget, require_allocation
+from scalingbayes.allocation import exponents
 from scalingbayes.inference import Optimum
-from scalingbayes.laws.base.inputs import beside_budget, check_inputs, side_by_side
+from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, format_number
 
 _SAME = 0.1  # nats between searches that found the same optimum
@@ -21,24 +22,24 @@ _SAME = 0.1  # nats between searches that found the same optimum
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PointEstimate(Result):
-    """The parameters of greatest likelihood, or posterior density.
+    """The parameters of greatest likelihood or posterior density.
 
-    It has no intervals: they are what ``sb.fit`` gives with another engine.
+    A point has no intervals. Fit with another engine to get them.
 
     Parameters
     ----------
     model
-        What was fitted.
+        The model that was fitted.
     objective
-        What was maximised.
+        What was maximised: ``"likelihood"`` or ``"posterior"``.
     values
-        Each parameter, in the table's units.
+        The value of each parameter, in the units of the table.
     log_density
-        The log likelihood, or posterior density, there; of the target on the scale on which it
-        scatters (log loss).
+        The maximum of the log likelihood or log posterior density. Densities are of the target on
+        the scale on which it scatters, such as log loss.
     searches
         A row a search: where it ended, its ``log_density``, and whether it ``converged``. Only the
-        most promising are carried so far.
+        most promising searches are continued until they converge.
     """
 
     model: BoundModel
@@ -49,7 +50,7 @@ class PointEstimate(Result):
 
     @classmethod
     def from_optimum(cls, model: BoundModel, optimum: Optimum, objective: str) -> "PointEstimate":
-        """Make an estimate of what the engine found."""
+        """Return the estimate of an engine's optimum."""
         with precision("float64"):
             found = model.density("float64").coordinates.in_units(jnp.asarray(optimum.point, float))
         values = {name: float(found[name]) for name in model.parameters}
@@ -57,17 +58,18 @@ class PointEstimate(Result):
 
     @property
     def agreeing(self) -> int:
-        """How many searches converged within 0.1 nats of the best."""
+        """The number of searches that converged within 0.1 nats of the best."""
         near = self.searches["log_density"] > self.log_density - _SAME
         return int((near & self.searches["converged"]).sum())
 
     def exponents(self, compute: float | None = None, **inputs: float) -> dict[str, float]:
-        """Find a and b of N_opt ∝ C^a, D_opt ∝ C^b.
+        """Compute a and b of N_opt ∝ C^a, D_opt ∝ C^b.
 
         Parameters
         ----------
         compute
-            The budget in FLOPs at which to take them; amid the runs by default.
+            The budget in FLOPs at which to take the exponents; by default in the middle of the
+            runs.
         **inputs
             The law's inputs other than the model's size and tokens.
 
@@ -77,24 +79,15 @@ class PointEstimate(Result):
             If the law has no compute-optimal allocation, lacks an input, or the budget is not a
             positive number.
         """
-        law = self.model.law
-        require_allocation(law)
-        amid = reference_budget(law, self.model.reference)
-        budget = check_numbers("compute", amid if compute is None else compute).ravel()
+        model = self.model
+        budget = exponent_budgets(model.law, model.reference, compute)
         if budget.size != 1:
             raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
-        fixed = beside_budget(law, inputs)
-        with precision("float64"):
-            found = exponents(
-                law,
-                to_device(self.values, "float64"),
-                jnp.asarray(budget),
-                to_device(fixed, "float64"),
-            )
+        found = evaluate_per_budget(exponents, model.law, self.values, budget, inputs)
         return {name: float(value[0]) for name, value in found.items()}
 
     def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:
-        """Say what the law expects of runs with these inputs; arrays are runs side by side.
+        """Compute the target that the law expects of runs; arrays are several runs.
 
         Raises
         ------

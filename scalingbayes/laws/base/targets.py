@@ -50,8 +50,8 @@ class Scale:
         return jax.jvp(self.link, (values,), (jnp.ones_like(values),))[1]
 
     def __reduce__(self) -> tuple[Callable[[str], "Scale"], tuple[str]]:
-        # Its functions cannot be pickled; its name is enough.
-        return SCALES.__getitem__, (self.name,)
+        # A scale is pickled by its name, since its functions cannot be pickled.
+        return _scale_named, (self.name,)
 
     def of(self, words: str) -> str:
         """Return the name of a quantity on this scale, such as ``log loss``."""
@@ -83,6 +83,10 @@ SCALES = {
 }
 """Scales by name: ``log`` for losses, ``logit`` for error rates and accuracies, ``plain`` for
 quantities of either sign. Their references are the smallest value, 1, and the root mean square."""
+
+
+def _scale_named(name: str) -> Scale:
+    return SCALES[name]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What runs that have not been trained would reach."""
+"""The posterior predictive distribution of new runs."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,25 +17,26 @@ from scalingbayes.model.noise import TAU, Noise
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(31)
 _NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
-_POINTS_AT_ONCE = 64  # one program for any number of runs, in little memory
+_POINTS_AT_ONCE = 64  # so that one compiled program serves any number of runs
 
 
 class DiscrepancyDraws(NamedTuple):
-    """Draws of a law's own error: its steps, over the root of their lengths."""
+    """Draws of a discrepancy: its steps, each over the square root of its length."""
 
     discrepancy: Discrepancy
     steps: Float[Array | np.ndarray, "*draws effects"]
 
 
-def shared_error(
+def _random_effect(
     noise: Noise,
     values: dict[str, Float[Array, "*draws 1"]],
     ratios: dict[str, Float[Array, "*#draws points"]],
     discrepancy_draws: DiscrepancyDraws | None,
 ) -> tuple[Any, Any]:
-    """Give the mean and the sd of what new runs share, on the scale on which they scatter.
+    """Return the mean and the sd of the random effect of new runs, on the scale of the noise.
 
-    A new run is of a new group. Along a discrepancy it is where the walk has led, or beyond.
+    A new run belongs to a new group. With a discrepancy, the mean is the walk at the run's scale,
+    and the sd is what the walk gains outside the range of the fitted runs.
     """
     if discrepancy_draws is None:
         return 0.0, values[TAU]
@@ -61,24 +62,24 @@ def predict(
     Parameters
     ----------
     law, noise, values
-        What was fitted, and draws of its parameters.
+        The law, the noise model, and draws of their parameters.
     inputs
-        The runs.
+        The inputs of the new runs.
     reference
         The reference value of each input.
     discrepancy_draws
-        The law's own error, where the noise has a discrepancy.
+        Draws of the discrepancy, if the noise model has one.
     seed, stream
-        Two numbers that the noise comes from. Posteriors whose predictions are combined need
-        streams of their own.
+        The seed of the noise, and a number that differs between posteriors whose predictions are
+        combined, so that their noise is independent.
     errors
-        Known standard errors of what the runs reach, on the scale on which they scatter.
+        Known standard errors of the targets, on the scale on which they scatter.
 
     Returns
     -------
     dict
-        ``expected``, the target by the law, and ``observed``, what one new run would reach: the
-        same with the noise of a run; each of shape (*draws, points).
+        ``expected``, the target by the law, and ``observed``, the target of one new run, noise
+        included; each of shape (*draws, points).
     """
     values = {name: value[..., None] for name, value in values.items()}
     if discrepancy_draws is not None:
@@ -91,7 +92,7 @@ def predict(
     location = noise.scale.link(expected)
     if noise.has_random_effects:
         key, own = jax.random.split(key)
-        mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
+        mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
         location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
     scatter = noise.about(location, values, ratios, errors).sample(key)
     return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
@@ -107,22 +108,22 @@ def log_predictive(
     errors: Float[np.ndarray, " points"] | None = None,
     discrepancy_draws: DiscrepancyDraws | None = None,
 ) -> Float[np.ndarray, " points"]:
-    """Compute the log predictive density of each of some runs: of its target, in its own unit.
+    """Compute the log predictive density of the observed target of each run, in its own unit.
 
-    It is the logarithm of the mean over the draws of the density of what was observed.
+    The predictive density is the mean over the draws of the density of the observed target.
 
     Parameters
     ----------
     law, noise, values
-        What was fitted, and draws of its parameters.
+        The law, the noise model, and draws of their parameters.
     inputs, observed
-        The runs, and the target that each reached.
+        The inputs of the runs, and their targets.
     reference
         The reference value of each input.
     errors
         Known standard errors of the targets, on the scale on which they scatter.
     discrepancy_draws
-        The law's own error, where the noise has a discrepancy.
+        Draws of the discrepancy, if the noise model has one.
     """
     count = len(observed)
     padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
@@ -156,8 +157,8 @@ def _log_predictive(
         )
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     location = noise.scale.link(law(inputs, values))
-    if noise.has_random_effects:  # what is not known of the shared error is integrated out
-        mean, sd = shared_error(noise, values, ratios, discrepancy_draws)
+    if noise.has_random_effects:  # integrate over the unknown random effect
+        mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
         location = location + mean + np.sqrt(2.0) * sd * _NODES[:, None, None]
         log_weights = jnp.log(_NODE_WEIGHTS)[:, None, None]
     else:

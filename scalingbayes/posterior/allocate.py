@@ -1,0 +1,156 @@
+"""Compute-optimal exponents and allocations of a posterior."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import ArrayLike, Float
+
+from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.allocation import (
+    Cost,
+    Limits,
+    cost_of,
+    exponents,
+    optimum,
+    reference_budget,
+    require_allocation,
+)
+from scalingbayes.laws import Law
+from scalingbayes.laws.base.inputs import beside_budget
+from scalingbayes.posterior.extrapolation import beyond, runs_beyond
+from scalingbayes.results import SAMPLE_DIMS, Estimate
+
+if TYPE_CHECKING:
+    from scalingbayes.posterior.posterior import Posterior
+
+Budgets = ArrayLike | Sequence[float]
+"""Training budgets in FLOPs."""
+
+
+def estimate_exponents(
+    post: "Posterior", compute: Budgets | None, cost: Cost | None, inputs: Mapping[str, float]
+) -> Estimate:
+    """Estimate the exponents of a posterior: see :meth:`Posterior.exponents`."""
+    budgets = exponent_budgets(post.law, post.record.reference, compute)
+    paid = cost_of(post.law, cost)
+    draws = _per_budget(post, exponents, budgets, inputs, cost=paid)
+    if compute is None:
+        draws = draws.squeeze("compute", drop=True)
+    size = "N_opt" if post.law.budget.size == "params" else post.law.budget.size
+    notes = () if compute is None else beyond("FLOPs", budgets, post.compute)
+    return Estimate(f"Exponents of {size} ∝ C^a, D_opt ∝ C^b", draws, post.verdict, notes=notes)
+
+
+def estimate_allocation(
+    post: "Posterior",
+    compute: Budgets,
+    cost: Cost | None,
+    limits: Limits | None,
+    inputs: Mapping[str, float],
+) -> Estimate:
+    """Estimate the allocation of a posterior: see :meth:`Posterior.allocate`."""
+    require_allocation(post.law)
+    budgets = check_numbers("compute", compute).ravel()
+    paid = cost_of(post.law, cost)
+    draws = _per_budget(post, optimum, budgets, inputs, cost=paid, limits=limits)
+    if "unique_tokens" in post.law.inputs:
+        draws = _with_epochs(post, draws, inputs)
+    within = "" if limits is None else f"; {limits}"
+    title = f"Compute-optimal allocation, {paid.equation}{within}"
+    notes = _extrapolation(post, draws)
+    if limits is not None and (left := limits.unspent(paid, budgets)).any():
+        where = "" if len(left) == 1 else f" at {left.sum()} of {len(left)} budgets"
+        notes += (f"The limits leave some of the budget unspent{where}.",)
+    return Estimate(title, draws, post.verdict, notes=notes)
+
+
+def exponent_budgets(
+    law: Law, reference: Mapping[str, float], compute: Budgets | None
+) -> Float[np.ndarray, " budgets"]:
+    """Return the budgets at which exponents are taken: those of the caller, or the runs' middle.
+
+    Raises
+    ------
+    InputError
+        If the law has no compute-optimal allocation, or a budget is not a positive number.
+    """
+    require_allocation(law)
+    middle = reference_budget(law, reference)
+    return check_numbers("compute", middle if compute is None else compute).ravel()
+
+
+def evaluate_per_budget(
+    function: Any,
+    law: Law,
+    values: Mapping[str, Any],
+    budgets: Float[np.ndarray, " budgets"],
+    inputs: Mapping[str, float],
+    **how: Any,
+) -> dict[str, Float[np.ndarray, "*draws budgets"]]:
+    """Evaluate a function of a law, its parameters and budgets, in float64.
+
+    Parameters
+    ----------
+    function
+        :func:`~scalingbayes.allocation.optimum` or :func:`~scalingbayes.allocation.exponents`.
+    law, values
+        The law and its parameters.
+    budgets
+        Budgets in FLOPs.
+    inputs
+        The law's inputs other than the model's size and tokens.
+    **how
+        Further arguments of the function.
+    """
+    fixed = beside_budget(law, inputs)
+    with precision("float64"):
+        parameters, others = to_device((dict(values), fixed), "float64")
+        found = function(law, parameters, jnp.asarray(budgets), others, **how)
+        return {name: np.asarray(x) for name, x in found.items()}
+
+
+def _per_budget(
+    post: "Posterior",
+    function: Any,
+    budgets: Float[np.ndarray, " budgets"],
+    inputs: Mapping[str, float],
+    **how: Any,
+) -> xr.Dataset:
+    law = post.law
+    found = evaluate_per_budget(function, law, post.values, budgets, inputs, **how)
+    for values in found.values():
+        infinite = ~np.isfinite(values)
+        if lost := int(infinite.any(axis=(0, 1)).sum()):
+            share = float(infinite.mean(axis=(0, 1)).max())
+            raise InputError(
+                f"Law {law.name!r} has no compute-optimal {law.budget.size} at {lost} of the "
+                f"{len(budgets)} budgets in up to {share:.2g} of the draws: along the budget "
+                f"the {law.target.column} has no lowest point. Ask nearer the runs."
+            )
+    return post.named(found, "compute").assign_coords(compute=budgets)
+
+
+def _with_epochs(post: "Posterior", draws: xr.Dataset, inputs: Mapping[str, float]) -> xr.Dataset:
+    """Add the number of epochs, and by how much a further epoch would lower the loss."""
+    law, unique = post.law, float(inputs["unique_tokens"])
+    epochs = np.maximum(draws["tokens"] / unique, 1.0)
+    with precision("float64"):
+        values = {n: jnp.asarray(x)[..., None] for n, x in post.values.items()}
+        run = {n: jnp.asarray(draws[n].to_numpy()) for n in (law.budget.size, "tokens")}
+        others = {name: jnp.asarray(float(x)) for name, x in inputs.items()}
+        more = {**run, "tokens": run["tokens"] + jnp.minimum(run["tokens"], unique)}
+        after = np.asarray(law({**others, **more}, values))
+    return draws.assign(epochs=epochs, next_epoch=draws[law.target.column] - after)
+
+
+def _extrapolation(post: "Posterior", draws: xr.Dataset) -> tuple[str, ...]:
+    """Return notes on how far the median runs of an allocation are from the fitted runs."""
+    names = (post.law.budget.size, "tokens")
+    middle, constant = draws[list(names)].median(SAMPLE_DIMS), post.tree["constant_data"]
+    asked, seen = ({n: each[n].to_numpy() for n in names} for each in (middle, constant))
+    return runs_beyond(asked, seen, post.law.budget.flops)

@@ -1,0 +1,77 @@
+"""Predictions of a posterior for new runs."""
+
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import ArrayLike, Float
+
+from scalingbayes._core.arguments import check_numbers, check_seed
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes.laws.base.inputs import check_inputs, side_by_side
+from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.predictive import predict
+from scalingbayes.results import SAMPLE_DIMS, Estimate
+
+if TYPE_CHECKING:
+    from scalingbayes.posterior.posterior import Posterior
+
+
+def predict_runs(
+    post: "Posterior", seed: int, inputs: Mapping[str, ArrayLike | Estimate]
+) -> Estimate:
+    """Predict what new runs will reach: see :meth:`Posterior.predict`."""
+    law, record = post.law, post.record
+    check_seed(seed)
+    check_inputs(law, inputs)
+    predicted = {name: x for name, x in inputs.items() if isinstance(x, Estimate)}
+    given = side_by_side(
+        {
+            name: check_numbers(name, inputs[name], each.domain)
+            for name, each in law.inputs.items()
+            if name not in predicted
+        }
+    )
+    points: dict[str, np.ndarray] = dict(given)
+    index: dict[str, np.ndarray] = {}
+    verdict = post.verdict
+    for name, estimate in predicted.items():
+        points[name], runs = _paired(post, name, estimate, seed)
+        index |= runs
+        verdict = verdict and estimate.verdict
+    index = side_by_side(index | given)
+    stream = zlib.crc32(f"{record.law} {record.data.digest}".encode())
+    with precision("float64"):
+        arrays = (post.values, points, record.reference, post.discrepancy_draws)
+        found = predict(law, post.noise, *to_device(arrays, "float64"), seed, stream)
+    rows = pd.MultiIndex.from_arrays(list(index.values()), names=list(index))
+    coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
+    draws = post.named(found, "run").assign_coords(coords)
+    title = f"Predicted {law.target.column}, after the runs of {record.data.name!r}"
+    notes: tuple[str, ...] = ()
+    if law.allocates and {law.budget.size, "tokens"} <= set(given):
+        compute = law.budget.flops * given[law.budget.size] * given["tokens"]
+        notes = beyond("FLOPs", compute, post.compute)
+    return Estimate(title, draws, verdict, has_sd=False, notes=notes)
+
+
+def _paired(
+    post: "Posterior", name: str, estimate: Estimate, seed: int
+) -> tuple[Float[np.ndarray, "chains draws runs"], dict[str, np.ndarray]]:
+    """Return one draw of a predicted input for each draw of the posterior, and its runs."""
+    if "observed" not in estimate:
+        raise InputError(
+            f"{name} must be numbers or what a posterior predicts, {name}=post.predict(...); "
+            f"got the estimate {estimate.title!r}."
+        )
+    draws = estimate["observed"].transpose(*SAMPLE_DIMS, "run")
+    chains, count = (post.draws.sizes[dim] for dim in SAMPLE_DIMS)
+    runs = draws["run"].to_index()
+    index = {str(n): runs.get_level_values(i).to_numpy() for i, n in enumerate(runs.names)}
+    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
+    flat = np.random.default_rng(seed).permutation(draws.to_numpy().reshape(-1, len(runs)))
+    return flat[np.arange(chains * count) % len(flat)].reshape(chains, count, -1), index

@@ -1,0 +1,166 @@
+"""The record of a fit: what was fitted to what, by which engine, with which versions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from scalingbayes._core.errors import InputError
+from scalingbayes.inference import Draws
+from scalingbayes.model.bound_model import BoundModel
+
+ATTRIBUTE = "scalingbayes"
+"""The attribute of a posterior's tree that holds the record as JSON."""
+
+SCHEMA = 1
+"""The version of the record's fields. A change of the fields raises it by 1."""
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The table that was fitted.
+
+    Parameters
+    ----------
+    name
+        The name of the table.
+    rows
+        The number of runs whose weight is not 0.
+    digest
+        A hash of the whole table.
+    """
+
+    name: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of a fit.
+
+    Parameters
+    ----------
+    law, noise
+        The names of the law and of the noise model.
+    equation
+        The equation of the law.
+    priors
+        The prior of each parameter, as :meth:`scalingbayes.laws.base.parameters.Prior.as_record`
+        returns it.
+    prior_shares
+        The fraction of the posterior precision of each parameter that comes from its prior; empty
+        unless the draws are from a posterior.
+    reference
+        The reference point at which default priors are stated: a number for each input of the law
+        and for the target.
+    discrepancy
+        The ends of the discrepancy in log scale, if the noise model has a discrepancy.
+    data
+        The table.
+    engine, options
+        The name of the engine and its settings.
+    seed, dtype, device
+        The seed, the precision, and a description of the device.
+    of
+        What the draws are from: ``"posterior"``, ``"prior"`` or ``"bootstrap"``.
+    facts
+        Numbers of the whole run, such as ``likelihood_power``, ``gradients``, ``pareto_k``,
+        ``effective_draws`` or ``log_evidence``; which ones depends on the engine.
+    versions
+        The versions of this package and of those that it computes with.
+    """
+
+    law: str
+    noise: str
+    equation: str
+    priors: dict[str, dict[str, Any]]
+    prior_shares: dict[str, float]
+    reference: dict[str, float]
+    discrepancy: tuple[float, float] | None
+    data: DataRecord
+    engine: str
+    options: dict[str, Any]
+    seed: int
+    dtype: str
+    device: Any
+    of: str
+    facts: dict[str, Any]
+    versions: dict[str, str]
+
+    @classmethod
+    def of_fit(
+        cls,
+        model: BoundModel,
+        draws: Draws,
+        settings: Mapping[str, Any],
+        prior_shares: Mapping[str, float],
+    ) -> "Record":
+        """Return the record of an engine's draws.
+
+        Parameters
+        ----------
+        model
+            The model that was fitted.
+        draws
+            The draws.
+        settings
+            ``engine``, ``options``, ``seed``, ``dtype`` and ``device``.
+        prior_shares
+            The fraction of the precision of each parameter that comes from its prior.
+        """
+        runs, ends = model.runs, model.discrepancy
+        return cls(
+            law=model.law.name,
+            noise=model.noise.name,
+            equation=model.law.equation,
+            priors={
+                name: model.priors[name].as_record(name, parameter)
+                for name, parameter in model.parameters.items()
+            },
+            prior_shares=dict(prior_shares) if draws.of == "posterior" else {},
+            reference=model.reference,
+            discrepancy=None if ends is None else (ends.first, ends.last),
+            data=DataRecord(runs.name, int(model.counted.sum()), runs.digest),
+            of=draws.of,
+            facts=dict(draws.facts),
+            versions=_versions(),
+            **settings,
+        )
+
+    def to_json(self) -> str:
+        """Return the record as JSON, with the schema version."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Read a record from JSON.
+
+        Raises
+        ------
+        InputError
+            If the JSON has no schema version, or another one than this version of the package.
+        """
+        fields = json.loads(text)
+        schema = fields.pop("schema", None)
+        if schema is None:
+            raise InputError(
+                "This posterior has no schema version: it was saved by a development version of "
+                "scalingbayes. Fit the table again."
+            )
+        if schema != SCHEMA:
+            raise InputError(
+                f"This posterior was saved with schema version {schema}; this version of "
+                f"scalingbayes reads version {SCHEMA}. Install the version that saved it "
+                f"({fields.get('versions', {}).get('scalingbayes', 'unknown')}), or fit again."
+            )
+        ends = fields.pop("discrepancy")
+        data = DataRecord(**fields.pop("data"))
+        return cls(**fields, discrepancy=None if ends is None else tuple(ends), data=data)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")}

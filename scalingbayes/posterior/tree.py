@@ -1,0 +1,139 @@
+"""The tree of a posterior: an engine's draws in the units of the table, as ArviZ reads them."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from scalingbayes._core.precision import precision
+from scalingbayes.inference import Draws
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.log_density import LogDensity
+from scalingbayes.posterior.io import pack_table
+from scalingbayes.posterior.record import ATTRIBUTE, Record
+from scalingbayes.results import SAMPLE_DIMS
+
+LARGEST_LOG_LIKELIHOOD = 30_000_000
+"""Numbers of log likelihoods (240 MB). A tree that would hold more does without them."""
+
+
+class Described(NamedTuple):
+    """Draws in the units of the table.
+
+    Parameters
+    ----------
+    values
+        The parameters.
+    log_likelihood
+        The log likelihood of each run, of the target over its reference value; 0 if not wanted.
+    log_priors
+        The log prior density of the number that each parameter's prior is about.
+    prior_shares
+        The fraction of the precision of each parameter that comes from its prior.
+    """
+
+    values: dict[str, Float[Array, "chains draws"]]
+    log_likelihood: Float[Array, "..."]
+    log_priors: dict[str, Float[Array, "chains draws"]]
+    prior_shares: dict[str, Float[Array, ""]]
+
+
+@partial(jax.jit, static_argnames=("pointwise",))
+def describe(
+    density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
+) -> Described:
+    """Return draws in the units of the table, with log likelihoods and log priors.
+
+    Parameters
+    ----------
+    density
+        The density that was sampled.
+    points
+        The draws, in the density's coordinates.
+    pointwise
+        Whether to compute the log likelihood of each run.
+    """
+    log_likelihood = jax.vmap(jax.vmap(density.log_likelihood))
+    return Described(
+        jax.vmap(jax.vmap(density.coordinates.in_units))(points),
+        log_likelihood(points) if pointwise else jnp.zeros(()),
+        jax.vmap(jax.vmap(density.prior.of_numbers))(points),
+        density.prior.shares(points.reshape(-1, points.shape[-1])),
+    )
+
+
+def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> xr.DataTree:
+    """Return the tree of an engine's draws.
+
+    Parameters
+    ----------
+    model
+        The model that was fitted.
+    draws
+        The engine's draws.
+    settings
+        The engine's settings, for the record.
+    """
+    counted = model.counted
+    rows = np.flatnonzero(counted)
+    pointwise = draws.points[..., 0].size * len(rows) <= LARGEST_LOG_LIKELIHOOD
+    effects = draws.points.shape[-1] - len(model.parameters)
+    with precision("float64"):
+        density = model.density("float64", effects=effects)
+        points = jnp.asarray(draws.points)
+        found = jax.tree.map(np.asarray, describe(density, points, pointwise))
+        random_effects = np.asarray(_random_effects(density, points)) if effects else None
+    target = model.law.target.column
+    sizes = zip(SAMPLE_DIMS, draws.points.shape[:2], strict=True)
+    coords = {name: np.arange(size) for name, size in sizes}
+    by_run = {"run": rows}
+    constant = {name: x[counted] for name, x in model.inputs.items()}
+    constant["weights"] = model.weights[counted]
+    groups = {
+        "posterior": make_dataset(_in_order(found.values, model), SAMPLE_DIMS, coords),
+        "sample_stats": make_dataset(draws.stats, SAMPLE_DIMS, coords),
+        "observed_data": make_dataset({target: model.observed[counted]}, ("run",), by_run),
+        "constant_data": make_dataset(constant, ("run",), by_run),
+        "table": pack_table(model.runs.frame[counted], rows),
+    }
+    if pointwise:
+        # The density of the target itself, not of the target over its reference value.
+        in_units = found.log_likelihood[..., rows] - np.log(model.reference[target])
+        dims = (*SAMPLE_DIMS, "run")
+        groups["log_likelihood"] = make_dataset({target: in_units}, dims, {**coords, **by_run})
+    if random_effects is not None and model.shared is not None:
+        labels, _ = model.shared
+        labelled = {**coords, "effect": labels.astype(object)}
+        effect_draws = {target: random_effects[..., : len(labels)]}
+        groups["random_effects"] = make_dataset(effect_draws, (*SAMPLE_DIMS, "effect"), labelled)
+    if draws.of == "posterior":
+        groups["log_prior"] = make_dataset(_in_order(found.log_priors, model), SAMPLE_DIMS, coords)
+    tree = xr.DataTree.from_dict(groups)
+    shares = {name: float(found.prior_shares[name]) for name in model.parameters}
+    tree.attrs[ATTRIBUTE] = Record.of_fit(model, draws, settings, shares).to_json()
+    return tree
+
+
+def make_dataset(
+    arrays: Mapping[str, Any], dims: Sequence[str], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return arrays of the same dims as a dataset."""
+    variables = {name: (tuple(dims), np.asarray(values)) for name, values in arrays.items()}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _in_order(arrays: Mapping[str, Any], model: BoundModel) -> dict[str, Any]:
+    """Return arrays in the order of the parameters; jit sorts them by name."""
+    return {name: arrays[name] for name in model.parameters}
+
+
+@jax.jit
+def _random_effects(
+    density: LogDensity, points: Float[Array, "chains draws dim"]
+) -> Float[Array, "chains draws effects"]:
+    return jax.vmap(jax.vmap(density.coordinates.random_effects))(points)
