@@ -1,4 +1,4 @@
-"""Figures show what the posterior says."""
+"""Tests of figures: they show the numbers of the results."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ def test_the_frontier_follows_the_allocation(post):
     assert band.max() == pytest.approx(table["eti50_ub"].max())
 
 
-def test_overtraining_is_drawn_up_to_the_critical_size(post):
+def test_overtraining_is_plotted_down_to_the_critical_size(post):
     ax = sb.overtrain(post, np.geomspace(0.1, 3, 120), 1e21).plot()
     (line,) = [line for line in ax.lines if "overhead" in str(line.get_label())]
     factors, overhead = line.get_data()

@@ -1,4 +1,4 @@
-"""What a posterior says: tables, predictions, allocations, files."""
+"""Tests of posteriors: tables, predictions, allocations, files."""
 
 import json
 
@@ -14,7 +14,7 @@ import scalingbayes as sb
 from scalingbayes.posterior.record import DataRecord, Record
 
 
-def test_the_tree_is_arvizs(post, runs):
+def test_the_tree_has_the_groups_of_arviz(post, runs):
     tree = post.tree
     assert list(tree["posterior"].data_vars) == ["E", "A", "B", "alpha", "beta", "sigma", "nu"]
     assert tree["posterior"]["E"].dims == ("chain", "draw")
@@ -26,7 +26,7 @@ def test_the_tree_is_arvizs(post, runs):
     np.testing.assert_array_equal(tree["constant_data"]["params"], runs.column("params"))
 
 
-def test_log_likelihoods_are_scipys(post, runs):
+def test_log_likelihoods_equal_those_of_scipy(post, runs):
     values = {name: array[2, 10] for name, array in post.values.items()}
     expected = (
         values["E"]
@@ -42,7 +42,7 @@ def test_log_likelihoods_are_scipys(post, runs):
     np.testing.assert_allclose(found, by_scipy, rtol=1e-8)
 
 
-def test_arviz_takes_the_tree(post):
+def test_arviz_reads_the_tree(post):
     import arviz_stats
 
     loo = arviz_stats.loo(post.tree)
@@ -62,7 +62,7 @@ def test_summary_has_arvizs_columns(post):
 
 
 @pytest.mark.parametrize("prob", [0.955, 0.29, 0.57, 0.58, 0.995])
-def test_intervals_are_named_for_what_they_hold(post, prob):
+def test_interval_columns_are_named_for_their_probability(post, prob):
     names = {f"eti{100 * prob:g}_lb", f"eti{100 * prob:g}_ub"}
     assert names <= set(post.summary(prob))
     assert names <= set(post.exponents().summary(prob))
@@ -107,7 +107,7 @@ def test_allocation_spends_the_budget(post):
     assert (draws["loss"] > post.tree["posterior"]["E"]).all()
 
 
-def test_prediction_tells_the_law_from_a_run(post):
+def test_prediction_distinguishes_expected_from_observed(post):
     estimate = post.predict(params=[70e9, 1e9], tokens=1.4e12)
     values = post.values
     expected = (
@@ -152,7 +152,7 @@ def test_prediction_tells_the_law_from_a_run(post):
         (lambda post: post.exponents().summary(kind="map"), "kind must be 'eti'"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(post, call, message):
+def test_invalid_arguments_are_refused(post, call, message):
     with pytest.raises(sb.InputError, match=message):
         call(post)
 
@@ -167,7 +167,7 @@ def test_saving_and_loading_is_exact(post, tmp_path):
     pd.testing.assert_frame_equal(loaded.allocate(1e24).summary(), post.allocate(1e24).summary())
 
 
-def test_what_is_no_posterior_is_refused(tmp_path):
+def test_files_that_are_no_posterior_are_refused(tmp_path):
     with pytest.raises(sb.InputError, match="There is no file"):
         sb.load(tmp_path / "missing.nc")
     text = tmp_path / "text.nc"
@@ -180,7 +180,7 @@ def test_what_is_no_posterior_is_refused(tmp_path):
         sb.load(other)
 
 
-def test_the_record_says_what_was_run(post, runs):
+def test_the_record_holds_what_was_fitted(post, runs):
     record = post.record
     assert record.law == "chinchilla"
     assert record.noise == "student_t"
@@ -222,7 +222,7 @@ def test_reprs_show_table_and_verdict(post):
         assert "FAILED" not in text
 
 
-def test_a_fit_that_fails_says_so_everywhere(small_table):
+def test_a_failed_fit_is_marked_everywhere(small_table):
     post = fit(small_table, draws=10, warmup=50)
     assert not post.verdict.passed
     assert "ESS" in str(post.verdict)
@@ -233,7 +233,7 @@ def test_a_fit_that_fails_says_so_everywhere(small_table):
         assert "THE FIT FAILED ITS CHECKS" in text
 
 
-def test_priors_that_decide_are_named(rng):
+def test_parameters_determined_by_priors_are_noted(rng):
     # Over a factor of 1.5 in tokens nothing is learnt of their exponent.
     params, tokens = 10 ** rng.uniform(7, 10, 40), 10 ** rng.uniform(10, 10.18, 40)
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
@@ -244,7 +244,7 @@ def test_priors_that_decide_are_named(rng):
     assert "of alpha" not in notes
 
 
-def test_runs_held_out_are_not_in_the_tree(small_table):
+def test_held_out_runs_are_not_in_the_tree(small_table):
     weights = np.array([0, *[1] * 11])
     post = fit(small_table, weights=weights, draws=10, warmup=50)
     assert list(post.tree["log_likelihood"]["run"]) == list(range(1, 12))

@@ -1,4 +1,4 @@
-"""What every result has: a table, a verdict, draws by name, text and HTML, copies."""
+"""Tests of the base class of results: tables, verdicts, draws by name, text, HTML, copies."""
 
 import copy
 import pickle
@@ -26,7 +26,7 @@ def test_a_verdict_is_true_if_it_passed():
     assert not FAILED
 
 
-def test_draws_are_had_by_name(rng):
+def test_draws_are_found_by_name(rng):
     found = estimate(rng, a=0.5, b=1.0)
     assert found["a"].identical(found.draws["a"])
     assert list(found) == ["a", "b"]

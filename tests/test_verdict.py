@@ -1,4 +1,4 @@
-"""The verdict on draws whose faults are known."""
+"""Tests of verdicts, on draws with known faults."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_independent_draws_pass(good):
     assert not verdict.notes
 
 
-def test_a_chain_elsewhere_fails(good):
+def test_a_chain_at_another_place_fails(good):
     good[2] += 1
     verdict = judge(*fit(good), {}, {})
     assert not verdict.passed
@@ -43,7 +43,7 @@ def test_slow_mixing_fails(rng):
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan])
-def test_draws_that_do_not_move_fail(value):
+def test_constant_draws_fail(value):
     with np.errstate(invalid="ignore", divide="ignore"):
         assert not judge(*fit(np.full((4, 500), value)), {}, {}).passed
 
@@ -56,7 +56,7 @@ def test_divergences_fail_with_their_remedy(good):
         assert f"target_accept from {aim}, for instance to {higher}" in str(verdict)
 
 
-def test_a_prior_that_decides_is_a_note(good):
+def test_a_parameter_determined_by_its_prior_is_a_note(good):
     verdict = judge(*fit(good), {}, {"alpha": 0.93})
     assert verdict.passed
     assert "93% of what is known of alpha comes from its prior" in str(verdict)
