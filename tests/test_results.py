@@ -102,8 +102,8 @@ def test_posteriors_and_points_are_pickled(small_table):
         pd.testing.assert_frame_equal(again.summary(), found.summary())
 
 
-def test_a_point_is_a_result(small_table):
-    point = sb.fit(small_table, "chinchilla", engine="optimize")
+def test_a_point_is_a_result(runs):
+    point = sb.fit(runs, "chinchilla", engine="optimize")
     assert point.verdict
     assert list(point.summary()["value"]) == list(point.values.values())
     assert "Point of greatest likelihood" in point._repr_html_()

@@ -36,7 +36,7 @@ def panels(axes: Iterable[Axes] | None, count: int, columns: int, **how: Any) ->
     count
         Number of panels.
     columns
-        Number of columns of a new figure; axes that are left over are switched off.
+        Number of columns of a new figure; axes that are left over are removed.
     **how
         Arguments of ``matplotlib.pyplot.subplots``.
 
@@ -50,7 +50,7 @@ def panels(axes: Iterable[Axes] | None, count: int, columns: int, **how: Any) ->
             -(-count // columns), columns, squeeze=False, layout="constrained", **how
         )[1]
         for spare in grid.flat[count:]:
-            spare.set_axis_off()
+            spare.remove()
         return list(grid.flat[:count])
     given = list(np.ravel(np.asarray(axes, object)))
     if len(given) != count:
