@@ -23,6 +23,7 @@ from scalingbayes.data.runs import Runs
 from scalingbayes.decisions import (
     DataExhaustion,
     FrontierGap,
+    Overtraining,
     Plan,
     cheapest_run,
     critical_size,
@@ -45,9 +46,9 @@ from scalingbayes.decisions.approaches import (
 from scalingbayes.evaluation.backtest import Backtest, backtest
 from scalingbayes.evaluation.calibration import Calibration, Simulation, calibrate, simulate
 from scalingbayes.evaluation.compare import Comparison, compare
-from scalingbayes.evaluation.predictive_checks import check
+from scalingbayes.evaluation.predictive_checks import PredictiveChecks, check
 from scalingbayes.evaluation.score import score
-from scalingbayes.evaluation.sensitivity import sensitivity
+from scalingbayes.evaluation.sensitivity import Sensitivity, sensitivity
 from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.fitting.fit import fit
 from scalingbayes.fitting.likelihood_grid import evaluate_grid, profile_grid
@@ -58,11 +59,17 @@ from scalingbayes.laws.base.targets import Target
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.model import Model
 from scalingbayes.model.noise import Noise
-from scalingbayes.model.noise_models import HuberNoise, LaplaceNoise, NormalNoise, StudentTNoise
+from scalingbayes.model.noise_models import (
+    HuberNoise,
+    LaplaceNoise,
+    NoiseModel,
+    NormalNoise,
+    StudentTNoise,
+)
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior, load
-from scalingbayes.results import Estimate
+from scalingbayes.results import Estimate, Result, Verdict
 
 __all__ = [
     "NUTS",
@@ -89,8 +96,10 @@ __all__ = [
     "Limits",
     "Model",
     "Noise",
+    "NoiseModel",
     "NormalNoise",
     "Optimize",
+    "Overtraining",
     "Parameter",
     "Parametric",
     "Plan",
@@ -98,12 +107,16 @@ __all__ = [
     "Pooled",
     "Posterior",
     "Posteriors",
+    "PredictiveChecks",
     "PriorDraws",
+    "Result",
     "Runs",
+    "Sensitivity",
     "Simulation",
     "StudentTNoise",
     "Sum",
     "Target",
+    "Verdict",
     "average",
     "backtest",
     "calibrate",

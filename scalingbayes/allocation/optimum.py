@@ -106,7 +106,7 @@ def exponents(
 
 
 def reference_budget(law: Law, reference: Mapping[str, float]) -> float:
-    """Compute the FLOPs of a run at the reference point, which lies amid the table's runs.
+    """Compute the FLOPs of a run at the reference point, which lies among the table's runs.
 
     Raises
     ------

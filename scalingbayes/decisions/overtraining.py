@@ -73,8 +73,8 @@ def overtrain(
     size_factor
         Sizes divided by the optimal size, k_N; shape (sizes,).
     compute
-        Budget of the optimal model, in FLOPs. By default that of the reference point, amid the
-        runs.
+        Budget of the optimal model, in FLOPs. By default the budget of the reference
+        point, among the runs.
     **inputs
         The law's inputs other than the model's size and tokens.
 

@@ -113,7 +113,7 @@ def _run(
     batch_rows: int | None,
     width: int,
 ) -> _Search:
-    """Take the steps from ``first`` to ``last`` of every search."""
+    """Run the steps from ``first`` to ``last`` of every search."""
 
     def part(shared: tuple[LogDensity, Array, Array, Array, Array], searches: _Search) -> _Search:
         density, counted, seed, first, last = shared

@@ -53,7 +53,7 @@ class Optimum(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimize:
-    """Find the parameters of greatest likelihood, or posterior density, from many starts.
+    """Search for the parameters of greatest likelihood, or posterior density, from many starts.
 
     Returns a point, not draws. By default all searches run in one compiled program of the
     Levenberg-Marquardt method with the noise model's robust weights, until a step promises less

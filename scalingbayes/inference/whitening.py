@@ -77,7 +77,7 @@ def triangular_roots(
 def whiten_at_mode(
     densities: LogDensity, random: Sequence[np.random.Generator], starts: int, dtype: str
 ) -> tuple[Mode, Whitening]:
-    """Find modes of each fit, and return the whitening by the curvature at the best mode.
+    """Return the modes of each fit, and the whitening by the curvature at the best mode.
 
     Parameters
     ----------

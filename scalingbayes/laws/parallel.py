@@ -31,7 +31,7 @@ parallel = Law(
         "E": floor(),
         "A": weight("finite model", "loss * params**alpha"),
         "alpha": exponent("model's size"),
-        "k": Parameter("worth of a stream", dist.LogNormal(-1.0, 1.0)),
+        "k": Parameter("value of a stream", dist.LogNormal(-1.0, 1.0)),
     },
     terms=Sum("A", "E"),
     decreasing=("params", "streams"),

@@ -44,7 +44,7 @@ def find_starts(
     constants: Constants,
     dtype: str,
 ) -> Starts:
-    """Find the modes of each fit, and draw the start of each chain around one of them.
+    """Return the modes of each fit, and draw the start of each chain around one of them.
 
     Parameters
     ----------

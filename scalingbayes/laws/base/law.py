@@ -220,6 +220,15 @@ class Law:
                 f"{sorted(self.parameters)} are declared. Declare each with its prior, and make "
                 f"them keyword-only."
             )
+        object.__setattr__(self, "inputs", self._complete_inputs())
+        if self.target.column in self.inputs:
+            raise TypeError(f"law {self.name!r} predicts {self.target.column!r} from itself.")
+        self._check_units_of_inputs()
+        self._check_names()
+        in_order(self.parameters)
+
+    def _complete_inputs(self) -> dict[str, Input]:
+        """Return all inputs of the function, in its order: declared, common, or by name only."""
         names = self._arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
         known = {**COMMON_INPUTS, **self.inputs}
         if strays := set(self.inputs) - set(names):
@@ -227,12 +236,11 @@ class Law:
                 f"law {self.name!r}: inputs declares {sorted(strays)}, which the function does not "
                 f"take."
             )
-        inputs = {name: known.get(name, Input(name.replace("_", " "))) for name in names}
-        object.__setattr__(self, "inputs", inputs)
-        if self.target.column in inputs:
-            raise TypeError(f"law {self.name!r} predicts {self.target.column!r} from itself.")
-        for name, each in inputs.items():
-            shared = inputs.get(each.unit or "")
+        return {name: known.get(name, Input(name.replace("_", " "))) for name in names}
+
+    def _check_units_of_inputs(self) -> None:
+        for name, each in self.inputs.items():
+            shared = self.inputs.get(each.unit or "")
             if each.unit is None and each.domain != POSITIVE:
                 raise TypeError(
                     f"law {self.name!r}: input {name!r} is {each.domain.name}, so it cannot have a "
@@ -243,20 +251,23 @@ class Law:
                     f"law {self.name!r}: input {name!r} has the unit of {each.unit!r}, which is "
                     f"not an input with a unit of its own."
                 )
+
+    def _check_names(self) -> None:
+        """Check that terms, decreasing inputs and units name what the law has."""
         for what, given in {"terms": tuple(self.terms), "decreasing": self.decreasing}.items():
-            there = self.parameters if what == "terms" else inputs
+            there = self.parameters if what == "terms" else self.inputs
             if others := set(given) - set(there):
                 raise TypeError(
                     f"law {self.name!r}: {what} names {sorted(others)}, which it does not have."
                 )
+        known = {self.target.column, *self.inputs, *self.parameters}
         for name, parameter in self.parameters.items():
-            if foreign := parameter.depends_on - {self.target.column, *inputs, *self.parameters}:
+            if foreign := parameter.depends_on - known:
                 raise TypeError(
                     f"law {self.name!r}: the unit, shift or power of {name!r} names "
                     f"{sorted(foreign)}, which are neither inputs, nor {self.target.column!r}, nor "
                     f"parameters."
                 )
-        in_order(self.parameters)
 
     def _arguments(self, kind: object) -> tuple[str, ...]:
         signature = inspect.signature(self.function).parameters.values()

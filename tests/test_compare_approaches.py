@@ -1,0 +1,108 @@
+"""The table of Hoffmann et al.'s three approaches beside a posterior."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from plain import fit, fit_default
+
+import scalingbayes as sb
+
+
+@pytest.fixture(scope="module")
+def on_chinchilla(all_runs):
+    return sb.compare_approaches(
+        all_runs, fit_default(all_runs, engine="laplace", likelihood_power=1.0), prob=0.8
+    )
+
+
+def test_the_table_has_every_method(on_chinchilla):
+    table = on_chinchilla.summary()
+    assert list(table.index) == [
+        "1 envelope of training curves",
+        "2 IsoFLOP, parabolas",
+        "2 IsoFLOP, Akima splines",
+        "3 parametric, Huber loss",
+        "posterior of law 'coupled'",
+        "Kaplan et al. 2020",
+    ]
+    assert list(on_chinchilla.fits) == list(table.index[:4])
+    assert table.loc["Kaplan et al. 2020", ["a", "b"]].tolist() == [0.73, 0.27]
+    ours = table.drop("Kaplan et al. 2020")
+    assert (ours["a_lower"] < ours["a_upper"]).all()
+    assert ours["a"].between(0.45, 0.6).all()
+    assert ours["interval"].ne("").all()
+    # Hoffmann et al. 2022, table 2: approach 2 from their own runs.
+    assert 0.462 < table["a"]["2 IsoFLOP, parabolas"] < 0.534
+
+
+def test_the_posteriors_row_is_the_posteriors(on_chinchilla):
+    row = on_chinchilla.summary().loc["posterior of law 'coupled'"]
+    expected = on_chinchilla.posterior.exponents().summary(prob=0.8)
+    for name in ("a", "b"):
+        found = row[[name, f"{name}_lower", f"{name}_upper"]].tolist()
+        assert found == expected.loc[name, ["median", "eti80_lb", "eti80_ub"]].tolist()
+    assert "80% credible interval" in row["interval"]
+
+
+def test_it_prints_within_a_hundred_columns(on_chinchilla):
+    text = repr(on_chinchilla)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "on 'chinchilla'" in text
+    assert "Kaplan et al. 2020" in text
+    assert "10th to 90th percentile of 100 resamples of 80%" in text
+    assert "nan" not in text.lower()
+    assert "<table" in on_chinchilla._repr_html_()
+    for each in on_chinchilla.fits.values():
+        assert f"{each.exponents.a:.4g}" in repr(each)
+        assert each.exponents.used in repr(each)
+
+
+def test_unused_methods_have_a_note(rng):
+    # Six runs of six budgets, a size each.
+    params = np.geomspace(1e8, 3e9, 6)
+    tokens = 20 * params * rng.uniform(0.5, 2, 6)
+    loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
+    found = sb.compare_approaches({"params": params, "tokens": tokens, "loss": loss}, False)
+    table = found.summary()
+    assert found.posterior is None
+    missing = table[table["a"].isna()]
+    assert "1 envelope of training curves" in missing.index
+    assert missing["note"].str.startswith("not used: ").all()
+    assert "several rows a run" in table["note"]["1 envelope of training curves"]
+    assert "3 model sizes each; there are 0" in table["note"]["2 IsoFLOP, parabolas"]
+    assert "not used" in repr(found)
+    assert "nan" not in repr(found).lower()
+    texts = [text.get_text() for text in found.plot().texts]
+    assert texts.count("not used") == len(missing)
+    plt.close("all")
+
+
+@pytest.mark.slow
+def test_a_failed_posterior_is_marked(small_table):
+    post = fit(small_table, engine="laplace")  # without noise no spread is small enough
+    found = sb.compare_approaches(small_table, post)
+    assert "FAILED ITS CHECKS" in found.summary()["note"]["posterior of law 'chinchilla'"]
+    assert "failed its checks" in [text.get_text() for text in found.plot().texts]
+    plt.close("all")
+
+
+@pytest.mark.slow
+def test_a_posterior_without_an_optimum_has_a_note(small_table):
+    post = fit(small_table, "power_law", engine="laplace")
+    found = sb.compare_approaches(small_table, post)
+    assert (
+        "no compute-optimal allocation" in found.summary()["note"]["posterior of law 'power_law'"]
+    )
+
+
+def test_the_plot_has_a_row_a_method(on_chinchilla):
+    ax = on_chinchilla.plot()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == list(on_chinchilla.summary().index)
+    heights = dict(zip(labels, ax.get_yticks(), strict=True))
+    for x, y in ax.collections[-1].get_offsets():
+        name = next(label for label, height in heights.items() if height == y)
+        assert x == pytest.approx(on_chinchilla.summary()["a"][name])
+    _, own = plt.subplots()
+    assert on_chinchilla.plot(own) is own
+    plt.close("all")
