@@ -102,7 +102,7 @@ def test_the_plan_has_the_smallest_expected_loss_over_all_laws(posts):
 
 @pytest.mark.parametrize("ask", [sb.frontier_gap, sb.data_exhaustion])
 def test_decisions_for_a_single_law_refuse_an_average(mixed, ask):
-    with pytest.raises(sb.InputError, match="Of an average, ask each of its posteriors"):
+    with pytest.raises(sb.InputError, match="Pass one of the average's posteriors"):
         ask(mixed)
 
 

@@ -121,6 +121,15 @@ def test_summaries_have_the_requested_probability_and_kind(posts):
         posts.summary(prob=2)
 
 
+ARTIFICIAL = {
+    "engine": "artificial",
+    "options": {},
+    "seed": 0,
+    "dtype": "float64",
+    "device": "none",
+}
+
+
 def artificial(posts, facts, names=None):
     """Posteriors of the same models, with draws near the priors' centres."""
     models = dict(zip(names or posts.models, posts.models.values(), strict=True))
@@ -131,7 +140,7 @@ def artificial(posts, facts, names=None):
             center = np.asarray(model.density("float64").coordinates.center("float64"))
         points = center + 0.1 * rng.standard_normal((1, 4000, len(center)))
         draws.append(Draws(points, {"lp": points.sum(-1)}, each))
-    return sb.Posteriors(models, draws, [{"engine": "artificial"}] * len(draws))
+    return sb.Posteriors(models, draws, [ARTIFICIAL] * len(draws))
 
 
 def test_the_verdict_names_failed_fits(posts):
@@ -214,7 +223,7 @@ def test_a_table_can_be_split_by_a_column(small):
     with pytest.raises(sb.InputError, match=r"no column 'corpora'. Did you mean 'corpus'\?"):
         sb.Runs(frame).split("corpora")
     frame.iloc[2, frame.columns.get_loc("corpus")] = None
-    with pytest.raises(sb.InputError, match="'corpus', row 3: is empty"):
+    with pytest.raises(sb.InputError, match="'corpus', row 3: the label is empty"):
         sb.Runs(frame).labels("corpus")
 
 

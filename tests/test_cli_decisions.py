@@ -277,9 +277,12 @@ RUN = ("predict", "post.nc", "--params", "1e9")
         ),
         (
             ("data-exhaustion", "post.nc", "--compute-growth", "5,4,3"),
-            "in this order; got (5.0, 4.0, 3.0)",
+            "in increasing order; got (5.0, 4.0, 3.0)",
         ),
-        (("data-exhaustion", "post.nc", "--stock", "1e15"), "how the stock grows a year"),
+        (
+            ("data-exhaustion", "post.nc", "--stock", "1e15"),
+            "stock_growth is needed if stock is a number",
+        ),
         (("data-exhaustion", "post.nc", "--horizon", "1990"), "horizon must be after compute_year"),
     ],
 )

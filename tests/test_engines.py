@@ -222,7 +222,7 @@ def datasets(draws):
     [
         ({"pareto_k": 0.4, "effective_draws": 900.0}, None, 0.3, None),
         ({"pareto_k": 0.71, "effective_draws": 900.0}, None, 0.3, "Pareto k of the weights 0.71"),
-        ({"pareto_k": 0.4, "effective_draws": 399.0}, None, 0.3, "worth 399 effective draws"),
+        ({"pareto_k": 0.4, "effective_draws": 399.0}, None, 0.3, "399 effective draws"),
         ({"pareto_k": np.inf, "effective_draws": 900.0}, None, 0.3, "Pareto k of the weights inf"),
         ({}, 995, 0.3, None),
         ({}, 985, 0.3, "985 of 1000 refits converged: .*objective='posterior'"),
@@ -299,7 +299,7 @@ def test_a_column_to_resample_by_must_vary_and_be_there(runs):
     for by, message in {
         "sweep": "'sweep' has one value in all runs that count",
         "budget": "no column 'budget'",
-        "lab": "'lab', row 2: is empty",
+        "lab": "'lab', row 2: the label is empty",
     }.items():
         with pytest.raises(sb.InputError, match=message):
             fit(frame, engine="bootstrap", noise="huber", by=by)

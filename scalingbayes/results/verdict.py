@@ -22,7 +22,7 @@ class Check:
     remedy: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The outcome of all checks of one result. ``bool(verdict)`` is whether they all passed.
 
@@ -63,3 +63,5 @@ class Verdict:
             lines = [f"THE {self.of.upper()} FAILED ITS CHECKS: do not rely on it."]
             lines += [f"  {c.finding}: {c.remedy}" for c in self.checks if not c.passed]
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+    __repr__ = __str__
