@@ -68,6 +68,7 @@ def test_intervals_are_those_of_the_mixture(posts, mixed, ask, name):
         assert np.isin(values, x).sum() == pytest.approx(2000 * WEIGHTS[law], abs=1)
 
 
+@pytest.mark.slow
 def test_the_plan_has_the_smallest_expected_loss_over_all_laws(posts):
     weights = {"chinchilla": 0.3, "kaplan": 0.7}
     kaplan = fit(posts["chinchilla"].runs, "kaplan", engine="laplace", draws=2000)

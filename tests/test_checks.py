@@ -143,6 +143,7 @@ def test_sensitivity_separates_the_prior_from_the_runs(post, small_table, rng):
         sb.sensitivity(boot)
 
 
+@pytest.mark.slow
 def test_nothing_is_sensitive_to_a_uniform_prior(small_table, rng):
     flat = {"alpha": dist.Uniform(0.05, 2.0)}
     table = sb.sensitivity(fit(simulate(rng, 60), priors=flat, engine="laplace")).summary()

@@ -110,6 +110,7 @@ def test_defaults_are_what_the_scoreboard_found_best(rng):
     assert again.likelihood_power == post.likelihood_power
 
 
+@pytest.mark.slow
 def test_each_of_many_fits_chooses_its_own_power(rng):
     tables = [bent(rng, bend=0.02), bent(rng, bend=0.0)]
     posts = fit_many_default(tables, engine="laplace", draws=200, **PLAIN)

@@ -162,6 +162,7 @@ def compare(first, second, names=("alpha", "beta", "a")):
         assert abs(means[0] - means[1]) < 4 * np.hypot(*errors), name
 
 
+@pytest.mark.slow
 def test_float32_agrees_with_float64(runs, post):
     single = fit(runs, seed=1, dtype="float32")
     assert single.record.dtype == "float32"

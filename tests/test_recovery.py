@@ -126,6 +126,7 @@ def test_errors_name_values_outside_the_domain(law, bad, message, rng):
         bind(sb.Runs(table), law)
 
 
+@pytest.mark.slow
 def test_the_unit_of_a_signed_loss_has_no_effect(rng):
     # From nats to bits, only the parameters with the unit of the loss change.
     law = get_law("vocabulary")

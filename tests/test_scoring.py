@@ -63,6 +63,7 @@ def test_a_negative_seed_is_refused(post):
         sb.score(post, simulate(np.random.default_rng(3), 5), seed=-1)
 
 
+@pytest.mark.slow
 def test_predictions_use_known_errors(rng):
     runs = simulate(rng, 300)
     errors = np.where(np.arange(300) % 2, 0.05, 0.001)
