@@ -1,6 +1,6 @@
 """Figures of decisions: smaller models on more tokens, and the stock of tokens."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -42,8 +42,8 @@ def plot_overtraining(
     draw_band(ax, factors, overhead.to_numpy(), (lower, upper), labels, where=np.isfinite(lower))
     ax.set(
         xscale="log",
-        xlabel="size over the optimal one",
-        ylabel="compute over the optimal model's, less 1",
+        xlabel="model size / optimal model size",
+        ylabel="extra training compute",
         xticks=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3],
         ylim=(-0.02, _HIGHEST_OVERHEAD),
         title="Smaller models on more tokens, at the same loss",
@@ -79,7 +79,7 @@ def plot_data_exhaustion(
     quantiles = curves.quantile(tails, ("chain", "draw"))
     ax = new_axes(ax)
     for name, color, shade, label in (
-        ("stock", RUNS, RUNS, "tokens there are"),
+        ("stock", RUNS, RUNS, "stock of tokens"),
         ("demand", INK, BAND, r"$D_\mathrm{opt}$ of the largest budget"),
     ):
         middle, low, high = quantiles[name].transpose("quantile", "year").to_numpy()
@@ -89,14 +89,16 @@ def plot_data_exhaustion(
         stock = quantiles["stock"].sel(quantile=0.5)
         height = float(np.interp(np.minimum(year, last), years, stock))
         end = float(np.minimum(upper, last))
-        ax.plot([lower, end], [height] * 2, color=WARNING, linewidth=3, solid_capstyle="butt")
+        label = f"year in which they meet, {100 * prob:g}% interval"
+        how: dict[str, Any] = {"linewidth": 3, "solid_capstyle": "butt", "label": label}
+        ax.plot([lower, end], [height] * 2, color=WARNING, **how)
         if np.isfinite(year):
             ax.plot(year, height, "o", color=WARNING, markersize=7)
         if end < upper:
             ax.plot(end, height, ">", color=WARNING, markersize=9, clip_on=False)
     if np.isfinite(year):
-        ends = f"[{int(lower)}, {int(upper) if np.isfinite(upper) else f'after {last}'}]"
-        title = f"Demand meets the stock in {int(year)}, {100 * prob:g}% interval {ends}"
+        latest = f"{upper:.1f}" if np.isfinite(upper) else f"after {last}"
+        title = f"Demand meets the stock in {year:.1f} [{lower:.1f}, {latest}]"
     else:
         unmet = 1 - exhaustion.share_met()
         title = f"Demand does not meet the stock by {last} in {unmet:.0%} of the draws"
