@@ -1,4 +1,4 @@
-"""What each part of the sampler is worth: every law, with and without it.
+"""Compare the sampler with and without each of its parts, for every law.
 
     python benchmarks/ablation.py --only chinchilla             # one law
     python benchmarks/ablation.py --seeds 3 --write docs/sampler.md
@@ -56,6 +56,8 @@ VARIANTS: dict[str, sb.NUTS] = {
     "none of them": Plain(jumps=False, max_thinning=1),
 }
 """The engines that are compared. They share their compiled programs."""
+
+LARGE_SHIFT = 0.3  # of a median, in half widths; independent runs of one engine differ by less
 
 
 @dataclass(frozen=True)
@@ -145,21 +147,30 @@ def compare(tables: Sequence[Table], seeds: int) -> list[dict[str, object]]:
 
 
 def as_markdown(rows: Sequence[dict[str, object]]) -> str:
-    """Return the rows as a page of the documentation."""
-    headings = list(rows[0])
+    """Return a page of the documentation: a row for each law and kind of table."""
+    by_table: dict[tuple[object, object], dict[object, str]] = {}
+    for row in rows:
+        cell = f"{row['ESS/s']}"
+        passed, fits = str(row["passed"]).split(" of ")
+        if passed != fits:
+            cell += f", {passed}/{fits} pass"
+        if float(str(row["shift"])) > LARGE_SHIFT:
+            cell += f", shift {float(str(row['shift'])):.1f}"
+        by_table.setdefault((row["law"], row["runs"]), {})[row["variant"]] = cell
     lines = [
-        "# What each part of the sampler is worth",
+        "# Parts of the sampler, with and without",
         "",
-        "Written by `python benchmarks/ablation.py --write docs/sampler.md`. *passed* counts the",
-        "fits that pass all their checks. *ESS/s* is the smallest effective sample size of a",
-        "parameter per second, and *seconds* the time of a fit, both medians over fits with",
-        "everything compiled. *shift* is the largest difference of a posterior median from",
-        "that of the complete sampler with the same seed, in half widths of the 68 % interval.",
+        "Written by `python benchmarks/ablation.py --write docs/sampler.md`. Each cell is the",
+        "smallest effective sample size of a parameter per second, with everything compiled. It",
+        "names the fits that pass their checks where some do not, and the largest shift of a",
+        "posterior median from the complete sampler, in half widths of the 68 % interval, where",
+        f"the shift is above {LARGE_SHIFT}.",
         "",
-        f"| {' | '.join(headings)} |",
-        "|---" * len(headings) + "|",
-        *("| " + " | ".join(str(row[heading]) for heading in headings) + " |" for row in rows),
+        f"| law | runs | {' | '.join(VARIANTS)} |",
+        "|---" * (2 + len(VARIANTS)) + "|",
     ]
+    for (law, runs), cells in by_table.items():
+        lines.append(f"| {law} | {runs} | {' | '.join(cells[name] for name in VARIANTS)} |")
     return "\n".join(lines) + "\n"
 
 
