@@ -33,7 +33,7 @@ CHECKED = (
         f"allocation.{name}"
         for name in ("compute_to_reach", "newton", "optimum", "search", "shapes")
     ),
-    "posterior.predictive",
+    "posterior.predictive_distribution",
 )
 
 with install_import_hook([f"scalingbayes.{name}" for name in CHECKED], "beartype.beartype"):

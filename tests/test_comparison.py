@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 import scalingbayes as sb
 from scalingbayes.evaluation.compare import Comparison
 from scalingbayes.laws.base.parameters import recorded_priors
-from scalingbayes.posterior.predictive import log_predictive
+from scalingbayes.posterior.predictive_distribution import log_predictive
 from scalingbayes.results import Check, Verdict
 
 QUICK = {"engine": "laplace", "draws": 2000}

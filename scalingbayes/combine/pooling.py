@@ -19,15 +19,20 @@ from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError, unknown
-from scalingbayes.combine.coordinates import (
+from scalingbayes.combine.pooled_coordinates import (
     POOLABLE,
     is_positive,
     normal_approximation,
     predictive_priors,
     read_draws,
 )
-from scalingbayes.combine.population import Hyperprior, Members, Population, infer_population
-from scalingbayes.combine.reweighting import Weights, reweighted_posterior, weigh
+from scalingbayes.combine.population import (
+    Hyperprior,
+    Population,
+    PopulationDraws,
+    infer_population,
+)
+from scalingbayes.combine.reweighting import ImportanceWeights, reweighted_posterior, weigh
 from scalingbayes.fitting.batch import refit
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
@@ -58,7 +63,7 @@ class Pooled(Result, Mapping[Any, Posterior]):
         self,
         posteriors: Mapping[Any, Posterior],
         parameters: Mapping[str, Parameter],
-        population: Members,
+        population: PopulationDraws,
         refitted: Sequence[Hashable],
         seed: int,
     ) -> None:
@@ -241,7 +246,7 @@ def pool(
     hyperprior = Hyperprior(loc, scale * np.sqrt(1 - between**2), scale * between)
     tables = {name: read_draws(post, pooled) for name, post in posts.items()}
 
-    def infer() -> tuple[Population, dict[Any, Weights]]:
+    def infer() -> tuple[Population, dict[Any, ImportanceWeights]]:
         population = infer_population(list(tables.values()), hyperprior, seed)
         pairs = zip(tables.items(), population.others, strict=True)
         return population, {name: weigh(table, others) for (name, table), others in pairs}

@@ -13,11 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from scalingbayes.inference.importance import resample, smooth
 
-_POWERS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of all normal likelihoods, one for each proposal component
-_POWER_OF_OTHERS = 0.7  # in a component that leaves out one table
+_LIKELIHOOD_EXPONENTS = (
+    1.0,
+    0.5,
+    0.2,
+    0.05,
+    0.0,
+)  # of all normal likelihoods, one for each proposal component
+_EXPONENT_OF_OTHERS = 0.7  # in a component that leaves out one table
 _PROPOSALS = 12_000
 _KEPT = 2000
 _CELLS = 1000  # of the grid of tau
@@ -42,7 +49,7 @@ class Hyperprior(NamedTuple):
     between: Float[np.ndarray, " dim"]
 
 
-class Members(NamedTuple):
+class PopulationDraws(NamedTuple):
     """Draws of the population's means and sds, and diagnostics of their importance weights."""
 
     mu: Float[np.ndarray, "draws dim"]
@@ -55,9 +62,9 @@ class Members(NamedTuple):
         precision = self.tau**-2
         square = (points**2) @ (-precision.T / 2) + points @ (self.mu * precision).T
         constant = -(np.log(2 * np.pi * self.tau**2) + self.mu**2 * precision).sum(1) / 2
-        return _log_sum(square + constant) - np.log(len(self.mu))
+        return logsumexp(square + constant, axis=1) - np.log(len(self.mu))
 
-    def moments(self) -> tuple[Float[np.ndarray, " dim"], Float[np.ndarray, " dim"]]:
+    def predictive_moments(self) -> tuple[Float[np.ndarray, " dim"], Float[np.ndarray, " dim"]]:
         """Return the predictive mean and sd of the parameters of a new table."""
         return self.mu.mean(0), np.sqrt(self.mu.var(0) + (self.tau**2).mean(0))
 
@@ -81,7 +88,7 @@ class TableDraws:
     loc: Float[np.ndarray, " dim"]
     scale: Float[np.ndarray, " dim"]
 
-    def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def reweighted_moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return weights of the draws under the normal prior, and weighted mean and covariance."""
         z = (self.points - self.loc) / self.scale
         log_ratio = -(z**2 / 2 + np.log(np.sqrt(2 * np.pi) * self.scale)).sum(1) - self.log_prior
@@ -93,7 +100,7 @@ class TableDraws:
 
     def likelihood(self, which: Sequence[int]) -> _Normal:
         """Return a normal approximation of the likelihood of some of the parameters."""
-        _, mean, covariance = self.moments()
+        _, mean, covariance = self.reweighted_moments()
         mean, covariance = mean[which], covariance[np.ix_(which, which)]
         loc, scale = self.loc[which], self.scale[which]
         posterior = np.linalg.inv(covariance)
@@ -112,26 +119,28 @@ class TableDraws:
         tau, and unbiased if the posterior is normal. The integral over each kernel has a closed
         form.
         """
-        weights, mean, covariance = self.moments()
+        weights, mean, covariance = self.reweighted_moments()
         dim = len(mean)
         count = min(_KERNELS, 1 / (weights**2).sum())
-        width = (4 / ((dim + 2) * count)) ** (2 / (dim + 4))  # the square of Silverman's bandwidth
+        # The square of Silverman's bandwidth.
+        shrinkage = (4 / ((dim + 2) * count)) ** (2 / (dim + 4))
         relative = covariance / np.outer(self.scale, self.scale)
-        # The integrand has the ratio of kernel and prior, which must decrease in all directions.
-        width = min(width, 0.5, 0.5 / np.linalg.eigvalsh(relative)[-1])
+        # Kernel over prior must be integrable, so the kernel must be narrower than the prior in
+        # every direction.
+        shrinkage = min(shrinkage, 0.5, 0.5 / np.linalg.eigvalsh(relative)[-1])
         # Evenly spaced draws, relative to the mean to avoid rounding errors.
         chosen = np.linspace(0, len(self.points) - 1, min(_KERNELS, len(self.points))).astype(int)
-        d = np.sqrt(1 - width) * (self.points[chosen] - mean)
-        own = self.scale**-2
-        kernel = np.linalg.inv(width * covariance)
-        population = tau**-2
+        d = np.sqrt(1 - shrinkage) * (self.points[chosen] - mean)
+        prior_precision = self.scale**-2
+        kernel = np.linalg.inv(shrinkage * covariance)
+        population_precision = tau**-2
         # The exponent is quadratic in theta, with precision Q and linear term kernel @ d + c.
-        c = population * (mu - mean) - own * (self.loc - mean)
-        Q = kernel + np.eye(dim) * (population - own)[:, None, :]
+        c = population_precision * (mu - mean) - prior_precision * (self.loc - mean)
+        Q = kernel + np.eye(dim) * (population_precision - prior_precision)[:, None, :]
         inverse = np.linalg.inv(Q)
         product = kernel @ inverse
         constant = np.einsum("mi,mij,mj->m", c, inverse, c) - np.linalg.slogdet(Q)[1]
-        constant += (np.log(population) - population * (mu - mean) ** 2).sum(1)
+        constant += (np.log(population_precision) - population_precision * (mu - mean) ** 2).sum(1)
         linear = np.einsum("mij,mj->mi", product, c)
         square = (product @ kernel - kernel).reshape(len(mu), -1)
         pairs = (d[:, :, None] * d[:, None, :]).reshape(len(d), -1)
@@ -139,7 +148,8 @@ class TableDraws:
             logs = np.log(weights[chosen])
         parts = np.array_split(np.arange(len(mu)), -(-len(mu) // 1000))
         sums = [
-            _log_sum(pairs @ square[i].T / 2 + d @ linear[i].T + logs[:, None], 0) for i in parts
+            logsumexp(pairs @ square[i].T / 2 + d @ linear[i].T + logs[:, None], axis=0)
+            for i in parts
         ]
         return np.concatenate(sums) + constant / 2
 
@@ -157,8 +167,8 @@ class Population:
         prior.
     """
 
-    all: Members
-    others: list[Members]
+    all: PopulationDraws
+    others: list[PopulationDraws]
 
 
 def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed: int) -> Population:
@@ -179,16 +189,16 @@ def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed:
     log_prior -= ((tau / hyperprior.between) ** 2 / 2).sum(1)
     evidence = np.stack([table.log_evidence(mu, tau) for table in tables])
 
-    def condition_on(chosen_tables: Iterable[int]) -> Members:
+    def condition_on(chosen_tables: Iterable[int]) -> PopulationDraws:
         log_weights = log_prior - log_density
         for table in chosen_tables:
             log_weights = log_weights + evidence[table]
         weights, pareto_k = smooth(log_weights)
         chosen = resample(weights, _KEPT, np.random.default_rng([seed, 1]))
-        return Members(mu[chosen], tau[chosen], pareto_k, float(1 / (weights**2).sum()))
+        return PopulationDraws(mu[chosen], tau[chosen], pareto_k, float(1 / (weights**2).sum()))
 
     every = range(len(tables))
-    others = [condition_on(other for other in every if other != own) for own in every]
+    others = [condition_on(other for other in every if other != left_out) for left_out in every]
     return Population(condition_on(every), others)
 
 
@@ -205,8 +215,8 @@ def _propose(
     component, tau of each parameter is drawn on a grid, and mu given tau is a joint normal.
     """
     dim = len(hyperprior.loc)
-    all_tables = np.outer(_POWERS, np.ones(len(tables)))
-    powers = np.concatenate([all_tables, _POWER_OF_OTHERS * (1 - np.eye(len(tables)))])
+    all_tables = np.outer(_LIKELIHOOD_EXPONENTS, np.ones(len(tables)))
+    powers = np.concatenate([all_tables, _EXPONENT_OF_OTHERS * (1 - np.eye(len(tables)))])
     count = -(-_PROPOSALS // len(powers))  # draws of each component
     grid = hyperprior.between[:, None] * np.linspace(_SMALLEST_TAU, _LARGEST_TAU, _CELLS + 1)
     probabilities = _tau_probabilities(tables, hyperprior, powers, grid)
@@ -223,8 +233,10 @@ def _propose(
         center, precision, _ = _given_tau(terms, power, hyperprior.loc, hyperprior.scale)
         centers.append(center)
         roots.append(np.linalg.cholesky(precision))
-        own = slice(component * count, (component + 1) * count)
-        mu[own] = center[own] + np.linalg.solve(roots[-1][own].mT, normal[own][..., None])[..., 0]
+        block = slice(component * count, (component + 1) * count)
+        mu[block] = (
+            center[block] + np.linalg.solve(roots[-1][block].mT, normal[block][..., None])[..., 0]
+        )
     log_densities = []
     for component, (center, root) in enumerate(zip(centers, roots, strict=True)):
         z = (root.mT @ (mu - center)[..., None])[..., 0]
@@ -232,7 +244,7 @@ def _propose(
         with np.errstate(divide="ignore"):
             log_tau = np.log(probabilities[component][np.arange(dim), cell]).sum(1)
         log_densities.append(log_mu + log_tau)
-    return mu, tau, _log_sum(np.stack(log_densities), 0)
+    return mu, tau, logsumexp(np.stack(log_densities), axis=0)
 
 
 def _tau_probabilities(
@@ -261,13 +273,13 @@ def _normal_terms(likelihoods: Sequence[_Normal], tau: Float[np.ndarray, "taus d
     -mu' (I + P T)^-1 P mu / 2 + mu' (I + P T)^-1 b + b' T (I + P T)^-1 b / 2 - log|I + P T| / 2.
     """
     squares, lines, constants = [], [], []
-    for precision, information in likelihoods:
+    for precision, precision_mean in likelihoods:
         widened = np.eye(tau.shape[1]) + precision * tau[:, None, :] ** 2
         inverse = np.linalg.inv(widened)
-        square, line = inverse @ precision, inverse @ information
+        square, line = inverse @ precision, inverse @ precision_mean
         squares.append((square + square.mT) / 2)
         lines.append(line)
-        gain = (information * tau**2 * line).sum(1)
+        gain = (precision_mean * tau**2 * line).sum(1)
         constants.append((gain - np.linalg.slogdet(widened)[1]) / 2)
     return np.stack(squares), np.stack(lines), np.stack(constants)
 
@@ -281,15 +293,7 @@ def _given_tau(
     """Return the mean and precision of mu given tau, and the log evidence for tau."""
     square, line, constant = (np.tensordot(powers, each, 1) for each in terms)
     precision = np.eye(line.shape[1]) * scale**-2 + square
-    information = loc * scale**-2 + line
-    mean = np.linalg.solve(precision, information[..., None])[..., 0]
-    log_evidence = constant + (information * mean).sum(1) / 2
+    precision_mean = loc * scale**-2 + line
+    mean = np.linalg.solve(precision, precision_mean[..., None])[..., 0]
+    log_evidence = constant + (precision_mean * mean).sum(1) / 2
     return mean, precision, log_evidence - np.linalg.slogdet(precision)[1] / 2
-
-
-def _log_sum(
-    values: Float[np.ndarray, "rows columns"], axis: int = 1
-) -> Float[np.ndarray, " left"]:
-    """Return the logarithm of the sum of exponentials along an axis."""
-    top = values.max(axis)
-    return np.log(np.exp(values - np.expand_dims(top, axis)).sum(axis)) + top

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from scalingbayes.combine.coordinates import predictive_priors
-from scalingbayes.combine.population import Members, TableDraws
+from scalingbayes.combine.pooled_coordinates import predictive_priors
+from scalingbayes.combine.population import PopulationDraws, TableDraws
 from scalingbayes.inference.importance import resample, smooth
 from scalingbayes.laws.base.parameters import Parameter, resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
@@ -18,27 +18,27 @@ from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.results import SAMPLE_DIMS
 
 
-class Weights(NamedTuple):
+class ImportanceWeights(NamedTuple):
     """Importance weights of a table's draws under the prior that the other tables predict.
 
     Parameters
     ----------
-    weights
+    values
         Smoothed weights; their sum is 1.
     pareto_k
         Pareto's k of the weights.
-    log_evidence
+    log_evidence_gain
         Log evidence under the new prior, less that under the fit's own prior.
     """
 
-    weights: Float[np.ndarray, " draws"]
+    values: Float[np.ndarray, " draws"]
     pareto_k: float
-    log_evidence: float
+    log_evidence_gain: float
 
     @property
     def effective_draws(self) -> float:
         """The effective number of draws."""
-        return float(1 / (self.weights**2).sum())
+        return float(1 / (self.values**2).sum())
 
     @property
     def reliable(self) -> bool:
@@ -47,21 +47,21 @@ class Weights(NamedTuple):
         return self.pareto_k <= MAX_PARETO_K and enough
 
 
-def weigh(table: TableDraws, others: Members) -> Weights:
+def weigh(draws: TableDraws, population_of_others: PopulationDraws) -> ImportanceWeights:
     """Return the weights of a table's draws under the prior that the other tables predict."""
-    log_weights = others.log_density(table.points) - table.log_prior
+    log_weights = population_of_others.log_density(draws.points) - draws.log_prior
     weights, pareto_k = smooth(log_weights)
     largest = log_weights.max()
-    log_evidence = float(largest + np.log(np.exp(log_weights - largest).mean()))
-    return Weights(weights, pareto_k, log_evidence)
+    gain = float(largest + np.log(np.exp(log_weights - largest).mean()))
+    return ImportanceWeights(weights, pareto_k, gain)
 
 
 def reweighted_posterior(
     post: Posterior,
     pooled: Mapping[str, Parameter],
-    table: TableDraws,
-    others: Members,
-    weights: Weights,
+    draws: TableDraws,
+    population_of_others: PopulationDraws,
+    weights: ImportanceWeights,
     random: np.random.Generator,
 ) -> Posterior:
     """Return the posterior of a table under the prior that the other tables predict.
@@ -72,9 +72,9 @@ def reweighted_posterior(
         The fit of the table.
     pooled
         The pooled parameters.
-    table
+    draws
         Draws of the pooled parameters from the fit.
-    others
+    population_of_others
         The population, given the other tables.
     weights
         Weights of the draws.
@@ -86,31 +86,31 @@ def reweighted_posterior(
     Posterior
         Draws of the fit, resampled by their weights; one chain.
     """
-    chosen = resample(weights.weights, len(table.points), random)
-    record = _record(post, pooled, others, table.points[chosen], weights)
+    chosen = resample(weights.values, len(draws.points), random)
+    record = _record(post, pooled, population_of_others, draws.points[chosen], weights)
     return _select(post, chosen, record)
 
 
 def _record(
     post: Posterior,
     pooled: Mapping[str, Parameter],
-    others: Members,
+    population_of_others: PopulationDraws,
     points: Float[np.ndarray, "draws dim"],
-    weights: Weights,
+    weights: ImportanceWeights,
 ) -> Record:
     """Return the record of the fit, with the pooled priors and the diagnostics of the weights."""
-    priors = resolve_priors(pooled, predictive_priors(pooled, others))
-    _, sds = others.moments()
+    priors = resolve_priors(pooled, predictive_priors(pooled, population_of_others))
+    _, sds = population_of_others.predictive_moments()
     shares = np.minimum(points.var(0) / sds**2, 1.0)
     facts = {
         **post.record.facts,
-        # The prior that the others predict comes from weighted draws, too.
-        "pareto_k": float(np.maximum(weights.pareto_k, others.pareto_k)),
+        # The prior that the other tables predict comes from weighted draws, too.
+        "pareto_k": float(np.maximum(weights.pareto_k, population_of_others.pareto_k)),
         "effective_draws": weights.effective_draws,
         "weighed_from": post.verdict.word,
     }
     if "log_evidence" in facts:
-        facts["log_evidence"] += weights.log_evidence
+        facts["log_evidence"] += weights.log_evidence_gain
     pooled_priors = {name: prior.as_record(name, pooled[name]) for name, prior in priors.items()}
     return replace(
         post.record,

@@ -15,7 +15,7 @@ from scalingbayes.fitting.batch import refit
 from scalingbayes.inference import Progress
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.predictive import DiscrepancyDraws, log_predictive
+from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws, log_predictive
 from scalingbayes.results import SAMPLE_DIMS, Check
 
 _MAX_LISTED = 10  # failed refits that a message names

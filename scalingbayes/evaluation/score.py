@@ -12,7 +12,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.predictive import log_predictive, predict
+from scalingbayes.posterior.predictive_distribution import log_predictive, predict
 
 _PROBS = (0.5, 0.9)
 

@@ -26,7 +26,7 @@ from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estima
 from scalingbayes.posterior.diagnostics import judge
 from scalingbayes.posterior.io import read_tree, unpack_table, write_tree
 from scalingbayes.posterior.predict import predict_runs
-from scalingbayes.posterior.predictive import DiscrepancyDraws
+from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.posterior.tree import make_dataset, make_tree
 from scalingbayes.results import (

@@ -14,7 +14,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond
-from scalingbayes.posterior.predictive import predict
+from scalingbayes.posterior.predictive_distribution import predict
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:

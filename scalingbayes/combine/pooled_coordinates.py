@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpyro.distributions import Distribution, LogNormal, Normal, constraints
 
 from scalingbayes._core.precision import precision
-from scalingbayes.combine.population import Members, TableDraws
+from scalingbayes.combine.population import PopulationDraws, TableDraws
 from scalingbayes.laws.base.parameters import Parameter, read_prior
 from scalingbayes.posterior.posterior import Posterior
 
@@ -59,12 +59,14 @@ def read_draws(post: Posterior, pooled: Mapping[str, Parameter]) -> TableDraws:
 
 
 def predictive_priors(
-    pooled: Mapping[str, Parameter], population: Members
+    pooled: Mapping[str, Parameter], population: PopulationDraws
 ) -> dict[str, Distribution]:
     """Return priors with the mean and variance that a population predicts for a new table."""
     return {
         name: (LogNormal if is_positive(parameter) else Normal)(float(mean), float(sd))
-        for (name, parameter), mean, sd in zip(pooled.items(), *population.moments(), strict=True)
+        for (name, parameter), mean, sd in zip(
+            pooled.items(), *population.predictive_moments(), strict=True
+        )
     }
 
 
