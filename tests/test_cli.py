@@ -115,7 +115,10 @@ def test_compare_prints_scores_and_weights(command):
         "compare", "chinchilla", "--laws", laws, "--engine", "laplace", "--by", "largest"
     )
     assert done.returncode == 0, done.stderr
-    for word in ("2 laws compared, the 11 runs of most compute left out", "chinchilla(tied=True)"):
+    for word in (
+        "2 laws compared, the 11 runs with the most compute left out",
+        "chinchilla(tied=True)",
+    ):
         assert word in done.stdout
     assert "Weights by stacking: " in done.stdout
     assert "2 of 2 fits passed their checks" in done.stdout

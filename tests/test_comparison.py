@@ -165,7 +165,7 @@ def test_the_largest_runs_are_predicted_from_the_others(posts, table):
     compute = table.column("compute")
     rows = found.pointwise.index.get_level_values("run")
     assert compute[rows].min() > np.delete(compute, rows).max()
-    assert f"the {len(rows)} runs of most compute left out" in repr(found)
+    assert f"the {len(rows)} runs with the most compute left out" in repr(found)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
 

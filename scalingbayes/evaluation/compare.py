@@ -138,8 +138,7 @@ def compare(
     Returns
     -------
     Comparison
-        Its standard errors treat folds as independent, and runs of one fold as dependent. If there
-        is a single fold, they treat its runs as independent.
+        Standard errors are over folds; with a single fold, over its runs.
 
     Raises
     ------
@@ -175,16 +174,16 @@ def compare(
         )
         part(1.0)
     index = _index(folds, first.tree["observed_data"]["run"].to_numpy())
-    scored = np.isfinite(next(iter(scores.values())).p)
+    scored = np.isfinite(next(iter(scores.values())).effective_parameters)
     pointwise = pd.DataFrame({name: each.elpd[scored] for name, each in scores.items()})
     pointwise.index = index[scored]
-    p = {name: float(each.p[scored].sum()) for name, each in scores.items()}
+    effective = {n: float(each.effective_parameters[scored].sum()) for n, each in scores.items()}
     checks = [
         _fits_passed(posteriors),
         *(check for each in scores.values() for check in each.checks),
     ]
     verdict = Verdict(tuple(checks))
-    table = _table(pointwise, p, _units(folds, pointwise.index), method)
+    table = _table(pointwise, effective, _independent_units(folds, pointwise.index), method)
     table = table.join(_evidence(posteriors))
     table.attrs["verdict"] = verdict.word
     return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
@@ -212,8 +211,8 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
                 f"Laws must predict the same column to be compared: {one!r} predicts "
                 f"{columns[0]!r} and {name!r} {columns[1]!r}."
             )
-        data, own = (each.tree["observed_data"].to_dataset() for each in (first, post))
-        if not (data.equals(own) and np.allclose(first.weights, post.weights)):
+        data, other_data = (each.tree["observed_data"].to_dataset() for each in (first, post))
+        if not (data.equals(other_data) and np.allclose(first.weights, post.weights)):
             here, there = first.record.data, post.record.data
             raise InputError(
                 f"Posteriors must be fits to the same runs to be compared: {one!r} is a fit to "
@@ -234,7 +233,7 @@ def _index(folds: Folds | None, rows: Int[np.ndarray, " runs"]) -> pd.Index:
     return pd.MultiIndex.from_arrays([labels, rows], names=["fold", "run"])
 
 
-def _units(folds: Folds | None, index: pd.Index) -> Int[np.ndarray, " runs"]:
+def _independent_units(folds: Folds | None, index: pd.Index) -> Int[np.ndarray, " runs"]:
     """Return the independent unit of each run: its fold, or the run itself for a single fold."""
     if folds is None or len(folds) == 1:
         return np.arange(len(index))
@@ -243,7 +242,7 @@ def _units(folds: Folds | None, index: pd.Index) -> Int[np.ndarray, " runs"]:
 
 def _table(
     pointwise: pd.DataFrame,
-    p: Mapping[str, float],
+    effective_parameters: Mapping[str, float],
     units: Int[np.ndarray, " runs"],
     method: str,
 ) -> pd.DataFrame:
@@ -257,7 +256,7 @@ def _table(
         name: arviz_stats.ELPDData(
             elpd=scores.sum(),
             se=_standard_error(scores.to_numpy(), units),
-            p=p[str(name)],
+            p=effective_parameters[str(name)],
             n_samples=0,
             n_data_points=units.max() + 1,
             scale="log",
@@ -310,7 +309,7 @@ def _describe_folds(by: str | Folds | None, folds: Folds | None, count: int) -> 
     if folds is None:
         return f"each of {count} runs left out"
     if by == "largest":
-        return f"the {count} runs of most compute left out"
+        return f"the {count} runs with the most compute left out"
     column = f"by {by}, " if isinstance(by, str) else ""
     return f"{count} runs left out {column}in {len(folds)} folds"
 

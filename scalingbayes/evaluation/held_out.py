@@ -29,14 +29,14 @@ class HeldOutScores:
     ----------
     elpd
         Log predictive density of each run when it was held out; NaN if it never was.
-    p
+    effective_parameters
         How much higher the log density is when the run is part of the fit.
     checks
         Whether the refits passed their checks.
     """
 
     elpd: Float[np.ndarray, " runs"]
-    p: Float[np.ndarray, " runs"]
+    effective_parameters: Float[np.ndarray, " runs"]
     checks: tuple[Check, ...]
 
 
@@ -63,8 +63,8 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
 
     if "log_likelihood" not in post.tree:
         raise InputError(
-            f"{name!r} has too many draws times runs for its log likelihoods to have been kept. "
-            f"Keep fewer draws, or hold out many runs together, such as by='compute'."
+            f"The log likelihoods of {name!r} were not kept: draws x runs is too large. Keep "
+            f"fewer draws, or hold out many runs together, such as by='compute'."
         )
     if not np.allclose(post.weights, 1):
         raise InputError(
@@ -77,15 +77,15 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
     elpd = loo.elpd_i.to_numpy().copy()
     log_likelihood = post.tree["log_likelihood"][post.law.target.column]
     flat = log_likelihood.transpose(*SAMPLE_DIMS, "run").to_numpy().reshape(-1, len(elpd))
-    included = np.logaddexp.reduce(flat) - np.log(len(flat))
+    in_sample = np.logaddexp.reduce(flat) - np.log(len(flat))
     reliable = loo.pareto_k.to_numpy() <= loo.good_k  # False if Pareto k is NaN
     if reliable.all():
-        return HeldOutScores(elpd, included - elpd, ())
+        return HeldOutScores(elpd, in_sample - elpd, ())
     rows = np.arange(len(elpd))
     folds = {int(run): rows == run for run in np.flatnonzero(~reliable)}
     exact = hold_out(name, post, folds, seed, progress)
     elpd = np.where(reliable, elpd, exact.elpd)
-    return HeldOutScores(elpd, included - elpd, exact.checks)
+    return HeldOutScores(elpd, in_sample - elpd, exact.checks)
 
 
 def hold_out(
@@ -129,15 +129,15 @@ def hold_out(
 
     weights = {label: np.where(mask, 0.0, post.weights) for label, mask in folds.items()}
     refits = refit(post, weights, seed=seed, progress=progress)
-    elpd, included = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
+    elpd, in_sample = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
     has_discrepancy = bool(post.noise.discrepancy)
     for place, (label, mask) in enumerate(folds.items()):
         model = refits.models[label]
         values = {str(n): x.to_numpy() for n, x in refits.draws.isel(fit=place).items()}
         discrepancy_draws = refits[label].discrepancy_draws if has_discrepancy else None
         elpd[mask] = score(values, mask, model, discrepancy_draws)
-        whole = replace(model, weights=post.weights)
-        included[mask] = score(post.values, mask, whole, post.discrepancy_draws)
+        full_model = replace(model, weights=post.weights)
+        in_sample[mask] = score(post.values, mask, full_model, post.discrepancy_draws)
     failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
     check = Check(
         not failed,
@@ -145,7 +145,7 @@ def hold_out(
         f"fit it with more draws, or with engine 'nuts'; these refits failed: "
         f"{', '.join(failed[:_MAX_LISTED])}",
     )
-    return HeldOutScores(elpd, included - elpd, (check,))
+    return HeldOutScores(elpd, in_sample - elpd, (check,))
 
 
 def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:

@@ -50,15 +50,15 @@ class Residuals:
     target: str
 
 
-class Replicated(NamedTuple):
-    """Numbers of the runs, and the same of runs that are replicated from each draw."""
+class ResidualPair(NamedTuple):
+    """Residuals of the runs, and of runs that are replicated from each draw."""
 
     observed: Float[np.ndarray, "draws runs"]
     replicated: Float[np.ndarray, "draws runs"]
 
 
-def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, Replicated]:
-    """Return the residuals of a fit, and the same beside those of replicated runs.
+def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, ResidualPair]:
+    """Return the residuals of a fit, and a pair of these and those of replicated runs.
 
     The random effects of replicated runs are drawn anew.
 
@@ -81,7 +81,7 @@ def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, Replicat
         arrays = to_device((values, post.record.reference, *table), "float64")
         found = _residuals(law, post.noise, *arrays, post.effects_design, seed)
     expected, *both = map(np.asarray, found)
-    pair = Replicated(*both)
+    pair = ResidualPair(*both)
     band = float(np.quantile(abs(pair.replicated), WIDE_BAND))
     return Residuals(pair.observed, expected, inputs, band, column), pair
 

@@ -1,8 +1,9 @@
 """Statistics of residuals, for predictive checks: trends, groups, tails and the noise's width.
 
-Trends are score statistics: only the part of a covariate counts that the law's parameters cannot
-follow. Their p-values are therefore close to uniform if the model is right, and the statistics keep
-their power against trends that the fit would absorb in part (Robins, van der Vaart & Ventura 2000).
+A trend uses only the part of a covariate that is orthogonal to the derivatives of the law by its
+parameters. Trends are score statistics: their p-values are close to uniform if the model is right,
+and they keep their power against trends that the fit would absorb in part (Robins, van der Vaart &
+Ventura 2000).
 """
 
 from collections.abc import Mapping
@@ -15,16 +16,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.evaluation.residuals import WIDE_BAND, Replicated, Residuals
+from scalingbayes.evaluation.residuals import WIDE_BAND, ResidualPair, Residuals
 from scalingbayes.laws import Law
 from scalingbayes.model.noise import Noise
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import SAMPLE_DIMS
 
 _FOLLOWED = 1e-3  # relative length of a projected covariate below which the law can follow it
 _RANK = 1e-10  # relative singular value below which derivatives are linearly dependent
 _BANDS = (0.5, WIDE_BAND)
-_COUPLED = {"params", "tokens"}  # the inputs of 'coupled', which contains the laws of these
+_COUPLED = {"params", "tokens"}  # inputs of 'coupled', which contains simpler laws of these inputs
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Statistic:
 def compute_statistics(
     post: Posterior,
     residuals: Residuals,
-    pair: Replicated,
+    pair: ResidualPair,
     groups: Int[np.ndarray, " runs"] | None,
 ) -> list[Statistic]:
     """Return the statistics of predictive checks.
@@ -86,7 +86,7 @@ def compute_statistics(
         The group of each run, if there are groups.
     """
     # Huber's scores: without clipping, a few runs in heavy tails dominate the correlations.
-    scores = Replicated(*(np.clip(each, -residuals.band, residuals.band) for each in pair))
+    scores = ResidualPair(*(np.clip(each, -residuals.band, residuals.band) for each in pair))
     return [
         *_trends(post, residuals.inputs, scores),
         *_group_statistics(post.noise, scores, groups),
@@ -96,7 +96,7 @@ def compute_statistics(
 
 
 def _trends(
-    post: Posterior, inputs: Mapping[str, Float[np.ndarray, " runs"]], scores: Replicated
+    post: Posterior, inputs: Mapping[str, Float[np.ndarray, " runs"]], scores: ResidualPair
 ) -> list[Statistic]:
     """Return correlations of scores with covariates and their squares.
 
@@ -108,7 +108,7 @@ def _trends(
     remedy += "not meant for"
     root = np.sqrt(post.tree["constant_data"]["weights"].to_numpy())
     with precision("float64"):
-        arrays = to_device((_highest_draw(post), dict(inputs)), "float64")
+        arrays = to_device((_representative_draw(post), dict(inputs)), "float64")
         tangent = np.asarray(_tangent(law, post.noise, *arrays))
     followed = _orthonormal((tangent[:-1] * root).T)
     found = []
@@ -139,16 +139,16 @@ def _trends(
 
 
 def _covariates(
-    law: Law, inputs: Mapping[str, np.ndarray], expected: Float[np.ndarray, " runs"]
+    law: Law, inputs: Mapping[str, np.ndarray], location: Float[np.ndarray, " runs"]
 ) -> dict[str, Float[np.ndarray, " runs"]]:
-    """Return inputs, compute and the expected target, as logarithms where they are positive."""
+    """Return inputs and compute, as logarithms where they are positive, and the location."""
     covariates = {
         f"log {name}" if (x > 0).all() else name: np.log(x) if (x > 0).all() else x
         for name, x in inputs.items()
     }
     if law.allocates and law.budget.size in inputs:
         covariates["log compute"] = np.log(inputs[law.budget.size]) + np.log(inputs["tokens"])
-    covariates[f"expected {law.target.on_scale.of(law.target.column)}"] = expected
+    covariates[f"expected {law.target.on_scale.of(law.target.column)}"] = location
     return covariates
 
 
@@ -162,7 +162,7 @@ def _orthonormal(columns: Float[np.ndarray, "runs columns"]) -> Float[np.ndarray
 
 
 def _group_statistics(
-    noise: Noise, scores: Replicated, groups: Int[np.ndarray, " runs"] | None
+    noise: Noise, scores: ResidualPair, groups: Int[np.ndarray, " runs"] | None
 ) -> list[Statistic]:
     """Return the correlation within groups, if a group has more than one run."""
     if groups is None:
@@ -192,7 +192,7 @@ def _group_statistics(
     ]
 
 
-def _largest(pair: Replicated) -> Statistic:
+def _largest(pair: ResidualPair) -> Statistic:
     """Return the largest absolute residual."""
     return Statistic(
         "largest residual, in sigma",
@@ -202,7 +202,7 @@ def _largest(pair: Replicated) -> Statistic:
     )
 
 
-def _bands(pair: Replicated) -> list[Statistic]:
+def _bands(pair: ResidualPair) -> list[Statistic]:
     """Return the shares of runs within the bands of 50 and 90 % of replicated residuals."""
     found = []
     for prob in _BANDS:
@@ -219,12 +219,19 @@ def _bands(pair: Replicated) -> list[Statistic]:
     return found
 
 
-def _highest_draw(post: Posterior) -> dict[str, float]:
-    """Return the parameters of the draw with the highest posterior density."""
+def _representative_draw(post: Posterior) -> dict[str, float]:
+    """Return the parameters of the draw with the highest posterior density.
+
+    Pooled posteriors keep no density. For these it is the draw that is nearest to the medians.
+    """
     stats = post.tree["sample_stats"].to_dataset()
-    size = tuple(post.tree["posterior"].sizes[dim] for dim in SAMPLE_DIMS)
-    best = np.unravel_index(int(stats["lp"].to_numpy().argmax()) if "lp" in stats else 0, size)
-    return {name: float(draws[best]) for name, draws in post.values.items()}
+    values = {name: draws.ravel() for name, draws in post.values.items()}
+    if "lp" in stats:
+        best = stats["lp"].to_numpy().argmax()
+    else:
+        z = [(x - np.median(x)) / (x.std() or 1.0) for x in values.values()]
+        best = np.square(z).sum(0).argmin()
+    return {name: float(draws[best]) for name, draws in values.items()}
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -234,12 +241,12 @@ def _tangent(
     values: dict[str, Float[Array, ""]],
     inputs: dict[str, Float[Array, " runs"]],
 ) -> Float[Array, "parameters_and_two runs"]:
-    """Return the derivatives of expected targets by each parameter, ones, and the targets."""
-    own = {name: values[name] for name in law.parameters}
+    """Return rows: one derivative of the location per parameter, then ones, then the location."""
 
-    def location(own: dict[str, Array]) -> Array:
-        return noise.scale.link(law(inputs, own))
+    def locate(values: dict[str, Array]) -> Array:
+        return noise.scale.link(law(inputs, values))
 
-    slopes = jax.jacfwd(location)(own)
-    expected = location(own)
-    return jnp.stack([*slopes.values(), jnp.ones_like(expected), expected])
+    law_values = {name: values[name] for name in law.parameters}
+    location = locate(law_values)
+    derivatives = jax.jacfwd(locate)(law_values)
+    return jnp.stack([*derivatives.values(), jnp.ones_like(location), location])
