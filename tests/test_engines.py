@@ -13,7 +13,7 @@ from scipy import optimize, stats
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import Laplace
-from scalingbayes.inference.importance import Proposals, reweigh, student_t_proposals
+from scalingbayes.inference.importance import Proposals, importance_resample, student_t_proposals
 from scalingbayes.posterior.diagnostics import judge
 
 LAW = ("E", "A", "B", "alpha", "beta")
@@ -185,7 +185,7 @@ def test_reweighted_draws_follow_the_target_density(rng):
         proposed.log_density, stats.multivariate_t(df=5).logpdf(proposed.points), rtol=1e-12
     )
     wanted = np.log(3) + stats.norm(0.5, 0.8).logpdf(proposed.points[:, 0])
-    draws = reweigh(proposed, wanted, 4000, rng)
+    draws = importance_resample(proposed, wanted, 4000, rng)
     assert draws.points.shape == (1, 4000, 1)
     assert draws.facts["pareto_k"] < 0.7
     assert abs(draws.facts["log_evidence"] - np.log(3)) < 4 * np.sqrt(1 / 4000)
@@ -196,7 +196,9 @@ def test_reweighted_draws_follow_the_target_density(rng):
 def test_a_proposal_that_misses_the_tails_fails_the_verdict(rng):
     # Normal proposals of t draws of 2 degrees of freedom: the weights have no mean.
     x = rng.standard_normal(16_000)
-    draws = reweigh(proposals_of(x, stats.norm.logpdf(x)), stats.t(2).logpdf(x), 4000, rng)
+    draws = importance_resample(
+        proposals_of(x, stats.norm.logpdf(x)), stats.t(2).logpdf(x), 4000, rng
+    )
     assert draws.facts["pareto_k"] > 0.7
     verdict = judge(*datasets(draws), draws.facts, {})
     assert not verdict.passed
@@ -206,7 +208,7 @@ def test_a_proposal_that_misses_the_tails_fails_the_verdict(rng):
 
 def test_a_density_that_is_never_finite_fails_the_verdict(rng):
     proposed = student_t_proposals(rng, 400, 2)
-    draws = reweigh(proposed, np.full(400, np.nan), 100, rng)
+    draws = importance_resample(proposed, np.full(400, np.nan), 100, rng)
     assert draws.facts["log_evidence"] == -np.inf
     assert not judge(*datasets(draws), draws.facts, {}).passed
 

@@ -50,6 +50,18 @@ def test_a_wrong_law_gets_a_lower_power_than_a_true_law():
         assert totals[totals.index[np.argmin(abs(totals.index - each.value))]] > totals[1.0]
 
 
+def test_the_choice_does_not_depend_on_the_other_tables_of_a_batch(rng):
+    tables, seeds = models([bent(rng, bend=0.01), bent(rng, bend=0.01)]), [3, 8]
+    together = choose_likelihood_powers(tables, seeds, "float64")
+    for table, seed, chosen in zip(tables, seeds, together, strict=True):
+        (alone,) = choose_likelihood_powers([table], [seed], "float64")
+        np.testing.assert_allclose(chosen.scores, alone.scores, rtol=1e-6)
+        assert chosen.value == pytest.approx(alone.value, rel=1e-6)
+    # The seed matters: two tables with equal runs and different seeds differ.
+    first, second = choose_likelihood_powers([tables[0]] * 2, seeds, "float64")
+    assert first.value != second.value
+
+
 def test_folds_are_predicted_from_below():
     table = bent(np.random.default_rng(1))
     (chosen,) = choose_likelihood_powers(models([table]), [0], "float64")

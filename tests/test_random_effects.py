@@ -14,9 +14,9 @@ import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.inference.whitening import whiten_at_mode
 from scalingbayes.model.bound_model import stack_densities
-from scalingbayes.model.discrepancy import STEPS, Discrepancy
+from scalingbayes.model.discrepancy import STEP_COUNT, Discrepancy
 from scalingbayes.model.marginal import MarginalDensity
-from scalingbayes.model.random_effects import DenseDesign, RandomEffects, design_of_groups
+from scalingbayes.model.random_effects import DenseDesign, EffectsDesign, design_of_groups
 
 
 def matrix(design):
@@ -96,7 +96,7 @@ def test_the_density_is_numpyros(noise, rng):
             site = log_density(model.numpyro_model(), (), {}, values)[1]["loss"]
             theirs.append(float(site["fn"].log_prob(site["value"]).sum()))
             # The mode search uses the same density, given the location.
-            about = density.log_likelihood_about(density.location(point), point)
+            about = density.log_likelihood_at(density.location(point), point)
             assert ours[-1] == pytest.approx(
                 float(density.weights @ (about - jnp.log(density.likelihood.observed))), rel=1e-9
             )
@@ -109,7 +109,7 @@ def test_the_density_is_numpyros(noise, rng):
         )
         wider = points[0] + 0.3 * jnp.eye(dim)[count + density.effects]
         alone = [
-            density.prior.of_coordinates(density.coordinates.of_priors(p))[
+            density.prior.of_coordinates(density.coordinates.prior_coordinates(p))[
                 : len(model.parameters)
             ].sum()
             for p in (points[0], wider)
@@ -131,7 +131,7 @@ def test_integrated_effects_are_those_of_a_joint_normal(noise, rng):
     with precision("float64"):
         density = model.density("float64")
         marginal = MarginalDensity(density)
-        middle = density.coordinates.center(float)[density.coordinates.named]
+        middle = density.coordinates.center(float)[density.coordinates.parameter_indices]
         gaps = []
         for named in middle + jnp.asarray(rng.normal(0, 0.1, (3, len(middle)))):
             bare = density.coordinates.with_random_effects(named, jnp.zeros(density.effects))
@@ -175,7 +175,7 @@ def test_the_marginal_density_is_exact_for_tiny_sigma(rng):
     with precision("float64"):
         density = model.density("float64")
         marginal = MarginalDensity(density)
-        named = density.coordinates.center(float)[density.coordinates.named]
+        named = density.coordinates.center(float)[density.coordinates.parameter_indices]
         bare = density.coordinates.without_random_effects(named)
         tau = float(density.coordinates.at_reference(bare)["tau"])
         design = matrix(density.likelihood.random_effects.design)[:9]
@@ -198,7 +198,9 @@ def test_searches_end_at_the_mode_of_the_marginal_density(rng):
         densities = stack_densities([model], "float64")
         modes, _ = whiten_at_mode(densities, [rng], 4, "float64")
         marginal = MarginalDensity(model.density("float64"))
-        at = jnp.asarray(modes.point[0, modes.log_density[0].argmax(), densities.coordinates.named])
+        at = jnp.asarray(
+            modes.point[0, modes.log_density[0].argmax(), densities.coordinates.parameter_indices]
+        )
         best = float(marginal(at))
         steps = 0.05 * np.concatenate([np.eye(at.size), -np.eye(at.size)])
         near = [float(marginal(at + step)) for step in steps]
@@ -217,10 +219,10 @@ def test_chains_agree_with_few_rows_and_a_discrepancy(rng):
 
 def test_a_discrepancy_is_a_random_walk():
     discrepancy = Discrepancy(-2.0, 6.0)
-    ends = np.linspace(-2.0, 6.0, STEPS + 1)
+    ends = np.linspace(-2.0, 6.0, STEP_COUNT + 1)
     with precision("float64"):
         basis = np.asarray(discrepancy.basis(jnp.asarray(ends)))
-        beyond = np.asarray(discrepancy.beyond(jnp.asarray([-3.0, 0.0, 6.0, 10.0])))
+        beyond = np.asarray(discrepancy.extra_sd(jnp.asarray([-3.0, 0.0, 6.0, 10.0])))
     gone = ends + 2.0
     np.testing.assert_allclose(basis @ basis.T, 0.25 + np.minimum.outer(gone, gone), rtol=1e-6)
     np.testing.assert_allclose(beyond, [1.0, 0.0, 0.0, 2.0])
@@ -255,7 +257,9 @@ def test_a_discrepancy_survives_a_file(tmp_path, rng):
     pair = post.predict(**where), again.predict(**where)
     np.testing.assert_array_equal(*(each.draws["observed"] for each in pair))
     model = bind(sb.Runs(table), noise="normal(discrepancy=compute)")
-    np.testing.assert_allclose(matrix(again.effects_design), matrix(model.shared[1]), rtol=1e-12)
+    np.testing.assert_allclose(
+        matrix(again.effects_design), matrix(model.effects_labels_and_design[1]), rtol=1e-12
+    )
     assert sb.check(again).summary()["p_value"].between(0, 1).all()
     scores = sb.score(again, table.iloc[:5])
     assert np.isfinite(scores).all(axis=None)
@@ -299,7 +303,7 @@ def test_a_design_of_groups_is_that_of_its_matrix(rng):
         rows, effects = rng.standard_normal(40), rng.standard_normal((3, 7))
         np.testing.assert_allclose(design.project(rows), dense.project(rows), rtol=1e-12)
         np.testing.assert_allclose(design.apply(effects), dense.apply(effects), rtol=1e-12)
-        groups, rotated = (RandomEffects.of(each, weights, "float64") for each in (design, dense))
+        groups, rotated = (EffectsDesign.of(each, weights, "float64") for each in (design, dense))
         np.testing.assert_allclose(
             sorted(groups.information), sorted(rotated.information), rtol=1e-9, atol=1e-12
         )
@@ -311,7 +315,7 @@ def test_millions_of_rows_of_many_groups_fit_in_memory():
     rows, count = 2_400_000, 1000
     _, design = design_of_groups(np.arange(rows) % count)
     with precision("float64"):
-        effects = RandomEffects.of(design, np.ones(rows), "float64")
+        effects = EffectsDesign.of(design, np.ones(rows), "float64")
         assert sum(leaf.nbytes for leaf in jax.tree.leaves(effects)) < 10 * rows
         moved = effects.design.apply(jnp.arange(float(count)))
         assert moved.shape == (rows,)

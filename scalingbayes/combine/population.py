@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from scalingbayes.inference.importance import resample, smooth
+from scalingbayes.inference.importance import pareto_smooth, resample
 
 _LIKELIHOOD_EXPONENTS = (
     1.0,
@@ -193,7 +193,7 @@ def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed:
         log_weights = log_prior - log_density
         for table in chosen_tables:
             log_weights = log_weights + evidence[table]
-        weights, pareto_k = smooth(log_weights)
+        weights, pareto_k = pareto_smooth(log_weights)
         chosen = resample(weights, _KEPT, np.random.default_rng([seed, 1]))
         return PopulationDraws(mu[chosen], tau[chosen], pareto_k, float(1 / (weights**2).sum()))
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from scalingbayes.combine.pooled_coordinates import predictive_priors
 from scalingbayes.combine.population import PopulationDraws, TableDraws
-from scalingbayes.inference.importance import resample, smooth
+from scalingbayes.inference.importance import pareto_smooth, resample
 from scalingbayes.laws.base.parameters import Parameter, resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
 from scalingbayes.posterior.posterior import Posterior
@@ -50,7 +50,7 @@ class ImportanceWeights(NamedTuple):
 def weigh(draws: TableDraws, population_of_others: PopulationDraws) -> ImportanceWeights:
     """Return the weights of a table's draws under the prior that the other tables predict."""
     log_weights = population_of_others.log_density(draws.points) - draws.log_prior
-    weights, pareto_k = smooth(log_weights)
+    weights, pareto_k = pareto_smooth(log_weights)
     largest = log_weights.max()
     gain = float(largest + np.log(np.exp(log_weights - largest).mean()))
     return ImportanceWeights(weights, pareto_k, gain)

@@ -17,8 +17,8 @@ from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
     Proposals,
+    importance_resample,
     log_densities,
-    reweigh,
     student_t_proposals,
 )
 from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
@@ -88,7 +88,7 @@ class Grid(Engine):
         density = jax.tree.map(lambda values: jnp.asarray(values[0]), densities)
         proposals = _propose(density, whitening, form, OVERSAMPLING * self.draws, random)
         log_density = log_densities(densities, proposals.points[None], "float64")[0]
-        return reweigh(proposals, log_density, self.draws, random)
+        return importance_resample(proposals, log_density, self.draws, random)
 
 
 def _propose(
@@ -155,7 +155,7 @@ def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Arra
     location = density.location(mode)
 
     def log_likelihood(location: Array) -> Array:
-        return density.log_likelihood_about(location, mode)
+        return density.log_likelihood_at(location, mode)
 
     score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
     irls = irls_weights(density, location, score)

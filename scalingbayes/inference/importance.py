@@ -41,7 +41,7 @@ def log_densities(
     return fetch(_log_densities(densities, to_dtype(points, dtype))).astype(float)
 
 
-def reweigh(
+def importance_resample(
     proposals: Proposals,
     log_density: Float[np.ndarray, " draws"],
     count: int,
@@ -56,8 +56,8 @@ def reweigh(
     proposals
         Draws from the proposal distribution.
     log_density
-        Log density to sample from at each proposal, up to the evidence. -inf and NaN count as a
-        density of 0.
+        Unnormalised log density of the target distribution at each proposal. -inf and NaN count as
+        a density of 0.
     count
         Number of draws to keep.
     random
@@ -71,22 +71,36 @@ def reweigh(
         of the integral of the density.
     """
     log_weights = np.where(np.isfinite(log_density), log_density - proposals.log_density, -np.inf)
-    weights, pareto_k = smooth(log_weights, count // 2)
+    weights, pareto_k = pareto_smooth(log_weights, count // 2)
     chosen = resample(weights, count, random)
-    top = log_weights.max()
-    evidence = top + np.log(np.exp(log_weights - top).mean()) if np.isfinite(top) else -np.inf
     return Draws(
         proposals.points[chosen][None],
         {"lp": log_density[chosen][None]},
         {
             "pareto_k": pareto_k,
-            "effective_draws": float(min(1 / (weights**2).sum(), count)),
-            "log_evidence": float(evidence),
+            "effective_draws": min(effective_sample_size(weights), float(count)),
+            "log_evidence": log_evidence(log_weights),
         },
     )
 
 
-def smooth(
+def effective_sample_size(weights: Float[np.ndarray, " draws"]) -> float:
+    """Return 1 / sum(weights**2), the effective sample size of weights that sum to 1."""
+    return float(1 / (weights**2).sum())
+
+
+def log_evidence(log_weights: Float[np.ndarray, " draws"]) -> float:
+    """Return the log of the mean of importance weights; -inf if every weight is 0.
+
+    The mean estimates the integral of the target density.
+    """
+    largest = log_weights.max()
+    if not np.isfinite(largest):
+        return -np.inf
+    return float(largest + np.log(np.exp(log_weights - largest).mean()))
+
+
+def pareto_smooth(
     log_weights: Float[np.ndarray, " draws"], least: int = 0
 ) -> tuple[Float[np.ndarray, " draws"], float]:
     """Return Pareto smoothed weights, which sum to 1, and the Pareto k of their tail.

@@ -11,8 +11,8 @@ from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
+    importance_resample,
     log_densities,
-    reweigh,
     student_t_proposals,
 )
 from scalingbayes.inference.settings import check_whole
@@ -76,7 +76,7 @@ class Laplace(Engine):
         progress(1.0)
         volumes = np.linalg.slogdet(whitening.root)[1]
         return [
-            reweigh(
+            importance_resample(
                 each._replace(points=points[fit], log_density=each.log_density - volumes[fit]),
                 found[fit],
                 self.draws,

@@ -21,7 +21,7 @@ from scalingbayes.laws import Law
 Inputs = Mapping[str, Float[Array, " rows"]]
 
 
-class Fit(NamedTuple):
+class LeastSquares(NamedTuple):
     """Result of least squares at every cell.
 
     Parameters
@@ -48,13 +48,13 @@ class LinearForm(NamedTuple):
         The parameters that the law is linear in.
     exponents
         The other parameters.
-    needs
+    exponents_of_term
         For each term, the exponents that its factor depends on.
     """
 
     terms: tuple[str, ...]
     exponents: tuple[str, ...]
-    needs: tuple[tuple[str, ...], ...]
+    exponents_of_term: tuple[tuple[str, ...], ...]
 
 
 @cache
@@ -72,17 +72,17 @@ def linear_form(law: Law) -> LinearForm:
     inputs = {name: jnp.asarray(random.uniform(0.2, 0.9, 5)) for name in law.inputs}
     values = {name: jnp.asarray(random.uniform(0.2, 0.9)) for name in law.parameters}
 
-    def columns(point: dict[str, Array]) -> dict[str, Array]:
-        return _columns(law, terms, inputs, {**values, **point})
+    def factors(point: dict[str, Array]) -> dict[str, Array]:
+        return _term_factors(law, terms, inputs, {**values, **point})
 
     if terms and exponents:
-        total = sum(values[name] * column for name, column in columns({}).items())
+        total = sum(values[name] * factor for name, factor in factors({}).items())
         if np.allclose(total, law(inputs, values), rtol=1e-4):
-            slopes = jax.jacfwd(columns)({name: values[name] for name in exponents})
-            needs = (
+            slopes = jax.jacfwd(factors)({name: values[name] for name in exponents})
+            exponents_of_term = (
                 tuple(each for each in exponents if np.any(slopes[name][each])) for name in terms
             )
-            return LinearForm(terms, exponents, tuple(needs))
+            return LinearForm(terms, exponents, tuple(exponents_of_term))
     raise InputError(
         f"Law {law.name!r}, {law.equation}, is not linear in terms that it declares once its "
         f"exponents are given. A grid of exponents needs a law that is, such as 'chinchilla'. Use "
@@ -98,7 +98,7 @@ def fit_cells(
     response: Float[ArrayLike, " rows"],
     weights: Float[ArrayLike, " rows"],
     axes: dict[str, Float[Array, " _"]],
-) -> Fit:
+) -> LeastSquares:
     """Fit the linear parameters at every cell of the exponents' grid.
 
     Columns that do not depend on any exponent, such as the column of E, are projected out first.
@@ -116,54 +116,56 @@ def fit_cells(
         Values of each exponent. The cells are the product of the axes, in this order.
     """
     root = jnp.sqrt(jnp.asarray(weights))
-    needs = dict(zip(form.terms, form.needs, strict=True))
-    columns = {name: _column(law, name, own, inputs, axes) * root for name, own in needs.items()}
-    fixed = [name for name in form.terms if not needs[name]]
-    moving = [name for name in form.terms if needs[name]]
+    powers = dict(zip(form.terms, form.exponents_of_term, strict=True))
+    columns = {
+        name: _term_factor(law, name, own, inputs, axes) * root for name, own in powers.items()
+    }
+    fixed = [name for name in form.terms if not powers[name]]
+    moving = [name for name in form.terms if powers[name]]
     basis, triangle = _orthonormal_basis([columns[name] for name in fixed], root)
     target = jnp.asarray(response) * root
-    target_along = target @ basis
-    target_left = target - basis @ target_along
-    along = {name: columns[name] @ basis for name in moving}
-    left = {name: columns[name] - along[name] @ basis.T for name in moving}
+    target_projection = target @ basis
+    target_residual = target - basis @ target_projection
+    projection = {name: columns[name] @ basis for name in moving}
+    residual = {name: columns[name] - projection[name] @ basis.T for name in moving}
     matrix = [
-        [_product(left[a], needs[a], left[b], needs[b], axes) for b in moving[: i + 1]]
+        [_product(residual[a], powers[a], residual[b], powers[b], axes) for b in moving[: i + 1]]
         for i, a in enumerate(moving)
     ]
-    right = [_over_cells(left[name] @ target_left, needs[name], axes) for name in moving]
+    right = [_over_cells(residual[name] @ target_residual, powers[name], axes) for name in moving]
     solution, log_det = solve_positive(matrix, right)
     explained = sum(x * y for x, y in zip(solution, right, strict=True))
     coefficients = dict(zip(moving, solution, strict=True))
     if fixed:
         log_det += 2 * jnp.log(jnp.abs(jnp.diag(triangle))).sum()
-        remainder = [target_along[i] for i in range(len(fixed))]
+        remainder = [target_projection[i] for i in range(len(fixed))]
         for name in moving:
             for i in range(len(fixed)):
-                share = _over_cells(along[name][..., i], needs[name], axes)
+                share = _over_cells(projection[name][..., i], powers[name], axes)
                 remainder[i] = remainder[i] - coefficients[name] * share
         for i in reversed(range(len(fixed))):
             above = sum(triangle[i, j] * coefficients[fixed[j]] for j in range(i + 1, len(fixed)))
             coefficients[fixed[i]] = (remainder[i] - above) / triangle[i, i]
     shape = tuple(len(values) for values in axes.values())
-    return Fit(
-        jnp.broadcast_to(target_left @ target_left - explained, shape),
+    return LeastSquares(
+        jnp.broadcast_to(target_residual @ target_residual - explained, shape),
         jnp.broadcast_to(log_det, shape),
         {name: jnp.broadcast_to(coefficients[name], shape) for name in form.terms},
     )
 
 
-def _column(
-    law: Law, name: str, needs: Sequence[str], inputs: Inputs, axes: dict[str, Array]
+def _term_factor(
+    law: Law, name: str, exponents: Sequence[str], inputs: Inputs, axes: dict[str, Array]
 ) -> Float[Array, "*own rows"]:
     """Return the factor of a term at every combination of the exponents that it depends on."""
-    mesh = jnp.meshgrid(*(axes[each] for each in needs), indexing="ij")
-    points = {each: values.ravel() for each, values in zip(needs, mesh, strict=True)}
-    others = {each: jnp.ones(()) for each in axes if each not in needs}
+    mesh = jnp.meshgrid(*(axes[each] for each in exponents), indexing="ij")
+    points = {each: values.ravel() for each, values in zip(exponents, mesh, strict=True)}
+    others = {each: jnp.ones(()) for each in axes if each not in exponents}
 
     def one(point: dict[str, Array]) -> Array:
-        return _columns(law, (name,), inputs, {**others, **point})[name]
+        return _term_factors(law, (name,), inputs, {**others, **point})[name]
 
-    return jax.vmap(one)(points).reshape(*mesh[0].shape, -1) if needs else one({})
+    return jax.vmap(one)(points).reshape(*mesh[0].shape, -1) if exponents else one({})
 
 
 def _orthonormal_basis(
@@ -184,20 +186,23 @@ def _over_cells(
 
 def _product(
     first: Float[Array, "*own rows"],
-    first_needs: Sequence[str],
+    first_exponents: Sequence[str],
     second: Float[Array, "*other rows"],
-    second_needs: Sequence[str],
+    second_exponents: Sequence[str],
     axes: Mapping[str, Array],
 ) -> Float[Array, "*cells"]:
     """Return the inner products of two columns at every cell."""
     letters = dict(zip(axes, string.ascii_lowercase, strict=False))
-    own, other = ("".join(letters[each] for each in needs) for needs in (first_needs, second_needs))
-    both = [name for name in axes if name in first_needs or name in second_needs]
+    own, other = (
+        "".join(letters[each] for each in exponents)
+        for exponents in (first_exponents, second_exponents)
+    )
+    both = [name for name in axes if name in first_exponents or name in second_exponents]
     output = "".join(letters[name] for name in both)
     return _over_cells(jnp.einsum(f"{own}z,{other}z->{output}", first, second), both, axes)
 
 
-def _columns(
+def _term_factors(
     law: Law, linear: Sequence[str], inputs: Inputs, values: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Return the factor of each term: the law with this term 1 and the other terms 0."""

@@ -22,7 +22,11 @@ _GIVE_UP_GROWTH = 2.0**12  # reached after twelve steps in a row that led downhi
 
 
 class Mode(NamedTuple):
-    """A local maximum of a log density, and the approximate curvature there."""
+    """A local maximum of the objective of a search, and the approximate curvature there.
+
+    The objective is the log density, without the prior of a discrepancy's steps, plus the log
+    volume of the random effects.
+    """
 
     point: Float[Array, " dim"]
     log_density: Float[Array, ""]
@@ -42,8 +46,9 @@ class _Evaluation(NamedTuple):
 class Search(NamedTuple):
     """State of a search: the best point so far, and the proposal to evaluate next.
 
-    A search ends when the expected gain of a step is below the tolerance, or when even very short
-    steps lead downhill.
+    A search converges when the expected gain of a step is below the tolerance, or when even very
+    short steps lead downhill. It also ends at the iteration limit, and when the expected gain is
+    not finite.
     """
 
     best: _Evaluation
@@ -186,7 +191,7 @@ def irls_weights(
     density
         Log density with the rows.
     location
-        Expected value of each row, on the scale of the noise.
+        Location of each row, on the scale of the target.
     score
         Derivative of each row's log density by its location.
     """
@@ -202,18 +207,18 @@ def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool
         return density.location(jnp.concatenate([law_part, noise_part]))
 
     def log_likelihood(location: Array, noise_part: Array) -> Array:
-        there = jnp.concatenate([law_part, noise_part])
-        return density.log_likelihood_about(location, there)
+        point = jnp.concatenate([law_part, noise_part])
+        return density.log_likelihood_at(location, point)
 
-    expected, moves = jax.linearize(location, law_part)
-    jacobian = jax.vmap(moves)(jnp.eye(of_law, dtype=point.dtype))
-    log_density, tilts = jax.linearize(log_likelihood, expected, noise_part)
-    score = tilts(jnp.ones_like(expected), jnp.zeros_like(noise_part))
-    noise_scores = jax.vmap(lambda unit: tilts(jnp.zeros_like(expected), unit))(
+    row_location, location_jvp = jax.linearize(location, law_part)
+    jacobian = jax.vmap(location_jvp)(jnp.eye(of_law, dtype=point.dtype))
+    log_density, log_likelihood_jvp = jax.linearize(log_likelihood, row_location, noise_part)
+    score = log_likelihood_jvp(jnp.ones_like(row_location), jnp.zeros_like(noise_part))
+    noise_scores = jax.vmap(lambda unit: log_likelihood_jvp(jnp.zeros_like(row_location), unit))(
         jnp.eye(noise_part.size, dtype=point.dtype)
     )
     weights = density.weights
-    irls = irls_weights(density, expected, score)
+    irls = irls_weights(density, row_location, score)
 
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(
@@ -221,23 +226,27 @@ def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool
     )
     total = weights @ log_density
     if with_prior:
-        coordinates, shifts = jax.linearize(density.coordinates.of_priors, point)
-        to_coordinates = jax.vmap(shifts)(jnp.eye(point.size, dtype=point.dtype))
+        coordinates, coordinates_jvp = jax.linearize(density.coordinates.prior_coordinates, point)
+        to_coordinates = jax.vmap(coordinates_jvp)(jnp.eye(point.size, dtype=point.dtype))
 
         def slopes(z: Array) -> Array:
             return jax.jvp(density.prior.of_coordinates, (z,), (jnp.ones_like(z),))[1]
 
-        slope, bend = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
+        slope, second_derivative = jax.jvp(slopes, (coordinates,), (jnp.ones_like(coordinates),))
         gradient += to_coordinates @ slope + jax.grad(density.coordinates.log_volume)(point)
-        curvature += (to_coordinates * jnp.maximum(-bend, 0.0)) @ to_coordinates.T
-        total += density.prior(point) - density.prior.of_steps(point)
+        curvature += (to_coordinates * jnp.maximum(-second_derivative, 0.0)) @ to_coordinates.T
+        total += density.prior(point) - density.prior.step_correction(point)
         if density.likelihood.random_effects is not None:
             # Adds what integrating out the random effects contributes. Without it the effects
             # would explain all residuals, and sigma would shrink to 0.
-            ratio, to_ratio = jax.value_and_grad(density.coordinates.log_effect_ratio)(point)
+            ratio, ratio_gradient = jax.value_and_grad(density.coordinates.log_effect_ratio)(point)
             log_volume = density.likelihood.random_effects.log_volume
-            slope, bend = jax.jvp(jax.grad(log_volume), (ratio,), (jnp.ones_like(ratio),))
-            gradient += slope * to_ratio
-            curvature += jnp.maximum(-bend, 0.0) * jnp.outer(to_ratio, to_ratio)
+            slope, second_derivative = jax.jvp(
+                jax.grad(log_volume), (ratio,), (jnp.ones_like(ratio),)
+            )
+            gradient += slope * ratio_gradient
+            curvature += jnp.maximum(-second_derivative, 0.0) * jnp.outer(
+                ratio_gradient, ratio_gradient
+            )
             total += log_volume(ratio)
     return _Evaluation(point, total, gradient, curvature)

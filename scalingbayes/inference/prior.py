@@ -114,4 +114,4 @@ def draw_priors(
 def _share_errors(density: LogDensity, point: Point, normals: Float[Array, " effects"]) -> Point:
     coordinates = density.coordinates
     tau = coordinates.at_reference(point)[TAU]
-    return coordinates.with_random_effects(point[coordinates.named], tau * normals)
+    return coordinates.with_random_effects(point[coordinates.parameter_indices], tau * normals)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -15,6 +14,7 @@ from numpyro.distributions.transforms import AffineTransform, PowerTransform, Tr
 
 from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.trees import stack
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
@@ -26,7 +26,7 @@ from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import (
     DenseDesign,
     Design,
-    RandomEffects,
+    EffectsDesign,
     design_of_groups,
 )
 
@@ -120,8 +120,8 @@ class BoundModel:
         """The discrepancy over the range of all runs; None if the model has none."""
         if not self.noise.discrepancy:
             return None
-        here = self.log_scale
-        return Discrepancy(float(here.min()), float(here.max()))
+        log_scale = self.log_scale
+        return Discrepancy(float(log_scale.min()), float(log_scale.max()))
 
     @property
     def log_scale(self) -> Float[np.ndarray, " runs"]:
@@ -129,7 +129,7 @@ class BoundModel:
         return log_scale(self.noise.discrepancy, self.inputs, self.reference)
 
     @cached_property
-    def shared(self) -> tuple[np.ndarray, Design] | None:
+    def effects_labels_and_design(self) -> tuple[np.ndarray, Design] | None:
         """Labels of the random effects, and the map from effects to runs."""
         if self.discrepancy is not None:
             with precision("float64"):
@@ -171,11 +171,11 @@ class BoundModel:
             dtype,
         )
         random_effects, effects = None, effects or 0
-        if self.shared is not None:
-            _, design = self.shared
+        if self.effects_labels_and_design is not None:
+            _, design = self.effects_labels_and_design
             effects = effects or design.count
             weights = _pad(self.weights, length, 0.0)
-            random_effects = RandomEffects.of(design.padded(length, effects), weights, dtype)
+            random_effects = EffectsDesign.of(design.padded(length, effects), weights, dtype)
         numbers = to_device((dict(self.priors), reference), dtype)
         return LogDensity(
             Coordinates(self.law, self.noise, effects, *numbers),
@@ -199,12 +199,14 @@ class BoundModel:
         """
         counted = self.counted
         inputs = {name: jnp.asarray(x[counted]) for name, x in self.inputs.items()}
-        target, there = self.law.target.column, jnp.asarray(self.observed[counted])
+        target, targets = self.law.target.column, jnp.asarray(self.observed[counted])
         weights = jnp.asarray(self.weights[counted])
         reference = self.reference
         ratios = {name: x / reference[name] for name, x in inputs.items()}
         errors = None if self.errors is None else jnp.asarray(self.errors[counted])
-        design = None if self.shared is None else self.shared[1].rows(counted)
+        design = None
+        if self.effects_labels_and_design is not None:
+            design = self.effects_labels_and_design[1].rows(counted)
 
         def model() -> None:
             values: dict[str, Any] = {}
@@ -218,13 +220,13 @@ class BoundModel:
             if design is not None:
                 with numpyro.plate("effect", design.count):
                     effects = numpyro.sample("shared_error_over_tau", Normal(0.0, 1.0))
-            with numpyro.plate("run", len(there)), numpyro.handlers.scale(scale=weights):
+            with numpyro.plate("run", len(targets)), numpyro.handlers.scale(scale=weights):
                 if design is not None:
                     location = self.noise.scale.link(expected)
                     location += values[TAU] * design.apply(effects)
                     expected = self.noise.scale.inverse()(location)
                 scatter = self.noise(expected, values, ratios, errors)
-                numpyro.sample(target, scatter, obs=there if observed else None)
+                numpyro.sample(target, scatter, obs=targets if observed else None)
 
         return model
 
@@ -296,9 +298,11 @@ def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
         padded to the longest table, and random effects to the largest number.
     """
     length = max(padded_length(len(model.runs)) for model in models)
-    effects = max(0 if model.shared is None else len(model.shared[0]) for model in models)
-    densities = [model.density(dtype, length, effects) for model in models]
-    return jax.tree.map(lambda *arrays: np.stack(arrays), *densities)
+    effects = max(
+        0 if found is None else len(found[0])
+        for found in (model.effects_labels_and_design for model in models)
+    )
+    return stack([model.density(dtype, length, effects) for model in models])
 
 
 def padded_length(rows: int) -> int:

@@ -14,11 +14,9 @@ from jaxtyping import Array, Float, Int
 
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
-from scalingbayes.model.noise import TAU, Noise
+from scalingbayes.model.discrepancy import STEP_UNIT
+from scalingbayes.model.noise import SIGMA, TAU, Noise
 from scalingbayes.model.term_coordinates import TermCoordinates
-
-STEP = 0.03
-"""Unit of the steps of a discrepancy on the target's scale: about their usual size."""
 
 Point = Float[Array, " dim"]
 Values = dict[str, Array]
@@ -29,8 +27,8 @@ Values = dict[str, Array]
 class Coordinates:
     """Unconstrained coordinates of a model's parameters and random effects.
 
-    The prior of a parameter is stated on a coordinate of the parameter's own: its value, or its
-    logarithm if it is positive. Points have the same coordinates, but for the law's terms: see
+    A prior is stated on the parameter's value, or on its logarithm if it is positive. A point holds
+    these coordinates, except that the law's terms are replaced by their log sum and log ratios: see
     :class:`~scalingbayes.model.term_coordinates.TermCoordinates`.
 
     Group effects are divided by tau, so that they are standard normal. The steps of a discrepancy
@@ -61,7 +59,7 @@ class Coordinates:
         return {**self.law.parameters, **self.noise.parameters}
 
     @property
-    def named(self) -> Int[np.ndarray, " named"]:
+    def parameter_indices(self) -> Int[np.ndarray, " named"]:
         """Indices of the coordinates of parameters in a point."""
         return np.delete(np.arange(len(self.parameters) + self.effects), self._of_effects)
 
@@ -92,30 +90,30 @@ class Coordinates:
     def log_effect_ratio(self, point: Point) -> Float[Array, ""]:
         """Return the log of the unit of random effects over the spread of rows."""
         values = self.at_reference(point)
-        return jnp.log(self._effect_unit(values) / values["sigma"])
+        return jnp.log(self._effect_unit(values) / values[SIGMA])
 
-    def of_priors(self, point: Point) -> Point:
+    def prior_coordinates(self, point: Point) -> Point:
         """Return the coordinates on which priors are stated: of parameters, then of effects."""
-        named = jnp.stack(list(self.by_name(point).values()))
+        named = jnp.stack(list(self.prior_coordinates_by_name(point).values()))
         return jnp.concatenate([named, self.effect_coordinates(point)])
 
-    def by_name(self, point: Point) -> Values:
+    def prior_coordinates_by_name(self, point: Point) -> Values:
         """Return the coordinate of each parameter on which its prior is stated."""
         return self._terms.to_priors(self._sampled(point))
 
     def from_priors(self, coordinates: Values) -> Point:
-        """Return the point without random effects, given what :meth:`by_name` returns."""
+        """Invert :meth:`prior_coordinates_by_name`; the random effects of the point are 0."""
         sampled = self._terms.from_priors(coordinates)
         return self.without_random_effects(jnp.stack([sampled[name] for name in self.parameters]))
 
     def log_volume(self, point: Point) -> Float[Array, ""]:
-        """Return the log determinant of :meth:`of_priors`."""
+        """Return the log absolute determinant of the Jacobian of :meth:`prior_coordinates`."""
         return jnp.zeros((), point.dtype) + self._terms.log_volume(self._sampled(point))
 
     def in_units(self, point: Point) -> Values:
         """Return the parameters in the units of the table."""
-        there = self._locate(point)[1]
-        return {name: there[name] for name in self.parameters}
+        in_units = self._locate(point)[1]
+        return {name: in_units[name] for name in self.parameters}
 
     def from_units(self, values: Values) -> Point:
         """Return the point of parameters in the units of the table, without random effects."""
@@ -123,8 +121,8 @@ class Coordinates:
 
     def at_reference(self, point: Point) -> Values:
         """Return the parameters for inputs measured in units of the reference point."""
-        here = self._locate(point)[0]
-        return {name: here[name] for name in self.parameters}
+        at_reference = self._locate(point)[0]
+        return {name: at_reference[name] for name in self.parameters}
 
     def in_range(self, point: Point) -> Any:
         """Return whether every parameter is in its range, which priors of a user may leave."""
@@ -132,22 +130,24 @@ class Coordinates:
 
     def to_reference(self, values: Values) -> Values:
         """Convert parameters from the table's units to the reference point; they broadcast."""
-        here = self._ones()
-        there: dict[str, Any] = {**self.reference, **values}
+        at_reference = self._ones()
+        in_units: dict[str, Any] = {**self.reference, **values}
         for name, parameter in in_order(self.parameters).items():
-            here[name] = parameter.place(parameter.displace(values[name], there), here)
-        return {name: here[name] for name in self.parameters}
+            at_reference[name] = parameter.place(
+                parameter.displace(values[name], in_units), at_reference
+            )
+        return {name: at_reference[name] for name in self.parameters}
 
     def from_reference(self, values: Values) -> Point:
         """Return the point of parameters at the reference point, without random effects."""
-        here = {**self._ones(), **values}
-        there: dict[str, Any] = dict(self.reference)
+        at_reference = {**self._ones(), **values}
+        in_units: dict[str, Any] = dict(self.reference)
         coordinates = {}
         for name, parameter in in_order(self.parameters).items():
             prior = self.priors[name]
-            number = parameter.number(values[name], here)
-            there[name] = parameter.place(parameter.raised(number, there), there)
-            own = number if prior.at_reference or parameter.plain else there[name]
+            number = parameter.number(values[name], at_reference)
+            in_units[name] = parameter.place(parameter.raised(number, in_units), in_units)
+            own = number if prior.at_reference or parameter.plain else in_units[name]
             coordinates[name] = prior.bijector.inv(own)
         return self.from_priors(coordinates)
 
@@ -170,7 +170,7 @@ class Coordinates:
         return jnp.concatenate([named[:first], effects, named[first:]])
 
     def _effect_unit(self, values: Values) -> Array | float:
-        return STEP if self.noise.discrepancy else values[TAU]
+        return STEP_UNIT if self.noise.discrepancy else values[TAU]
 
     @property
     def _terms(self) -> TermCoordinates:
@@ -194,21 +194,21 @@ class Coordinates:
         A prior stated in the table's units may have mass outside the range of its parameter, such
         as e_0 below e_inf.
         """
-        coordinates = self.by_name(point)
-        here = self._ones()
-        there: dict[str, Any] = dict(self.reference)
+        coordinates = self.prior_coordinates_by_name(point)
+        at_reference = self._ones()
+        in_units: dict[str, Any] = dict(self.reference)
         inside: Any = True
         for name, parameter in in_order(self.parameters).items():
             prior = self.priors[name]
             number = prior.bijector(coordinates[name])
             if prior.at_reference or parameter.plain:
-                number = parameter.raised(number, here)
-                here[name] = parameter.place(number, here)
-                there[name] = parameter.place(number, there)
+                number = parameter.raised(number, at_reference)
+                at_reference[name] = parameter.place(number, at_reference)
+                in_units[name] = parameter.place(number, in_units)
                 continue
             if prior.may_leave(parameter):
-                number, kept = parameter.keep(number, there)
+                number, kept = parameter.keep(number, in_units)
                 inside = inside & kept
-            here[name] = parameter.place(parameter.displace(number, there), here)
-            there[name] = number
-        return here, there, inside
+            at_reference[name] = parameter.place(parameter.displace(number, in_units), at_reference)
+            in_units[name] = number
+        return at_reference, in_units, inside

@@ -11,10 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-STEPS = 16
+STEP_COUNT = 16
 """Number of linear pieces of the walk over the range of the runs."""
 
-_START = 0.25  # variance of the walk over tau^2 at the smallest run
+STEP_UNIT = 0.03
+"""Unit of the steps of the walk on the target's scale: about their usual size."""
+
+_START_VARIANCE = 0.25  # variance of the walk over tau^2 at the smallest run
 
 
 def log_scale(
@@ -38,13 +41,13 @@ class Discrepancy(NamedTuple):
         The walk over tau is the basis times standard normal numbers. At the end of each step its
         variance is that of a random walk in log scale.
         """
-        size = (self.last - self.first) / STEPS
-        begun = self.first + size * jnp.arange(STEPS)
+        size = (self.last - self.first) / STEP_COUNT
+        begun = self.first + size * jnp.arange(STEP_COUNT)
         here = jnp.asarray(log_scale)[..., None]
         part = jnp.clip((here - begun) / size, 0.0, 1.0) * jnp.sqrt(size)
-        return jnp.concatenate([jnp.full_like(part[..., :1], _START**0.5), part], axis=-1)
+        return jnp.concatenate([jnp.full_like(part[..., :1], _START_VARIANCE**0.5), part], axis=-1)
 
-    def beyond(self, log_scale: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    def extra_sd(self, log_scale: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         """Return the sd over tau that the walk gains outside the range of the runs."""
         here = jnp.asarray(log_scale)
         outside = jnp.maximum(here - self.last, 0.0) + jnp.maximum(self.first - here, 0.0)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from scalingbayes.laws import Law
 from scalingbayes.model.coordinates import Values
 from scalingbayes.model.noise import Noise
-from scalingbayes.model.random_effects import RandomEffects
+from scalingbayes.model.random_effects import EffectsDesign
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ class Likelihood:
     observed: Float[Any, "*fits rows"]
     weights: Float[Any, "*fits rows"]
     errors: Float[Any, "*fits rows"] | None = None
-    random_effects: RandomEffects | None = None
+    random_effects: EffectsDesign | None = None
 
     @property
     def observed_on_scale(self) -> Float[Array, " rows"]:
@@ -50,7 +50,7 @@ class Likelihood:
         return self.noise.scale.link(self.observed)
 
     def __call__(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
-        """Return the log density of each row's target over its reference value."""
+        """Return, for each row, the log density of the ratio target / reference value."""
         if self.random_effects is None:
             expected = self.law(self.inputs, values)
         else:
@@ -64,7 +64,9 @@ class Likelihood:
             return location
         return location + self.random_effects.design.apply(effects)
 
-    def about(self, location: Float[Array, " rows"], values: Values) -> Float[Array, " rows"]:
+    def log_likelihood_at(
+        self, location: Float[Array, " rows"], values: Values
+    ) -> Float[Array, " rows"]:
         """Return the log density of each row's target on its scale, given the location there."""
         scatter = self.noise.about(location, values, self.inputs, self.errors)
         return scatter.log_prob(self.observed_on_scale)

@@ -67,7 +67,11 @@ class LogDensity:
 
     @property
     def location_size(self) -> int:
-        """The number of leading coordinates that the location of rows depends on."""
+        """The number of leading coordinates that the location of rows depends on.
+
+        They are the law's parameters, the random effects and tau, the first parameter of a noise
+        model with random effects.
+        """
         return len(self.law.parameters) + (self.effects + 1 if self.effects else 0)
 
     def with_weights(self, weights: Float[Array, " rows"]) -> "LogDensity":
@@ -79,15 +83,15 @@ class LogDensity:
         return self.weights @ self.log_likelihood(point) + self.prior(point)
 
     def log_likelihood(self, point: Point) -> Float[Array, " rows"]:
-        """Return the log density of each row's target over its reference value."""
+        """Return, for each row, the log density of the ratio target / reference value."""
         return self.likelihood(*self.coordinates.values_and_effects(point))
 
     def location(self, point: Point) -> Float[Array, " rows"]:
         """Return the location of each row on the target's scale."""
         return self.likelihood.location(*self.coordinates.values_and_effects(point))
 
-    def log_likelihood_about(
+    def log_likelihood_at(
         self, location: Float[Array, " rows"], point: Point
     ) -> Float[Array, " rows"]:
         """Return the log density of each row's target on its scale, given the location there."""
-        return self.likelihood.about(location, self.coordinates.at_reference(point))
+        return self.likelihood.log_likelihood_at(location, self.coordinates.at_reference(point))

@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from scalingbayes.model.coordinates import Point, Values
 from scalingbayes.model.log_density import LogDensity
-from scalingbayes.model.noise import TAU
-from scalingbayes.model.random_effects import RandomEffects
+from scalingbayes.model.noise import SIGMA, TAU
+from scalingbayes.model.random_effects import EffectsDesign
 
 
 @jax.tree_util.register_dataclass
@@ -19,7 +19,7 @@ class MarginalDensity:
     """The log density of the parameters alone, for normal noise of one spread.
 
     Given the parameters, the random effects are then normal, and independent after the rotation of
-    :class:`~scalingbayes.model.random_effects.RandomEffects`. They are integrated out, which leaves
+    :class:`~scalingbayes.model.random_effects.EffectsDesign`. They are integrated out, which leaves
     fewer unknowns and none whose scale is tau, and are drawn after sampling.
 
     Parameters
@@ -33,7 +33,8 @@ class MarginalDensity:
     def __call__(self, named: Float[Array, " named"]) -> Float[Array, ""]:
         """Return the log posterior density of the parameters, up to a constant.
 
-        First derivatives are exact. Higher ones lack the terms of the means' own derivatives.
+        First derivatives are exact. Second derivatives are approximate: the means are held
+        constant.
         """
         bare = self.density.coordinates.without_random_effects(named)
         values = self.density.coordinates.at_reference(bare)
@@ -41,10 +42,11 @@ class MarginalDensity:
         # The squares are least at the means, so their derivatives by the means are 0.
         means = lax.stop_gradient(means)
         weights = self.density.weights
-        # A sum of squares: the equal difference would lose its digits where sigma is small.
+        # A sum of squares; the equal form, a difference of squares, loses digits where sigma is
+        # small.
         residuals = deviations - ratio * self._effects.rotated_design.apply(means)
         squares = weights @ residuals**2 + means @ means
-        log_likelihood = -weights.sum() * jnp.log(values["sigma"])
+        log_likelihood = -weights.sum() * jnp.log(values[SIGMA])
         log_likelihood -= (squares + jnp.log(precision).sum()) / 2
         return log_likelihood + self.density.prior.of_parameters(bare)
 
@@ -57,19 +59,26 @@ class MarginalDensity:
         return coordinates.with_random_effects(named, values[TAU] * drawn)
 
     @property
-    def _effects(self) -> RandomEffects:
+    def _effects(self) -> EffectsDesign:
         assert self.density.likelihood.random_effects is not None
         return self.density.likelihood.random_effects
 
     def _conditional(self, values: Values) -> tuple[Array, Array, Array, Array]:
-        """Return deviations and tau, both over sigma, and means and precisions of effects over tau.
+        """Compute the normal distribution of the rotated effects, given the parameters.
 
-        Means and precisions are those of the rotated effects, given the parameters.
+        Returns
+        -------
+        deviations
+            Deviation of each row from the law, over sigma.
+        ratio
+            tau / sigma.
+        means, precision
+            Mean and precision of each rotated effect over tau.
         """
         likelihood, effects = self.density.likelihood, self._effects
         expected = likelihood.noise.scale.link(likelihood.law(likelihood.inputs, values))
-        deviations = (likelihood.observed_on_scale - expected) / values["sigma"]
-        ratio = values[TAU] / values["sigma"]
+        deviations = (likelihood.observed_on_scale - expected) / values[SIGMA]
+        ratio = values[TAU] / values[SIGMA]
         precision = 1 + ratio**2 * effects.information
         projected = effects.rotated_design.project(likelihood.weights * deviations)
         return deviations, ratio, ratio * projected / precision, precision

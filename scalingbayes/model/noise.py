@@ -10,6 +10,9 @@ from numpyro.distributions import Distribution, TransformedDistribution
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Scale
 
+SIGMA = "sigma"
+"""Name of the parameter for the spread of rows about their location."""
+
 TAU = "tau"
 """Name of the parameter for the spread of the random effects."""
 
@@ -98,9 +101,7 @@ class Noise:
     ) -> Distribution:
         """Return the distribution of observed values on the scale, about a location there."""
         others = {n: values[n] for n in self.parameters if n not in (TAU, SPREAD_EXPONENT)}
-        return self.distribution(
-            location, **{**others, "sigma": self.spread(values, inputs, errors)}
-        )
+        return self.distribution(location, **{**others, SIGMA: self.spread(values, inputs, errors)})
 
     def spread(
         self,
@@ -109,7 +110,7 @@ class Noise:
         errors: Array | None = None,
     ) -> Array:
         """Return sigma of each run on the scale; the arguments are those of a call."""
-        sigma = values["sigma"]
+        sigma = values[SIGMA]
         if self.varying:
             log_size = sum(jnp.log(inputs[name]) for name in self.varying)
             sigma = sigma * jnp.exp(-values[SPREAD_EXPONENT] * log_size)

@@ -17,7 +17,7 @@ from scalingbayes.laws import Law
 from scalingbayes.laws.base.family import read_call
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
-from scalingbayes.model.noise import SPREAD_EXPONENT, TAU, Noise
+from scalingbayes.model.noise import SIGMA, SPREAD_EXPONENT, TAU, Noise
 
 HUBER_DELTA = 1e-3
 """Log loss at which Huber's loss turns from a square to a line (Hoffmann et al. 2022, eq. 3)."""
@@ -196,14 +196,15 @@ def _with_options(model: NoiseModel, law: Law) -> Noise:
         )
     if model.error:
         equation += f", widened by {model.error}"
+    # tau comes first: LogDensity.location_size counts it among the leading coordinates.
     if model.groups:
         equation += f" + an error shared by each {model.groups}"
         meaning = f"sd of the error that runs of one {model.groups} share"
-        parameters = {TAU: replace(parameters["sigma"], description=meaning), **parameters}
+        parameters = {TAU: replace(parameters[SIGMA], description=meaning), **parameters}
     if model.discrepancy:
         equation += f" + a random walk in log {model.discrepancy}"
         meaning = f"sd of the law's own error over a factor of e in {model.discrepancy}"
-        parameters = {TAU: replace(parameters["sigma"], description=meaning), **parameters}
+        parameters = {TAU: replace(parameters[SIGMA], description=meaning), **parameters}
     return replace(
         noise,
         name=str(model),
@@ -244,7 +245,7 @@ def _student_t(target: Target) -> Noise:
         distribution=_student_t_distribution,
         equation=_equation(target, "sigma * t_nu"),
         parameters={
-            "sigma": _spread(target),
+            SIGMA: _spread(target),
             # Above 1, so that the predicted loss has a mean.
             "nu": Parameter(
                 "degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0), shift="1"
@@ -293,7 +294,7 @@ def _of_spread_alone(
         scale=target.on_scale,
         distribution=partial(_location_scale_distribution, family),
         equation=_equation(target, scatter),
-        parameters={"sigma": _spread(target)},
+        parameters={SIGMA: _spread(target)},
     )
 
 

@@ -103,8 +103,8 @@ def design_of_groups(
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
-class RandomEffects:
-    """A design, and a rotation of its effects in which rows inform each effect separately.
+class EffectsDesign:
+    """A design, and a rotation that diagonalises the information matrix of the effects.
 
     The information matrix of the effects, ``design.T @ diag(weights) @ design``, is diagonal after
     the rotation. That of groups is diagonal as it stands, since groups have no row in common.
@@ -127,18 +127,19 @@ class RandomEffects:
     rotation: Float[Any, "*fits effects effects"] | None
 
     @staticmethod
-    def of(design: Design, weights: Float[np.ndarray, " rows"], dtype: str) -> "RandomEffects":
+    def of(design: Design, weights: Float[np.ndarray, " rows"], dtype: str) -> "EffectsDesign":
         """Return the random effects of a design for rows of these weights, on the device."""
         if isinstance(design, GroupDesign):
             information = np.bincount(design.index, weights, design.count)
             on_device = GroupDesign(jnp.asarray(design.index), design.count)
-            return RandomEffects(on_device, on_device, to_device(information, dtype), None)
+            return EffectsDesign(on_device, on_device, to_device(information, dtype), None)
         matrix = design.matrix
         information, rotation = np.linalg.eigh(matrix.T @ (weights[:, None] * matrix))
-        # What rounding leaves of effects without information would count where sigma is small.
+        # Eigenvalues that are rounding errors are set to 0: divided by a small sigma^2 they would
+        # look informative.
         information = np.where(information > _ROUNDING * information.max(), information, 0.0)
         rotated = np.where(information > 0, matrix @ rotation, 0.0)
-        effects = RandomEffects(design, DenseDesign(rotated), information, rotation)
+        effects = EffectsDesign(design, DenseDesign(rotated), information, rotation)
         return to_device(effects, dtype)
 
     @property
@@ -151,11 +152,13 @@ class RandomEffects:
         return rotated if self.rotation is None else self.rotation @ rotated
 
     def log_volume(self, log_ratio: Float[Array, ""]) -> Float[Array, ""]:
-        """Return the log volume that normally scattered rows leave to the effects.
+        """Return -1/2 log det(I + (unit/sigma)^2 information).
+
+        This is the log of the factor from integrating out the effects under normal noise.
 
         Parameters
         ----------
         log_ratio
-            Log of the effects' unit over the spread of the rows.
+            Log of the effects' unit over sigma.
         """
         return -jnp.log1p(jnp.exp(2 * log_ratio) * self.information).sum() / 2

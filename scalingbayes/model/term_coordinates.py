@@ -25,8 +25,8 @@ from scalingbayes.model.transforms import (
 class TermCoordinates:
     """The map between coordinates of terms that are sampled and those of their priors.
 
-    The map is used only if each term's coordinate is its logarithm, up to a known number. Other
-    parameters keep the coordinates of their priors.
+    The map is the identity unless every term's prior coordinate is its logarithm plus a known
+    number. Other parameters keep the coordinates of their priors.
 
     Parameters
     ----------
@@ -52,7 +52,10 @@ class TermCoordinates:
 
     @cached_property
     def long_tailed(self) -> str | None:
-        """Name of the log ratio whose tail is changed: the floor, its last term, may be 0."""
+        """Name of the log ratio to the last term, if that term is a floor that may be 0.
+
+        None otherwise.
+        """
         if not self.in_use:
             return None
         *others, last = self.terms
@@ -83,7 +86,7 @@ class TermCoordinates:
         return found
 
     def log_volume(self, coordinates: Mapping[str, Array]) -> Float[Array, ""] | float:
-        """Return the log determinant of :meth:`to_priors`."""
+        """Return the log absolute determinant of the Jacobian of :meth:`to_priors`."""
         return 0.0 if self.long_tailed is None else log_slope(coordinates[self.long_tailed])
 
     def _has_known_unit(self, name: str) -> bool:

@@ -42,7 +42,7 @@ def _random_effect(
         return 0.0, values[TAU]
     log_scale = sum(jnp.log(ratios[name]) for name in noise.discrepancy)
     mean = (discrepancy_draws.discrepancy.basis(log_scale) * discrepancy_draws.steps).sum(-1)
-    return mean, values[TAU] * discrepancy_draws.discrepancy.beyond(log_scale)
+    return mean, values[TAU] * discrepancy_draws.discrepancy.extra_sd(log_scale)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -106,8 +106,8 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         in_units = found.log_likelihood[..., rows] - np.log(model.reference[target])
         dims = (*SAMPLE_DIMS, "run")
         groups["log_likelihood"] = make_dataset({target: in_units}, dims, {**coords, **by_run})
-    if random_effects is not None and model.shared is not None:
-        labels, _ = model.shared
+    if random_effects is not None and model.effects_labels_and_design is not None:
+        labels, _ = model.effects_labels_and_design
         labelled = {**coords, "effect": labels.astype(object)}
         effect_draws = {target: random_effects[..., : len(labels)]}
         groups["random_effects"] = make_dataset(effect_draws, (*SAMPLE_DIMS, "effect"), labelled)

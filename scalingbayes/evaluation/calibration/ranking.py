@@ -247,7 +247,7 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
         sampled = integrated(densities) if engine == "nuts" else densities
         points = simulation.points
         if isinstance(sampled, MarginalDensity):
-            points = points[:, densities.coordinates.named]
+            points = points[:, densities.coordinates.parameter_indices]
         log_density = log_densities(sampled, points[:, None], "float64")[:, 0]
     truths = {str(name): values.to_numpy() for name, values in simulation.truths.items()}
     truths[DENSITY] = log_density

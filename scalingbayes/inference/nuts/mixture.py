@@ -1,6 +1,6 @@
 """Jumps of a chain: proposals from a mixture that is learnt from earlier draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -74,11 +74,6 @@ class Mixture(NamedTuple):
         return ((from_origin.reshape(to_centers.shape) - to_centers) ** 2).sum(-1)
 
 
-def stack(trees: Sequence[Any]) -> Any:
-    """Stack trees of arrays, one per fit, along a new first axis."""
-    return jax.tree.map(lambda *each: np.stack(each), *trees)
-
-
 def at_modes(centers: Float[Any, "modes dim"], roots: Float[Any, "modes dim dim"]) -> Mixture:
     """Return a mixture with components at the modes, for use before there are draws.
 
@@ -121,7 +116,10 @@ def with_modes(
 
 
 def learn(x: Float[np.ndarray, "fits draws dim"], dtype: str) -> Mixture:
-    """Return the mixture that fits whitened draws best, by expectation-maximisation.
+    """Learn a mixture from whitened draws, by expectation-maximisation for normal components.
+
+    The roots of the normal components are then used as those of t components, whose tails are
+    heavier.
 
     Parameters
     ----------

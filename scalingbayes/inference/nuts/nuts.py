@@ -11,7 +11,7 @@ from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress, never_falling
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.nuts.constants import BLOCK, ROWS_PER_BLOCK, Constants
-from scalingbayes.inference.nuts.sampling import Batch, advance, with_random_effects
+from scalingbayes.inference.nuts.sampling import Batch, advance, draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
 from scalingbayes.inference.nuts.warmup import choose_thinning, warm_up
 from scalingbayes.inference.settings import check_between, check_whole
@@ -123,7 +123,7 @@ class NUTS(Engine):
         draws = np.full(len(models), self.draws)
         _, trace = advance(batch, warm.chains, warm.adapted, draws, thinning, adapt=False)
         points = warm.adapted.whitening.to_points(trace.x)
-        points = with_random_effects(sampled, points, random, dtype)
+        points = draw_random_effects(sampled, points, random, dtype)
         facts = {
             "gradients": warm.gradients + trace.gradients,
             "thinning": thinning,

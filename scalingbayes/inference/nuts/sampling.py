@@ -137,8 +137,8 @@ def advance(
     blocks = []
     for first in range(0, draws.max(), size):
         count = np.clip(draws - first, 0, size)
-        # Results come back to the host, where the first arguments were: a compiled program
-        # depends on the place of its arguments.
+        # Fetch the results to the host: jit compiles again if the next call's arguments are on
+        # another device.
         chains, block = fetch(
             _run_block(
                 batch.densities,
@@ -237,7 +237,7 @@ def _buffers(position: Float[Array, " dim"]) -> tuple[Float[Array, "block dim"],
     return jnp.zeros((BLOCK, position.size), position.dtype), info
 
 
-def with_random_effects(
+def draw_random_effects(
     densities: Density,
     points: Float[np.ndarray, "fits chains draws _"],
     random: Sequence[np.random.Generator],
@@ -248,11 +248,11 @@ def with_random_effects(
         return points
     shape = (*points.shape[1:-1], densities.density.effects)
     normals = np.stack([each.standard_normal(shape) for each in random])
-    return fetch(_with_random_effects(densities, *to_dtype((points, normals), dtype))).astype(float)
+    return fetch(_draw_random_effects(densities, *to_dtype((points, normals), dtype))).astype(float)
 
 
 @jax.jit
-def _with_random_effects(
+def _draw_random_effects(
     densities: MarginalDensity,
     points: Float[ArrayLike, "fits chains draws named"],
     normals: Float[ArrayLike, "fits chains draws effects"],

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from scalingbayes._core.devices import interleave
+from scalingbayes._core.trees import stack
 from scalingbayes.inference.nuts.constants import Constants
-from scalingbayes.inference.nuts.mixture import Mixture, at_modes, stack
+from scalingbayes.inference.nuts.mixture import Mixture, at_modes
 from scalingbayes.inference.whitening import Whitening, whiten_at_mode, whitening_at
 from scalingbayes.model.log_density import LogDensity
 
@@ -46,6 +47,8 @@ def find_starts(
 ) -> Starts:
     """Return the modes of each fit, and draw the start of each chain around one of them.
 
+    Chain i starts around mode i modulo the number of distinct modes.
+
     Parameters
     ----------
     densities
@@ -63,13 +66,13 @@ def find_starts(
     dtype
         ``"float64"`` or ``"float32"``.
     """
-    modes, highest = whiten_at_mode(densities, random, searches, dtype)
+    modes, best_whitening = whiten_at_mode(densities, random, searches, dtype)
     modes = jax.tree.map(np.asarray, modes)
-    named = densities.coordinates.named if marginal else None
+    named = densities.coordinates.parameter_indices if marginal else None
     if named is None:
-        x = highest.from_points(modes.point)
+        x = best_whitening.from_points(modes.point)
     else:
-        x = highest.marginal(named).from_points(modes.point[..., named])
+        x = best_whitening.marginal(named).from_points(modes.point[..., named])
     positions, whitenings, mixtures, of_fits = [], [], [], []
     for fit, generator in enumerate(random):
         log_density = modes.log_density[fit]

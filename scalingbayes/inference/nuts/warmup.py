@@ -1,4 +1,4 @@
-"""Warm-up: stages that adapt step sizes, and refine the whitening and the jumps between them."""
+"""Warm-up in stages: each adapts step sizes; after it, whitening and jumps are refined."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int, Real, Shaped
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
 from scalingbayes._core.devices import interleave
+from scalingbayes._core.trees import stack
 from scalingbayes.inference.nuts.constants import Constants
 from scalingbayes.inference.nuts.kernel import Controls, new_adaptation
-from scalingbayes.inference.nuts.mixture import Mixture, learn, stack, with_modes
+from scalingbayes.inference.nuts.mixture import Mixture, learn, with_modes
 from scalingbayes.inference.nuts.sampling import Adapted, Batch, Chains, Trace, advance
 from scalingbayes.inference.nuts.starts import Starts
 from scalingbayes.inference.whitening import Whitening
@@ -58,7 +59,8 @@ def warm_up(
     target_accept
         Acceptance rate that step sizes are adapted to.
     constants
-        Stages, jumps, and when a fit goes on. Without proposals per draw there are no jumps.
+        Stages, jumps, and when a fit goes on. A fit with 0 proposals per draw makes no
+        jumps.
     """
     fits = batch.fits
     jumps = jumps_per_draw(np.zeros((fits, 1, 1)), starts.modes, constants)
@@ -76,19 +78,21 @@ def warm_up(
         gradients += trace.gradients
         points = adapted.whitening.to_points(trace.x)
         recent.append(points)
-        target = next_target(adapted, trace, target_accept, constants)
-        again = active & (stage < len(lengths))
+        target = next_target_accept(adapted, trace, target_accept, constants)
+        needs_stage = active & (stage < len(lengths))
         if stage >= len(constants.stage_ends):
             agreeing = max_rhat(trace.x) <= constants.max_rhat  # false for NaN
-            again &= ~agreeing | (target > adapted.controls.target_accept)
+            needs_stage &= ~agreeing | (target > adapted.controls.target_accept)
             relative_ess = np.where(active, relative_sample_size(points), relative_ess)
-        learnt, x = _learn(adapted, trace, again, recent, starts.modes, batch.dtype, constants)
+        learnt, x = _learn(
+            adapted, trace, needs_stage, recent, starts.modes, batch.dtype, constants
+        )
         controls = learnt.controls._replace(target_accept=target)
         restarted = moved._replace(position=interleave(x[:, :, -1]), adaptation=fresh)
-        moved = _where(again[batch.owner], restarted, moved)
+        moved = _where(needs_stage[batch.owner], restarted, moved)
         chains = _where(active[batch.owner], moved, chains)
         adapted = _where(active, learnt._replace(controls=controls), adapted)
-        active = again
+        active = needs_stage
         if not active.any():
             break
     return WarmUp(chains, adapted, relative_ess, gradients)
@@ -101,7 +105,7 @@ def stage_lengths(warmup: int, constants: Constants) -> Int[np.ndarray, " stages
     return np.append(planned, np.repeat(planned[-1], constants.extra_stages))
 
 
-def next_target(
+def next_target_accept(
     adapted: Adapted, trace: Trace, target_accept: float, constants: Constants
 ) -> Float[np.ndarray, " fits"]:
     """Return the target acceptance rate of each fit: higher once it has diverged."""
@@ -172,7 +176,7 @@ def refine(
 def _learn(
     adapted: Adapted,
     trace: Trace,
-    again: Bool[np.ndarray, " fits"],
+    needs_stage: Bool[np.ndarray, " fits"],
     recent: Sequence[Float[np.ndarray, "fits chains _ dim"]],
     modes: Sequence[Whitening],
     dtype: str,
@@ -180,12 +184,12 @@ def _learn(
 ) -> tuple[Adapted, Float[np.ndarray, "fits chains draws dim"]]:
     """Return what a stage teaches, and its draws in the new coordinates.
 
-    Only fits that have another stage (``again``) are whitened anew: the averaged step size of the
-    last stage belongs to the whitening of that stage.
+    Only fits that have another stage (``needs_stage``) are whitened anew. After the last stage the
+    whitening stays, because the averaged step size was adapted to it.
     """
     whitening, x, mixture = adapted.whitening, trace.x, adapted.controls.mixture
-    if again.any():
-        whitening, x = _where(again, refine(whitening, x, constants), (whitening, x))
+    if needs_stage.any():
+        whitening, x = _where(needs_stage, refine(whitening, x, constants), (whitening, x))
     jumps = jumps_per_draw(trace.info.n_steps, modes, constants)
     if jumps.any():
         points = np.concatenate(recent, axis=2)
