@@ -212,15 +212,15 @@ class Average(Result):
         """
         each = dict(zip(self.posteriors, estimates, strict=True))
         parts = []
-        for name, own in each.items():
-            flat = own.draws.stack(sample=SAMPLE_DIMS, create_index=False)  # noqa: PD013
+        for name, estimate in each.items():
+            flat = estimate.draws.stack(sample=SAMPLE_DIMS, create_index=False)  # noqa: PD013
             parts.append(flat.isel(sample=self._chosen[name]).drop_vars(SAMPLE_DIMS))
         mixed = xr.concat(parts, "sample", join="override").isel(sample=self._order)
         mixed = mixed.rename(sample="draw").expand_dims("chain")
         mixed = mixed.transpose(*SAMPLE_DIMS, ...)
         mixed = mixed.assign_coords({dim: np.arange(mixed.sizes[dim]) for dim in SAMPLE_DIMS})
         first, *_ = each.values()
-        notes = dict.fromkeys(note for own in each.values() for note in own.notes)
+        notes = dict.fromkeys(note for estimate in each.values() for note in estimate.notes)
         title = f"{first.title}; {self._names()}"
         return Estimate(title, mixed, self.verdict, first.has_sd, tuple(notes))
 

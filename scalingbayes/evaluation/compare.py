@@ -213,12 +213,12 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
             )
         data, other_data = (each.tree["observed_data"].to_dataset() for each in (first, post))
         if not (data.equals(other_data) and np.allclose(first.weights, post.weights)):
-            here, there = first.record.data, post.record.data
+            table, other_table = first.record.data, post.record.data
             raise InputError(
                 f"Posteriors must be fits to the same runs to be compared: {one!r} is a fit to "
-                f"{here.rows} runs of {here.name!r}, and {name!r} is a fit to "
-                f"{there.rows} runs of {there.name!r}. Their values, rows or weights differ. "
-                f"Fit both to one table."
+                f"{table.rows} runs of {table.name!r}, and {name!r} is a fit to "
+                f"{other_table.rows} runs of {other_table.name!r}. Their values, rows or "
+                f"weights differ. Fit both to one table."
             )
     return first
 

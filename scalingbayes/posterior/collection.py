@@ -80,12 +80,14 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         diagnostics = self._diagnostics
         found = {}
         for place, name in enumerate(self.models):
-            own = self._draws[name]
-            stats = xr.Dataset({stat: (SAMPLE_DIMS, x) for stat, x in own.stats.items()})
+            fit_draws = self._draws[name]
+            stats = xr.Dataset({stat: (SAMPLE_DIMS, x) for stat, x in fit_draws.stats.items()})
             of_priors = {n: float(x[place]) for n, x in shares.items()}
-            shown = of_priors if own.of == "posterior" else {}
+            shown = of_priors if fit_draws.of == "posterior" else {}
             of_chains = {what: values.isel(fit=place) for what, values in diagnostics.items()}
-            found[name] = judge(draws.isel(fit=place), stats, own.facts, shown, of_chains or None)
+            found[name] = judge(
+                draws.isel(fit=place), stats, fit_draws.facts, shown, of_chains or None
+            )
         return found
 
     @property

@@ -103,8 +103,7 @@ class PointEstimate(Result):
             }
         )
         with precision("float64"):
-            there = to_device(given, "float64")
-            return np.asarray(law(there, to_device(self.values, "float64")))
+            return np.asarray(law(*to_device((given, self.values), "float64")))
 
     @property
     def title(self) -> str:

@@ -164,9 +164,9 @@ class Posterior(DrawsResult):
             return None
         data, names = self.tree["constant_data"], self.noise.discrepancy
         inputs = {name: data[name].to_numpy() for name in names}
-        here = log_scale(names, inputs, self.record.reference)
+        log_size = log_scale(names, inputs, self.record.reference)
         with precision("float64"):
-            return DenseDesign(np.asarray(Discrepancy(*self.record.discrepancy).basis(here)))
+            return DenseDesign(np.asarray(Discrepancy(*self.record.discrepancy).basis(log_size)))
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a table of the parameters under ArviZ's column names.

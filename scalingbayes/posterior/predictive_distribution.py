@@ -91,9 +91,9 @@ def predict(
     key = jax.random.fold_in(jax.random.key(seed), stream)
     location = noise.scale.link(expected)
     if noise.has_random_effects:
-        key, own = jax.random.split(key)
+        key, effect_key = jax.random.split(key)
         mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
-        location += mean + sd * jax.random.normal(own, location.shape, location.dtype)
+        location += mean + sd * jax.random.normal(effect_key, location.shape, location.dtype)
     scatter = noise.about(location, values, ratios, errors).sample(key)
     return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
 
@@ -129,12 +129,15 @@ def log_predictive(
     padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
     found = []
     with precision("float64"):
-        draws, there, path = to_device((values, dict(reference), discrepancy_draws), "float64")
+        shared = to_device((values, dict(reference), discrepancy_draws), "float64")
         for first in range(0, padded, _POINTS_AT_ONCE):
             rows = np.arange(first, first + _POINTS_AT_ONCE) % count
-            own = ({n: x[rows] for n, x in inputs.items()}, observed[rows])
-            block = to_device((*own, None if errors is None else errors[rows]), "float64")
-            found.append(_log_predictive(law, noise, draws, there, path, *block))
+            block = (
+                {name: x[rows] for name, x in inputs.items()},
+                observed[rows],
+                None if errors is None else errors[rows],
+            )
+            found.append(_log_predictive(law, noise, *shared, *to_device(block, "float64")))
         return np.concatenate([np.asarray(each) for each in found])[:count]
 
 
