@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from scalingbayes.inference.importance import pareto_smooth, resample
+from scalingbayes.inference.importance import effective_sample_size, pareto_smooth, resample
 
 _LIKELIHOOD_EXPONENTS = (
     1.0,
@@ -121,7 +121,7 @@ class TableDraws:
         """
         weights, mean, covariance = self.reweighted_moments()
         dim = len(mean)
-        count = min(_KERNELS, 1 / (weights**2).sum())
+        count = min(_KERNELS, effective_sample_size(weights))
         # The square of Silverman's bandwidth.
         shrinkage = (4 / ((dim + 2) * count)) ** (2 / (dim + 4))
         relative = covariance / np.outer(self.scale, self.scale)
@@ -195,7 +195,7 @@ def infer_population(tables: Sequence[TableDraws], hyperprior: Hyperprior, seed:
             log_weights = log_weights + evidence[table]
         weights, pareto_k = pareto_smooth(log_weights)
         chosen = resample(weights, _KEPT, np.random.default_rng([seed, 1]))
-        return PopulationDraws(mu[chosen], tau[chosen], pareto_k, float(1 / (weights**2).sum()))
+        return PopulationDraws(mu[chosen], tau[chosen], pareto_k, effective_sample_size(weights))
 
     every = range(len(tables))
     others = [condition_on(other for other in every if other != left_out) for left_out in every]

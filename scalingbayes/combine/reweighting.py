@@ -10,7 +10,12 @@ from jaxtyping import Float, Int
 
 from scalingbayes.combine.pooled_coordinates import predictive_priors
 from scalingbayes.combine.population import PopulationDraws, TableDraws
-from scalingbayes.inference.importance import pareto_smooth, resample
+from scalingbayes.inference.importance import (
+    effective_sample_size,
+    log_evidence,
+    pareto_smooth,
+    resample,
+)
 from scalingbayes.laws.base.parameters import Parameter, resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
 from scalingbayes.posterior.posterior import Posterior
@@ -38,7 +43,7 @@ class ImportanceWeights(NamedTuple):
     @property
     def effective_draws(self) -> float:
         """The effective number of draws."""
-        return float(1 / (self.values**2).sum())
+        return effective_sample_size(self.values)
 
     @property
     def reliable(self) -> bool:
@@ -51,9 +56,7 @@ def weigh(draws: TableDraws, population_of_others: PopulationDraws) -> Importanc
     """Return the weights of a table's draws under the prior that the other tables predict."""
     log_weights = population_of_others.log_density(draws.points) - draws.log_prior
     weights, pareto_k = pareto_smooth(log_weights)
-    largest = log_weights.max()
-    gain = float(largest + np.log(np.exp(log_weights - largest).mean()))
-    return ImportanceWeights(weights, pareto_k, gain)
+    return ImportanceWeights(weights, pareto_k, log_evidence(log_weights))
 
 
 def reweighted_posterior(

@@ -102,7 +102,7 @@ class BoundModel:
             if each.unit == "1":
                 reference[name] = 1.0
             else:
-                reference[name] = _geometric_mean(self.inputs[each.unit or name][self.counted])
+                reference[name] = geometric_mean(self.inputs[each.unit or name][self.counted])
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
     @property
@@ -325,7 +325,8 @@ def _pad(values: Float[np.ndarray, " runs"], length: int, filler: float) -> np.n
     return np.pad(values, (0, length - len(values)), constant_values=filler)
 
 
-def _geometric_mean(values: Float[np.ndarray, " runs"]) -> float:
+def geometric_mean(values: Float[np.ndarray, " runs"]) -> float:
+    """Return the geometric mean of positive values."""
     return float(np.exp(np.log(values).mean()))
 
 

@@ -19,6 +19,7 @@ from scalingbayes.decisions.approaches.frontier import (
     draw_parts,
     make_frontier,
 )
+from scalingbayes.model.bound_model import geometric_mean
 
 Curve = Literal["parabola", "akima"]
 
@@ -133,7 +134,7 @@ def _split_by_budget(runs: Runs, column: str | None, tolerance: float) -> list[_
         if len(np.unique(params[rows])) < _FEWEST_SIZES:
             continue
         rows = rows[np.argsort(params[rows], kind="stable")]
-        middle = float(label) if given else float(np.exp(np.log(compute[rows]).mean()))
+        middle = float(label) if given else geometric_mean(compute[rows])
         found.append(_Budget(middle, rows, np.log(params[rows]), np.log(tokens[rows]), loss[rows]))
     if len(found) < 2:
         raise InputError(
