@@ -12,7 +12,8 @@ from scipy.special import logsumexp
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import NUTS
 from scalingbayes.inference.draws import silent
-from scalingbayes.inference.nuts.mixture import Mixture, jump, learn, with_modes
+from scalingbayes.inference.nuts.jumps import jump
+from scalingbayes.inference.nuts.proposal_mixture import Mixture, learn, with_modes
 from scalingbayes.model.bound_model import stack_densities
 
 WEIGHTS = np.array([0.7, 0.3])

@@ -9,14 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.allocation.closed_form import (
-    closed_form_scale,
-    has_linear_rate,
-    scale_by_newton,
-)
+from scalingbayes.allocation.closed_form import closed_form_scale
 from scalingbayes.allocation.costs import Cost, Proportional
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import Limits, cap_tokens, scale_bounds
+from scalingbayes.allocation.newton import has_linear_rate, scale_by_newton
 from scalingbayes.allocation.search import scale_by_search
 from scalingbayes.allocation.shapes import best_shape
 from scalingbayes.laws import Law

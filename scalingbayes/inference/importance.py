@@ -14,7 +14,9 @@ from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity
 
 OVERSAMPLING = 4  # proposals per draw that is kept
-_DEGREES = 5.0  # degrees of freedom; tails heavier than the posterior's keep the weights small
+# Degrees of freedom: tails heavier than the posterior's keep the weights small. The mixture of
+# jumps, which is learnt from draws, has 8: see HALF_DEGREES in nuts/constants.py.
+_DEGREES = 5.0
 
 
 class Proposals(NamedTuple):

@@ -112,7 +112,7 @@ def _folds(
 ) -> list[tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"], str]]:
     """Return the folds: which runs are fitted, which are held out, and a label."""
     counted = model.counted
-    scale = _scale(model)
+    scale = model.run_scale
     level = np.full(len(counted), -1)
     level[counted] = levels(scale[counted])  # 0 is the largest
     total = counted.sum()
@@ -129,24 +129,6 @@ def _folds(
         found.append((fitted, held_out, f"from {scale[held_out].min():.3g}"))
         first = last + 1
     return found
-
-
-def _scale(model: BoundModel) -> Float[np.ndarray, " rows"]:
-    """Return the scale of each run: compute, or the product of the inputs that reduce the target.
-
-    If an input is a loss, its inverse enters the product. If a law has no such inputs, as a mixture
-    of domains, all runs have scale 1.
-    """
-    law = model.law
-    names: Sequence[str] = law.decreasing
-    if law.allocates:
-        names = (law.budget.size, "tokens")
-    elif not names:
-        names = [name for name, each in law.inputs.items() if each.unit is None]
-    scale = np.ones(len(model.runs))
-    for name in names:
-        scale *= 1 / model.inputs[name] if name == "loss" else model.inputs[name]
-    return scale
 
 
 def _scores(

@@ -105,6 +105,24 @@ class BoundModel:
                 reference[name] = geometric_mean(self.inputs[each.unit or name][self.counted])
         return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
 
+    @cached_property
+    def run_scale(self) -> Float[np.ndarray, " runs"]:
+        """The scale of each run: compute, or the product of the inputs that reduce the target.
+
+        If an input is a loss, its inverse enters the product. If a law has no such inputs, as a
+        mixture of domains, all runs have scale 1.
+        """
+        law = self.law
+        names: Sequence[str] = law.decreasing
+        if law.allocates:
+            names = (law.budget.size, "tokens")
+        elif not names:
+            names = [name for name, each in law.inputs.items() if each.unit is None]
+        scale = np.ones(len(self.runs))
+        for name in names:
+            scale *= 1 / self.inputs[name] if name == "loss" else self.inputs[name]
+        return scale
+
     @property
     def unit(self) -> float:
         """The unit of deviations on the target's scale, at the reference point.

@@ -57,9 +57,13 @@ class Likelihood:
             expected = self.noise.scale.inverse()(self.location(values, effects))
         return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
 
+    def law_location(self, values: Values) -> Float[Array, " rows"]:
+        """Return the location of each row on the target's scale, without random effects."""
+        return self.noise.scale.link(self.law(self.inputs, values))
+
     def location(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
         """Return the location of each row on the target's scale."""
-        location = self.noise.scale.link(self.law(self.inputs, values))
+        location = self.law_location(values)
         if self.random_effects is None:
             return location
         return location + self.random_effects.design.apply(effects)

@@ -76,8 +76,8 @@ class MarginalDensity:
             Mean and precision of each rotated effect over tau.
         """
         likelihood, effects = self.density.likelihood, self._effects
-        expected = likelihood.noise.scale.link(likelihood.law(likelihood.inputs, values))
-        deviations = (likelihood.observed_on_scale - expected) / values[SIGMA]
+        location = likelihood.law_location(values)
+        deviations = (likelihood.observed_on_scale - location) / values[SIGMA]
         ratio = values[TAU] / values[SIGMA]
         precision = 1 + ratio**2 * effects.information
         projected = effects.rotated_design.project(likelihood.weights * deviations)

@@ -6,7 +6,10 @@ BLOCK = 100  # draws per chain in one call of the compiled program; bounds the w
 ROWS_PER_BLOCK = 10_000_000  # rows times draws per call, so that large tables also stay responsive
 
 COMPONENTS = 12  # of the mixture; curved ridges need several, and each costs time per proposal
-HALF_DEGREES = 4  # half the degrees of freedom: tails heavier than a posterior's keep weights small
+# Half the degrees of freedom: tails heavier than a posterior's keep weights small. It is whole,
+# because the scale of a draw is a mean of exponentials. Proposals that are not learnt from draws
+# have 5 degrees of freedom: see importance.py.
+HALF_DEGREES = 4
 MODE_COMPONENTS = 4  # at most this many components stay at modes, so that most follow the draws
 MODE_SHARE = 0.25  # weight of these components together
 EM_DRAWS = 960  # draws that the mixture is learnt from; 80 per component
@@ -46,10 +49,10 @@ class Constants:
         mode that the chains visit rarely.
     easy_steps
         Mean number of gradients per draw up to which a fit gets no jumps: it mixes without them.
-    jumps_per_step
+    proposals_per_gradient
         Proposals from the mixture per gradient beyond ``easy_steps``: a third of the cost of a
         draw at most, because a proposal needs no gradient.
-    jumps_between_modes
+    proposals_between_modes
         Smallest number of proposals per draw of a fit with several modes, however short its
         trajectories are.
     """
@@ -64,5 +67,5 @@ class Constants:
     mode_distance: float = 1.0
     mixture_stages: int = 3
     easy_steps: float = 7.0
-    jumps_per_step: float = 0.5
-    jumps_between_modes: int = 4
+    proposals_per_gradient: float = 0.5
+    proposals_between_modes: int = 4

@@ -17,7 +17,8 @@ from numpyro.infer.hmc_util import (
     velocity_verlet,
 )
 
-from scalingbayes.inference.nuts.mixture import Mixture, jump
+from scalingbayes.inference.nuts.jumps import jump
+from scalingbayes.inference.nuts.proposal_mixture import Mixture
 
 _TRIED_STEP_SIZE = (
     10.0  # dual averaging tries large steps first; a small one costs long trajectories
@@ -73,14 +74,14 @@ class Controls(NamedTuple):
     ----------
     mixture
         Distribution that jumps are proposed from.
-    jumps
+    proposals
         Number of proposals per transition.
     target_accept
         Acceptance rate that the step size is adapted to.
     """
 
     mixture: Mixture
-    jumps: Int[Any, "*fits"]
+    proposals: Int[Any, "*fits"]
     target_accept: Float[Any, "*fits"]
 
 
@@ -154,7 +155,7 @@ def step(
         log_density,
         tree.z_proposal,
         lp_before,
-        jnp.asarray(controls.jumps),
+        jnp.asarray(controls.proposals),
         jump_key,
     )
     info = Info(

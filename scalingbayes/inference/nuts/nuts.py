@@ -100,7 +100,7 @@ class NUTS(Engine):
     ) -> list[Draws]:
         constants = self.constants
         if not self.jumps:
-            constants = replace(constants, jumps_per_step=0.0, jumps_between_modes=0)
+            constants = replace(constants, proposals_per_gradient=0.0, proposals_between_modes=0)
         random = [np.random.default_rng(seed) for seed in seeds]
         size = self.chains
         chain_seeds = interleave([r.integers(2**32, size=size, dtype=np.uint32) for r in random])

@@ -127,9 +127,9 @@ def advance(
         Where the chains end, and their draws. All fits' traces have the length of the longest.
     """
     dtype, owner = batch.dtype, batch.owner
-    whitening, (mixture, jumps, target_accept) = adapted
+    whitening, (mixture, proposals, target_accept) = adapted
     whitening, mixture, target_accept = to_dtype((whitening, mixture, target_accept), dtype)
-    adapted = Adapted(whitening, Controls(mixture, jumps, target_accept))
+    adapted = Adapted(whitening, Controls(mixture, proposals, target_accept))
     position, adaptation = to_dtype((chains.position, chains.adaptation), dtype)
     chains = chains._replace(position=position, adaptation=adaptation)
     expected = np.maximum(batch.planned, chains.transitions + (draws * thinning)[owner])

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scalingbayes._core.devices import interleave
 from scalingbayes._core.trees import stack
 from scalingbayes.inference.nuts.constants import Constants
-from scalingbayes.inference.nuts.mixture import Mixture, at_modes
+from scalingbayes.inference.nuts.proposal_mixture import Mixture, at_modes
 from scalingbayes.inference.whitening import Whitening, whiten_at_mode, whitening_at
 from scalingbayes.model.log_density import LogDensity
 

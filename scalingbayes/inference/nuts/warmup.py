@@ -13,7 +13,7 @@ from scalingbayes._core.devices import interleave
 from scalingbayes._core.trees import stack
 from scalingbayes.inference.nuts.constants import Constants
 from scalingbayes.inference.nuts.kernel import Controls, new_adaptation
-from scalingbayes.inference.nuts.mixture import Mixture, learn, with_modes
+from scalingbayes.inference.nuts.proposal_mixture import Mixture, learn, with_modes
 from scalingbayes.inference.nuts.sampling import Adapted, Batch, Chains, Trace, advance
 from scalingbayes.inference.nuts.starts import Starts
 from scalingbayes.inference.whitening import Whitening
@@ -63,8 +63,8 @@ def warm_up(
         jumps.
     """
     fits = batch.fits
-    jumps = jumps_per_draw(np.zeros((fits, 1, 1)), starts.modes, constants)
-    controls = Controls(starts.mixture, jumps, np.full(fits, target_accept))
+    proposals = proposals_per_draw(np.zeros((fits, 1, 1)), starts.modes, constants)
+    controls = Controls(starts.mixture, proposals, np.full(fits, target_accept))
     adapted = Adapted(starts.whitening, controls)
     fresh = new_adaptation(len(seeds))
     chains = Chains(starts.positions, fresh, seeds, np.zeros(len(seeds), int))
@@ -113,14 +113,14 @@ def next_target_accept(
     return np.where(has_diverged(trace.info.diverging), careful, adapted.controls.target_accept)
 
 
-def jumps_per_draw(
+def proposals_per_draw(
     steps: Real[np.ndarray, "fits chains draws"], modes: Sequence[Whitening], constants: Constants
 ) -> Int[np.ndarray, " fits"]:
     """Return the number of proposals per draw of each fit: more for longer trajectories."""
     several = np.array([len(each.center) > 1 for each in modes])
     beyond = np.maximum(steps.mean((1, 2)) - constants.easy_steps, 0.0)
-    between = np.where(several, constants.jumps_between_modes, 0)
-    return np.maximum(between, (constants.jumps_per_step * beyond).round().astype(int))
+    between = np.where(several, constants.proposals_between_modes, 0)
+    return np.maximum(between, (constants.proposals_per_gradient * beyond).round().astype(int))
 
 
 def choose_thinning(
@@ -190,12 +190,12 @@ def _learn(
     whitening, x, mixture = adapted.whitening, trace.x, adapted.controls.mixture
     if needs_stage.any():
         whitening, x = _where(needs_stage, refine(whitening, x, constants), (whitening, x))
-    jumps = jumps_per_draw(trace.info.n_steps, modes, constants)
-    if jumps.any():
+    proposals = proposals_per_draw(trace.info.n_steps, modes, constants)
+    if proposals.any():
         points = np.concatenate(recent, axis=2)
         flat = points.reshape(len(points), -1, points.shape[-1])
         mixture = _learn_mixture(whitening, flat, modes, dtype)
-    return Adapted(whitening, adapted.controls._replace(mixture=mixture, jumps=jumps)), x
+    return Adapted(whitening, adapted.controls._replace(mixture=mixture, proposals=proposals)), x
 
 
 def _learn_mixture(
