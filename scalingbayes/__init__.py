@@ -8,6 +8,7 @@ True
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 
 from scalingbayes._core.domains import Domain
@@ -157,6 +158,9 @@ __all__ = [
     "sensitivity",
     "simulate",
 ]
+
+
+__version__ = version("scalingbayes")
 
 
 def __getattr__(name: str) -> ModuleType:

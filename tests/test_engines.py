@@ -246,12 +246,12 @@ def test_independent_draws_have_checks_of_their_own(facts, converged, values, me
     [
         ("laplace", {"draws": 99}, "draws must be a whole number of 100 or more; got 99"),
         ("laplace", {"starts": 0}, "starts must be a whole number of 1 or more; got 0"),
-        ("laplace", {"chains": 4}, "no option of engine 'laplace' 'chains'"),
+        ("laplace", {"chains": 4}, "no option 'chains' of engine 'laplace'"),
         ("grid", {"draws": 1}, "draws must be a whole number of 100 or more; got 1"),
-        ("grid", {"start": 4}, r"no option of engine 'grid' 'start'. Did you mean 'starts'\?"),
+        ("grid", {"start": 4}, r"no option 'start' of engine 'grid'. Did you mean 'starts'\?"),
         ("bootstrap", {"resamples": 3}, "resamples must be a whole number of 4 or more; got 3"),
         ("bootstrap", {"starts": -1}, "starts must be a whole number of 1 or more; got -1"),
-        ("bootstrap", {"by": "params", "draws": 10}, "no option of engine 'bootstrap' 'draws'"),
+        ("bootstrap", {"by": "params", "draws": 10}, "no option 'draws' of engine 'bootstrap'"),
         ("laplac", {}, r"no engine 'laplac'. Did you mean 'laplace'\?"),
     ],
 )

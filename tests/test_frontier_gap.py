@@ -119,7 +119,7 @@ def test_user_supplied_models(quick, gaps):
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ({"params": [1e9]}, "no column of models 'tokens'"),
+        ({"params": [1e9]}, "no column 'tokens'"),
         ({"params": [1e9], "tokens": [-1.0]}, "tokens must be finite numbers, each positive"),
         ({"params": ["big"], "tokens": [1.0]}, "params must be numbers"),
         ({"params": [], "tokens": []}, "params must be finite numbers"),

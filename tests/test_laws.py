@@ -207,14 +207,14 @@ def test_a_family_gives_the_same_law_for_the_same_options():
     [
         (
             lambda: sb.get_law("power_law", y="tokens"),
-            "no option of law 'power_law' 'y'.*'x', 'floor'",
+            "no option 'y' of law 'power_law'.*'x', 'floor'",
         ),
-        (lambda: sb.get_law("coupled", tied=True), "no option of law 'coupled' 'tied'"),
+        (lambda: sb.get_law("coupled", tied=True), "no option 'tied' of law 'coupled'"),
         (lambda: sb.get_law("power_law(x="), "cannot be read as a law with options"),
         (lambda: sb.get_law("power_law(tokens)"), r"write it as power_law\(x=tokens\)"),
         (
             lambda: sb.get_law(sb.get_law("power_law"), x="tokens"),
-            "no option of law 'power_law' 'x'",
+            "no option 'x' of law 'power_law'",
         ),
         (
             lambda: sb.get_law("power_law", floor=1),

@@ -124,8 +124,8 @@ def test_a_saved_fit_keeps_its_noise(rng, tmp_path):
     ("noise", "message"),
     [
         ("student", "There is no noise model 'student'. Did you mean 'student_t'"),
-        ("normal(vary=compute)", "no option of noise models 'vary'. Did you mean 'varying'"),
-        ("normal(varying=flops)", "There is no input of law 'chinchilla' 'flops'"),
+        ("normal(vary=compute)", "no option 'vary' of noise models. Did you mean 'varying'"),
+        ("normal(varying=flops)", "There is no input 'flops' of law 'chinchilla'"),
         ("normal(varying=2)", "varying of noise 'normal' must be a name; got 2"),
         ("normal(error=se)", "no column 'se'"),
         ("normal(error=minus)", "'minus', row 1"),

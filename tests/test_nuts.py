@@ -249,7 +249,7 @@ def test_progress_is_reported(small_table):
         ({"seed": -1}, "seed must be a non-negative integer; got -1"),
         ({"seed": 1.5}, "seed must be a non-negative integer; got 1.5"),
         ({"target_accept": 1.2}, "target_accept must be between 0.0 and 1.0"),
-        ({"draw": 10}, r"no option of engine 'nuts' 'draw'. Did you mean 'draws'\?"),
+        ({"draw": 10}, r"no option 'draw' of engine 'nuts'. Did you mean 'draws'\?"),
         ({"engine": "nutz"}, r"no engine 'nutz'. Did you mean 'nuts'\?"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'; got 'float16'"),
         ({"noise": "student"}, r"no noise model 'student'. Did you mean 'student_t'\?"),

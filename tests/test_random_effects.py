@@ -282,7 +282,7 @@ def test_training_curves_are_warned_of(rng):
             {"groups": "run", "noise": "normal(discrepancy=compute)"},
             "not both: give groups or discrepancy",
         ),
-        ({"noise": "normal(discrepancy=flops)"}, "There is no input of law 'chinchilla' 'flops'"),
+        ({"noise": "normal(discrepancy=flops)"}, "There is no input 'flops' of law 'chinchilla'"),
     ],
 )
 def test_random_effects_that_cannot_be_fitted_are_refused(options, message, rng):

@@ -12,7 +12,9 @@ class InputWarning(UserWarning):
     """Input that was used unchanged but is probably a mistake."""
 
 
-def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> InputError:
+def unknown(
+    kind: str, name: object, known: Iterable[str], remedy: str = "", of: str = ""
+) -> InputError:
     """Return the error for an unknown name, with the closest known name as a suggestion.
 
     Parameters
@@ -25,6 +27,8 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
         All known names.
     remedy
         What to do; appended to the message.
+    of
+        What the name belongs to, such as ``"engine 'nuts'"``.
 
     Examples
     --------
@@ -35,6 +39,7 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
     near = get_close_matches(str(name).lower(), [k.lower() for k in known], n=1, cutoff=0.5)
     hint = next((f" Did you mean {k!r}?" for k in known if near and k.lower() == near[0]), "")
     listing = ", ".join(map(repr, known)) or "none"
+    owner = f" of {of}" if of else ""
     return InputError(
-        f"There is no {kind} {name!r}.{hint} Available: {listing}. {remedy.strip()}".strip()
+        f"There is no {kind} {name!r}{owner}.{hint} Available: {listing}. {remedy.strip()}".strip()
     )

@@ -1,6 +1,7 @@
 """The columns of a table: their names, and the check that a column is numeric."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,11 @@ def to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
     InputError
         If it is no table, or two columns have the same name.
     """
+    if isinstance(table, str | Path):
+        raise InputError(
+            f"Expected a table, not a text: read a file with sb.read_runs({str(table)!r}), or load "
+            f"bundled runs with sb.datasets.load({str(table)!r})."
+        )
     if not isinstance(table, pd.DataFrame):
         try:
             columns = {

@@ -85,7 +85,9 @@ def cheapest_run(
         )
     if not lost.any():
         return found
-    note = f"Infinite in {largest_share(lost)} of the draws: no budget reaches the {target}."
+    note = (
+        f"No budget reaches the {target} in {largest_share(lost)} of the draws: these are infinite."
+    )
     return replace(found, notes=(*found.notes, note))
 
 

@@ -163,7 +163,7 @@ def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
         ) from error
     for name in ("params", "tokens"):
         if name not in frame:
-            raise unknown("column of models", name, map(str, frame.columns))
+            raise unknown("column", name, map(str, frame.columns))
     named = frame.set_index("model") if "model" in frame else frame
     if not named.index.is_unique:
         twice = named.index[named.index.duplicated()].unique().tolist()

@@ -107,8 +107,8 @@ def overtrain(
     notes = found.notes
     if lost.any():
         notes += (
-            f"Infinite, no number of tokens reaches the loss: in up to {largest_share(lost)} of "
-            f"the draws, at a size factor of {factors[lost.mean((0, 1)).argmax()]:g}.",
+            f"At a size factor of {factors[lost.mean((0, 1)).argmax()]:g}, no number of tokens "
+            f"reaches the loss in {largest_share(lost)} of the draws: these draws are infinite.",
         )
     critical = critical_size(post, compute, **inputs)
     return Overtraining(

@@ -71,7 +71,7 @@ def get_engine(engine: str | Engine | Optimize, **options: Any) -> Engine | Opti
     options = given | options
     for option in options:
         if option not in known:
-            raise unknown(f"option of engine {name!r}", option, known)
+            raise unknown("option", option, known, of=f"engine {name!r}")
     return ENGINES[name](**options)
 
 

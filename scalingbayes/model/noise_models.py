@@ -168,7 +168,7 @@ def read_noise(text: str) -> NoiseModel:
     known = [option.name for option in fields(NoiseModel)]
     for option in options:
         if option not in known:
-            raise unknown("option of noise models", option, known)
+            raise unknown("option", option, known, of="noise models")
     return NOISE_MODELS[name](**options)
 
 
@@ -183,7 +183,7 @@ def _with_options(model: NoiseModel, law: Law) -> Noise:
         products["compute"] = (law.budget.size, "tokens")
     for name in (model.varying, model.discrepancy):
         if name and name not in products:
-            raise unknown(f"input of law {law.name!r}", name, products)
+            raise unknown("input", name, products, of=f"law {law.name!r}")
     if model.discrepancy and model.groups:
         raise InputError(
             f"A noise model has groups={model.groups} or discrepancy={model.discrepancy}, not "

@@ -67,6 +67,7 @@ def plot_draws(
 
 def plot_quantity(draws: xr.DataArray, prob: float, ax: Axes) -> None:
     """Plot one quantity with the dims ``chain`` and ``draw``, and at most any one other."""
+    draws = draws.squeeze([d for d in draws.dims if draws.sizes[d] == 1 and d not in _SAMPLE_DIMS])
     others = [dim for dim in draws.dims if dim not in _SAMPLE_DIMS]
     if not others:
         plot_density(draws.to_numpy().ravel(), prob, ax)

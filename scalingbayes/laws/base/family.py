@@ -50,7 +50,7 @@ def family(make: Callable[..., Law]) -> Callable[..., Law]:
     def member(**given: Any) -> Law:
         for option in given:
             if option not in options:
-                raise unknown(f"option of law {name!r}", option, options)
+                raise unknown("option", option, options, of=f"law {name!r}")
         chosen = {o: _checked(name, o, value, defaults[o]) for o, value in given.items()}
         return made(*{**defaults, **chosen}.values())
 

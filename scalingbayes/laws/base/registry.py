@@ -79,5 +79,5 @@ def list_laws() -> pd.DataFrame:
 
 def _itself(law: Law, **options: Any) -> Law:
     for option in options:
-        raise unknown(f"option of law {law.name!r}", option, (), "Give it without options.")
+        raise unknown("option", option, (), "Name the law without options.", of=f"law {law.name!r}")
     return law
