@@ -116,12 +116,13 @@ def fit_cells(
         Values of each exponent. The cells are the product of the axes, in this order.
     """
     root = jnp.sqrt(jnp.asarray(weights))
-    powers = dict(zip(form.terms, form.exponents_of_term, strict=True))
+    exponents_of_term = dict(zip(form.terms, form.exponents_of_term, strict=True))
     columns = {
-        name: _term_factor(law, name, own, inputs, axes) * root for name, own in powers.items()
+        name: _term_factor(law, name, exponents, inputs, axes) * root
+        for name, exponents in exponents_of_term.items()
     }
-    fixed = [name for name in form.terms if not powers[name]]
-    moving = [name for name in form.terms if powers[name]]
+    fixed = [name for name in form.terms if not exponents_of_term[name]]
+    moving = [name for name in form.terms if exponents_of_term[name]]
     basis, triangle = _orthonormal_basis([columns[name] for name in fixed], root)
     target = jnp.asarray(response) * root
     target_projection = target @ basis
@@ -129,10 +130,16 @@ def fit_cells(
     projection = {name: columns[name] @ basis for name in moving}
     residual = {name: columns[name] - projection[name] @ basis.T for name in moving}
     matrix = [
-        [_product(residual[a], powers[a], residual[b], powers[b], axes) for b in moving[: i + 1]]
+        [
+            _product(residual[a], exponents_of_term[a], residual[b], exponents_of_term[b], axes)
+            for b in moving[: i + 1]
+        ]
         for i, a in enumerate(moving)
     ]
-    right = [_over_cells(residual[name] @ target_residual, powers[name], axes) for name in moving]
+    right = [
+        _over_cells(residual[name] @ target_residual, exponents_of_term[name], axes)
+        for name in moving
+    ]
     solution, log_det = solve_positive(matrix, right)
     explained = sum(x * y for x, y in zip(solution, right, strict=True))
     coefficients = dict(zip(moving, solution, strict=True))
@@ -141,7 +148,7 @@ def fit_cells(
         remainder = [target_projection[i] for i in range(len(fixed))]
         for name in moving:
             for i in range(len(fixed)):
-                share = _over_cells(projection[name][..., i], powers[name], axes)
+                share = _over_cells(projection[name][..., i], exponents_of_term[name], axes)
                 remainder[i] = remainder[i] - coefficients[name] * share
         for i in reversed(range(len(fixed))):
             above = sum(triangle[i, j] * coefficients[fixed[j]] for j in range(i + 1, len(fixed)))
@@ -156,7 +163,7 @@ def fit_cells(
 
 def _term_factor(
     law: Law, name: str, exponents: Sequence[str], inputs: Inputs, axes: dict[str, Array]
-) -> Float[Array, "*own rows"]:
+) -> Float[Array, "*exponents rows"]:
     """Return the factor of a term at every combination of the exponents that it depends on."""
     mesh = jnp.meshgrid(*(axes[each] for each in exponents), indexing="ij")
     points = {each: values.ravel() for each, values in zip(exponents, mesh, strict=True)}
@@ -178,28 +185,32 @@ def _orthonormal_basis(
 
 
 def _over_cells(
-    values: Float[Array, "*own"], own: Sequence[str], axes: Mapping[str, Array]
+    values: Float[Array, "*exponents"], exponents: Sequence[str], axes: Mapping[str, Array]
 ) -> Float[Array, "*cells"]:
     """Reshape a table over some of the axes so that it broadcasts with the cells."""
-    return values.reshape([values.shape[own.index(name)] if name in own else 1 for name in axes])
+    return values.reshape(
+        [values.shape[exponents.index(name)] if name in exponents else 1 for name in axes]
+    )
 
 
 def _product(
-    first: Float[Array, "*own rows"],
+    first: Float[Array, "*first_exponents rows"],
     first_exponents: Sequence[str],
-    second: Float[Array, "*other rows"],
+    second: Float[Array, "*second_exponents rows"],
     second_exponents: Sequence[str],
     axes: Mapping[str, Array],
 ) -> Float[Array, "*cells"]:
     """Return the inner products of two columns at every cell."""
     letters = dict(zip(axes, string.ascii_lowercase, strict=False))
-    own, other = (
+    first_letters, second_letters = (
         "".join(letters[each] for each in exponents)
         for exponents in (first_exponents, second_exponents)
     )
     both = [name for name in axes if name in first_exponents or name in second_exponents]
     output = "".join(letters[name] for name in both)
-    return _over_cells(jnp.einsum(f"{own}z,{other}z->{output}", first, second), both, axes)
+    return _over_cells(
+        jnp.einsum(f"{first_letters}z,{second_letters}z->{output}", first, second), both, axes
+    )
 
 
 def _term_factors(

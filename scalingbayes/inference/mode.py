@@ -158,9 +158,9 @@ def log_density_and_gain(
     The gain is half the squared norm of the gradient in the metric of the curvature; NaN where the
     curvature is singular.
     """
-    here = _evaluate(density, point, with_prior)
-    step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(here.curvature), here.gradient)
-    return here.log_density, here.gradient @ step / 2
+    found = _evaluate(density, point, with_prior)
+    step = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(found.curvature), found.gradient)
+    return found.log_density, found.gradient @ step / 2
 
 
 def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:

@@ -147,8 +147,8 @@ class Coordinates:
             prior = self.priors[name]
             number = parameter.number(values[name], at_reference)
             in_units[name] = parameter.place(parameter.raised(number, in_units), in_units)
-            own = number if prior.at_reference or parameter.plain else in_units[name]
-            coordinates[name] = prior.bijector.inv(own)
+            stated = number if prior.at_reference or parameter.plain else in_units[name]
+            coordinates[name] = prior.bijector.inv(stated)
         return self.from_priors(coordinates)
 
     def center(self, dtype: Any) -> Point:

@@ -105,8 +105,8 @@ def with_modes(
     count = min(len(centers), MODE_COMPONENTS)
     least = np.argsort(learnt.log_weights)[:count]
     found = jax.tree.map(np.array, learnt)  # copies, which are written to
-    for own, of_modes in zip(found, at_modes(centers, roots), strict=True):
-        own[least] = of_modes[:count]
+    for values, of_modes in zip(found, at_modes(centers, roots), strict=True):
+        values[least] = of_modes[:count]
     others = np.delete(np.arange(COMPONENTS), least)
     rest = np.exp(learnt.log_weights[others]).sum()
     found.log_weights[others] += np.log((1 - MODE_SHARE) / rest)
@@ -148,15 +148,15 @@ def _learn_one(
     shrinkage = dim + 2.0  # draws that the common covariance counts for
 
     def maximise(shares: Float[Array, "draws components"]) -> Mixture:
-        own = shares.sum(0)
-        centers = shares.T @ draws / (own + EM_SMALLEST_VARIANCE)[:, None]
+        sizes = shares.sum(0)
+        centers = shares.T @ draws / (sizes + EM_SMALLEST_VARIANCE)[:, None]
         deviations = draws[:, None] - centers
         squares = jnp.einsum("nk,nki,nkj->kij", shares, deviations, deviations)
         common = squares.sum(0) / count + EM_SMALLEST_VARIANCE * unit
-        shapes = (squares + shrinkage * common) / (own + shrinkage)[:, None, None]
+        shapes = (squares + shrinkage * common) / (sizes + shrinkage)[:, None, None]
         roots = jnp.linalg.cholesky(shapes)
         inverses = jax.vmap(lambda root: solve_triangular(root, unit, lower=True))(roots)
-        return Mixture(jnp.log((own + 1) / (count + components)), centers, roots, inverses)
+        return Mixture(jnp.log((sizes + 1) / (count + components)), centers, roots, inverses)
 
     def share(mixture: Mixture) -> Float[Array, "draws components"]:
         heights = mixture.log_heights()

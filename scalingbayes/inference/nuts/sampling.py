@@ -257,7 +257,7 @@ def _draw_random_effects(
     points: Float[ArrayLike, "fits chains draws named"],
     normals: Float[ArrayLike, "fits chains draws effects"],
 ) -> Float[Array, "fits chains draws dim"]:
-    def one(density: MarginalDensity, own: tuple[Array, Array]) -> Array:
-        return lax.map(lambda drawn: jax.vmap(density.complete)(*drawn), own)
+    def one(density: MarginalDensity, points_and_normals: tuple[Array, Array]) -> Array:
+        return lax.map(lambda drawn: jax.vmap(density.complete)(*drawn), points_and_normals)
 
     return map_each(one, densities, (points, normals))

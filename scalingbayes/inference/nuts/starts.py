@@ -73,23 +73,23 @@ def find_starts(
         x = best_whitening.from_points(modes.point)
     else:
         x = best_whitening.marginal(named).from_points(modes.point[..., named])
-    positions, whitenings, mixtures, of_fits = [], [], [], []
+    positions, whitenings, mixtures, distinct_of_fits = [], [], [], []
     for fit, generator in enumerate(random):
         log_density = modes.log_density[fit]
         found = distinct_modes(x[fit], log_density, constants)
-        own = whitening_at(modes, np.full(len(found), fit), found)
-        own = own if named is None else own.marginal(named)
+        distinct = whitening_at(modes, np.full(len(found), fit), found)
+        distinct = distinct if named is None else distinct.marginal(named)
         # Laplace approximation of a mode's mass: height times volume.
-        log_mass = log_density[found] + np.linalg.slogdet(own.root)[1]
-        own = own.select(np.argsort(-log_mass))
-        best = own.select(0)
-        near = own.relative_to(best)
+        log_mass = log_density[found] + np.linalg.slogdet(distinct.root)[1]
+        distinct = distinct.select(np.argsort(-log_mass))
+        best = distinct.select(0)
+        near = distinct.relative_to(best)
         normals = generator.standard_normal((chains, 1, x.shape[-1]))
         positions.append(near.select(np.arange(chains) % len(found)).to_points(normals)[:, 0])
         whitenings.append(best)
         mixtures.append(at_modes(near.center, near.root))
-        of_fits.append(own)
-    return Starts(interleave(positions), stack(whitenings), stack(mixtures), of_fits)
+        distinct_of_fits.append(distinct)
+    return Starts(interleave(positions), stack(whitenings), stack(mixtures), distinct_of_fits)
 
 
 def distinct_modes(

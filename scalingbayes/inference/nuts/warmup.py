@@ -207,9 +207,9 @@ def _learn_mixture(
     """Return mixtures learnt from draws, with components at the modes of fits with several."""
     learnt = learn(whitening.from_points(points), dtype)
     mixtures = [jax.tree.map(lambda each, fit=fit: each[fit], learnt) for fit in range(len(modes))]
-    for fit, own in enumerate(modes):
-        if len(own.center) > 1:
-            near = own.relative_to(whitening.select(fit))
+    for fit, fit_modes in enumerate(modes):
+        if len(fit_modes.center) > 1:
+            near = fit_modes.relative_to(whitening.select(fit))
             mixtures[fit] = with_modes(mixtures[fit], near.center, near.root)
     return stack(mixtures)
 
