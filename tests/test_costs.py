@@ -228,7 +228,10 @@ def test_a_loss_out_of_reach_has_a_note_with_the_share_of_draws(post):
     floor = float(np.quantile(post.values["E"], 0.7))
     found = sb.cheapest_run(post, [floor, 2.5])
     share = float((post.values["E"] >= floor).mean())
-    assert f"Infinite in {share:.0%} of the draws: no budget reaches the loss." in found.notes
+    assert (
+        f"No budget reaches the loss in {share:.0%} of the draws: these are infinite."
+        in found.notes
+    )
     lost = np.isinf(found.draws["compute"].sel(loss=floor))
     np.testing.assert_array_equal(lost, post.values["E"] >= floor)
     table = found.summary()

@@ -222,7 +222,7 @@ def test_the_plot_shows_the_curves(found):
     years, stock = axes.lines[0].get_data()
     middle = found.curves["stock"].median(("chain", "draw")).sel(year=years)
     np.testing.assert_allclose(stock, middle)
-    assert f"in {int(found.summary().loc['year', 'median'])}, 50% interval" in axes.get_title()
+    assert f"in {found.summary().loc['year', 'median']:.1f} [" in axes.get_title()
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,17 @@ def examples() -> Iterator[doctest.DocTest]:
 
 
 EXAMPLES = {each.name: each for each in examples()}
+SLOW = (  # each of these compiles many programs
+    "scalingbayes.combine.average.average",
+    "scalingbayes.combine.pooling.pool",
+    "scalingbayes.decisions.approaches.table.compare_approaches",
+    "scalingbayes.fitting.batch.fit_many",
+)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in EXAMPLES]
+)
 def test_the_example_prints_what_it_says(name: str) -> None:
     printed: list[str] = []
     runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)

@@ -228,6 +228,7 @@ def test_a_discrepancy_is_a_random_walk():
     np.testing.assert_allclose(beyond, [1.0, 0.0, 0.0, 2.0])
 
 
+@pytest.mark.slow
 def test_a_discrepancy_widens_predictions_further_out():
     rng = np.random.default_rng(5)
     x = np.geomspace(1e6, 1e9, 60)
