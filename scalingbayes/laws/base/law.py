@@ -3,14 +3,13 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
-from scalingbayes._core.errors import InputError
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.expressions import Expression
 from scalingbayes.laws.base.parameters import Parameter, in_order
@@ -272,16 +271,6 @@ class Law:
     def _arguments(self, kind: object) -> tuple[str, ...]:
         signature = inspect.signature(self.function).parameters.values()
         return tuple(argument.name for argument in signature if argument.kind is kind)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        # A law of the registry is pickled by its name, since its functions may be nested.
-        from scalingbayes.laws.base.registry import get_law
-
-        try:
-            registered = get_law(self.name) is self
-        except InputError:
-            registered = False
-        return (get_law, (self.name,)) if registered else super().__reduce_ex__(protocol)
 
     def __call__(self, inputs: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> Array:
         """Return the expected value of the target; other inputs and parameters are ignored."""

@@ -1,5 +1,6 @@
 """The registry of laws: get a law by name, list all laws, register a new one."""
 
+import copyreg
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
@@ -7,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalingbayes._core.errors import unknown
+from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.laws.base.family import family, is_family, read_call
 from scalingbayes.laws.base.law import Law
 
@@ -81,3 +82,15 @@ def _itself(law: Law, **options: Any) -> Law:
     for option in options:
         raise unknown("option", option, (), "Name the law without options.", of=f"law {law.name!r}")
     return law
+
+
+def _reduce_law(law: Law) -> tuple[Any, ...]:
+    """Pickle a registered law by its name, since its functions may be nested."""
+    try:
+        registered = get_law(law.name) is law
+    except InputError:
+        registered = False
+    return (get_law, (law.name,)) if registered else object.__reduce_ex__(law, 2)  # type: ignore[return-value]
+
+
+copyreg.pickle(Law, _reduce_law)
