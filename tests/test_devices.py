@@ -1,4 +1,4 @@
-"""Work that is spread over devices: queues, and lanes."""
+"""Work that is spread over devices: queues and tasks."""
 
 import jax
 import jax.numpy as jnp
