@@ -37,14 +37,16 @@ CHECKED = (
 )
 
 with install_import_hook([f"scalingbayes.{name}" for name in CHECKED], "beartype.beartype"):
-    from plain import fit
+    from plain import bind, fit
 import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy import optimize
 
 import scalingbayes as sb
 from scalingbayes import cli
+from scalingbayes._core.precision import precision
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
@@ -94,6 +96,28 @@ def runs(all_runs) -> sb.Runs:
 @pytest.fixture(scope="session")
 def post(runs) -> sb.Posterior:
     return fit(runs, seed=1)
+
+
+@pytest.fixture(scope="session")
+def mode(runs):
+    """The density of the 240 rows, its mode by SciPy, and its covariance by differences there."""
+    with precision("float64"):
+        density = bind(runs).density("float64")
+        slope = jax.jit(jax.value_and_grad(lambda point: -density(point)))
+
+        def downhill(point):
+            value, gradient = slope(point)
+            return float(value), np.asarray(gradient)
+
+        start = np.asarray(density.coordinates.center("float64"))
+        point = optimize.minimize(downhill, start, jac=True, options={"gtol": 1e-4}).x
+        steps = 1e-4 * np.eye(len(point))
+        rows = [(downhill(point + h)[1] - downhill(point - h)[1]) / 2e-4 for h in steps]
+        hessian = (np.array(rows) + np.array(rows).T) / 2
+        # BFGS stops at rounding; Newton's steps end the search.
+        for _ in range(3):
+            point = point - np.linalg.solve(hessian, downhill(point)[1])
+    return density, point, np.linalg.inv(hessian)
 
 
 @pytest.fixture

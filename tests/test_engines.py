@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from plain import bind, fit
-from scipy import optimize, stats
+from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
@@ -32,28 +32,6 @@ def grid(runs):
 @pytest.fixture(scope="module")
 def resampled(runs):
     return fit(runs, engine="bootstrap", noise="huber", seed=1)
-
-
-@pytest.fixture(scope="module")
-def mode(runs):
-    """The density of the 240 rows, its mode by SciPy, and its covariance by differences there."""
-    with precision("float64"):
-        density = bind(runs).density("float64")
-        slope = jax.jit(jax.value_and_grad(lambda point: -density(point)))
-
-        def downhill(point):
-            value, gradient = slope(point)
-            return float(value), np.asarray(gradient)
-
-        start = np.asarray(density.coordinates.center("float64"))
-        point = optimize.minimize(downhill, start, jac=True, options={"gtol": 1e-4}).x
-        steps = 1e-4 * np.eye(len(point))
-        rows = [(downhill(point + h)[1] - downhill(point - h)[1]) / 2e-4 for h in steps]
-        hessian = (np.array(rows) + np.array(rows).T) / 2
-        # BFGS stops at rounding; Newton's steps end the search.
-        for _ in range(3):
-            point = point - np.linalg.solve(hessian, downhill(point)[1])
-    return density, point, np.linalg.inv(hessian)
 
 
 def quantities(post):

@@ -1,6 +1,5 @@
 """Best fits against SciPy and published numbers, and point estimates."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -20,28 +19,6 @@ LAW = ("E", "A", "B", "alpha", "beta")
 def hoffmann(runs):
     """The fit of Hoffmann et al. 2022, by their own starts."""
     return fit(runs, engine="optimize", noise="huber", starts="hoffmann", dtype="float64")
-
-
-@pytest.fixture(scope="module")
-def mode(runs):
-    """The density of the 240 rows, its mode by SciPy, and its covariance by differences there."""
-    with precision("float64"):
-        density = bind(runs).density("float64")
-        slope = jax.jit(jax.value_and_grad(lambda point: -density(point)))
-
-        def downhill(point):
-            value, gradient = slope(point)
-            return float(value), np.asarray(gradient)
-
-        start = np.asarray(density.coordinates.center("float64"))
-        point = optimize.minimize(downhill, start, jac=True, options={"gtol": 1e-4}).x
-        steps = 1e-4 * np.eye(len(point))
-        rows = [(downhill(point + h)[1] - downhill(point - h)[1]) / 2e-4 for h in steps]
-        hessian = (np.array(rows) + np.array(rows).T) / 2
-        # BFGS stops at rounding; Newton's steps end the search.
-        for _ in range(3):
-            point = point - np.linalg.solve(hessian, downhill(point)[1])
-    return density, point, np.linalg.inv(hessian)
 
 
 def sum_of_huber(logs, runs):
