@@ -58,6 +58,7 @@ from scalingbayes.laws import Input, Law, Sum, family, get_law, list_laws, regis
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.learned_priors import learned_priors
 from scalingbayes.model.model import Model
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import (
@@ -140,6 +141,7 @@ __all__ = [
     "isoflop",
     "isoflop_bias",
     "isoflop_sweep",
+    "learned_priors",
     "list_laws",
     "load",
     "overtrain",

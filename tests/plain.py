@@ -1,8 +1,9 @@
 """Short calls for tests: keyword options in place of models and engines as objects.
 
-``fit``, ``fit_many`` and ``bind`` use Chinchilla's law, Student's t of one spread and likelihood
-power 1 unless a test asks for others: for these there are closed forms, published numbers and other
-engines to compare with. The functions whose names end in ``_default`` use the package's defaults.
+``fit``, ``fit_many`` and ``bind`` use Chinchilla's law, Student's t of one spread, weak priors and
+likelihood power 1 unless a test asks for others: for these there are closed forms, published
+numbers and other engines to compare with. The functions whose names end in ``_default`` use the
+package's defaults.
 """
 
 import inspect
@@ -11,10 +12,14 @@ from typing import Any
 import scalingbayes as sb
 from scalingbayes.inference import get_engine
 
-PLAIN: dict[str, Any] = {"law": "chinchilla", "noise": "student_t"}
+PLAIN: dict[str, Any] = {
+    "law": "chinchilla",
+    "noise": "student_t",
+    "default_priors": "weak",
+}
 EXACT = PLAIN | {"likelihood_power": 1.0}
 
-_OF_MODEL = ("law", "noise", "priors", "groups", "reference")
+_OF_MODEL = ("law", "noise", "priors", "default_priors", "groups", "reference")
 
 
 def make_model(options: dict[str, Any]) -> sb.Model:
@@ -47,7 +52,7 @@ def fit_many_default(tables: Any, law: Any = "coupled", **options: Any) -> Any:
 
 
 def fit(table: Any, law: Any = "chinchilla", **options: Any) -> Any:
-    return fit_default(table, law, **{"noise": "student_t", "likelihood_power": 1.0, **options})
+    return fit_default(table, **EXACT | {"law": law} | options)
 
 
 def fit_many(tables: Any, **options: Any) -> Any:
@@ -59,7 +64,7 @@ def bind_default(runs: Any, law: Any = "coupled", weights: Any = None, **how: An
 
 
 def bind(runs: Any, law: Any = "chinchilla", noise: Any = "student_t", **how: Any) -> Any:
-    return bind_default(runs, law, noise=noise, **how)
+    return bind_default(runs, **PLAIN | {"law": law, "noise": noise} | how)
 
 
 def backtest(table: Any, law: Any = "coupled", **options: Any) -> Any:

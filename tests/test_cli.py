@@ -12,7 +12,10 @@ import pytest
 
 import scalingbayes as sb
 
-EXACT = ("--law", "chinchilla", "--noise", "student_t", "--likelihood-power", "1")
+EXACT = (
+    *("--law", "chinchilla", "--noise", "student_t"),
+    *("--weak-priors", "--likelihood-power", "1"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from scalingbayes.cli.options import (
     Seed,
     Source,
     TokensColumn,
+    WeakPriors,
     read_table,
 )
 from scalingbayes.cli.printing import (
@@ -31,7 +32,7 @@ from scalingbayes.cli.printing import (
 )
 from scalingbayes.fitting.fit import PowerChoice, fit
 from scalingbayes.inference import Engine, Optimize, get_engine
-from scalingbayes.model.model import DEFAULT_LAW, Model
+from scalingbayes.model.model import DEFAULT_LAW, DefaultPriors, Model
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import View, check_interval
 
@@ -62,6 +63,7 @@ def fit_command(
             help="Column whose labels say which runs share an error, such as the training curve.",
         ),
     ] = None,
+    weak_priors: WeakPriors = False,
     likelihood_power: Annotated[
         str,
         typer.Option(
@@ -94,7 +96,8 @@ def fit_command(
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
     chosen = _engine(engine)
-    model = Model(law, noise, groups=groups)
+    priors: DefaultPriors = "weak" if weak_priors else "learned"
+    model = Model(law, noise, default_priors=priors, groups=groups)
     if out is not None:
         _make_folder(out)
     power = _likelihood_power(likelihood_power)

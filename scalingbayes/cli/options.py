@@ -44,6 +44,14 @@ OtherColumns = Annotated[
     ),
 ]
 NoiseName = Annotated[str | None, typer.Option("--noise", metavar="NOISE", help=_NOISE_HELP)]
+WeakPriors = Annotated[
+    bool,
+    typer.Option(
+        "--weak-priors",
+        help="Use the priors that `scalingbayes laws LAW` lists, not those learned from public "
+        "sweeps.",
+    ),
+]
 Prob = Annotated[
     float, typer.Option(help="Probability of the credible intervals, between 0 and 1.")
 ]

@@ -10,7 +10,8 @@ from numpyro.distributions import Distribution, LogNormal, Normal, constraints
 
 from scalingbayes._core.precision import precision
 from scalingbayes.combine.population import PopulationDraws, TableDraws
-from scalingbayes.laws.base.parameters import Parameter, read_prior
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.resolved_priors import read_prior
 from scalingbayes.posterior.posterior import Posterior
 
 POOLABLE = (constraints.positive, constraints.real)

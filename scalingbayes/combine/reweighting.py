@@ -16,7 +16,8 @@ from scalingbayes.inference.importance import (
     pareto_smooth,
     resample,
 )
-from scalingbayes.laws.base.parameters import Parameter, resolve_priors
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.resolved_priors import resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.record import ATTRIBUTE, Record

@@ -24,7 +24,7 @@ from scalingbayes.fitting.fit import (
     run_engine,
 )
 from scalingbayes.inference import Draws, Engine, Optimize, Progress, get_engine, silent
-from scalingbayes.laws.base.parameters import recorded_priors
+from scalingbayes.laws.base.resolved_priors import recorded_priors
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
@@ -158,12 +158,13 @@ def refit(
         If the posterior does not hold its table, or the weights leave too few runs.
     """
     record = post.record
-    given = {**recorded_priors(record.priors), **(priors or {})}
+    given = recorded_priors(record.priors, at_reference=False)
+    defaults = recorded_priors(record.priors, at_reference=True)
     engine = get_engine(record.engine, **record.options)
     assert isinstance(engine, Engine)
     return fit_many(
         dict.fromkeys(weights, post.runs),
-        Model(post.law, post.noise, priors=given),
+        Model(post.law, post.noise, priors={**given, **(priors or {})}, default_priors=defaults),
         engine=engine,
         weights=weights,
         likelihood_power=post.likelihood_power,

@@ -48,6 +48,8 @@ class BoundModel:
         How much each run counts, times the likelihood power.
     given_reference
         The reference point of the model, if it has one.
+    origin_of_priors
+        Where the default priors come from, in a few words.
     """
 
     law: Law
@@ -56,6 +58,7 @@ class BoundModel:
     runs: Runs
     weights: Float[np.ndarray, " runs"]
     given_reference: Mapping[str, float] | None = None
+    origin_of_priors: str = "weak"
 
     def with_likelihood_power(self, likelihood_power: float) -> "BoundModel":
         """Return the same model with its likelihood raised to a power."""
@@ -261,7 +264,7 @@ class BoundModel:
             f"Model of {self.runs.name!r} ({len(self.runs)} runs)",
             f"  law    {self.law.equation}   ({self.law.source})",
             f"  noise  {self.noise.equation}",
-            f"  priors at the reference point ({reference})",
+            f"  priors at the reference point ({reference}); defaults {self.origin_of_priors}",
             *(f"    {statement}" for statement in self.describe_priors().values()),
         ]
         return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -10,15 +11,20 @@ from numpyro.distributions import Distribution
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.laws import Law, get_law
-from scalingbayes.laws.base.parameters import Parameter, resolve_priors
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.laws.base.resolved_priors import resolve_priors
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.identifiability import check_identifiable
+from scalingbayes.model.learned_priors import describe_origin, find_learned
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import NoiseModel, default_noise, get_noise
 
 DEFAULT_LAW = "coupled"
 """This law contains Chinchilla's law and Kaplan's law, and predicted larger runs best on public
 sweeps (benchmarks/scoreboard.py)."""
+
+type DefaultPriors = Literal["learned", "weak"] | Mapping[str, Distribution]
+"""Which priors a model has by default: a name, or priors at the reference point by parameter."""
 
 
 class Model:
@@ -41,6 +47,12 @@ class Model:
     groups
         A column whose labels say which runs share an error, such as the id of a training curve
         or the IsoFLOP budget. Each label has an error of its own, normal with an inferred sd tau.
+    default_priors
+        The priors of the other parameters. ``"learned"`` are the distributions of the parameters
+        over public sweeps, where they are known: :func:`scalingbayes.learned_priors` lists them.
+        ``"weak"`` are those that the law declares. A mapping gives the priors of some parameters
+        at the reference point, as :func:`scalingbayes.learned_priors` returns them; the rest are
+        weak.
     reference
         The reference point at which default priors are stated: a positive number for each input
         that has a unit and for the target. By default each table has its own: the geometric mean
@@ -67,6 +79,7 @@ class Model:
         noise: str | NoiseModel | Noise | None = None,
         *,
         priors: Mapping[str, Distribution] | None = None,
+        default_priors: DefaultPriors = "learned",
         groups: str | None = None,
         reference: Mapping[str, float] | None = None,
     ) -> None:
@@ -78,8 +91,26 @@ class Model:
                 f"called {', '.join(sorted(shared))}: rename those of the law."
             )
         self.given_priors = {} if priors is None else priors
-        self.priors = resolve_priors(self.parameters, self.given_priors)
+        self.default_priors = default_priors
+        defaults = self._defaults()
+        self.priors = resolve_priors(self.parameters, self.given_priors, defaults)
+        if isinstance(default_priors, str):
+            names = [name for name, prior in self.priors.items() if prior.at_reference]
+            self.origin_of_priors = describe_origin(defaults, names)
+        else:
+            self.origin_of_priors = "given"
         self.reference = _checked_reference(reference, self.law)
+
+    def _defaults(self) -> Mapping[str, Distribution]:
+        """Return the default priors that replace those that the law and the noise declare."""
+        if not isinstance(self.default_priors, str):
+            return self.default_priors
+        if self.default_priors not in ("learned", "weak"):
+            raise InputError(
+                f"default_priors must be 'learned', 'weak' or a mapping of parameters to "
+                f"distributions at the reference point; got {self.default_priors!r}."
+            )
+        return find_learned(self.law, self.noise) if self.default_priors == "learned" else {}
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -88,7 +119,13 @@ class Model:
 
     def with_reference(self, reference: Mapping[str, float]) -> "Model":
         """Return the same model with default priors stated at a reference point."""
-        return Model(self.law, self.noise, priors=self.given_priors, reference=reference)
+        return Model(
+            self.law,
+            self.noise,
+            priors=self.given_priors,
+            default_priors=self.default_priors,
+            reference=reference,
+        )
 
     def bind(self, runs: Table, weights: Float[np.ndarray, " runs"] | None = None) -> BoundModel:
         """Join the model with a table of runs, and check that the model can be fitted to them.
@@ -107,7 +144,15 @@ class Model:
         """
         runs = as_runs(runs)
         checked = _checked_weights(weights, len(runs))
-        bound = BoundModel(self.law, self.noise, self.priors, runs, checked, self.reference)
+        bound = BoundModel(
+            self.law,
+            self.noise,
+            self.priors,
+            runs,
+            checked,
+            self.reference,
+            self.origin_of_priors,
+        )
         check_identifiable(bound)
         return bound
 
@@ -119,7 +164,7 @@ class Model:
         lines = [
             f"Model with law {self.law.name!r}: {self.law.equation}   ({self.law.source})",
             f"  noise  {self.noise.equation}",
-            f"  priors at the reference point {where}",
+            f"  priors at the reference point {where}; defaults {self.origin_of_priors}",
             *(f"    {statement}" for statement in priors),
         ]
         return "\n".join(lines)

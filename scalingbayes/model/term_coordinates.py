@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from numpyro.distributions import HalfNormal
+from numpyro.distributions import HalfNormal, LogNormal
 
 from scalingbayes.laws import Sum
 from scalingbayes.laws.base.parameters import Parameter, Prior
@@ -54,12 +54,13 @@ class TermCoordinates:
     def long_tailed(self) -> str | None:
         """Name of the log ratio to the last term, if that term is a floor that may be 0.
 
-        None otherwise.
+        None otherwise. The log of a lognormal floor has no long tail.
         """
         if not self.in_use:
             return None
         *others, last = self.terms
-        can_be_zero = isinstance(self.parameters[last].prior, HalfNormal)
+        declared, prior = self.parameters[last].prior, self.priors[last]
+        can_be_zero = isinstance(declared, HalfNormal) and prior.family is not LogNormal
         return last_ratio(self.terms) if others and can_be_zero else None
 
     def to_priors(self, coordinates: Mapping[str, Array]) -> dict[str, Array]:

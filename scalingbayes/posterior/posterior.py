@@ -311,7 +311,10 @@ class Posterior(DrawsResult):
             return "Priors were not used."
         reference = ", ".join(f"{name} {at:.4g}" for name, at in record.reference.items())
         statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())
-        return f"Priors, at the reference point of the data ({reference}):\n{statements}"
+        return (
+            f"Priors, at the reference point of the data ({reference}); defaults "
+            f"{record.origin_of_priors}:\n{statements}"
+        )
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the exponent a and the frontier, or the parameters of a law that has neither.

@@ -50,6 +50,8 @@ class Record:
     priors
         The prior of each parameter, as :meth:`scalingbayes.laws.base.parameters.Prior.as_record`
         returns it.
+    origin_of_priors
+        Where the default priors come from, in a few words.
     prior_shares
         The fraction of the posterior precision of each parameter that comes from its prior; empty
         unless the draws are from a posterior.
@@ -77,6 +79,7 @@ class Record:
     noise: str
     equation: str
     priors: dict[str, dict[str, Any]]
+    origin_of_priors: str
     prior_shares: dict[str, float]
     reference: dict[str, float]
     discrepancy: tuple[float, float] | None
@@ -120,6 +123,7 @@ class Record:
                 name: model.priors[name].as_record(name, parameter)
                 for name, parameter in model.parameters.items()
             },
+            origin_of_priors=model.origin_of_priors,
             prior_shares=dict(prior_shares) if draws.of == "posterior" else {},
             reference=model.reference,
             discrepancy=None if ends is None else (ends.first, ends.last),

@@ -3,32 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from math import inf
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
-from numpyro import distributions
 from numpyro.distributions import (
-    Cauchy,
-    Delta,
     Distribution,
-    Laplace,
     LeftTruncatedDistribution,
-    Logistic,
-    Normal,
-    StudentT,
-    Uniform,
     biject_to,
     constraints,
 )
 
 from scalingbayes._core.distributions import TruncatedBelow
-from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.laws.base.expressions import Expression
-
-_LEAST_MASS = 1e-3  # a prior is truncated only if this much of its mass remains
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +108,7 @@ class Parameter:
 
     def describe_prior(self, name: str) -> str:
         """Return the default prior as a sampling statement."""
-        return _prior(self.prior).describe(name, self)
+        return Prior.of(self.prior).describe(name, self)
 
     def raised(self, number: Any, values: Mapping[str, Any]) -> Any:
         """Return the prior's number raised to the power."""
@@ -190,7 +178,7 @@ class Prior:
         A class of scalar continuous numpyro distributions.
     at_reference
         Whether the prior is stated at the data's reference point (default priors) or in the units
-        of the table (priors that a user passes).
+        of the table (the other priors that a user passes).
     above
         The lower bound at which the family is truncated; None if it is not truncated.
     """
@@ -199,6 +187,12 @@ class Prior:
     family: type[Distribution] = field(metadata={"static": True})
     at_reference: bool = field(default=True, metadata={"static": True})
     above: float | None = field(default=None, metadata={"static": True})
+
+    @classmethod
+    def of(cls, distribution: Distribution, **how: Any) -> "Prior":
+        """Return a prior, given a numpyro distribution and the other fields."""
+        hyperparameters = {name: float(value) for name, value in distribution.get_args().items()}
+        return cls(hyperparameters, type(distribution), **how)
 
     @property
     def distribution(self) -> Distribution:
@@ -265,122 +259,3 @@ class Prior:
         times = "" if parameter.unit.constant == 1 else f"{unit} * "
         raised = "" if parameter.power.constant == 1 else f"**({parameter.power})"
         return f"{name} = {start}{times}u{raised}, u ~ {law}"
-
-
-def resolve_priors(
-    parameters: Mapping[str, Parameter], given: Mapping[str, Distribution]
-) -> dict[str, Prior]:
-    """Return the prior of every parameter: the caller's where there is one, else the default.
-
-    Raises
-    ------
-    InputError
-        If a prior names no parameter, is not a scalar continuous numpyro distribution, or has mass
-        below the lower bound of its parameter and cannot be truncated there.
-    """
-    if not isinstance(given, Mapping):
-        raise InputError(
-            f"priors must map names of parameters to distributions, such as "
-            f"{{'alpha': dist.LogNormal(-1, 0.2)}}; got {type(given).__name__}."
-        )
-    for name in given:
-        if name not in parameters:
-            raise unknown("parameter", name, parameters, "Give priors for these only.")
-    return {
-        name: _given_prior(name, parameter, given[name])
-        if name in given
-        else _prior(parameter.prior)
-        for name, parameter in parameters.items()
-    }
-
-
-def recorded_priors(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Distribution]:
-    """Return the priors that a user passed, from the records of :meth:`Prior.as_record`.
-
-    Raises
-    ------
-    InputError
-        If numpyro has no family of the recorded name.
-    """
-    found = {}
-    for name, record in records.items():
-        if record["at_reference"]:
-            continue  # a default
-        found[name] = read_prior(name, record).untruncated
-    return found
-
-
-def read_prior(name: str, record: Mapping[str, Any]) -> Prior:
-    """Return a prior from its record, written by :meth:`Prior.as_record`.
-
-    Raises
-    ------
-    InputError
-        If numpyro has no family of the recorded name.
-    """
-    family = getattr(distributions, record["family"], None)
-    if family is None:
-        raise InputError(
-            f"The prior of {name!r} was a {record['family']}, which numpyro does not have: "
-            f"the fit cannot be repeated from its record."
-        )
-    how = {key: record[key] for key in ("at_reference", "above")}
-    return Prior(record["hyperparameters"], family, **how)
-
-
-def _prior(distribution: Distribution, **how: Any) -> Prior:
-    hyperparameters = {name: float(value) for name, value in distribution.get_args().items()}
-    return Prior(hyperparameters, type(distribution), **how)
-
-
-def _given_prior(name: str, parameter: Parameter, prior: Distribution) -> Prior:
-    if not isinstance(prior, Distribution):
-        raise InputError(
-            f"The prior of {name!r} must be a numpyro distribution, such as "
-            f"dist.LogNormal(0, 1); got {type(prior).__name__}."
-        )
-    family = type(prior).__name__
-    if prior.shape() != () or prior.is_discrete or isinstance(prior, Delta):
-        raise InputError(
-            f"The prior of {name!r} must be a scalar continuous distribution; "
-            f"got {family} of shape {prior.shape()}."
-        )
-    try:
-        type(prior)(**prior.get_args())
-    except TypeError as error:
-        raise InputError(
-            f"The prior of {name!r} must be a family with parameters of its own, such as "
-            f"dist.LogNormal or dist.Gamma; {family} is made of other distributions."
-        ) from error
-    reals = (Normal, StudentT, Cauchy, Laplace, Logistic)
-    if isinstance(parameter.prior, Uniform) and parameter.plain:
-        low, high = parameter.prior.low, parameter.prior.high
-        ends = _ends(prior.support)
-        if ends[0] < low or ends[1] > high:
-            raise InputError(
-                f"The prior of {name!r} must be a distribution on [{low}, {high}], such as "
-                f"dist.Uniform({low}, {high}); {family} has mass outside it."
-            )
-        return _prior(prior, at_reference=False)
-    low = None if parameter.prior.support is constraints.real else parameter.low
-    bounds = _ends(prior.support)
-    if low is None or bounds[0] >= low:
-        return _prior(prior, at_reference=False)
-    if isinstance(prior, reals) or bounds[0] >= 0:
-        if prior.cdf(low) > 1 - _LEAST_MASS:
-            raise InputError(
-                f"{name!r} is above {low:g} but {family} has less than {_LEAST_MASS:g} of its mass "
-                f"there: pass a distribution over numbers above {low:g}."
-            )
-        return _prior(prior, at_reference=False, above=low)
-    raise InputError(
-        f"{name!r} is positive but {family} has mass below 0: pass a distribution over positive "
-        f"numbers, such as dist.LogNormal."
-    )
-
-
-def _ends(support: Any) -> tuple[float, float]:
-    if support is constraints.unit_interval:
-        return 0.0, 1.0
-    low, high = (getattr(support, f"{end}_bound", None) for end in ("lower", "upper"))
-    return (-inf if low is None else float(low)), (inf if high is None else float(high))

@@ -1,0 +1,134 @@
+"""Default priors learned from public sweeps.
+
+``learned_priors.json`` holds the numbers. ``benchmarks/learn_priors.py`` makes it, and
+``docs/priors.md`` describes it.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from numpyro.distributions import Distribution, LogNormal, Normal, constraints
+
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.laws import Law, get_law
+from scalingbayes.laws.base.parameters import Parameter
+from scalingbayes.model.noise import Noise
+from scalingbayes.model.noise_models import NoiseModel, default_noise, get_noise
+
+_SAME_SURFACE = {
+    "data_constrained": "chinchilla",
+    "data_constrained(tied=True)": "chinchilla(tied=True)",
+}
+"""Laws whose surface, for runs that repeat no data, is that of a law with learned priors."""
+
+
+def learned_priors(
+    law: str | Law = "coupled",
+    noise: str | NoiseModel | Noise | None = None,
+    *,
+    without: str | None = None,
+) -> dict[str, Distribution]:
+    """Return the learned priors of a law and its noise, stated at the reference point.
+
+    They are the distribution of each parameter over public sweeps, widened for a new sweep. Models
+    use them by default. ``docs/priors.md`` describes how they were made.
+
+    Parameters
+    ----------
+    law
+        The law, by name or as an object.
+    noise
+        The noise model; by default that of the law. Priors of the noise are learned for
+        ``"student_t(varying=compute)"`` and ``"student_t"``.
+    without
+        A study that is left out, so that the priors can be tested on its sweeps: ``"chinchilla"``,
+        ``"llama3"``, ``"porian"``, ``"gemstones"``, ``"misfitting"`` or ``"overtraining"``.
+
+    Returns
+    -------
+    dict[str, numpyro.distributions.Distribution]
+        The prior of each parameter that has a learned one, for ``sb.Model(default_priors=...)``.
+
+    Raises
+    ------
+    InputError
+        If no priors are learned for the law, or there is no such study.
+
+    Examples
+    --------
+    >>> priors = learned_priors("coupled")
+    >>> model = sb.Model("coupled", default_priors=priors)
+    """
+    known = get_law(law)
+    found = find_learned(known, get_noise(noise or default_noise(known), known), without)
+    if not found:
+        learned = [*_read()["populations"], *_SAME_SURFACE]
+        raise unknown("law", known.name, learned, "The other laws have weak priors only.")
+    return found
+
+
+def find_learned(law: Law, noise: Noise, without: str | None = None) -> dict[str, Distribution]:
+    """Return the learned priors of a law and its noise; empty if the law has none.
+
+    Raises
+    ------
+    InputError
+        If there is no such study.
+    """
+    if without is not None and without not in _read()["studies"]:
+        raise unknown("study", without, _read()["studies"])
+    populations = _read()["populations"].get(_SAME_SURFACE.get(law.name, law.name))
+    if populations is None or not _is_registered(law):
+        return {}
+    # A noise model of another kind has the law's parameters from the default noise.
+    name = noise.name if noise.name in populations else str(default_noise(law))
+    population = populations[name]["all" if without is None else without]
+    of_noise = noise.parameters if noise is get_noise(name, law) else {}
+    parameters = {**law.parameters, **of_noise}
+    return {
+        name: _prior(parameter, *population[name])
+        for name, parameter in parameters.items()
+        if name in population
+    }
+
+
+def describe_origin(learned: Mapping[str, Distribution], names: list[str]) -> str:
+    """Return where default priors come from, in a few words.
+
+    Parameters
+    ----------
+    learned
+        The parameters whose priors are learned.
+    names
+        The parameters that have a default prior.
+    """
+    of_these = [name for name in names if name in learned]
+    if not of_these:
+        return "weak"
+    data = _read()
+    sweeps = sum(map(len, data["studies"].values()))
+    source = f"learned from {sweeps} public sweeps (version {data['version']})"
+    others = [name for name in names if name not in learned]
+    return f"{source}; those of {', '.join(others)} are weak" if others else source
+
+
+def _prior(parameter: Parameter, loc: float, scale: float) -> Distribution:
+    """Return the prior of a number whose logarithm, if it is positive, is normal over sweeps."""
+    return (Normal if parameter.prior.support is constraints.real else LogNormal)(loc, scale)
+
+
+def _is_registered(law: Law) -> bool:
+    """Whether the package knows the law by its name; a user's law may have the same name."""
+    try:
+        return get_law(law.name) is law
+    except InputError:
+        return False
+
+
+@cache
+def _read() -> Any:
+    text = (files(__package__) / "learned_priors.json").read_text("utf-8")
+    return json.loads(text)
