@@ -96,10 +96,8 @@ def fit_command(
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
     chosen = _engine(engine)
-    priors: DefaultPriors = "weak" if weak_priors else "learned"
-    model = Model(law, noise, default_priors=priors, groups=groups)
-    if out is not None:
-        _make_folder(out)
+    model = Model(law, noise, default_priors=_priors(weak_priors), groups=groups)
+    _make_folder(out)
     power = _likelihood_power(likelihood_power)
     with progress_bar() as bar:
         post = fit(runs, model, engine=chosen, likelihood_power=power, seed=seed, progress=bar)
@@ -124,6 +122,10 @@ def _engine(text: str) -> Engine:
     return engine
 
 
+def _priors(weak: bool) -> DefaultPriors:
+    return "weak" if weak else "learned"
+
+
 def _likelihood_power(text: str) -> PowerChoice:
     """Return a number, or ``"auto"``."""
     if text == "auto":
@@ -136,7 +138,9 @@ def _likelihood_power(text: str) -> PowerChoice:
         ) from error
 
 
-def _make_folder(out: Path) -> None:
+def _make_folder(out: Path | None) -> None:
+    if out is None:
+        return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
