@@ -136,7 +136,9 @@ def test_weights_can_come_from_a_comparison(posts):
     comparison = sb.compare(posts)
     by_comparison, by_default = sb.average(posts, comparison), sb.average(posts)
     assert by_comparison.weights == pytest.approx(comparison.weights)
-    assert by_default.weights == pytest.approx(comparison.weights)
+    by_largest = sb.compare(posts, by="largest")
+    assert by_largest.independent_looks > 1
+    assert by_default.weights == pytest.approx(by_largest.weights)
     assert sum(by_comparison.weights.values()) == pytest.approx(1)
 
 

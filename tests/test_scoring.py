@@ -9,6 +9,7 @@ from plain import EXACT, backtest, fit, fit_default
 from scipy import stats
 
 import scalingbayes as sb
+from scalingbayes.data.folds import Fold
 from scalingbayes.evaluation.score import crps
 
 
@@ -91,3 +92,21 @@ def test_a_backtest_fits_the_other_runs(rng):
     single = sb.score(alone, table.filter(mask))
     assert found.summary().loc["all", "crps"] == pytest.approx(single["crps"].mean(), rel=0.1)
     assert "Runs held out, predicted by L = E + A/N^alpha" in repr(found)
+    assert "6 runs of 1 fold: 1 independent look." in " ".join(repr(found).split())
+
+
+def test_a_backtest_says_how_few_independent_looks_it_had(rng):
+    table = simulate(rng, 60)
+    order = np.argsort(-table.column("compute"))
+    rank = np.argsort(order)  # 0 is the largest run
+    folds = {"top": Fold(rank < 4, rank >= 4), "next": Fold((rank >= 4) & (rank < 16), rank >= 16)}
+    found = backtest(table, by=folds, engine="laplace", **EXACT)
+    assert found.independent_looks == 2
+    assert "16 runs of 2 folds: 2 independent looks." in " ".join(repr(found).split())
+    # Neither fold's fit has the larger runs.
+    assert [int(post.record.data.rows) for post in found.posteriors.values()] == [56, 44]
+    summary, pointwise = found.summary(), found.pointwise
+    assert list(summary.index) == ["top", "next", "all", "folds alike"]
+    means = [pointwise["crps"].xs(label, level="fold").mean() for label in folds]
+    assert summary.loc["folds alike", "crps"] == pytest.approx(np.mean(means))
+    assert summary.loc["all", "crps"] == pytest.approx((4 * means[0] + 12 * means[1]) / 16)

@@ -42,8 +42,8 @@ def compare_command(
         str | None,
         typer.Option(
             help="Which runs are held out together: `compute` (one level of compute at a time), "
-            "`largest` (the runs with the most compute), or a column (one of its labels at a "
-            "time). Default: each run alone."
+            "`largest` (levels of the runs with the most compute, each predicted from smaller "
+            "runs), or a column (one of its labels at a time). Default: each run alone."
         ),
     ] = None,
     engine: Annotated[

@@ -247,7 +247,8 @@ def average(
     weights
         A non-negative number for each posterior, or a comparison by
         :func:`scalingbayes.compare`, whose checks then become checks of the average. By default the
-        posteriors are compared with :func:`scalingbayes.compare`, and have its stacking weights.
+        weights are those of ``sb.compare(posteriors, by="largest")``: they are chosen by how well
+        each law predicts larger runs than it was fitted to.
     seed
         Seed of the choice of draws.
 
@@ -260,7 +261,8 @@ def average(
     Raises
     ------
     InputError
-        If ``weights`` is not a non-negative number for each of the posteriors, or all are 0.
+        If ``weights`` is not a non-negative number for each of the posteriors, or all are 0; or if
+        there are no weights and the posteriors cannot be compared by their largest runs.
 
     Examples
     --------
@@ -276,7 +278,7 @@ def average(
             "posteriors must be a mapping by name: average({'chinchilla': post1, 'coupled': "
             "post2})."
         )
-    comparison = compare(posteriors) if weights is None else weights
+    comparison = compare(posteriors, by="largest") if weights is None else weights
     given: Mapping[str, Any]
     checks: Sequence[Check] = ()
     if isinstance(comparison, Comparison):

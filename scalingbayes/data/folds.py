@@ -1,10 +1,11 @@
 """Folds: which runs are held out together in cross-validation.
 
-Folds are a mapping from labels to masks. The mask of a fold is true for the runs that it holds out.
+Folds are a mapping from labels to :class:`Fold`, or to masks. A mask is true for the runs that are
+held out; they are predicted from all other runs.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,20 @@ from jaxtyping import Bool, Float, Int
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.runs import Runs
 
-Folds = Mapping[Any, Bool[np.ndarray, " runs"]]
-
 _TOLERANCE = 0.05
 _FEWEST = 5
+_HELD_OUT_FRACTION = 0.08  # smallest fraction of the runs that a fold of the largest runs holds out
+_FITTED_FRACTION = 0.4  # smallest fraction of the runs below the second and later folds
+
+
+class Fold(NamedTuple):
+    """Runs that are held out together, and the runs that they are predicted from."""
+
+    held_out: Bool[np.ndarray, " runs"]
+    fitted: Bool[np.ndarray, " runs"]
+
+
+Folds = Mapping[Any, Fold | Bool[np.ndarray, " runs"]]
 
 
 def levels(
@@ -82,23 +93,31 @@ def by_compute(runs: Runs, tolerance: float = _TOLERANCE) -> dict[float, Bool[np
 
 
 def largest(
-    runs: Runs, at_least: int = _FEWEST, tolerance: float = _TOLERANCE, scale: str = "compute"
-) -> dict[str, Bool[np.ndarray, " runs"]]:
-    """Return one fold with the largest runs: the fewest whole levels that have enough runs.
+    runs: Runs,
+    at_least: int | None = None,
+    tolerance: float = _TOLERANCE,
+    scale: str = "compute",
+    folds: int = 4,
+) -> dict[str, Fold]:
+    """Return folds of the largest runs, each predicted from all smaller runs.
 
-    Predicting these runs from the smaller ones is the test within a table that is closest to
-    extrapolation beyond it.
+    The first fold holds out the largest levels: the fewest whole levels that have enough runs. The
+    second fold holds out the next levels, and so on. Runs of a fold share the law's error, so each
+    fold is one independent look at how well a law extrapolates.
 
     Parameters
     ----------
     runs
         The table.
     at_least
-        The least number of runs to hold out.
+        The least number of runs that a fold holds out. By default 5, or 8 % of the runs if these
+        are more.
     tolerance
         Relative width of a level: see :func:`levels`.
     scale
         The column that orders runs by size, such as ``"params"``.
+    folds
+        The most folds. There are fewer if less than 40 % of the runs would be left below one.
 
     Raises
     ------
@@ -108,60 +127,85 @@ def largest(
     Examples
     --------
     >>> from scalingbayes.data import datasets
-    >>> {label: int(mask.sum()) for label, mask in largest(datasets.load("chinchilla")).items()}
-    {'compute from 2.88e+21': 11}
+    >>> found = largest(datasets.load("chinchilla"), folds=2)
+    >>> {label: (int(f.held_out.sum()), int(f.fitted.sum())) for label, f in found.items()}
+    {}
     """
     if scale not in runs.frame:
         remedy = "Name the column that orders runs by size: sb.folds.largest(runs, scale=...)."
         raise unknown("column", scale, map(str, runs.frame), remedy)
     sizes = runs.column(scale)
-    numbers = levels(sizes, tolerance)
-    counts = np.cumsum(np.bincount(numbers))
-    mask = numbers <= np.searchsorted(counts, at_least)
-    if mask.all():
+    level = levels(sizes, tolerance)
+    fewest = max(_FEWEST, _HELD_OUT_FRACTION * len(runs)) if at_least is None else at_least
+    found: dict[str, Fold] = {}
+    first = 0
+    for last in range(level.max() + 1):
+        held_out, fitted = (level >= first) & (level <= last), level > last
+        enough = fitted.sum() >= (_FITTED_FRACTION * len(runs) if found else 1)
+        if held_out.sum() < fewest:
+            continue
+        if not enough or len(found) == folds:
+            break
+        found[f"{scale} from {sizes[held_out].min():.3g}"] = Fold(held_out, fitted)
+        first = last + 1
+    if not found:
         raise InputError(
-            f"The largest levels of {scale} with at least {at_least} runs are the whole table "
-            f"({len(counts)} levels, {len(runs)} runs), so that no runs are left to predict them "
-            f"from: hold out fewer runs or folds by another column."
+            f"The largest levels of {scale} with at least {np.ceil(fewest):.0f} runs are the whole "
+            f"table ({level.max() + 1} levels, {len(runs)} runs), so that no runs are left to "
+            f"predict them from: hold out fewer runs or folds by another column."
         )
-    return {f"{scale} from {sizes[mask].min():.3g}": mask}
+    return found
 
 
-def as_folds(by: str | Folds, runs: Runs) -> dict[Any, Bool[np.ndarray, " runs"]]:
+def as_folds(by: str | Folds, runs: Runs) -> dict[Any, Fold]:
     """Return the folds that an argument ``by`` names.
 
     Parameters
     ----------
     by
-        ``"compute"``, ``"largest"``, the name of a column, or masks by label.
+        ``"compute"``, ``"largest"``, the name of a column, or folds or masks by label.
     runs
         The table.
 
     Raises
     ------
     InputError
-        If there are no such folds, a mask is empty or holds out all runs, or masks overlap.
+        If there are no such folds, a fold holds out or fits no run, or folds hold out the same run.
     """
     if isinstance(by, str):
-        if by == "compute":
-            return {**by_compute(runs)}
-        return {**largest(runs)} if by == "largest" else by_column(runs, by)
+        if by == "largest":
+            return {**largest(runs)}
+        masks: Mapping[Any, Any] = by_compute(runs) if by == "compute" else by_column(runs, by)
+        return {label: Fold(mask, ~mask) for label, mask in masks.items()}
     if not isinstance(by, Mapping) or not by:
         raise InputError(
             f"by must be 'compute', 'largest', the name of a column, or a mapping from labels to "
             f"masks, such as sb.folds.largest(runs); got {by!r}."
         )
-    masks = {label: np.asarray(mask) for label, mask in by.items()}
-    for label, mask in masks.items():
-        if mask.dtype != bool or mask.shape != (len(runs),) or not mask.any() or mask.all():
-            raise InputError(
-                f"Fold {label!r} must be {len(runs)} booleans, one for each run, of which some but "
-                f"not all are true; got {int(mask.sum())} true in {mask.dtype} of shape "
-                f"{mask.shape}."
-            )
-    if (np.sum(list(masks.values()), axis=0) > 1).any():
+    found = {}
+    for label, fold in by.items():
+        if isinstance(fold, Fold):
+            held_out, fitted = (_as_mask(label, mask, runs) for mask in fold)
+        else:
+            held_out = _as_mask(label, fold, runs)
+            fitted = ~held_out
+        if (held_out & fitted).any():
+            raise InputError(f"Fold {label!r} must not fit the runs that it holds out.")
+        found[label] = Fold(held_out, fitted)
+    if (np.sum([fold.held_out for fold in found.values()], axis=0) > 1).any():
         raise InputError("Folds must not overlap: hold out each run in at most one fold.")
-    return masks
+    return found
+
+
+def _as_mask(label: Any, given: Any, runs: Runs) -> Bool[np.ndarray, " runs"]:
+    """Return a mask, after checking that it is true for some but not all runs."""
+    mask = np.asarray(given)
+    if mask.dtype != bool or mask.shape != (len(runs),) or not mask.any() or mask.all():
+        raise InputError(
+            f"Fold {label!r} must be {len(runs)} booleans, one for each run, of which some but not "
+            f"all are true; got {int(mask.sum())} true in {mask.dtype} of shape {mask.shape}."
+        )
+    return mask
 
 
 def _each(labels: np.ndarray, what: str) -> dict[Any, Bool[np.ndarray, " runs"]]:

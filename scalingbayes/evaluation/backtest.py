@@ -35,7 +35,12 @@ class Backtest(Result):
     def title(self) -> str:
         """The law that predicts."""
         law = next(iter(self.posteriors.models.values())).law
-        return f"Runs held out, predicted by {law.equation} from the others"
+        return f"Runs held out, predicted by {law.equation} from other runs"
+
+    @property
+    def independent_looks(self) -> int:
+        """How many independent observations there are: folds, since their runs share an error."""
+        return len(self.posteriors)
 
     @property
     def verdict(self) -> Verdict:
@@ -43,18 +48,29 @@ class Backtest(Result):
         return self.posteriors.verdict
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Return numbers of runs, mean scores and coverage: one row a fold, and one for all runs.
+        """Return numbers of runs, mean scores and coverage: one row a fold, and two for all folds.
 
-        The table has no credible intervals: ``prob`` and ``kind`` are ignored.
+        Row ``all`` is the mean over runs, and row ``folds alike`` the mean over folds, whatever
+        their numbers of runs. The table has no credible intervals: ``prob`` and ``kind`` are
+        ignored.
         """
-        folds = self.pointwise.groupby(level="fold", sort=False)
-        frame = pd.concat([folds.apply(_means), _means(self.pointwise).to_frame("all").T])
+        folds = self.pointwise.groupby(level="fold", sort=False).apply(_means)
+        total = _means(self.pointwise)
+        alike = folds.mean()
+        frame = pd.concat([folds, pd.DataFrame({"all": total, "folds alike": alike}).T])
+        frame.loc["folds alike", "runs"] = total["runs"]
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
     def view(self) -> View:
-        """Return the table and the verdict."""
-        return replace(super().view(), verdict=self.verdict)
+        """Return the table, how many independent looks there are, and the verdict."""
+        runs, looks = len(self.pointwise), self.independent_looks
+        line = (
+            f"{runs} runs of {looks} fold{'s' if looks > 1 else ''}: {looks} independent "
+            f"look{'s' if looks > 1 else ''}. Runs of one fold share the law's error, so coverage "
+            f"is as uncertain as that of {looks} run{'s' if looks > 1 else ''}."
+        )
+        return replace(super().view(), lines=(line,), verdict=self.verdict)
 
 
 def backtest(
@@ -77,8 +93,9 @@ def backtest(
     model
         The law or the model, as for :func:`scalingbayes.fit`.
     by
-        Which runs are held out together: the ``"largest"`` runs, each level of ``"compute"``, each
-        label of a column, or masks by label as :func:`scalingbayes.data.folds.largest` returns.
+        Which runs are held out together, as for :func:`scalingbayes.compare`: up to four levels of
+        the ``"largest"`` runs, each predicted from all smaller runs; each level of ``"compute"``;
+        each label of a column; or folds or masks by label.
     engine, likelihood_power, seed, dtype, progress
         As for :func:`scalingbayes.fit_many`.
 
@@ -101,13 +118,15 @@ def backtest(
         dict.fromkeys(folds, runs),
         model,
         engine=engine,
-        weights={label: 1.0 - mask for label, mask in folds.items()},
+        weights={label: 1.0 * fold.fitted for label, fold in folds.items()},
         likelihood_power=likelihood_power,
         seed=seed,
         dtype=dtype,
         progress=progress,
     )
-    scores = {label: score(posts[label], runs.filter(mask)) for label, mask in folds.items()}
+    scores = {
+        label: score(posts[label], runs.filter(fold.held_out)) for label, fold in folds.items()
+    }
     return Backtest(pd.concat(scores, names=["fold", "run"]), posts)
 
 

@@ -2,27 +2,24 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from scalingbayes._core.errors import InputError, unknown
-from scalingbayes.data.folds import Folds, as_folds
+from scalingbayes._core.errors import InputError
+from scalingbayes.data.folds import Fold, Folds, as_folds
 from scalingbayes.evaluation.held_out import hold_out, leave_one_out
+from scalingbayes.evaluation.stacking import stacking_weights
 from scalingbayes.inference import Progress, silent
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
 
-METHODS = ("stacking", "pseudo-bma", "bb-pseudo-bma")
-"""Methods that turn scores into weights: see ``arviz_stats.compare``."""
-
 _CLEAR_NATS = 4.0
-_CLEAR_ERRORS = 2.0
-"""A difference is clear if it is larger than both. Below 4 nats, the standard error is unreliable
-(Sivula et al. 2025, arXiv:2008.10296)."""
+_CLEAR_PROB = 0.95
+"""A difference is clear if it exceeds 4 nats and its interval by Student's t excludes 0. Below 4
+nats, the standard error is unreliable (Sivula et al. 2025, arXiv:2008.10296)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,19 +29,16 @@ class Comparison(Result):
     Parameters
     ----------
     scores
-        One row a law, the best first, with ArviZ's columns. ``elpd``: log predictive density of all
+        One row a law, the best first, with ArviZ's names. ``elpd``: log predictive density of all
         scored runs, in nats. ``se``: its standard error. ``elpd_diff``: the law's elpd less that of
-        the best law. ``dse``: its standard error. ``p_worse``: the probability that the law is
-        worse than the best. ``diag_diff`` and ``diag_elpd``: reasons to doubt these numbers. ``p``:
-        effective number of parameters. ``rank`` and ``weight``. If all engines compute the
-        evidence, also ``log_evidence`` and ``probability``, the law's posterior probability if all
-        laws have the same prior probability.
+        the best law. ``dse``: its standard error. ``p_worse``: the probability, by Student's t,
+        that the law is worse than the best. ``p``: effective number of parameters. ``rank`` and
+        ``weight``. If all engines compute the evidence, also ``log_evidence`` and ``probability``,
+        the law's posterior probability if all laws have the same prior probability.
     pointwise
         The log predictive density of each scored run: a row for each run, a column for each law.
     held_out
         A description of what was held out.
-    method
-        How weights were computed.
     verdict
         Whether the fits and refits passed their checks.
     """
@@ -52,13 +46,17 @@ class Comparison(Result):
     scores: pd.DataFrame
     pointwise: pd.DataFrame
     held_out: str
-    method: str
     verdict: Verdict
 
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each law; the sum is 1."""
         return {str(name): float(weight) for name, weight in self.scores["weight"].items()}
+
+    @property
+    def independent_looks(self) -> int:
+        """How many independent observations there are: folds, or runs held out one by one."""
+        return len(np.bincount(_units(self.pointwise.index)))
 
     @property
     def title(self) -> str:
@@ -76,16 +74,23 @@ class Comparison(Result):
     def conclusion(self) -> str:
         """Which law is preferred and by how much; numbers after ± are standard errors."""
         best, *others = self.scores.index
-        gaps = {
-            name: (-self.scores["elpd_diff"][name], self.scores["dse"][name]) for name in others
-        }
-        clear = [n for n, (gap, se) in gaps.items() if gap > max(_CLEAR_NATS, _CLEAR_ERRORS * se)]
+        gaps = {name: -self.scores["elpd_diff"][name] for name in others}
+        errors = self.scores["dse"]
+        looks = self.independent_looks
+        width = _student(looks).ppf((1 + _CLEAR_PROB) / 2) if looks > 1 else np.inf
+        clear = [n for n, gap in gaps.items() if gap > _CLEAR_NATS and gap > width * errors[n]]
         close = [name for name in others if name not in clear]
 
         def higher(names: Iterable[str]) -> str:
-            return _join([f"{name}'s by {_with_error(*gaps[name])}" for name in names])
+            return _join([f"{name}'s by {_with_error(gaps[name], errors[name])}" for name in names])
 
-        if close:
+        if looks == 1:
+            text = (
+                f"One fold of {len(self.pointwise)} runs cannot separate laws: its runs share each "
+                f"law's error, so they are one observation. {best}'s elpd is higher than "
+                f"{higher(others)}."
+            )
+        elif close:
             text = (
                 f"The runs do not clearly separate {best} from {_join(close)}: its elpd is higher "
                 f"than {higher(close)}."
@@ -93,13 +98,14 @@ class Comparison(Result):
             text += f" It is clearly higher than {higher(clear)}." if clear else ""
         else:
             text = f"{best} is preferred: its elpd is higher than {higher(clear)}."
+        each = "fold" if "fold" in self.pointwise.index.names else "run"
+        counted = f"{looks} {each}s, each counted" if looks > 1 else f"1 {each}, counted"
         weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
-        return f"{text} Weights by {self.method}: {weights}."
+        return f"{text} Weights by stacking, from {counted} once: {weights}."
 
     def view(self) -> View:
-        """Return the table without empty columns, and the conclusion."""
-        empty = [name for name in ("diag_diff", "diag_elpd") if (self.scores[name] == "").all()]
-        table = self.scores.drop(columns=["rank", *empty])
+        """Return the table and the conclusion."""
+        table = self.scores.drop(columns="rank")
         return replace(super().view(), table=table, lines=(self.conclusion,))
 
 
@@ -107,7 +113,6 @@ def compare(
     posteriors: Mapping[str, Posterior],
     by: str | Folds | None = None,
     *,
-    method: str = "stacking",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -124,12 +129,11 @@ def compare(
         its Pareto k is too large. Runs of one budget, sweep or training curve share errors, so each
         is easily predicted from the others. Hold them out together: with the name of a column, or
         with ``"compute"``, which holds out one level of compute at a time. ``"largest"`` predicts
-        the runs of the largest levels from all smaller runs. A mapping has masks of ``post.runs``
-        by label, such as ``sb.folds.largest(post.runs, at_least=20)``. Each law is refitted once
-        for each fold, with the settings of its posterior.
-    method
-        How weights are computed: ``"stacking"`` (Yao et al. 2018, doi:10.1214/17-BA1091),
-        ``"pseudo-bma"`` or ``"bb-pseudo-bma"``.
+        up to four levels of the largest runs, each from all smaller runs (leave-future-out,
+        Bürkner et al. 2020, doi:10.1080/00949655.2020.1783262), which is closest to extrapolation.
+        A mapping has folds or masks of ``post.runs`` by label, such as
+        ``sb.folds.largest(post.runs, at_least=20)``. Each law is refitted once for each fold, with
+        the settings of its posterior.
     seed
         Seed of the refits.
     progress
@@ -138,14 +142,16 @@ def compare(
     Returns
     -------
     Comparison
-        Standard errors are over folds; with a single fold, over its runs.
+        Standard errors are over folds, or over runs that were held out one by one. A single fold
+        has none. In the weights, too, each fold counts as one observation: see
+        :func:`scalingbayes.evaluation.stacking.stacking_weights`.
 
     Raises
     ------
     InputError
         If there are fewer than two posteriors, they are not fits to the same runs and column, or
-        they hold no log likelihoods; if there are no such folds or no such method; or if a fold
-        leaves too few runs to fit a law.
+        they hold no log likelihoods; if there are no such folds; or if a fold leaves too few runs
+        to fit a law.
 
     Examples
     --------
@@ -156,8 +162,6 @@ def compare(
     >>> list(comparison.weights)
     ['coupled', 'chinchilla']
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
     first = _check_comparable(posteriors)
     folds = None if by is None else as_folds(by, first.runs)
     report = progress or silent
@@ -183,10 +187,9 @@ def compare(
         *(check for each in scores.values() for check in each.checks),
     ]
     verdict = Verdict(tuple(checks))
-    table = _table(pointwise, effective, _independent_units(folds, pointwise.index), method)
-    table = table.join(_evidence(posteriors))
+    table = _table(pointwise, effective).join(_evidence(posteriors))
     table.attrs["verdict"] = verdict.word
-    return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
+    return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), verdict)
 
 
 def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
@@ -223,62 +226,54 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
     return first
 
 
-def _index(folds: Folds | None, rows: Int[np.ndarray, " runs"]) -> pd.Index:
+def _index(folds: Mapping[Any, Fold] | None, rows: Int[np.ndarray, " runs"]) -> pd.Index:
     """Return the index of a pointwise table: rows of the runs, and their folds if there are any."""
     if folds is None:
         return pd.Index(rows, name="run")
     labels = np.full(len(rows), None, object)
-    for label, mask in folds.items():
-        labels[mask] = label
+    for label, fold in folds.items():
+        labels[fold.held_out] = label
     return pd.MultiIndex.from_arrays([labels, rows], names=["fold", "run"])
 
 
-def _independent_units(folds: Folds | None, index: pd.Index) -> Int[np.ndarray, " runs"]:
-    """Return the independent unit of each run: its fold, or the run itself for a single fold."""
-    if folds is None or len(folds) == 1:
-        return np.arange(len(index))
-    return pd.factorize(index.get_level_values("fold"))[0]
+def _units(index: pd.Index) -> Int[np.ndarray, " runs"]:
+    """Return the number of each run's independent unit: its fold, or the run itself."""
+    folds = "fold" in index.names
+    return pd.factorize(index.get_level_values("fold"))[0] if folds else np.arange(len(index))
 
 
-def _table(
-    pointwise: pd.DataFrame,
-    effective_parameters: Mapping[str, float],
-    units: Int[np.ndarray, " runs"],
-    method: str,
-) -> pd.DataFrame:
-    """Return ArviZ's table, with standard errors over independent units."""
-    import arviz_stats
-
-    # ArviZ exponentiates the scores, which underflow for an outlier under all laws. Subtracting
-    # the largest score of each run changes neither differences nor weights.
-    common = pointwise.max(axis=1)
-    elpds = {
-        name: arviz_stats.ELPDData(
-            elpd=scores.sum(),
-            se=_standard_error(scores.to_numpy(), units),
-            p=effective_parameters[str(name)],
-            n_samples=0,
-            n_data_points=units.max() + 1,
-            scale="log",
-            warning=False,
-            good_k=np.nan,
-            elpd_i=xr.DataArray((scores - common).to_numpy(), dims="run"),
-        )
-        for name, scores in pointwise.items()
-    }
-    table = arviz_stats.compare(elpds, method=method, round_to="none")
-    best = pointwise[table.index[0]]
-    for name in table.index[1:]:
-        error = _standard_error((pointwise[name] - best).to_numpy(), units)
-        table.loc[name, "dse"] = error
-        gap = -table.loc[name, "elpd_diff"]
-        table.loc[name, "p_worse"] = NormalDist(0, error).cdf(gap) if error > 0 else float(gap > 0)
+def _table(pointwise: pd.DataFrame, effective_parameters: Mapping[str, float]) -> pd.DataFrame:
+    """Return the scores of laws, with standard errors over independent units."""
+    units = _units(pointwise.index)
+    elpd = pointwise.sum()
+    order = elpd.sort_values(ascending=False, kind="stable").index
+    differences = pointwise.sub(pointwise[order[0]], axis=0)
+    table = pd.DataFrame(
+        {
+            "elpd": elpd,
+            "p": pd.Series(effective_parameters),
+            "elpd_diff": differences.sum(),
+            "weight": pd.Series(stacking_weights(pointwise.to_numpy(), units), pointwise.columns),
+            "se": pointwise.apply(_standard_error, units=units),
+            "dse": differences.apply(_standard_error, units=units),
+        }
+    ).loc[order]
+    table.insert(0, "rank", np.arange(len(table)))
+    looks, error = len(np.bincount(units)), table["dse"].where(table["dse"] > 0)
+    table["p_worse"] = _student(looks).cdf(-table["elpd_diff"] / error) if looks > 1 else np.nan
     return table
 
 
-def _standard_error(scores: Float[np.ndarray, " runs"], units: Int[np.ndarray, " runs"]) -> float:
-    """Return the standard error of a sum over independent units."""
-    sums = np.bincount(units, scores)
+def _student(looks: int) -> Any:
+    """Return the distribution of a difference over its standard error."""
+    from scipy import stats
+
+    return stats.t(looks - 1)
+
+
+def _standard_error(scores: pd.Series, units: Int[np.ndarray, " runs"]) -> float:
+    """Return the standard error of a sum over independent units; NaN for a single unit."""
+    sums = np.bincount(units, scores.to_numpy())
     return float(np.sqrt(len(sums) * sums.var(ddof=1))) if len(sums) > 1 else np.nan
 
 
@@ -304,18 +299,21 @@ def _fits_passed(posteriors: Mapping[str, Posterior]) -> Check:
     )
 
 
-def _describe_folds(by: str | Folds | None, folds: Folds | None, count: int) -> str:
+def _describe_folds(by: str | Folds | None, folds: Mapping[Any, Fold] | None, count: int) -> str:
     """Return a description of what was held out."""
     if folds is None:
         return f"each of {count} runs left out"
+    in_folds = f"in {len(folds)} folds" if len(folds) > 1 else "in 1 fold"
     if by == "largest":
-        return f"the {count} runs with the most compute left out"
+        return f"the {count} runs with the most compute left out {in_folds}"
     column = f"by {by}, " if isinstance(by, str) else ""
-    return f"{count} runs left out {column}in {len(folds)} folds"
+    return f"{count} runs left out {column}{in_folds}"
 
 
 def _with_error(value: float, error: float) -> str:
-    digits = 0 if error >= 10 or not np.isfinite(error) else 1
+    if not np.isfinite(error):
+        return f"{value:.1f}"
+    digits = 0 if error >= 10 else 1
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.folds import Folds
+from scalingbayes.data.folds import Fold
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference import Progress
 from scalingbayes.model.bound_model import BoundModel
@@ -82,16 +82,16 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
     if reliable.all():
         return HeldOutScores(elpd, in_sample - elpd, ())
     rows = np.arange(len(elpd))
-    folds = {int(run): rows == run for run in np.flatnonzero(~reliable)}
+    folds = {int(run): Fold(rows == run, rows != run) for run in np.flatnonzero(~reliable)}
     exact = hold_out(name, post, folds, seed, progress)
     elpd = np.where(reliable, elpd, exact.elpd)
     return HeldOutScores(elpd, in_sample - elpd, exact.checks)
 
 
 def hold_out(
-    name: str, post: Posterior, folds: Folds, seed: int, progress: Progress
+    name: str, post: Posterior, folds: Mapping[Any, Fold], seed: int, progress: Progress
 ) -> HeldOutScores:
-    """Score the runs of each fold by a refit to the other runs.
+    """Score the runs that each fold holds out by a refit to the runs that the fold fits.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def hold_out(
     post
         A posterior.
     folds
-        For each fold, which runs are held out.
+        For each fold, which runs are held out, and which runs are fitted.
     seed
         Seed of the refits.
     progress
@@ -127,11 +127,11 @@ def hold_out(
             discrepancy_draws,
         )
 
-    weights = {label: np.where(mask, 0.0, post.weights) for label, mask in folds.items()}
+    weights = {label: fold.fitted * post.weights for label, fold in folds.items()}
     refits = refit(post, weights, seed=seed, progress=progress)
     elpd, in_sample = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
     has_discrepancy = bool(post.noise.discrepancy)
-    for place, (label, mask) in enumerate(folds.items()):
+    for place, (label, (mask, _)) in enumerate(folds.items()):
         model = refits.models[label]
         values = {str(n): x.to_numpy() for n, x in refits.draws.isel(fit=place).items()}
         discrepancy_draws = refits[label].discrepancy_draws if has_discrepancy else None
