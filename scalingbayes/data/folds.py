@@ -129,7 +129,7 @@ def largest(
     >>> from scalingbayes.data import datasets
     >>> found = largest(datasets.load("chinchilla"), folds=2)
     >>> {label: (int(f.held_out.sum()), int(f.fitted.sum())) for label, f in found.items()}
-    {}
+    {'compute from 1.29e+21': (20, 225), 'compute from 6.57e+20': (20, 205)}
     """
     if scale not in runs.frame:
         remedy = "Name the column that orders runs by size: sb.folds.largest(runs, scale=...)."
