@@ -20,7 +20,7 @@ import pandas as pd
 import typer
 from common import console, machine, show
 from scipy.special import logsumexp, softmax
-from scoreboard import Sweep, sweeps
+from sweeps import Sweep, public_sweeps
 
 import scalingbayes as sb
 from scalingbayes.combine.average import apportion
@@ -198,7 +198,7 @@ def main(
     out: Annotated[Path | None, typer.Option("--json", help="File for all scores.")] = None,
 ) -> None:
     """Print how well averages of laws predict the largest runs, by how their weights are chosen."""
-    board = [sweep for sweep in sweeps(data) if only in sweep.name]
+    board = [sweep for sweep in public_sweeps(data) if only in sweep.name]
     names = laws.split(",")
     scores = evaluate(board, names, predict(board, names, engine, draws), folds)
     summary = summarize(scores)

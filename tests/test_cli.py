@@ -119,11 +119,11 @@ def test_compare_prints_scores_and_weights(command):
     )
     assert done.returncode == 0, done.stderr
     for word in (
-        "2 laws compared, the 11 runs with the most compute left out",
+        "2 laws compared, the 82 runs with the most compute left out in 4 folds",
         "chinchilla(tied=True)",
     ):
         assert word in done.stdout
-    assert "Weights by stacking: " in done.stdout
+    assert "Weights by stacking, from 4 folds" in done.stdout
     assert "2 of 2 fits passed their checks" in done.stdout
 
 
