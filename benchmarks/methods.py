@@ -124,10 +124,11 @@ def options_of(exact: bool) -> dict[str, Any]:
     return {"likelihood_power": 1.0 if exact else "auto"}
 
 
-def model_of(law: str, noise: str | None, study: str) -> sb.Model:
-    """Return the model for tables of a study, whose default priors have not seen the study."""
-    del study  # the default priors are the same for all studies
-    return sb.Model(law, noise)
+def model_of(law: str, noise: str | None, study: str | None) -> sb.Model:
+    """Return a model with priors learned without a study, or with weak priors if it is None."""
+    if study is None:
+        return sb.Model(law, noise, default_priors="weak")
+    return sb.Model(law, noise, default_priors=sb.learned_priors(law, noise, without=study))
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class Posterior:
         The name of the method, the law, and the noise; the law's default noise if None.
     exact
         Whether the law is taken as exact.
+    learned
+        Whether priors are learned from the other studies.
     resamples
         Whether to resample tables by the package's bootstrap, rather than to sample a posterior.
     """
@@ -148,6 +151,7 @@ class Posterior:
     law: str = "coupled"
     noise: str | None = None
     exact: bool = False
+    learned: bool = True
     resamples: bool = False
 
     def fit_many(self, cases: Sequence[Case], settings: Settings) -> Sequence[Forecast | None]:
@@ -157,23 +161,58 @@ class Posterior:
             engine = get_engine(settings.engine, draws=settings.draws)
             how = {"engine": engine, **options_of(self.exact)}
         found: dict[int, Forecast] = {}
-        for places, model in self._batches(cases):
-            tables = [_runs(cases[i].frame, cases[i].name) for i in places]
-            posts = sb.fit_many(tables, model, seed=settings.seed, **how)
+        studies = [case.study if self.learned else None for case in cases]
+        for places in batches(cases, studies, side_by_side=not self.resamples):
+            model = model_of(self.law, self.noise, studies[places[0]])
+            tables, weights = zip(*(table_of(cases[i]) for i in places), strict=True)
+            posts = sb.fit_many(tables, model, weights=weights, seed=settings.seed, **how)
             found |= {i: posterior_forecast(posts[j]) for j, i in enumerate(places)}
         return [found[i] for i in range(len(cases))]
 
-    def _batches(self, cases: Sequence[Case]) -> list[tuple[list[int], sb.Model]]:
-        """Return the positions of cases that one model fits, and the model."""
-        batches: dict[str, tuple[list[int], sb.Model]] = {}
-        for place, case in enumerate(cases):
-            model = model_of(self.law, self.noise, case.study)
-            batches.setdefault(repr(model), ([], model))[0].append(place)
-        return list(batches.values())
 
-
+# A batch of fits has one study, one of these numbers of rows and one of these numbers of tables, so
+# that few programs are compiled.
+_LENGTHS = (64, 128, 256, 768)
+_TABLES = (1, 4, 8)
+_AT_ONCE = 64  # new runs are padded to a multiple of this
 _LARGEST = 30.0  # log loss
-_AT_ONCE = 64  # runs are padded to a multiple of this, so that few programs are compiled
+
+
+def batches(
+    cases: Sequence[Case], studies: Sequence[str | None], side_by_side: bool
+) -> list[list[int]]:
+    """Return batches of positions of cases; a position may be repeated to fill a batch.
+
+    Parameters
+    ----------
+    cases, studies
+        The cases, and the study that the priors of each may not have seen.
+    side_by_side
+        Whether a program fits several tables, so that their number should be a usual one.
+    """
+    alike: dict[tuple[str | None, int], list[int]] = {}
+    for place, (case, study) in enumerate(zip(cases, studies, strict=True)):
+        alike.setdefault((study, _length(len(case.frame))), []).append(place)
+    if not side_by_side:
+        return list(alike.values())
+    found = []
+    for places in alike.values():
+        for first in range(0, len(places), _TABLES[-1]):
+            part = places[first : first + _TABLES[-1]]
+            size = min(each for each in _TABLES if each >= len(part))
+            found.append(part + part[-1:] * (size - len(part)))
+    return found
+
+
+def table_of(case: Case) -> tuple[sb.Runs, Float[Array, " rows"]]:
+    """Return the runs of a case and their weights, with rows of weight 0 up to a usual length."""
+    rows = len(case.frame)
+    places = np.minimum(np.arange(_length(rows)), rows - 1)
+    return _runs(case.frame.iloc[places], case.name), (np.arange(len(places)) < rows).astype(float)
+
+
+def _length(rows: int) -> int:
+    return next((length for length in _LENGTHS if length >= rows), rows)
 
 
 def posterior_forecast(post: sb.Posterior) -> Forecast:
@@ -184,7 +223,10 @@ def posterior_forecast(post: sb.Posterior) -> Forecast:
         return values.reshape(values.shape[0] * values.shape[1], -1)
 
     def log_params_opt(compute: np.ndarray) -> np.ndarray:
-        return np.log(flat(post.allocate(compute)["params"]))
+        try:
+            return np.log(flat(post.allocate(compute)["params"]))
+        except sb.InputError:  # draws without an optimum
+            return np.full((2, len(compute)), np.nan)
 
     def log_loss(params: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         rows = _padded(len(params))
@@ -193,8 +235,7 @@ def posterior_forecast(post: sb.Posterior) -> Forecast:
             return np.clip(np.log(flat(observed))[:, : len(params)], -_LARGEST, _LARGEST)
 
     def log_score(frame: pd.DataFrame) -> np.ndarray:
-        rows = frame.iloc[_padded(len(frame))].reset_index(drop=True)
-        scores = sb.score(post, _runs(rows, "held out"))
+        scores = sb.score(post, _runs(frame.iloc[_padded(len(frame))], "held out"))
         return scores["log_score"].to_numpy()[: len(frame)]
 
     return Forecast(
@@ -208,7 +249,7 @@ def posterior_forecast(post: sb.Posterior) -> Forecast:
 
 def _runs(frame: pd.DataFrame, name: str) -> sb.Runs:
     with warnings.catch_warnings(action="ignore", category=sb.InputWarning):
-        return sb.Runs(frame, name=name)  # some sweeps repeat rows
+        return sb.Runs(frame.reset_index(drop=True), name=name)  # some sweeps repeat rows
 
 
 def _padded(count: int) -> np.ndarray:
@@ -260,6 +301,9 @@ def law_log_loss(
     return np.log(E + A * params**-alpha + B * tokens**-beta)
 
 
+_LINES = 400  # resamples of approach 2
+
+
 class Approach2(EachCase):
     """Hoffmann's approach 2: the vertex of each budget, and a power law through the vertices.
 
@@ -280,9 +324,9 @@ class Approach2(EachCase):
             near = np.abs(x - x[np.argmin(y)]) <= np.log(4.0) + 1e-9
             if parabola_vertex(x[near], y[near]) is not None:
                 points.append((np.log(budget), x[near], y[near]))
-        lines = [self._line(points, random) for _ in range(settings.resamples)]
+        lines = [self._line(points, random) for _ in range(_LINES)]
         kept = np.array([line for line in lines if line is not None])
-        if len(kept) < settings.resamples / 2:
+        if len(kept) < _LINES / 2:
             return None
         return Forecast(kept[:, 0], lambda compute: kept[:, :1] * np.log(compute) + kept[:, 1:])
 
@@ -323,9 +367,9 @@ METHODS: dict[str, Method] = {
     for method in (
         Posterior("default"),
         Posterior("exact", exact=True),
-        Posterior("separable, exact", "chinchilla", "student_t", exact=True),
+        Posterior("separable, exact", "chinchilla", "student_t", exact=True, learned=False),
         Approach2(),
-        Posterior("Huber bootstrap", "chinchilla", "huber", resamples=True),
+        Posterior("Huber bootstrap", "chinchilla", "huber", learned=False, resamples=True),
         SimpleScalingLaws(),
     )
 }
