@@ -16,7 +16,7 @@ import scalingbayes as sb
 console = Console(width=130)
 
 EXACT: dict[str, Any] = {
-    "model": sb.Model("chinchilla", "student_t"),
+    "model": sb.Model("chinchilla", "student_t", default_priors="weak"),
     "likelihood_power": 1.0,
 }
 """The model that other software fits: an exact law and independent runs."""

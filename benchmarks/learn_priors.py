@@ -31,7 +31,7 @@ from scalingbayes.inference.importance import effective_sample_size
 VERSION = 1
 WRITTEN = Path(model.__path__[0]) / "learned_priors.json"
 LAWS = ("coupled", "chinchilla", "chinchilla(tied=True)", "overtrained", "kaplan")
-NOISES = ("student_t(varying=compute)", "student_t")
+NOISE = "student_t(varying=compute)"
 
 RIDGE = 0.15  # added to every sd in quadrature: no parameter is the same in all sweeps
 INFLATION = 1.3  # of the covariance for a new sweep
@@ -80,14 +80,14 @@ def normal_coordinates(post: sb.Posterior, bound: sb.BoundModel) -> tuple[np.nda
     return np.stack(points, 1), np.sum(log_priors, 0)
 
 
-def fit_sweeps(board: Sequence[Sweep], law: str, noise: str, draws: int) -> list[SweepDraws]:
+def fit_sweeps(board: Sequence[Sweep], law: str, draws: int) -> list[SweepDraws]:
     """Fit every sweep with weak priors, as if the law were exact."""
-    weak = sb.Model(law, noise, default_priors="weak")
+    weak = sb.Model(law, NOISE, default_priors="weak")
     tables = {sweep.name: sb.Runs(sweep.frame, name=sweep.name) for sweep in board}
     posts = sb.fit_many(tables, weak, engine=sb.NUTS(draws=draws), likelihood_power=1)
     failed = [name for name, verdict in posts.verdicts.items() if not verdict.passed]
     if failed:
-        console.print(f"{law}, {noise}: failed {', '.join(failed)}")
+        console.print(f"{law}: failed {', '.join(failed)}")
     found = []
     for sweep in board:
         points, log_prior = normal_coordinates(posts[sweep.name], posts.models[sweep.name])
@@ -188,22 +188,19 @@ def main(
     for law in LAWS:
         if not law.startswith(only):
             continue
-        populations[law] = {}
-        for noise in NOISES:
-            took, tables = seconds(partial(fit_sweeps, board, law, noise, draws))
-            names = list(sb.Model(law, noise).parameters)
-            populations[law][noise] = learn_all(tables, names)
-            least = learn(tables).effective_draws.min()
-            console.print(f"{law}, {noise}: {took:.0f} s; least effective draws {least:.0f}")
-            if "beta" in names:
-                console.print(as_markdown(over_sweeps(tables, names)), soft_wrap=True)
+        took, tables = seconds(partial(fit_sweeps, board, law, draws))
+        names = list(sb.Model(law, NOISE).parameters)
+        populations[law] = learn_all(tables, names)
+        least = learn(tables).effective_draws.min()
+        console.print(f"{law}: {took:.0f} s; least effective draws of a sweep {least:.0f}")
+        if "beta" in names:
+            console.print(as_markdown(over_sweeps(tables, names)), soft_wrap=True)
         show(
             f"{law}: mean (sd) of the prior",
             [
-                {"noise": noise, "without": "" if study == "all" else study}
+                {"without": "" if study == "all" else study}
                 | {name: f"{loc:.2f} ({sd:.2f})" for name, (loc, sd) in each.items()}
-                for noise, found in populations[law].items()
-                for study, each in found.items()
+                for study, each in populations[law].items()
             ],
         )
     if write:

@@ -24,6 +24,8 @@ _SAME_SURFACE = {
 }
 """Laws whose surface, for runs that repeat no data, is that of a law with learned priors."""
 
+_LEARNED_NOISES = ("student_t(varying=compute)", "student_t")
+
 
 def learned_priors(
     law: str | Law = "coupled",
@@ -59,7 +61,7 @@ def learned_priors(
 
     Examples
     --------
-    >>> priors = learned_priors("coupled")
+    >>> priors = learned_priors("coupled", without="porian")
     >>> model = sb.Model("coupled", default_priors=priors)
     """
     known = get_law(law)
@@ -80,14 +82,12 @@ def find_learned(law: Law, noise: Noise, without: str | None = None) -> dict[str
     """
     if without is not None and without not in _read()["studies"]:
         raise unknown("study", without, _read()["studies"])
-    populations = _read()["populations"].get(_SAME_SURFACE.get(law.name, law.name))
-    if populations is None or not _is_registered(law):
+    found = _read()["populations"].get(_SAME_SURFACE.get(law.name, law.name))
+    if found is None or not _is_registered(law):
         return {}
-    # A noise model of another kind has the law's parameters from the default noise.
-    name = noise.name if noise.name in populations else str(default_noise(law))
-    population = populations[name]["all" if without is None else without]
-    of_noise = noise.parameters if noise is get_noise(name, law) else {}
-    parameters = {**law.parameters, **of_noise}
+    population = found["all" if without is None else without]
+    learned = noise.name in _LEARNED_NOISES and noise is get_noise(noise.name, law)
+    parameters = {**law.parameters, **(noise.parameters if learned else {})}
     return {
         name: _prior(parameter, *population[name])
         for name, parameter in parameters.items()
