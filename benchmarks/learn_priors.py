@@ -21,7 +21,7 @@ import numpy as np
 import typer
 from common import console, seconds, show
 from numpyro.distributions import constraints
-from scoreboard import Sweep, sweeps
+from sweeps import Sweep, public_sweeps
 
 import scalingbayes as sb
 from scalingbayes import model
@@ -35,7 +35,7 @@ NOISE = "student_t(varying=compute)"
 
 RIDGE = 0.15  # added to every sd in quadrature: no parameter is the same in all sweeps
 INFLATION = 1.3  # of the covariance for a new sweep
-ITERATIONS = 300
+ITERATIONS = 100
 
 
 class SweepDraws(NamedTuple):
@@ -180,7 +180,7 @@ def main(
     write: Annotated[bool, typer.Option(help="Write the priors into the package.")] = False,
 ) -> None:
     """Print the distribution of each parameter over public sweeps; write it into the package."""
-    board = sweeps(data)
+    board = public_sweeps(data)
     studies: dict[str, list[str]] = {}
     for sweep in board:
         studies.setdefault(sweep.study, []).append(sweep.name)

@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from learn_priors import SweepDraws, learn, learn_all
 
 STUDIES = ("chinchilla", "llama3", "porian", "gemstones", "misfitting", "overtraining")
-LEARNED = ("coupled", "chinchilla", "chinchilla(tied=True)")
+LEARNED = ("coupled", "chinchilla", "chinchilla(tied=True)", "overtrained", "kaplan")
 
 
 def statements(model):
@@ -193,7 +193,7 @@ def simulated(sweeps, seed):
     prior = stats.norm(0.0, 1.5)
     precision = error**-2 + 1.5**-2
     centre, sd = estimate / error**2 / precision, precision**-0.5
-    draws = centre[:, None] + sd[:, None] * random.standard_normal((sweeps, 4000, 2))
+    draws = centre[:, None] + sd[:, None] * random.standard_normal((sweeps, 1000, 2))
     studies = [f"study {i % 7 if i < 40 else 0}" for i in range(sweeps)]
     tables = [
         SweepDraws(study, f"sweep {i}", points, prior.logpdf(points).sum(1))
