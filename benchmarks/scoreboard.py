@@ -169,6 +169,15 @@ def summarise(name: str, scores: Scores) -> dict[str, list[Row]]:
     return found
 
 
+def compare_times(rows: Sequence[Row]) -> None:
+    """Add to each method its processor seconds over those of the exact law, if both were timed."""
+    column = "processor, one compiled fit"
+    exact = [row[column] for row in rows if row["method"] == "exact" and column in row]
+    for row in rows:
+        if exact and column in row:
+            row["over exact"] = row[column] / exact[0]
+
+
 def print_each(name: str, scores: Scores) -> None:
     """Print the scores of one method for each sweep."""
     if rows := scores.get("losses"):
@@ -216,6 +225,7 @@ def main(
         for title, rows in summarise(name, scores).items():
             summary.setdefault(title, []).extend(rows)
         record["scores"][name] = scores
+    compare_times(summary.get("fits", []))
     for title, rows in summary.items():
         show_with_errors(title, rows)
     if out is not None:
