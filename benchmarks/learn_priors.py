@@ -147,10 +147,10 @@ def over_sweeps(tables: Sequence[SweepDraws], names: Sequence[str]) -> list[dict
         shown["a"] = 1 / (1 + np.exp(at[log_a[1]] - at[log_a[0]]))
         return {"sweeps": title, "n": sweeps, **{name: float(x) for name, x in shown.items()}}
 
-    rows = [row("median of all", len(tables), found.mean)]
+    rows = [row("median", len(tables), found.mean)]
     sds = found.sds
     for probability, quantile in ((5, -1.645), (95, 1.645)):
-        limits = row(f"{probability} % of new sweeps", "", found.mean + quantile * sds)
+        limits = row(f"{probability} % of new sweeps are below", "", found.mean + quantile * sds)
         gap = np.zeros(len(names))
         gap[log_a[0]], gap[log_a[1]] = 1, -1
         logit = gap @ found.mean + quantile * np.sqrt(gap @ found.covariance @ gap)

@@ -61,7 +61,8 @@ def learned_priors(
 
     Examples
     --------
-    >>> priors = learned_priors("coupled", without="porian")
+    >>> import scalingbayes as sb
+    >>> priors = sb.learned_priors("coupled", without="porian")
     >>> model = sb.Model("coupled", default_priors=priors)
     """
     known = get_law(law)
