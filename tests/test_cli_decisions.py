@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from plain import fit_default
+from plain import fit
 
 import scalingbayes as sb
 
@@ -16,9 +16,8 @@ import scalingbayes as sb
 def folder(tmp_path_factory):
     """Save three posteriors: of Chinchilla's law, of a failed fit, of a law with unique_tokens."""
     folder = tmp_path_factory.mktemp("saved")
-    exact = {"noise": "student_t", "likelihood_power": 1.0}
     runs = sb.datasets.load("chinchilla")
-    fitted = fit_default(runs, "chinchilla", engine="laplace", draws=1000, **exact)
+    fitted = fit(runs, engine="laplace", draws=1000)
     fitted.save(folder / "post.nc")
     failed = sb.load(folder / "post.nc")
     record = replace(failed.record, facts={**failed.record.facts, "pareto_k": 2.0})
@@ -26,13 +25,12 @@ def folder(tmp_path_factory):
     failed.save(folder / "failed.nc")
     # Draws from narrow priors suffice here, and take a tenth of the time of a fit.
     narrow = {name: dist.LogNormal(-1.0, 0.1) for name in ("alpha", "beta")}
-    fit_default(
+    fit(
         sb.datasets.load("datablations"),
         "data_constrained",
         engine="prior",
         draws=200,
         priors=narrow,
-        **exact,
     ).save(folder / "repeated.nc")
     return folder
 
