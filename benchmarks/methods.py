@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from peers import simple_scaling_laws_bootstrap
+from peers import NAMES, simple_scaling_laws_bootstrap
 from sweeps import budgets_of, parabola_vertex
 
 import scalingbayes as sb
@@ -73,9 +73,9 @@ class Forecast:
     Parameters
     ----------
     exponent
-        Draws of a, of N_opt ∝ C^a.
+        Draws of a, of N_opt ∝ C^a. Up to 5 % of draws may be infinite or NaN: they are left out.
     log_params_opt
-        Draws of log N_opt at budgets in FLOPs, shape (draws, budgets).
+        Draws of log N_opt at budgets in FLOPs, shape (draws, budgets); the same holds.
     log_loss
         Draws of the log loss of new runs of given params and tokens, noise included; shape
         (draws, runs). None if the method predicts no losses.
@@ -222,11 +222,20 @@ def posterior_forecast(post: sb.Posterior) -> Forecast:
         values = draws.to_numpy()
         return values.reshape(values.shape[0] * values.shape[1], -1)
 
+    def closed_form() -> Forecast:  # for draws of which some have no optimum
+        return law_forecast(np.stack([post.values[name].ravel() for name in NAMES], axis=1), 0.0)
+
+    def exponent() -> np.ndarray:
+        try:
+            return flat(post.exponents()["a"]).ravel()
+        except sb.InputError:
+            return closed_form().exponent
+
     def log_params_opt(compute: np.ndarray) -> np.ndarray:
         try:
             return np.log(flat(post.allocate(compute)["params"]))
-        except sb.InputError:  # draws without an optimum
-            return np.full((2, len(compute)), np.nan)
+        except sb.InputError:
+            return closed_form().log_params_opt(compute)
 
     def log_loss(params: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         rows = _padded(len(params))
@@ -239,7 +248,7 @@ def posterior_forecast(post: sb.Posterior) -> Forecast:
         return scores["log_score"].to_numpy()[: len(frame)]
 
     return Forecast(
-        exponent=flat(post.exponents()["a"]).ravel(),
+        exponent=exponent(),
         log_params_opt=log_params_opt,
         log_loss=log_loss,
         log_score=log_score,

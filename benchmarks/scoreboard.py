@@ -225,9 +225,15 @@ def main(
         for title, rows in summarise(name, scores).items():
             summary.setdefault(title, []).extend(rows)
         record["scores"][name] = scores
+        write(out, record, summary)
     compare_times(summary.get("fits", []))
     for title, rows in summary.items():
         show_with_errors(title, rows)
+    write(out, record, summary)
+
+
+def write(out: Path | None, record: Row, summary: dict[str, list[Row]]) -> None:
+    """Write all scores, if there is a file for them; after each method, since one may take long."""
     if out is not None:
         out.write_text(json.dumps(record | {"summary": summary}, indent=1, default=float))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from clean import SPREAD, choose_rows, fit_truth, simulate
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from methods import Case, Forecast
 from sweeps import Sweep, budgets_of, find_vertex
 
@@ -23,6 +23,7 @@ _DESIGNS = 3  # clean designs of each study: the sweeps that the law fits best
 _PRIOR_FREE = 0.8  # least ratio of the least sds with and without a prior
 _DECADES = (1.0, 2.0)  # held out at the top of a sweep
 _FEWEST_ROWS = 12
+_LEAST_FINITE = 0.95  # share of draws
 _FEWEST_LEVELS = 4  # of compute, below the held-out runs
 _BIN = 0.25  # decades of held-out runs that count as one budget
 
@@ -89,8 +90,9 @@ def optima(board: Sequence[Sweep]) -> list[Trial]:
             noise = np.random.default_rng(0).standard_normal(draws.shape)
             rows = []
             for place, (budget, vertex) in enumerate(vertices.items()):
-                own = draws[:, place]
-                scores = in_intervals(own + vertex.sd * noise[:, place], vertex.log_params)
+                own = finite(draws[:, place])
+                noisy = own + vertex.sd * noise[: len(own), place]
+                scores = in_intervals(noisy, vertex.log_params)
                 error = float(np.median(own) - vertex.log_params)
                 measures = {"error": abs(error), "sd": float(np.std(own)), "bias": error}
                 row = {"budget": budget, "vertex": vertex.log_params, "vertex sd": vertex.sd}
@@ -130,7 +132,8 @@ def clean(board: Sequence[Sweep]) -> list[Trial]:
                 ) -> list[Row]:
                     draws = forecast.exponent, forecast.log_params_opt(np.array([FAR]))[:, 0]
                     row = dict(about)
-                    for name, own, true, sd in zip(("a", "N"), draws, truth, least, strict=True):
+                    for name, each, true, sd in zip(("a", "N"), draws, truth, least, strict=True):
+                        own = finite(each)
                         row[f"ratio {name}"] = float(np.std(own)) / sd
                         row[f"in90 {name}"] = in_intervals(own, true)["in90"]
                         row[f"z {name}"] = float(np.median(own) - true) / sd
@@ -217,6 +220,12 @@ def score_losses(forecast: Forecast, runs: pd.DataFrame) -> pd.DataFrame:
             "bias": bias,
         }
     )
+
+
+def finite(draws: Float[np.ndarray, " draws"]) -> Float[np.ndarray, " draws"]:
+    """Return the finite draws; all draws if more than 5 % are not, so that their scores are bad."""
+    kept = np.isfinite(draws)
+    return draws[kept] if kept.mean() >= _LEAST_FINITE else draws
 
 
 def in_intervals(draws: np.ndarray, truth: Any) -> dict[str, Any]:
