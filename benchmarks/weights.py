@@ -12,6 +12,7 @@ are of log loss: of each sweep, then averaged with equal weight for each sweep a
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,15 +40,13 @@ def means(levels: Densities) -> np.ndarray:
     return np.array([level.mean(0) for level in levels])
 
 
-def together(levels: Densities, alike: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Return all runs, and their units: levels, or runs."""
-    runs = np.concatenate(levels)
-    sizes = [len(level) for level in levels]
-    return runs, np.repeat(np.arange(len(levels)), sizes) if alike else np.arange(len(runs))
-
-
-def plain_stacking(levels: Densities) -> np.ndarray:
-    return stacking_weights(*together(levels, alike=False), prior_units=0)
+def stack(
+    levels: Densities, runs_of_a_unit: float = 4, prior_runs: float = 1, most: int = LEVELS
+) -> np.ndarray:
+    """Return the weights of stacking, from the largest levels, at most ``most`` of them."""
+    chosen = levels[:most]
+    units = np.repeat(np.arange(len(chosen)), [len(level) for level in chosen])
+    return stacking_weights(np.concatenate(chosen), units, runs_of_a_unit, prior_runs)
 
 
 def bootstrapped(levels: Densities) -> np.ndarray:
@@ -63,11 +62,10 @@ def best(levels: Densities) -> np.ndarray:
 
 METHODS: dict[str, Callable[[Densities], np.ndarray]] = {
     "equal": lambda levels: np.full(levels[0].shape[1], 1 / levels[0].shape[1]),
-    "stacking of runs of one level, no prior": lambda levels: plain_stacking(levels[:1]),
-    "stacking of runs of all levels, no prior": plain_stacking,
-    "stacking of levels": lambda levels: stacking_weights(*together(levels)),
-    "stacking of the largest level": lambda levels: stacking_weights(*together(levels[:1])),
-    "stacking of runs": lambda levels: stacking_weights(*together(levels, alike=False)),
+    "runs of one level, no prior": partial(stack, runs_of_a_unit=np.inf, prior_runs=0, most=1),
+    "runs of all levels, no prior": partial(stack, runs_of_a_unit=np.inf, prior_runs=0),
+    **{f"one level as {n} runs": partial(stack, runs_of_a_unit=n, most=1) for n in (1, 2, 4, 8)},
+    **{f"all levels as {n} runs each": partial(stack, runs_of_a_unit=n) for n in (1, 4)},
     "pseudo-BMA+ of levels": bootstrapped,
     "best mean over levels": best,
 }

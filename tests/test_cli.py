@@ -123,7 +123,7 @@ def test_compare_prints_scores_and_weights(command):
         "chinchilla(tied=True)",
     ):
         assert word in done.stdout
-    assert "Weights by stacking, from 4 folds" in " ".join(done.stdout.split())
+    assert "Weights by stacking of the largest fold" in " ".join(done.stdout.split())
     assert "2 of 2 fits passed their checks" in done.stdout
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.folds import Fold, Folds, as_folds
 from scalingbayes.evaluation.held_out import hold_out, leave_one_out
-from scalingbayes.evaluation.stacking import stacking_weights
+from scalingbayes.evaluation.stacking import RUNS_OF_A_UNIT, stacking_weights
 from scalingbayes.inference import Progress, silent
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
@@ -39,6 +39,8 @@ class Comparison(Result):
         The log predictive density of each scored run: a row for each run, a column for each law.
     held_out
         A description of what was held out.
+    method
+        How weights were computed.
     verdict
         Whether the fits and refits passed their checks.
     """
@@ -46,6 +48,7 @@ class Comparison(Result):
     scores: pd.DataFrame
     pointwise: pd.DataFrame
     held_out: str
+    method: str
     verdict: Verdict
 
     @property
@@ -98,10 +101,8 @@ class Comparison(Result):
             text += f" It is clearly higher than {higher(clear)}." if clear else ""
         else:
             text = f"{best} is preferred: its elpd is higher than {higher(clear)}."
-        each = "fold" if "fold" in self.pointwise.index.names else "run"
-        counted = f"{looks} {each}s, each counted" if looks > 1 else f"1 {each}, counted"
         weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
-        return f"{text} Weights by stacking, from {counted} once: {weights}."
+        return f"{text} Weights by {self.method}: {weights}."
 
     def view(self) -> View:
         """Return the table and the conclusion."""
@@ -143,8 +144,9 @@ def compare(
     -------
     Comparison
         Standard errors are over folds, or over runs that were held out one by one. A single fold
-        has none. In the weights, too, each fold counts as one observation: see
-        :func:`scalingbayes.evaluation.stacking.stacking_weights`.
+        has none. Weights are those of
+        :func:`scalingbayes.evaluation.stacking.stacking_weights`, from the folds that fit all other
+        runs: from the largest fold alone if ``by="largest"``. A fold counts as 4 runs.
 
     Raises
     ------
@@ -187,9 +189,10 @@ def compare(
         *(check for each in scores.values() for check in each.checks),
     ]
     verdict = Verdict(tuple(checks))
-    table = _table(pointwise, effective).join(_evidence(posteriors))
+    weights, method = _weigh(pointwise, folds)
+    table = _table(pointwise, effective, weights).join(_evidence(posteriors))
     table.attrs["verdict"] = verdict.word
-    return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), verdict)
+    return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
 
 
 def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
@@ -242,7 +245,25 @@ def _units(index: pd.Index) -> Int[np.ndarray, " runs"]:
     return pd.factorize(index.get_level_values("fold"))[0] if folds else np.arange(len(index))
 
 
-def _table(pointwise: pd.DataFrame, effective_parameters: Mapping[str, float]) -> pd.DataFrame:
+def _weigh(pointwise: pd.DataFrame, folds: Mapping[Any, Fold] | None) -> tuple[pd.Series, str]:
+    """Return the weight of each law, and a description of how it was computed."""
+    if folds is None:
+        chosen, method = pointwise, "stacking"
+    else:
+        # The posteriors that are averaged have all runs. A fit without the larger runs is unlike
+        # them: choosing weights by such fits too predicts larger runs less well.
+        complete = [n for n, fold in folds.items() if (fold.held_out | fold.fitted).all()] or folds
+        chosen = pointwise[pointwise.index.get_level_values("fold").isin(list(complete))]
+        which = f"of {len(complete)} folds, each" if len(complete) > 1 else "of the largest fold,"
+        which = "of the fold," if len(folds) == 1 else which
+        method = f"stacking {which} counted as {RUNS_OF_A_UNIT:.0f} runs"
+    weights = stacking_weights(chosen.to_numpy(), _units(chosen.index))
+    return pd.Series(weights, pointwise.columns), method
+
+
+def _table(
+    pointwise: pd.DataFrame, effective_parameters: Mapping[str, float], weights: pd.Series
+) -> pd.DataFrame:
     """Return the scores of laws, with standard errors over independent units."""
     units = _units(pointwise.index)
     elpd = pointwise.sum()
@@ -253,7 +274,7 @@ def _table(pointwise: pd.DataFrame, effective_parameters: Mapping[str, float]) -
             "elpd": elpd,
             "p": pd.Series(effective_parameters),
             "elpd_diff": differences.sum(),
-            "weight": pd.Series(stacking_weights(pointwise.to_numpy(), units), pointwise.columns),
+            "weight": weights,
             "se": pointwise.apply(_standard_error, units=units),
             "dse": differences.apply(_standard_error, units=units),
         }
