@@ -161,11 +161,11 @@ def summarise(name: str, scores: Scores) -> dict[str, list[Row]]:
         add("clean tables, sd over the least possible", row)
     if rows := scores.get("beyond"):
         add("1 to 2 decades beyond the data", far_summary(rows))
-    row = scores["fits"][0]
-    for name in ("seconds", "processor") if scores.get("seconds") else ():
-        taken = [each[name] for each in scores["seconds"]]
-        row = row | {f"{name}, one compiled fit": float(np.median(taken))}
-    add("fits", row)
+    fits = dict(scores["fits"][0])
+    for clock in ("seconds", "processor") if scores.get("seconds") else ():
+        taken = [each[clock] for each in scores["seconds"]]
+        fits[f"{clock}, one compiled fit"] = float(np.median(taken))
+    add("fits", fits)
     return found
 
 

@@ -205,3 +205,4 @@ def test_the_scoreboard_runs(method, public, tmp_path):
     assert set(found["scores"][method]) == {"fits", "optima", "clean", "seconds"} | predicted
     optima_rows = found["summary"]["optima, each optimum counts alike"]
     assert all(row["optima"] == 2 and row["error"] < 0.3 for row in optima_rows)
+    assert all(row["method"] == method for rows in found["summary"].values() for row in rows)
