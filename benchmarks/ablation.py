@@ -111,7 +111,7 @@ def tables_of(case: Case, simulated: int) -> list[Table]:
 def measure(table: Table, engine: sb.NUTS, seed: int) -> Fit:
     """Fit once; time the fit."""
     start = time.perf_counter()
-    post = sb.fit(table.runs, table.model, engine=engine, seed=seed, likelihood_power=1)
+    post = sb.fit(table.runs, table.model, engine=engine, seed=seed, exact=True)
     seconds = time.perf_counter() - start
     summary = post.summary()
     draws = pd.DataFrame({name: values.ravel() for name, values in post.values.items()})

@@ -17,7 +17,7 @@ console = Console(width=130)
 
 EXACT: dict[str, Any] = {
     "model": sb.Model("chinchilla", "student_t", default_priors="weak"),
-    "likelihood_power": 1.0,
+    "exact": True,
 }
 """The model that other software fits: an exact law and independent runs."""
 

@@ -34,15 +34,15 @@ TABLES = {
     "language": ("revisiting_nsl_language.csv", ["domain", "architecture", "task"], "loss"),
 }
 DISCREPANCY = {"noise": f"student_t(discrepancy={X})"}
-NORMAL_DISCREPANCY = {"noise": f"normal(discrepancy={X})", "likelihood_power": 1}
-PLAIN = {"noise": "student_t", "likelihood_power": 1}
+NORMAL_DISCREPANCY = {"noise": f"normal(discrepancy={X})", "exact": True}
+PLAIN = {"noise": "student_t", "exact": True}
 FITS: list[tuple[str, dict[str, Any]]] = [  # laws, and how each is fitted
     (law, how)
     for how in (
         NORMAL_DISCREPANCY,
         PLAIN,
         {"noise": "student_t"},
-        DISCREPANCY | {"likelihood_power": 1},
+        DISCREPANCY | {"exact": True},
         DISCREPANCY,
     )
     for law in ("power_law", "m4", "broken")
@@ -96,8 +96,8 @@ def means(posts: sb.Posteriors, rows: Mapping[str, pd.DataFrame]) -> pd.Series:
 def measure(curves: Mapping[str, Curve], kind: str, name: str, **how: Any) -> dict[str, Any]:
     law = sb.get_law(name, x=X, target=TABLES[kind][2])
     tables = {n: c.fitted for n, c in curves.items()}
-    power = how.get("likelihood_power", "auto")
-    job = partial(sb.fit_many, tables, sb.Model(law, how["noise"]), likelihood_power=power)
+    exact = how.get("exact", False)
+    job = partial(sb.fit_many, tables, sb.Model(law, how["noise"]), exact=exact)
     first, _ = seconds(job)
     took, posts = seconds(job)
     return {

@@ -41,8 +41,8 @@ def estimates(post: sb.Posterior, names: Mapping[str, float]) -> dict[str, np.nd
 def measure(case: Case) -> list[dict[str, Any]]:
     runs = runs_of(case)
     model = sb.Model(case.law, "student_t", priors=case.priors)
-    sb.fit(runs, model, likelihood_power=1)
-    warm, post = seconds(lambda: sb.fit(runs, model, seed=1, likelihood_power=1), repeats=3)
+    sb.fit(runs, model, exact=True)
+    warm, post = seconds(lambda: sb.fit(runs, model, seed=1, exact=True), repeats=3)
     bound = model.bind(runs)
     with precision("float64"):
         start = np.tile(np.asarray(bound.density("float64").coordinates.center("float64")), (4, 1))
@@ -104,7 +104,7 @@ def seed_table() -> str:
         lines.append(f"| {study} | {a:.3g} | x {10**a:.1f} | x {10 ** (1 - a):.1f} | |")
     for name in ("chinchilla", "coupled"):
         model = sb.Model(name, "student_t")
-        post = sb.fit(sb.datasets.load("chinchilla"), model, likelihood_power=1)
+        post = sb.fit(sb.datasets.load("chinchilla"), model, exact=True)
         ends = np.quantile(post.exponents().draws["a"], [0.5, 0.05, 0.95])
         best = post.allocate(GOPHER).draws
         grown = "{:.1f} ({:.1f} to {:.1f})".format(*10**ends)

@@ -299,7 +299,7 @@ def agreement(size: Size) -> list[Row]:
         for noise in ("student_t", "huber"):
             for engine in ("nuts", "laplace", "grid", "bootstrap"):
                 model = sb.Model("chinchilla", noise)
-                fit = partial(sb.fit, table, model, engine=engine, likelihood_power=1.0)
+                fit = partial(sb.fit, table, model, engine=engine, exact=True)
                 took, post = ours(fit, size.repeats)
                 a = post.exponents().draws["a"]
                 lower, upper = np.quantile(a, [0.05, 0.95])

@@ -17,7 +17,7 @@ PLAIN: dict[str, Any] = {
     "noise": "student_t",
     "default_priors": "weak",
 }
-EXACT = PLAIN | {"likelihood_power": 1.0}
+EXACT = PLAIN | {"exact": True}
 
 _OF_MODEL = ("law", "noise", "priors", "default_priors", "groups", "reference")
 

@@ -83,7 +83,7 @@ def test_p_values_are_uniform_with_random_effects(rng):
     design = {"params": params, "run": np.repeat([f"run {i}" for i in range(10)], 6)}
     options = {"law": "power_law", "noise": "normal", "groups": "run"}
     simulation = simulate_tables(design, count=60, seed=1, **options)
-    how = {"reference": simulation.model.reference, "draws": 250, "likelihood_power": 1}
+    how = {"reference": simulation.model.reference, "draws": 250, "exact": True}
     posts = fit_many_default(simulation.tables, **options, **how)
     found = [sb.check(post).summary()["p_value"] for post in posts.values()]
     # At some parameters the law can follow a covariate, which is then not tested.

@@ -11,7 +11,7 @@ import scalingbayes as sb
 @pytest.fixture(scope="module")
 def on_chinchilla(all_runs):
     return sb.compare_approaches(
-        all_runs, fit_default(all_runs, engine="laplace", likelihood_power=1.0), prob=0.8
+        all_runs, fit_default(all_runs, engine="laplace", exact=True), prob=0.8
     )
 
 

@@ -36,7 +36,7 @@ def simulate(rng, rows, alpha, beta=0.3, sigma=0.01):
 @pytest.fixture(scope="module")
 def template():
     runs = simulate(np.random.default_rng(0), 40, 0.35)
-    return fit(runs, engine="laplace", likelihood_power=1.0, draws=COUNT)
+    return fit(runs, engine="laplace", exact=True, draws=COUNT)
 
 
 def with_likelihood(template, estimate, error, prior=DEFAULT, seed=0):
@@ -207,7 +207,7 @@ def simulated():
         for group in range(4)
         for table in range(4)
     }
-    how = {"engine": "laplace", "likelihood_power": 1.0, "draws": COUNT}
+    how = {"engine": "laplace", "exact": True, "draws": COUNT}
     posts = fit_many(tables, **how)
     groups = [{t: posts[g, t] for t in range(4)} for g in range(4)]
     return alphas, groups, [sb.pool(group) for group in groups]
@@ -242,7 +242,7 @@ def test_pooled_posteriors_have_the_methods_of_posteriors(simulated, tmp_path):
     assert "Population of 4 tables" in repr(pooled)
     priors = pooled.priors
     assert list(priors) == ["alpha", "beta"]
-    new = fit(post.runs, engine="laplace", priors=priors, likelihood_power=1.0)
+    new = fit(post.runs, engine="laplace", priors=priors, exact=True)
     assert new.record.priors["alpha"]["hyperparameters"]["loc"] == pytest.approx(
         float(priors["alpha"].loc)
     )
@@ -254,7 +254,7 @@ def test_tables_with_unreliable_weights_are_fitted_again(simulated):
     astray = fit(
         group[2].runs,
         engine="laplace",
-        likelihood_power=1.0,
+        exact=True,
         draws=COUNT,
         priors={"alpha": dist.LogNormal(0.0, 0.02), "E": dist.HalfNormal(3.0)},
     )
@@ -305,7 +305,7 @@ def test_invalid_arguments_raise(posts, template):
     with pytest.raises(sb.InputError, match="between must be"):
         sb.pool(posts, between=2)
     runs = template.runs
-    other = fit(runs, "coupled", engine="laplace", likelihood_power=1.0, draws=200)
+    other = fit(runs, "coupled", engine="laplace", exact=True, draws=200)
     with pytest.raises(sb.InputError, match="one law and noise model"):
         sb.pool({"a": template, "b": other})
     tree = template.tree.copy()
@@ -364,7 +364,7 @@ def test_it_agrees_with_the_joint_model():
         )
         mcmc.run(jax.random.key(0))
         draws = {k: np.asarray(v) for k, v in mcmc.get_samples().items()}
-    posts = fit_many(tables, likelihood_power=1.0, draws=2000, target_accept=0.95)
+    posts = fit_many(tables, exact=True, draws=2000, target_accept=0.95)
     pooled = sb.pool(posts)
     assert pooled.verdict.passed
     population = pooled.population.draws

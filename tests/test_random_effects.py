@@ -330,7 +330,7 @@ def test_millions_of_rows_of_many_groups_fit_in_memory():
 def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
     table, _ = curves(rng)
     few = table[table["run"] < "run 06"]
-    how = {"law": "chinchilla", "noise": "normal", "likelihood_power": 1.0, "groups": "run"}
+    how = {"law": "chinchilla", "noise": "normal", "exact": True, "groups": "run"}
     posts = fit_many_default({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
     assert posts["all"].tree["random_effects"].sizes["effect"] == 12
     assert posts["few"].tree["random_effects"].sizes["effect"] == 6

@@ -30,7 +30,7 @@ from scalingbayes.cli.printing import (
     print_verdict,
     print_view,
 )
-from scalingbayes.fitting.fit import PowerChoice, fit
+from scalingbayes.fitting.fit import fit
 from scalingbayes.inference import Engine, Optimize, get_engine
 from scalingbayes.model.model import DEFAULT_LAW, DefaultPriors, Model
 from scalingbayes.posterior.posterior import Posterior
@@ -64,15 +64,13 @@ def fit_command(
         ),
     ] = None,
     weak_priors: WeakPriors = False,
-    likelihood_power: Annotated[
-        str,
+    exact: Annotated[
+        bool,
         typer.Option(
-            metavar="POWER",
-            help="Power of the likelihood. auto: the power that predicts the larger runs of the "
-            "table best from the smaller. 1: the law is exact and runs err independently. Below "
-            "1: wider intervals.",
+            "--exact",
+            help="Take the law as exact. By default the intervals allow for the law's own error.",
         ),
-    ] = "auto",
+    ] = False,
     params: ParamsColumn = None,
     tokens: TokensColumn = None,
     compute: ComputeColumn = None,
@@ -98,9 +96,8 @@ def fit_command(
     chosen = _engine(engine)
     model = Model(law, noise, default_priors=_priors(weak_priors), groups=groups)
     _make_folder(out)
-    power = _likelihood_power(likelihood_power)
     with progress_bar() as bar:
-        post = fit(runs, model, engine=chosen, likelihood_power=power, seed=seed, progress=bar)
+        post = fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
     tables = {"summary": post.summary(prob)}
     if (exponents := _exponents(post, prob)) is not None:
         tables["exponents"] = exponents
@@ -124,18 +121,6 @@ def _engine(text: str) -> Engine:
 
 def _priors(weak: bool) -> DefaultPriors:
     return "weak" if weak else "learned"
-
-
-def _likelihood_power(text: str) -> PowerChoice:
-    """Return a number, or ``"auto"``."""
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(
-            f"--likelihood-power must be auto or a positive number; got {text!r}."
-        ) from error
 
 
 def _make_folder(out: Path | None) -> None:

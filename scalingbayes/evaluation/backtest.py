@@ -8,7 +8,6 @@ from scalingbayes.data.folds import Folds, as_folds
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.evaluation.score import score
 from scalingbayes.fitting.batch import fit_many
-from scalingbayes.fitting.fit import PowerChoice
 from scalingbayes.inference import Engine, Progress
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
@@ -79,7 +78,7 @@ def backtest(
     *,
     by: str | Folds = "largest",
     engine: Engine | str = "nuts",
-    likelihood_power: PowerChoice = "auto",
+    exact: bool = False,
     seed: int = 0,
     dtype: str | None = None,
     progress: Progress | None = None,
@@ -96,7 +95,7 @@ def backtest(
         Which runs are held out together, as for :func:`scalingbayes.compare`: up to four levels of
         the ``"largest"`` runs, each predicted from all smaller runs; each level of ``"compute"``;
         each label of a column; or folds or masks by label.
-    engine, likelihood_power, seed, dtype, progress
+    engine, exact, seed, dtype, progress
         As for :func:`scalingbayes.fit_many`.
 
     Raises
@@ -108,7 +107,7 @@ def backtest(
     --------
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("chinchilla")
-    >>> found = sb.backtest(runs, "chinchilla", engine="laplace", likelihood_power=1.0)
+    >>> found = sb.backtest(runs, "chinchilla", engine="laplace", exact=True)
     >>> list(found.summary().columns)
     ['runs', 'in50', 'in90', 'crps', 'log_score', 'width90', 'bias']
     """
@@ -119,7 +118,7 @@ def backtest(
         model,
         engine=engine,
         weights={label: 1.0 * fold.fitted for label, fold in folds.items()},
-        likelihood_power=likelihood_power,
+        exact=exact,
         seed=seed,
         dtype=dtype,
         progress=progress,

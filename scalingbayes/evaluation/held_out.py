@@ -149,15 +149,24 @@ def hold_out(
 
 
 def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:
-    """Return smoothed importance weights for a likelihood power other than 1, for ``loo``.
+    """Return smoothed importance weights for ``loo`` if the posterior has an allowance.
 
-    Leaving out a run removes its likelihood to the likelihood power; ArviZ assumes a power of 1.
+    ArviZ assumes that leaving out a run removes its likelihood. From a mixture of posteriors, it
+    removes the run's likelihood to another power from each.
     """
-    if post.likelihood_power == 1:
+    if post.exact:
         return {}
     import arviz_stats  # noqa: F401 - registers the accessor
 
     log_likelihood = post.tree["log_likelihood"][post.law.target.column]
-    powered: Any = post.likelihood_power * log_likelihood
-    log_weights, pareto_k = powered.azstats.psislw(dim=list(SAMPLE_DIMS))
+    of_mixture = post.tree["allowance"].to_dataset()
+    powers = of_mixture["row_weight"] * of_mixture["likelihood_power"]
+    removed: Any = 0.0
+    for exponent in of_mixture["exponent"].to_numpy():
+        for power in of_mixture["likelihood_power"].to_numpy():
+            place = {"exponent": exponent, "likelihood_power": power}
+            removed += of_mixture["responsibility"].sel(place, drop=True) * np.exp(
+                -powers.sel(place, drop=True) * log_likelihood
+            )
+    log_weights, pareto_k = (-np.log(removed)).azstats.psislw(dim=list(SAMPLE_DIMS))
     return {"log_weights": log_weights, "pareto_k": pareto_k}

@@ -95,6 +95,9 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
         posterior = posterior.assign({"exponent a": exponent})
     weights = post.tree["constant_data"]["weights"]
     likelihood = (post.tree["log_likelihood"].to_dataset() * weights).sum("run")
+    if not post.exact:
+        mixture = post.tree["allowance"]["log_likelihood"]
+        likelihood = xr.Dataset(dict.fromkeys(likelihood, mixture))
     groups = {"posterior": posterior, "log_prior": log_prior, "log_likelihood": likelihood}
     tree = xr.DataTree.from_dict(groups)
     try:

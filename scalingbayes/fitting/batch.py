@@ -17,14 +17,13 @@ from scalingbayes._core.precision import default_dtype
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.chunks import ChunkFolder, Chunks, make_chunks
 from scalingbayes.fitting.fit import (
-    PowerChoice,
-    check_likelihood_power,
     check_random_effects,
     describe_run,
     run_engine,
 )
 from scalingbayes.inference import Draws, Engine, Optimize, Progress, get_engine, silent
 from scalingbayes.laws.base.resolved_priors import recorded_priors
+from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
@@ -39,7 +38,7 @@ def fit_many(
     weights: Mapping[Any, Float[np.ndarray, " runs"]]
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
-    likelihood_power: PowerChoice = "auto",
+    exact: bool = False,
     seed: int = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
@@ -61,8 +60,8 @@ def fit_many(
         Any engine except ``"optimize"``, as for :func:`scalingbayes.fit`.
     weights
         How much each run of each table counts, under the same names as the tables.
-    likelihood_power
-        As for :func:`scalingbayes.fit`; ``"auto"`` chooses a power for each table.
+    exact
+        As for :func:`scalingbayes.fit`; each table has an allowance of its own.
     seed
         Seed of the random numbers. Each fit has its own seed, derived from this seed and the
         table's position.
@@ -99,33 +98,11 @@ def fit_many(
             "fit_many fits posteriors, and engine 'optimize' returns a point. Use 'laplace'."
         )
     check_seed(seed)
-    check_likelihood_power(likelihood_power, chosen)
     models = _bind_all(as_model(model), tables, weights, chosen)
     dtype = dtype or default_dtype(max(len(each.runs) for each in models.values()))
-    seeds = [
-        int(each.generate_state(1, np.uint64)[0] >> 1)
-        for each in np.random.SeedSequence(seed).spawn(len(models))
-    ]
-    records = [describe_run(chosen, each, dtype) for each in seeds]
-    lengths = [padded_length(len(each.runs)) for each in models.values()]
-    if out is None:
-        folder, chunks = None, make_chunks(lengths)
-    else:
-        folder = ChunkFolder(Path(out))
-        fingerprint = _fingerprint(models, records, likelihood_power)
-        chunks = folder.open(fingerprint, lambda: make_chunks(lengths))
-    in_order = list(models.values())
-
-    def run(positions: Sequence[int], report: Progress) -> list[Draws]:
-        fits = [in_order[i] for i in positions], [seeds[i] for i in positions]
-        return run_engine(chosen, *fits, dtype, likelihood_power, report)
-
-    draws = _run_chunks(run, chunks, lengths, folder, progress or silent)
-    fitted = {
-        name: each.with_likelihood_power(own.facts["likelihood_power"])
-        for (name, each), own in zip(models.items(), draws, strict=True)
-    }
-    return Posteriors(fitted, draws, records)
+    return _fit_models(
+        models, chosen, seed, dtype, exact=exact, out=out, progress=progress or silent
+    )
 
 
 def refit(
@@ -162,16 +139,57 @@ def refit(
     defaults = recorded_priors(record.priors, at_reference=True)
     engine = get_engine(record.engine, **record.options)
     assert isinstance(engine, Engine)
-    return fit_many(
-        dict.fromkeys(weights, post.runs),
-        Model(post.law, post.noise, priors={**given, **(priors or {})}, default_priors=defaults),
-        engine=engine,
-        weights=weights,
-        likelihood_power=post.likelihood_power,
-        seed=seed,
-        dtype=record.dtype,
-        progress=progress,
+    check_seed(seed)
+    model = Model(post.law, post.noise, priors={**given, **(priors or {})}, default_priors=defaults)
+    return _fit_models(
+        _bind_all(model, dict.fromkeys(weights, post.runs), weights, engine),
+        engine,
+        seed,
+        record.dtype,
+        exact=post.exact,
+        allowance=post.allowance,
+        progress=progress or silent,
     )
+
+
+def _fit_models(
+    models: dict[Any, BoundModel],
+    engine: Engine,
+    seed: int,
+    dtype: str,
+    *,
+    exact: bool,
+    progress: Progress,
+    out: str | Path | None = None,
+    allowance: Allowance | None = None,
+) -> Posteriors:
+    """Fit models chunk by chunk; the weights of a given allowance are used for all."""
+    seeds = [
+        int(each.generate_state(1, np.uint64)[0] >> 1)
+        for each in np.random.SeedSequence(seed).spawn(len(models))
+    ]
+    records = [describe_run(engine, each, dtype) for each in seeds]
+    lengths = [padded_length(len(each.runs)) for each in models.values()]
+    if out is None:
+        folder, chunks = None, make_chunks(lengths)
+    else:
+        folder = ChunkFolder(Path(out))
+        fingerprint = _fingerprint(models, records, exact)
+        chunks = folder.open(fingerprint, lambda: make_chunks(lengths))
+    in_order = list(models.values())
+
+    def run(positions: Sequence[int], report: Progress) -> list[Draws]:
+        return run_engine(
+            engine,
+            [in_order[i] for i in positions],
+            [seeds[i] for i in positions],
+            dtype,
+            exact=exact,
+            allowances=None if allowance is None else [allowance] * len(positions),
+            progress=report,
+        )
+
+    return Posteriors(models, _run_chunks(run, chunks, lengths, folder, progress), records)
 
 
 def _bind_all(model: Model, tables: Any, weights: Any, engine: Engine) -> dict[Any, BoundModel]:
@@ -253,7 +271,7 @@ def _run_chunks(
 def _fingerprint(
     models: Mapping[Hashable, BoundModel],
     records: Sequence[Mapping[str, Any]],
-    likelihood_power: PowerChoice,
+    exact: bool,
 ) -> str:
     """Return a hash of the tables, weights, law, noise, priors, engine, settings and seeds."""
     hashed = hashlib.sha256()
@@ -264,7 +282,7 @@ def _fingerprint(
             "law": model.law.equation,
             "noise": model.noise.equation,
             "version": version("scalingbayes"),
-            "likelihood_power": likelihood_power,
+            "exact": exact,
             "priors": {n: p.as_record(n, model.parameters[n]) for n, p in model.priors.items()},
             "reference": model.reference,
             **{key: value for key, value in record.items() if key != "device"},

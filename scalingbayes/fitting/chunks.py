@@ -14,6 +14,7 @@ from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.devices import agree, side_by_side
 from scalingbayes._core.errors import InputError
 from scalingbayes.inference import Draws
+from scalingbayes.model.allowance import Allowance
 
 _FITS_AT_ONCE = 8  # on a CPU core: a few seconds of work, so that an interruption loses little
 _FITS_SIDE_BY_SIDE = 256  # on an accelerator
@@ -101,8 +102,13 @@ class ChunkFolder:
         }
         for name in draws[0].stats:
             variables[f"{_STAT}{name}"] = (_DIMS, np.stack([each.stats[name] for each in draws]))
-        facts = json.dumps([dict(each.facts) for each in draws])
-        dataset = xr.Dataset(variables, attrs={"facts": facts, "of": draws[0].of})
+        attrs = {"facts": json.dumps([dict(each.facts) for each in draws]), "of": draws[0].of}
+        exact = [each.exact_points for each in draws if each.exact_points is not None]
+        if exact:
+            variables["exact_points"] = (("fit", "exact_draw", "coordinate"), np.stack(exact))
+            allowances = [each.allowance.as_record() for each in draws if each.allowance]
+            attrs["allowances"] = json.dumps(allowances)
+        dataset = xr.Dataset(variables, attrs=attrs)
         with atomic_write(self._file(number)) as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf")
 
@@ -116,12 +122,19 @@ class ChunkFolder:
             for name, values in dataset.items()
             if str(name).startswith(_STAT)
         }
+        allowances = [
+            Allowance.from_record(each)
+            for each in json.loads(dataset.attrs.get("allowances", "[]"))
+        ]
+        exact = dataset["exact_points"].to_numpy() if allowances else None
         return [
             Draws(
                 points[fit],
                 {name: values[fit] for name, values in stats.items()},
                 facts,
                 dataset.attrs["of"],
+                allowances[fit] if allowances else None,
+                None if exact is None else exact[fit],
             )
             for fit, facts in enumerate(json.loads(dataset.attrs["facts"]))
         ]

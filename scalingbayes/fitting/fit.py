@@ -21,14 +21,12 @@ from scalingbayes.inference import (
     get_engine,
     silent,
 )
-from scalingbayes.inference.likelihood_power import choose_likelihood_powers
+from scalingbayes.inference.allowance import choose_allowances
+from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
-
-PowerChoice = float | Literal["auto"]
-"""A power of the likelihood, or ``"auto"`` to choose it."""
 
 
 @overload
@@ -38,7 +36,7 @@ def fit(  # type: ignore[overload-overlap]
     *,
     engine: Optimize | Literal["optimize"],
     weights: Float[np.ndarray, " runs"] | None = ...,
-    likelihood_power: PowerChoice = ...,
+    exact: bool = ...,
     seed: int = ...,
     dtype: str | None = ...,
     progress: Progress | None = ...,
@@ -52,7 +50,7 @@ def fit(
     *,
     engine: Engine | str = ...,
     weights: Float[np.ndarray, " runs"] | None = ...,
-    likelihood_power: PowerChoice = ...,
+    exact: bool = ...,
     seed: int = ...,
     dtype: str | None = ...,
     progress: Progress | None = ...,
@@ -65,7 +63,7 @@ def fit(
     *,
     engine: Engine | Optimize | str = "nuts",
     weights: Float[np.ndarray, " runs"] | None = None,
-    likelihood_power: PowerChoice = "auto",
+    exact: bool = False,
     seed: int = 0,
     dtype: str | None = None,
     progress: Progress | None = None,
@@ -86,13 +84,11 @@ def fit(
         fit alone; ``"prior"`` draws from the priors.
     weights
         How much each run counts: 0 holds it out, a fraction discounts it; 1 by default.
-    likelihood_power
-        The power that the likelihood is raised to. Use 1 if the law is exact and runs err
-        independently. A power below 1 widens the posterior, to allow for an error of the law that
-        runs have in common. ``"auto"`` chooses the power at which the table's larger runs are best
-        predicted from its smaller runs: see
-        :func:`~scalingbayes.inference.likelihood_power.choose_likelihood_powers`. Engines that
-        sample no posterior do not use it.
+    exact
+        Whether to take the law as exact, and runs as independent. By default the posterior allows
+        for an error of the law that runs have in common: see
+        :mod:`scalingbayes.model.allowance`. Only the engines ``"nuts"`` and ``"laplace"`` make this
+        allowance, and only for noise models without errors that runs share.
     seed
         Seed of the random numbers. The same seed gives the same draws on the same device with the
         same versions.
@@ -123,7 +119,6 @@ def fit(
     runs = as_runs(runs)
     engine = get_engine(engine)
     check_seed(seed)
-    check_likelihood_power(likelihood_power, engine)
     dtype = dtype or default_dtype(len(runs))
     bound = as_model(model).bind(runs, weights)
     check_random_effects(bound, engine)
@@ -131,8 +126,7 @@ def fit(
     if isinstance(engine, Optimize):
         optimum = engine.run_point(bound, int(seed), dtype, report)
         return PointEstimate.from_optimum(bound, optimum, engine.objective)
-    (draws,) = run_engine(engine, [bound], [int(seed)], dtype, likelihood_power, report)
-    bound = bound.with_likelihood_power(draws.facts["likelihood_power"])
+    (draws,) = run_engine(engine, [bound], [int(seed)], dtype, exact=exact, progress=report)
     return Posterior.from_draws(bound, draws, describe_run(engine, seed, dtype))
 
 
@@ -141,10 +135,12 @@ def run_engine(
     models: Sequence[BoundModel],
     seeds: Sequence[int],
     dtype: str,
-    likelihood_power: PowerChoice,
+    *,
+    exact: bool,
     progress: Progress,
+    allowances: Sequence[Allowance] | None = None,
 ) -> list[Draws]:
-    """Fit models; record each model's likelihood power as ``facts["likelihood_power"]``.
+    """Fit models, with an allowance for the law's error unless the law is taken as exact.
 
     Parameters
     ----------
@@ -154,44 +150,28 @@ def run_engine(
         Models of one law and noise, and the seed of each fit.
     dtype
         ``"float64"`` or ``"float32"``.
-    likelihood_power
-        The power, or ``"auto"`` to choose one for each model. It is 1 if the engine does not use
-        one.
+    exact
+        Whether to take the law as exact.
     progress
         A function that is called with the fraction of the work that is done.
+    allowances
+        An allowance for each model, whose weights are used again; by default they are chosen.
     """
-    if not engine.uses_likelihood_power:
-        powers = [1.0] * len(models)
-    elif likelihood_power == "auto":
-        powers = [each.value for each in choose_likelihood_powers(models, seeds, dtype)]
-    else:
-        powers = [float(likelihood_power)] * len(models)
-    powered = [
-        model.with_likelihood_power(power) for model, power in zip(models, powers, strict=True)
-    ]
+    if exact or not engine.supports_allowance or models[0].noise.has_random_effects:
+        return engine.run(models, seeds, dtype, progress)
+    allowed = choose_allowances(models, seeds, dtype, allowances)
+    pairs = zip(models, allowed, strict=True)
+    mixtures = [replace(model, allowance=each.allowance) for model, each in pairs]
+    found = engine.run(mixtures, seeds, dtype, progress)
     return [
-        replace(draws, facts={**draws.facts, "likelihood_power": power})
-        for draws, power in zip(engine.run(powered, seeds, dtype, progress), powers, strict=True)
-    ]
-
-
-def check_likelihood_power(power: Any, engine: Engine | Optimize) -> None:
-    """Check a likelihood power, and that the engine uses one.
-
-    Raises
-    ------
-    InputError
-        If the power is neither ``"auto"`` nor a positive number, or the engine has no use for it.
-    """
-    if power == "auto":
-        return
-    if not isinstance(power, int | float | np.number) or not 0 < power < np.inf:
-        raise InputError(f"likelihood_power must be 'auto' or a positive number; got {power!r}.")
-    if power != 1 and not getattr(engine, "uses_likelihood_power", False):
-        raise InputError(
-            f"Engine {engine_name(engine)!r} samples no posterior, so likelihood_power={power:g} "
-            f"has no effect: leave it out, or use engine 'nuts'."
+        replace(
+            draws,
+            points=each.with_noise(draws.points, np.random.default_rng(seed)),
+            allowance=each.allowance,
+            exact_points=each.exact_points,
         )
+        for draws, each, seed in zip(found, allowed, seeds, strict=True)
+    ]
 
 
 def check_random_effects(model: BoundModel, engine: Engine | Optimize) -> None:

@@ -55,7 +55,6 @@ class Bootstrap(Engine):
         If a setting is out of range.
     """
 
-    uses_likelihood_power: ClassVar[bool] = False
     supports_random_effects: ClassVar[bool] = False
 
     resamples: int = 1000

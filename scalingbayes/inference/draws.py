@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from scalingbayes.model.allowance import Allowance
+
 Progress = Callable[[float], None]
 """Called with the fraction of the work that is done, up to 1."""
 
@@ -45,9 +47,15 @@ class Draws:
         Numbers about the whole run for the record, such as ``gradients`` or ``pareto_k``.
     of
         Distribution of the draws: the posterior, the prior, or best fits to resampled tables.
+    allowance
+        The allowance for the law's error, if the draws have one.
+    exact_points
+        Draws that take the law as exact, if there is an allowance.
     """
 
     points: Float[np.ndarray, "chains draws dim"]
     stats: Mapping[str, Shaped[np.ndarray, "chains draws"]]
     facts: Mapping[str, int | float] = field(default_factory=dict)
     of: Literal["posterior", "prior", "bootstrap"] = "posterior"
+    allowance: Allowance | None = None
+    exact_points: Float[np.ndarray, "exact_draws dim"] | None = None

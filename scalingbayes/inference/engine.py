@@ -11,8 +11,8 @@ from scalingbayes.model.bound_model import BoundModel
 class Engine(ABC):
     """A method that returns draws for models; its fields are its settings."""
 
-    uses_likelihood_power: ClassVar[bool] = True
-    """Whether the likelihood power has an effect on the draws."""
+    supports_allowance: ClassVar[bool] = False
+    """Whether the engine can draw from the mixture of an allowance for the law's error."""
 
     supports_random_effects: ClassVar[bool] = True
     """Whether the engine can fit models with random effects or a discrepancy."""
@@ -26,7 +26,8 @@ class Engine(ABC):
         Parameters
         ----------
         models
-            Models of one law, one noise model and the same families of priors.
+            Models of one law, one noise model and the same families of priors. If they have
+            allowances, the draws are of the law's parameters alone.
         seeds
             The seed of the random numbers of each model.
         dtype

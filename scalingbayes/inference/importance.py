@@ -12,6 +12,9 @@ from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.draws import Draws
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity
+from scalingbayes.model.mixture_density import MixtureDensity
+
+type Density = LogDensity | MarginalDensity | MixtureDensity
 
 OVERSAMPLING = 4  # proposals per draw that is kept
 # Degrees of freedom: tails heavier than the posterior's keep the weights small. The mixture of
@@ -37,7 +40,7 @@ def student_t_proposals(random: np.random.Generator, count: int, dim: int) -> Pr
 
 
 def log_densities(
-    densities: LogDensity | MarginalDensity, points: Float[np.ndarray, "fits draws dim"], dtype: str
+    densities: Density, points: Float[np.ndarray, "fits draws dim"], dtype: str
 ) -> Float[np.ndarray, "fits draws"]:
     """Return the log density of each fit at its points."""
     return fetch(_log_densities(densities, to_dtype(points, dtype))).astype(float)
@@ -132,12 +135,12 @@ def resample(
 
 @jax.jit
 def _log_densities(
-    densities: LogDensity | MarginalDensity, points: Float[Array, "fits draws dim"]
+    densities: Density, points: Float[Array, "fits draws dim"]
 ) -> Float[Array, "fits draws"]:
     fits, draws, dim = points.shape
     owner = np.repeat(np.arange(fits), draws)
 
-    def one(density: LogDensity | MarginalDensity, point: Array) -> Array:
+    def one(density: Density, point: Array) -> Array:
         return density(point)
 
     return map_tasks(one, densities, owner, points.reshape(-1, dim)).reshape(fits, draws)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import override
+from typing import ClassVar, override
 
 import numpy as np
 
@@ -11,13 +11,14 @@ from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
+    Density,
     importance_resample,
     log_densities,
     student_t_proposals,
 )
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import laplace_whitening
-from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Laplace(Engine):
         If a setting is out of range.
     """
 
+    supports_allowance: ClassVar[bool] = True
+
     draws: int = 4000
     starts: int = 4
     reweight: bool = True
@@ -57,8 +60,12 @@ class Laplace(Engine):
     ) -> list[Draws]:
         random = [np.random.default_rng(seed) for seed in seeds]
         with precision(dtype):
-            densities = stack_densities(models, dtype)
-            whitening = laplace_whitening(densities, random, self.starts, dtype)
+            densities: Density
+            if models[0].allowance is None:
+                searched = densities = stack_densities(models, dtype)
+            else:
+                densities, searched = stack_mixtures(models, dtype)
+            whitening = laplace_whitening(searched, random, self.starts, dtype)
             dim = whitening.center.shape[1]
             if not self.reweight:
                 x = np.stack([each.standard_normal((self.draws, dim)) for each in random])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, override
+from typing import override
 
 import jax
 import jax.numpy as jnp
@@ -41,8 +41,6 @@ class PriorDraws(Engine):
         If a setting is out of range, or the priors almost exclude each other (such as a prior of
         e_0 below that of e_inf).
     """
-
-    uses_likelihood_power: ClassVar[bool] = False
 
     draws: int = 4000
 

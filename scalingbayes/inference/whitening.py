@@ -119,7 +119,7 @@ def whitening_at(
     modes: Mode, fits: Int[np.ndarray, " chosen"], starts: Int[np.ndarray, " chosen"]
 ) -> Whitening:
     """Return the whitening by the curvature at chosen modes, indexed by fit and start."""
-    return _whitening(modes.point[fits, starts], modes.curvature[fits, starts])
+    return whiten(modes.point[fits, starts], modes.curvature[fits, starts])
 
 
 def laplace_whitening(
@@ -130,10 +130,11 @@ def laplace_whitening(
     The arguments are those of :func:`whiten_at_mode`, whose curvature is approximate.
     """
     center = whiten_at_mode(densities, random, starts, dtype)[1].center
-    return _whitening(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
+    return whiten(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
 
 
-def _whitening(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]) -> Whitening:
+def whiten(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]) -> Whitening:
+    """Return the whitening by the curvature of the log density at the centers."""
     curvatures, directions = np.linalg.eigh(curvature.astype(float))
     # Rounding decides the sign of an eigenvector, and the sign decides all draws: the largest
     # component is made positive.

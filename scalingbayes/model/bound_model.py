@@ -18,10 +18,12 @@ from scalingbayes._core.trees import stack
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
+from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
 from scalingbayes.model.coordinates import Coordinates
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.likelihood import Likelihood
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.mixture_density import MixtureDensity
 from scalingbayes.model.noise import TAU, Noise
 from scalingbayes.model.random_effects import (
     DenseDesign,
@@ -45,11 +47,13 @@ class BoundModel:
     runs
         The table.
     weights
-        How much each run counts, times the likelihood power.
+        How much each run counts.
     given_reference
         The reference point of the model, if it has one.
     origin_of_priors
         Where the default priors come from, in a few words.
+    allowance
+        The allowance for the law's error; None if the law is taken as exact.
     """
 
     law: Law
@@ -59,10 +63,12 @@ class BoundModel:
     weights: Float[np.ndarray, " runs"]
     given_reference: Mapping[str, float] | None = None
     origin_of_priors: str = "weak"
+    allowance: Allowance | None = None
 
-    def with_likelihood_power(self, likelihood_power: float) -> "BoundModel":
-        """Return the same model with its likelihood raised to a power."""
-        return replace(self, weights=likelihood_power * self.weights)
+    def discounted(self, exponent: float) -> Float[np.ndarray, " runs"]:
+        """Return the weights times (scale / largest scale)^exponent: small runs count for less."""
+        scale = self.run_scale
+        return self.weights * (scale / scale[self.counted].max()) ** exponent
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -203,6 +209,37 @@ class BoundModel:
             Likelihood(self.law, self.noise, **arrays, random_effects=random_effects),
         )
 
+    def mixture(self, dtype: str, length: int | None = None) -> MixtureDensity:
+        """Return the log density of the law's parameters under the allowance's mixture.
+
+        The arguments are those of :meth:`density`.
+        """
+        allowance, length = self.allowance, length or padded_length(len(self.runs))
+        assert allowance is not None
+        row_weights = [_pad(self.discounted(g), length, 0.0) for g in ROW_EXPONENTS]
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(allowance.weights) - allowance.log_evidence
+        arrays = {
+            "noise_values": dict(allowance.noise_values),
+            "row_weights": np.stack(row_weights),
+            "powers": np.array(LIKELIHOOD_POWERS),
+            "log_weights": log_weights,
+        }
+        density = self._given_noise(allowance, ROW_EXPONENTS.index(0.0), dtype, length)
+        return MixtureDensity(density, **to_device(arrays, dtype))
+
+    def typical_density(self, dtype: str, length: int | None = None) -> LogDensity:
+        """Return the log density of the posterior of largest weight in the allowance's mixture."""
+        allowance, length = self.allowance, length or padded_length(len(self.runs))
+        assert allowance is not None
+        row, column = allowance.largest
+        weights = LIKELIHOOD_POWERS[column] * self.discounted(ROW_EXPONENTS[row])
+        return replace(self, weights=weights)._given_noise(allowance, row, dtype, length)
+
+    def _given_noise(self, allowance: Allowance, row: int, dtype: str, length: int) -> LogDensity:
+        values = {name: x[row] for name, x in allowance.noise_values.items()}
+        return self.density(dtype, length).given_noise(to_device(values, dtype))
+
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model as a numpyro model.
 
@@ -324,6 +361,16 @@ def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
         for found in (model.effects_labels_and_design for model in models)
     )
     return stack([model.density(dtype, length, effects) for model in models])
+
+
+def stack_mixtures(models: Sequence[BoundModel], dtype: str) -> tuple[MixtureDensity, LogDensity]:
+    """Return the allowances' mixtures of several models as one, and their typical densities.
+
+    The arguments are those of :func:`stack_densities`.
+    """
+    length = max(padded_length(len(model.runs)) for model in models)
+    mixtures = [model.mixture(dtype, length) for model in models]
+    return stack(mixtures), stack([model.typical_density(dtype, length) for model in models])
 
 
 def padded_length(rows: int) -> int:

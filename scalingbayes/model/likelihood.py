@@ -34,6 +34,8 @@ class Likelihood:
         Known standard errors of the target, on its scale and in the unit of deviations there.
     random_effects
         Errors that several rows share.
+    noise_values
+        Known parameters of the noise, at the reference point; none by default.
     """
 
     law: Law = field(metadata={"static": True})
@@ -43,6 +45,7 @@ class Likelihood:
     weights: Float[Any, "*fits rows"]
     errors: Float[Any, "*fits rows"] | None = None
     random_effects: EffectsDesign | None = None
+    noise_values: dict[str, Float[Any, "*fits"]] = field(default_factory=dict)
 
     @property
     def observed_on_scale(self) -> Float[Array, " rows"]:
@@ -55,7 +58,8 @@ class Likelihood:
             expected = self.law(self.inputs, values)
         else:
             expected = self.noise.scale.inverse()(self.location(values, effects))
-        return self.noise(expected, values, self.inputs, self.errors).log_prob(self.observed)
+        known = {**values, **self.noise_values}
+        return self.noise(expected, known, self.inputs, self.errors).log_prob(self.observed)
 
     def law_location(self, values: Values) -> Float[Array, " rows"]:
         """Return the location of each row on the target's scale, without random effects."""
@@ -72,5 +76,6 @@ class Likelihood:
         self, location: Float[Array, " rows"], values: Values
     ) -> Float[Array, " rows"]:
         """Return the log density of each row's target on its scale, given the location there."""
-        scatter = self.noise.about(location, values, self.inputs, self.errors)
+        known = {**values, **self.noise_values}
+        scatter = self.noise.about(location, known, self.inputs, self.errors)
         return scatter.log_prob(self.observed_on_scale)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter
-from scalingbayes.model.coordinates import Coordinates, Point
+from scalingbayes.model.coordinates import Coordinates, Point, Values
 from scalingbayes.model.likelihood import Likelihood
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.prior_density import PriorDensity
@@ -77,6 +77,21 @@ class LogDensity:
     def with_weights(self, weights: Float[Array, " rows"]) -> "LogDensity":
         """Return the density with other weights of the rows."""
         return replace(self, likelihood=replace(self.likelihood, weights=weights))
+
+    def given_noise(self, noise_values: Values) -> "LogDensity":
+        """Return the density of the law's parameters, with the parameters of the noise known.
+
+        Parameters
+        ----------
+        noise_values
+            The parameters of the noise, at the reference point. The noise has no random effects.
+        """
+        priors = {name: self.coordinates.priors[name] for name in self.law.parameters}
+        noise = self.noise.without_parameters()
+        return LogDensity(
+            replace(self.coordinates, noise=noise, priors=priors),
+            replace(self.likelihood, noise_values=noise_values),
+        )
 
     def __call__(self, point: Point) -> Float[Array, ""]:
         """Return the log posterior density at a point, up to a constant."""

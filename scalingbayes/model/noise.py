@@ -1,7 +1,8 @@
 """The conditional distribution of an observed value, given what the law expects."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -116,5 +117,17 @@ class Noise:
             sigma = sigma * jnp.exp(-values[SPREAD_EXPONENT] * log_size)
         return sigma if errors is None else jnp.hypot(sigma, errors)
 
+    def without_parameters(self) -> "Noise":
+        """Return the noise model without free parameters: their values are known.
+
+        Two calls return the same object, so that a compiled program serves both.
+        """
+        return _without_parameters(self)
+
     def __repr__(self) -> str:
         return f"Noise({self.name!r}: {self.equation})"
+
+
+@cache
+def _without_parameters(noise: Noise) -> Noise:
+    return replace(noise, parameters={})

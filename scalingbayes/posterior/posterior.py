@@ -17,6 +17,7 @@ from scalingbayes.allocation import Cost, Limits, require_allocation
 from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law, get_law
+from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
@@ -91,12 +92,12 @@ class Posterior(DrawsResult):
     @property
     def title(self) -> str:
         """What was fitted to what, in two lines."""
-        record, power = self.record, self.likelihood_power
+        record = self.record
         of = "Bootstrapped best fits" if record.of == "bootstrap" else record.of.capitalize()
-        powered = "" if power == 1 else f"likelihood_power {power:.2g}; "
+        taken = "law taken as exact" if self.exact else "allowance for the law's error"
         return (
             f"{of} of {self.law.equation} ({self.law.source})\n"
-            f"{record.data.rows} runs of {record.data.name!r}; {self.noise.equation}; {powered}"
+            f"{record.data.rows} runs of {record.data.name!r}; {self.noise.equation}; {taken}; "
             f"{record.engine}, seed {record.seed}"
         )
 
@@ -130,15 +131,21 @@ class Posterior(DrawsResult):
         constant, budget = self.tree["constant_data"], self.law.budget
         return budget.flops * constant[budget.size].to_numpy() * constant["tokens"].to_numpy()
 
+    @cached_property
+    def allowance(self) -> Allowance | None:
+        """The allowance for the law's error; None if the law was taken as exact."""
+        record = self.record.allowance
+        return None if record is None else Allowance.from_record(record)
+
     @property
-    def likelihood_power(self) -> float:
-        """The power of the likelihood; below 1 it allows for errors that runs share."""
-        return float(self.record.facts["likelihood_power"])
+    def exact(self) -> bool:
+        """Whether the law was taken as exact."""
+        return self.record.allowance is None
 
     @property
     def weights(self) -> Float[np.ndarray, " runs"]:
-        """How much each of the runs counts, before the likelihood power."""
-        return self.tree["constant_data"]["weights"].to_numpy() / self.likelihood_power
+        """How much each of the runs counts, without the discounts of the allowance."""
+        return self.tree["constant_data"]["weights"].to_numpy()
 
     @cached_property
     def verdict(self) -> Verdict:

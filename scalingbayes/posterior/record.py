@@ -14,7 +14,7 @@ from scalingbayes.model.bound_model import BoundModel
 ATTRIBUTE = "scalingbayes"
 """The attribute of a posterior's tree that holds the record as JSON."""
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the record's fields. A change of the fields raises it by 1."""
 
 
@@ -69,8 +69,12 @@ class Record:
     of
         What the draws are from: ``"posterior"``, ``"prior"`` or ``"bootstrap"``.
     facts
-        Numbers of the whole run, such as ``likelihood_power``, ``gradients``, ``pareto_k``,
-        ``effective_draws`` or ``log_evidence``; which ones depends on the engine.
+        Numbers of the whole run, such as ``gradients``, ``pareto_k``, ``effective_draws`` or
+        ``log_evidence``; which ones depends on the engine.
+    allowance
+        The allowance for the law's error, as
+        :meth:`scalingbayes.model.allowance.Allowance.as_record` returns it; None if the law was
+        taken as exact.
     versions
         The versions of this package and of those that it computes with.
     """
@@ -91,6 +95,7 @@ class Record:
     device: Any
     of: str
     facts: dict[str, Any]
+    allowance: dict[str, Any] | None
     versions: dict[str, str]
 
     @classmethod
@@ -130,6 +135,7 @@ class Record:
             data=DataRecord(runs.name, int(model.counted.sum()), runs.digest),
             of=draws.of,
             facts=dict(draws.facts),
+            allowance=None if draws.allowance is None else draws.allowance.as_record(),
             versions=_versions(),
             **settings,
         )

@@ -1,6 +1,7 @@
 """The tree of a posterior: an engine's draws in the units of the table, as ArviZ reads them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,8 +13,10 @@ from jaxtyping import Array, Float
 
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import Draws
+from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.mixture_density import MixtureDensity
 from scalingbayes.posterior.io import pack_table
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.results import SAMPLE_DIMS
@@ -113,10 +116,46 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         groups["random_effects"] = make_dataset(effect_draws, (*SAMPLE_DIMS, "effect"), labelled)
     if draws.of == "posterior":
         groups["log_prior"] = make_dataset(_in_order(found.log_priors, model), SAMPLE_DIMS, coords)
+    if draws.exact_points is not None:
+        with precision("float64"):
+            exact = describe(density, jnp.asarray(draws.exact_points)[None], pointwise=False)
+        exact_coords = {"chain": [0], "draw": np.arange(len(draws.exact_points))}
+        groups["exact"] = make_dataset(_in_order(exact.values, model), SAMPLE_DIMS, exact_coords)
+        groups["allowance"] = _of_allowance(model, draws)
     tree = xr.DataTree.from_dict(groups)
     shares = {name: float(found.prior_shares[name]) for name in model.parameters}
     tree.attrs[ATTRIBUTE] = Record.of_fit(model, draws, settings, shares).to_json()
     return tree
+
+
+def _of_allowance(model: BoundModel, draws: Draws) -> xr.Dataset:
+    """Return, for each draw, the mixture's log likelihood and the probability of each posterior."""
+    points = draws.points[..., : len(model.law.parameters)]
+    with precision("float64"):
+        mixture = replace(model, allowance=draws.allowance).mixture("float64")
+        log_likelihood, responsibility = _of_mixture(mixture, jnp.asarray(points))
+    of_posteriors = ("exponent", "likelihood_power")
+    return xr.Dataset(
+        {
+            "log_likelihood": (SAMPLE_DIMS, np.asarray(log_likelihood)),
+            "responsibility": ((*SAMPLE_DIMS, *of_posteriors), np.asarray(responsibility)),
+            "row_weight": (
+                ("exponent", "run"),
+                np.stack([model.discounted(g)[model.counted] for g in ROW_EXPONENTS]),
+            ),
+        },
+        coords={"exponent": list(ROW_EXPONENTS), "likelihood_power": list(LIKELIHOOD_POWERS)},
+    )
+
+
+@jax.jit
+def _of_mixture(
+    mixture: MixtureDensity, points: Float[Array, "chains draws law"]
+) -> tuple[Array, Array]:
+    def one(point: Array) -> tuple[Array, Array]:
+        return mixture.log_likelihood(point), mixture.responsibilities(point)
+
+    return jax.vmap(jax.vmap(one))(points)
 
 
 def make_dataset(

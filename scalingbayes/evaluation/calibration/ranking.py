@@ -221,7 +221,7 @@ def calibrate(
             model.with_reference(simulation.model.reference),
             engine=chosen,
             weights=None if weights is None else [weights] * tables,
-            likelihood_power=1.0,  # the law and the noise are exact here
+            exact=True,  # the law and the noise are exact here
             seed=seed,
             dtype=dtype,
             out=out,

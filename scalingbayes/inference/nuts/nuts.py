@@ -11,11 +11,12 @@ from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress, never_falling
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.nuts.constants import BLOCK, ROWS_PER_BLOCK, Constants
-from scalingbayes.inference.nuts.sampling import Batch, advance, draw_random_effects
+from scalingbayes.inference.nuts.sampling import Batch, Density, advance, draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
 from scalingbayes.inference.nuts.warmup import choose_thinning, warm_up
 from scalingbayes.inference.settings import check_between, check_whole
-from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
+from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity, integrated
 
 
@@ -74,6 +75,8 @@ class NUTS(Engine):
     constants: ClassVar[Constants] = Constants()
     """Constants that are not settings. Benchmarks change them in a subclass."""
 
+    supports_allowance: ClassVar[bool] = True
+
     chains: int = 4
     draws: int = 1000
     warmup: int = 300
@@ -104,8 +107,7 @@ class NUTS(Engine):
         random = [np.random.default_rng(seed) for seed in seeds]
         size = self.chains
         chain_seeds = interleave([r.integers(2**32, size=size, dtype=np.uint32) for r in random])
-        densities = stack_densities(models, dtype)
-        sampled = integrated(densities)
+        densities, sampled = _searched_and_sampled(models, dtype)
         batch = Batch(
             sampled,
             fits=len(models),
@@ -137,3 +139,12 @@ class NUTS(Engine):
             )
             for fit in range(len(models))
         ]
+
+
+def _searched_and_sampled(models: Sequence[BoundModel], dtype: str) -> tuple[LogDensity, Density]:
+    """Return the densities whose modes chains start at, and the densities that are sampled."""
+    if models[0].allowance is not None:
+        mixtures, typical = stack_mixtures(models, dtype)
+        return typical, mixtures
+    densities = stack_densities(models, dtype)
+    return densities, integrated(densities)

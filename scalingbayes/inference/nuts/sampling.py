@@ -19,8 +19,9 @@ from scalingbayes.inference.nuts.kernel import Adaptation, Controls, Info, init,
 from scalingbayes.inference.whitening import Whitening
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity
+from scalingbayes.model.mixture_density import MixtureDensity
 
-Density = LogDensity | MarginalDensity
+Density = LogDensity | MarginalDensity | MixtureDensity
 
 
 class Chains(NamedTuple):

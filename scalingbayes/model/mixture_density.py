@@ -1,0 +1,65 @@
+"""The log density of a mixture of posteriors that discount the runs: see ``model/allowance.py``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from scalingbayes.model.coordinates import Point
+from scalingbayes.model.log_density import LogDensity
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class MixtureDensity:
+    """The log density of the law's parameters under a mixture of posteriors.
+
+    Each posterior has a likelihood power T, and weights of the rows and known parameters of the
+    noise that depend on an exponent g. A pytree, which may be stacked as a
+    :class:`~scalingbayes.model.log_density.LogDensity` may.
+
+    Parameters
+    ----------
+    density
+        The density of the law's parameters, with a known noise. Its weights are not used.
+    noise_values
+        The parameters of the noise for each g.
+    row_weights
+        The weight of each row for each g.
+    powers
+        The likelihood powers.
+    log_weights
+        The log of weight over evidence, for each g and T.
+    """
+
+    density: LogDensity
+    noise_values: dict[str, Float[Any, "*fits exponents"]]
+    row_weights: Float[Any, "*fits exponents rows"]
+    powers: Float[Any, "*fits powers"]
+    log_weights: Float[Any, "*fits exponents powers"]
+
+    def __call__(self, point: Point) -> Float[Array, ""]:
+        """Return the log density at a point."""
+        return self.log_likelihood(point) + self.density.prior(point)
+
+    def log_likelihood(self, point: Point) -> Float[Array, ""]:
+        """Return the log of the mixture's density over the prior density."""
+        return jax.nn.logsumexp(self._terms(point))
+
+    def responsibilities(self, point: Point) -> Float[Array, "exponents powers"]:
+        """Return the probability of each posterior of the mixture, given the point."""
+        terms = self._terms(point)
+        return jnp.exp(terms - jax.nn.logsumexp(terms))
+
+    def _terms(self, point: Point) -> Float[Array, "exponents powers"]:
+        likelihood = self.density.likelihood
+        values = self.density.coordinates.at_reference(point)
+        location = likelihood.law_location(values)
+
+        def total(noise_values: dict[str, Array], row_weights: Array) -> Array:
+            return row_weights @ likelihood.log_likelihood_at(location, {**values, **noise_values})
+
+        totals = jax.vmap(total)(self.noise_values, self.row_weights)
+        return self.log_weights + self.powers * totals[:, None]
