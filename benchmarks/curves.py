@@ -102,7 +102,7 @@ def measure(curves: Mapping[str, Curve], kind: str, name: str, **how: Any) -> di
     took, posts = seconds(job)
     return {
         "curves": kind,
-        "fit": f"{name}, {how['noise']}, likelihood power {power}",
+        "fit": f"{name}, {how['noise']}, law {'exact' if exact else 'allowed an error'}",
         **means(posts, {n: c.ahead for n, c in curves.items()}),
         "s a curve": took / len(curves),
         "first": first / len(curves),

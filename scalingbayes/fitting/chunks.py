@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,14 @@ class ChunkFolder:
         for name in draws[0].stats:
             variables[f"{_STAT}{name}"] = (_DIMS, np.stack([each.stats[name] for each in draws]))
         attrs = {"facts": json.dumps([dict(each.facts) for each in draws]), "of": draws[0].of}
-        exact = [each.exact_points for each in draws if each.exact_points is not None]
+        exact = [each.exact for each in draws if each.exact is not None]
         if exact:
-            variables["exact_points"] = (("fit", "exact_draw", "coordinate"), np.stack(exact))
+            dims = ("fit", "exact_chain", "exact_draw", "coordinate")
+            variables["exact_points"] = (dims, np.stack([each.points for each in exact]))
+            variables["exact_lp"] = (dims[:-1], np.stack([each.stats["lp"] for each in exact]))
             allowances = [each.allowance.as_record() for each in draws if each.allowance]
             attrs["allowances"] = json.dumps(allowances)
+            attrs["exact_facts"] = json.dumps([dict(each.facts) for each in exact])
         dataset = xr.Dataset(variables, attrs=attrs)
         with atomic_write(self._file(number)) as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf")
@@ -122,21 +125,28 @@ class ChunkFolder:
             for name, values in dataset.items()
             if str(name).startswith(_STAT)
         }
-        allowances = [
-            Allowance.from_record(each)
-            for each in json.loads(dataset.attrs.get("allowances", "[]"))
-        ]
-        exact = dataset["exact_points"].to_numpy() if allowances else None
-        return [
+        plain = [
             Draws(
                 points[fit],
                 {name: values[fit] for name, values in stats.items()},
                 facts,
                 dataset.attrs["of"],
-                allowances[fit] if allowances else None,
-                None if exact is None else exact[fit],
             )
             for fit, facts in enumerate(json.loads(dataset.attrs["facts"]))
+        ]
+        if "allowances" not in dataset.attrs:
+            return plain
+        exact_points, exact_lp = (dataset[f"exact_{n}"].to_numpy() for n in ("points", "lp"))
+        allowances, exact_facts = (
+            json.loads(dataset.attrs[name]) for name in ("allowances", "exact_facts")
+        )
+        return [
+            replace(
+                draws,
+                allowance=Allowance.from_record(allowances[fit]),
+                exact=Draws(exact_points[fit], {"lp": exact_lp[fit]}, exact_facts[fit]),
+            )
+            for fit, draws in enumerate(plain)
         ]
 
     def _file(self, number: int) -> Path:

@@ -167,8 +167,9 @@ def run_engine(
         replace(
             draws,
             points=each.with_noise(draws.points, np.random.default_rng(seed)),
+            facts={name: x for name, x in draws.facts.items() if name != "log_evidence"},
             allowance=each.allowance,
-            exact_points=each.exact_points,
+            exact=each.exact,
         )
         for draws, each, seed in zip(found, allowed, seeds, strict=True)
     ]

@@ -49,7 +49,7 @@ class Draws:
         Distribution of the draws: the posterior, the prior, or best fits to resampled tables.
     allowance
         The allowance for the law's error, if the draws have one.
-    exact_points
+    exact
         Draws that take the law as exact, if there is an allowance.
     """
 
@@ -58,4 +58,4 @@ class Draws:
     facts: Mapping[str, int | float] = field(default_factory=dict)
     of: Literal["posterior", "prior", "bootstrap"] = "posterior"
     allowance: Allowance | None = None
-    exact_points: Float[np.ndarray, "exact_draws dim"] | None = None
+    exact: "Draws | None" = None

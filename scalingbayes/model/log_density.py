@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter
-from scalingbayes.model.coordinates import Coordinates, Point, Values
+from scalingbayes.model.coordinates import Coordinates, Point
 from scalingbayes.model.likelihood import Likelihood
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.prior_density import PriorDensity
@@ -78,7 +78,7 @@ class LogDensity:
         """Return the density with other weights of the rows."""
         return replace(self, likelihood=replace(self.likelihood, weights=weights))
 
-    def given_noise(self, noise_values: Values) -> "LogDensity":
+    def given_noise(self, noise_values: dict[str, Float[Any, "*fits"]]) -> "LogDensity":
         """Return the density of the law's parameters, with the parameters of the noise known.
 
         Parameters

@@ -1,6 +1,6 @@
 """The log density of a mixture of posteriors that discount the runs: see ``model/allowance.py``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -59,7 +59,8 @@ class MixtureDensity:
         location = likelihood.law_location(values)
 
         def total(noise_values: dict[str, Array], row_weights: Array) -> Array:
-            return row_weights @ likelihood.log_likelihood_at(location, {**values, **noise_values})
+            given_noise = replace(likelihood, noise_values=noise_values)
+            return row_weights @ given_noise.log_likelihood_at(location, values)
 
         totals = jax.vmap(total)(self.noise_values, self.row_weights)
         return self.log_weights + self.powers * totals[:, None]

@@ -1,7 +1,8 @@
 """The posterior of one fit."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.posterior.tree import make_dataset, make_tree
 from scalingbayes.results import (
+    EXACT_COLUMNS,
     SAMPLE_DIMS,
     DrawsResult,
     Estimate,
@@ -142,6 +144,31 @@ class Posterior(DrawsResult):
         """Whether the law was taken as exact."""
         return self.record.allowance is None
 
+    @cached_property
+    def as_exact(self) -> "Posterior":
+        """The posterior that takes the law as exact, of the same fit: 1,000 draws.
+
+        It is this posterior if there is no allowance for the law's error.
+        """
+        if self.exact:
+            return self
+        tree = self.tree.to_dict()
+        groups = {
+            f"/{name}": tree[f"/{name}"] for name in ("observed_data", "constant_data", "table")
+        }
+        groups |= {"/posterior": tree["/exact"], "/sample_stats": tree["/exact_stats"]}
+        record = replace(
+            self.record,
+            engine="laplace",
+            options={},
+            allowance=None,
+            facts=self.record.exact_facts,
+            exact_facts={},
+        )
+        found = xr.DataTree.from_dict(groups)
+        found.attrs[ATTRIBUTE] = record.to_json()
+        return Posterior(found, self.law, self.noise)
+
     @property
     def weights(self) -> Float[np.ndarray, " runs"]:
         """How much each of the runs counts, without the discounts of the allowance."""
@@ -189,8 +216,9 @@ class Posterior(DrawsResult):
         -------
         pandas.DataFrame
             A row a parameter, in the units of the table: mean, sd, interval and, of chains,
-            effective sample sizes, R-hat and Monte Carlo standard errors. ``attrs["verdict"]`` is
-            ``"passed"`` or ``"failed"``.
+            effective sample sizes, R-hat and Monte Carlo standard errors. If the posterior allows
+            for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that takes the law
+            as exact. ``attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
 
         Raises
         ------
@@ -207,6 +235,10 @@ class Posterior(DrawsResult):
         frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
         if self.draws.sizes["chain"] == 1:  # the diagnostics compare chains
             frame = frame.drop(columns=list(_OF_CHAINS))
+        if not self.exact:
+            exact = Estimate("", self.as_exact.draws, self.verdict).interval(prob, kind)
+            for name, end in zip(EXACT_COLUMNS, ("lower", "upper"), strict=True):
+                frame[name] = [float(exact[each].sel(bound=end)) for each in frame.index]
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
@@ -231,7 +263,7 @@ class Posterior(DrawsResult):
             If the law has no compute-optimal allocation, lacks an input, or a budget is not a
             positive number.
         """
-        return estimate_exponents(self, compute, cost, inputs)
+        return self._with_exact(lambda post: estimate_exponents(post, compute, cost, inputs))
 
     def allocate(
         self,
@@ -268,7 +300,9 @@ class Posterior(DrawsResult):
             If the law has no compute-optimal allocation, lacks an input, a budget is not a
             positive number, or no run keeps the limits.
         """
-        return estimate_allocation(self, compute, cost, limits, inputs)
+        return self._with_exact(
+            lambda post: estimate_allocation(post, compute, cost, limits, inputs)
+        )
 
     def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
         """Predict what new runs will reach.
@@ -294,7 +328,14 @@ class Posterior(DrawsResult):
             If an input is missing, not one of the law's, or cannot be used, or ``seed`` is not a
             non-negative integer.
         """
-        return predict_runs(self, seed, inputs)
+        if any(isinstance(x, Estimate) for x in inputs.values()):
+            return predict_runs(self, seed, inputs)
+        return self._with_exact(lambda post: predict_runs(post, seed, inputs))
+
+    def _with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
+        """Return an estimate, beside the one that takes the law as exact."""
+        estimate = ask(self)
+        return estimate if self.exact else replace(estimate, exact=ask(self.as_exact).draws)
 
     def save(self, path: str | Path) -> None:
         """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.

@@ -75,6 +75,8 @@ class Record:
         The allowance for the law's error, as
         :meth:`scalingbayes.model.allowance.Allowance.as_record` returns it; None if the law was
         taken as exact.
+    exact_facts
+        Facts of the draws that take the law as exact, if there is an allowance.
     versions
         The versions of this package and of those that it computes with.
     """
@@ -96,6 +98,7 @@ class Record:
     of: str
     facts: dict[str, Any]
     allowance: dict[str, Any] | None
+    exact_facts: dict[str, Any]
     versions: dict[str, str]
 
     @classmethod
@@ -136,6 +139,7 @@ class Record:
             of=draws.of,
             facts=dict(draws.facts),
             allowance=None if draws.allowance is None else draws.allowance.as_record(),
+            exact_facts={} if draws.exact is None else dict(draws.exact.facts),
             versions=_versions(),
             **settings,
         )

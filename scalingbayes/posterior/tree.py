@@ -116,26 +116,31 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         groups["random_effects"] = make_dataset(effect_draws, (*SAMPLE_DIMS, "effect"), labelled)
     if draws.of == "posterior":
         groups["log_prior"] = make_dataset(_in_order(found.log_priors, model), SAMPLE_DIMS, coords)
-    if draws.exact_points is not None:
-        with precision("float64"):
-            exact = describe(density, jnp.asarray(draws.exact_points)[None], pointwise=False)
-        exact_coords = {"chain": [0], "draw": np.arange(len(draws.exact_points))}
-        groups["exact"] = make_dataset(_in_order(exact.values, model), SAMPLE_DIMS, exact_coords)
-        groups["allowance"] = _of_allowance(model, draws)
+    if draws.exact is not None:
+        groups |= _of_allowance(model, draws, draws.exact, density)
     tree = xr.DataTree.from_dict(groups)
     shares = {name: float(found.prior_shares[name]) for name in model.parameters}
     tree.attrs[ATTRIBUTE] = Record.of_fit(model, draws, settings, shares).to_json()
     return tree
 
 
-def _of_allowance(model: BoundModel, draws: Draws) -> xr.Dataset:
-    """Return, for each draw, the mixture's log likelihood and the probability of each posterior."""
+def _of_allowance(
+    model: BoundModel, draws: Draws, exact: Draws, density: LogDensity
+) -> dict[str, xr.Dataset]:
+    """Return the groups of an allowance.
+
+    ``exact`` holds draws that take the law as exact. ``allowance`` holds, for each draw of the
+    posterior, the mixture's log likelihood and the probability of each posterior in the mixture.
+    """
     points = draws.points[..., : len(model.law.parameters)]
     with precision("float64"):
+        values = describe(density, jnp.asarray(exact.points), pointwise=False).values
         mixture = replace(model, allowance=draws.allowance).mixture("float64")
         log_likelihood, responsibility = _of_mixture(mixture, jnp.asarray(points))
     of_posteriors = ("exponent", "likelihood_power")
-    return xr.Dataset(
+    sizes = zip(SAMPLE_DIMS, exact.points.shape[:2], strict=True)
+    coords = {name: np.arange(size) for name, size in sizes}
+    of_mixture = xr.Dataset(
         {
             "log_likelihood": (SAMPLE_DIMS, np.asarray(log_likelihood)),
             "responsibility": ((*SAMPLE_DIMS, *of_posteriors), np.asarray(responsibility)),
@@ -146,6 +151,9 @@ def _of_allowance(model: BoundModel, draws: Draws) -> xr.Dataset:
         },
         coords={"exponent": list(ROW_EXPONENTS), "likelihood_power": list(LIKELIHOOD_POWERS)},
     )
+    exact_values = make_dataset(_in_order(values, model), SAMPLE_DIMS, coords)
+    exact_stats = make_dataset(exact.stats, SAMPLE_DIMS, coords)
+    return {"exact": exact_values, "exact_stats": exact_stats, "allowance": of_mixture}
 
 
 @jax.jit

@@ -1,12 +1,18 @@
 """Results: the base class of every result, its verdict, its table and its text."""
 
 from scalingbayes.results.estimate import Estimate
-from scalingbayes.results.intervals import IntervalKind, check_interval, interval_columns
+from scalingbayes.results.intervals import (
+    EXACT_COLUMNS,
+    IntervalKind,
+    check_interval,
+    interval_columns,
+)
 from scalingbayes.results.rendering import View, format_number, format_table
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult, Result
 from scalingbayes.results.verdict import Check, Verdict
 
 __all__ = [
+    "EXACT_COLUMNS",
     "SAMPLE_DIMS",
     "Check",
     "DrawsResult",

@@ -1,12 +1,17 @@
 """Estimates: draws of quantities that are derived from a posterior."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalingbayes.results.intervals import IntervalKind, check_interval, interval_columns
+from scalingbayes.results.intervals import (
+    EXACT_COLUMNS,
+    IntervalKind,
+    check_interval,
+    interval_columns,
+)
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult
 from scalingbayes.results.verdict import Verdict
 
@@ -30,6 +35,9 @@ class Estimate(DrawsResult):
         run has none.
     notes
         What to know when reading the estimate, such as how far it extrapolates.
+    exact
+        Draws of the same quantities that take the law as exact, if the estimate allows for the
+        law's error.
     """
 
     title: str
@@ -37,6 +45,7 @@ class Estimate(DrawsResult):
     verdict: Verdict
     has_sd: bool = True
     notes: tuple[str, ...] = ()
+    exact: xr.Dataset | None = None
 
     def median(self) -> xr.Dataset:
         """Return the posterior median of each quantity."""
@@ -80,8 +89,9 @@ class Estimate(DrawsResult):
         """Return a tidy table with one row a quantity (and run, or budget).
 
         The columns are the median, the sd if the quantities have one, and the ends of the credible
-        interval, named for its kind and probability as in ArviZ (``eti90_lb``, ``eti90_ub``).
-        ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
+        interval, named for its kind and probability as in ArviZ (``eti90_lb``, ``eti90_ub``). If
+        the estimate allows for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that
+        takes the law as exact. ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
 
         Raises
         ------
@@ -95,6 +105,10 @@ class Estimate(DrawsResult):
             columns["sd"] = self.draws.std(SAMPLE_DIMS)
         columns[lower] = bounds.sel(bound="lower", drop=True)
         columns[upper] = bounds.sel(bound="upper", drop=True)
+        if self.exact is not None:
+            exact = replace(self, draws=self.exact, exact=None).interval(prob, kind)
+            for name, end in zip(EXACT_COLUMNS, ("lower", "upper"), strict=True):
+                columns[name] = exact.sel(bound=end, drop=True)
         frame = pd.DataFrame({name: _stack(values) for name, values in columns.items()})
         frame.attrs["verdict"] = self.verdict.word
         return frame

@@ -9,6 +9,10 @@ IntervalKind = Literal["eti", "hdi"]
 """``"eti"``: equal-tailed interval. ``"hdi"``: highest-density interval, the shortest one."""
 
 
+EXACT_COLUMNS = ("exact_lb", "exact_ub")
+"""Columns of the interval that takes the law as exact, beside one that allows for its error."""
+
+
 def check_interval(prob: float, kind: str = "eti", *, equal_tails_only: bool = False) -> None:
     """Check the probability and the kind of a credible interval.
 

@@ -20,6 +20,8 @@ from scalingbayes.inference.allowance.lack_of_fit import exactness, residuals_at
 from scalingbayes.inference.allowance.plain_fits import PlainFit, fit_plainly
 from scalingbayes.inference.allowance.splits import Split, make_splits
 from scalingbayes.inference.allowance.tempered import Tempered, temper
+from scalingbayes.inference.draws import Draws
+from scalingbayes.inference.importance import Proposals
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
 from scalingbayes.model.bound_model import BoundModel, stack_densities
 from scalingbayes.model.log_density import LogDensity
@@ -40,14 +42,14 @@ class Allowed:
     ----------
     allowance
         The allowance.
-    exact_points
-        Draws of law and noise with the law taken as exact, in the coordinates of the model.
+    exact
+        Draws of law and noise with the law taken as exact, by importance sampling.
     noise_points
         Draws of the noise, for each exponent g.
     """
 
     allowance: Allowance
-    exact_points: Float[np.ndarray, "draws dim"]
+    exact: Draws
     noise_points: Float[np.ndarray, "exponents draws noise"]
 
     def with_noise(
@@ -190,8 +192,11 @@ def _allowed(
     """Return the allowance with draws; ``whole`` are the fits to all runs for each g."""
     together = PlainFit(
         exact[0].mode,
-        np.concatenate([each.points for each in exact]),
-        np.concatenate([each.log_weights for each in exact]),
+        Proposals(
+            np.concatenate([each.proposals.points for each in exact]),
+            np.concatenate([each.proposals.log_density for each in exact]),
+        ),
+        np.concatenate([each.log_density for each in exact]),
     )
-    noise = [each.resampled(_EXACT_DRAWS, random)[:, law:] for each in whole]
+    noise = [each.resampled(_EXACT_DRAWS, random).points[0, :, law:] for each in whole]
     return Allowed(allowance, together.resampled(_EXACT_DRAWS, random), np.stack(noise))

@@ -81,8 +81,10 @@ def exactness(model: BoundModel, residuals: Residuals) -> float:
         The residuals of one fit, padding included.
     """
     keep = _kept(model)
-    x = np.log([x[keep] for name, x in model.inputs.items() if model.law.inputs[name].unit is None])
-    root = np.sqrt(residuals.precision[: len(model.runs)][keep])
+    x = _positions(model, keep)
+    precision = residuals.precision[: len(model.runs)][keep]
+    # A row that the law fits exactly has a precision of 0 divided by 0, which is set to 0.
+    root = np.sqrt(np.where(precision > 0, precision, precision.max(initial=0.0) or 1.0))
     y = root * residuals.deviation[: len(model.runs)][keep]
     jacobian = root[:, None] * residuals.jacobian[: len(model.runs)][keep]
     covariance = _covariance(x, root)
@@ -113,6 +115,22 @@ def _kept(model: BoundModel) -> Bool[np.ndarray, " runs"]:
     keep = np.zeros(len(model.runs), bool)
     keep[rows] = True
     return keep
+
+
+def _positions(
+    model: BoundModel, keep: Bool[np.ndarray, " runs"]
+) -> Float[np.ndarray, "inputs kept"]:
+    """Return the inputs in which the discrepancy is smooth.
+
+    They are logarithms, but for inputs that are numbers without a unit, which are divided by their
+    standard deviation.
+    """
+    found = []
+    for name, values in model.inputs.items():
+        plain = model.law.inputs[name].unit == "1"
+        x = values[keep] if plain else np.log(values[keep])
+        found.append(x / (x.std() or 1.0) if plain else x)
+    return np.array(found)
 
 
 def _covariance(

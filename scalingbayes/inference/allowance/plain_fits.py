@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.importance import (
     Proposals,
+    importance_resample,
     log_densities,
-    pareto_smooth,
-    resample,
     student_t_proposals,
 )
 from scalingbayes.inference.whitening import whiten_at_mode
@@ -27,28 +27,29 @@ class PlainFit(NamedTuple):
     ----------
     mode
         The mode.
-    points
-        Draws.
-    log_weights
-        The log importance weight of each draw; -inf where the density is 0.
+    proposals
+        Draws from the proposal distribution.
+    log_density
+        Log density of the posterior at each.
     """
 
     mode: Float[np.ndarray, " dim"]
-    points: Float[np.ndarray, "draws dim"]
-    log_weights: Float[np.ndarray, " draws"]
+    proposals: Proposals
+    log_density: Float[np.ndarray, " draws"]
 
     def mean(self, first: int) -> Float[np.ndarray, " noise"]:
         """Return the posterior mean of the coordinates from the index ``first`` on."""
-        weights = np.exp(self.log_weights - self.log_weights.max())
+        log_weights = self.log_density - self.proposals.log_density
+        log_weights = np.where(np.isfinite(log_weights), log_weights, -np.inf)
+        weights = np.exp(log_weights - log_weights.max())
         # Truncated weights (Ionides 2008): one draw cannot dominate the mean.
         weights = np.minimum(weights, weights.mean() * np.sqrt(len(weights)))
-        found: Float[np.ndarray, " noise"] = weights @ self.points[:, first:] / weights.sum()
-        return found
+        found: Float[np.ndarray, " noise"] = weights @ self.proposals.points[:, first:]
+        return found / weights.sum()
 
-    def resampled(self, count: int, random: np.random.Generator) -> Float[np.ndarray, "count dim"]:
+    def resampled(self, count: int, random: np.random.Generator) -> Draws:
         """Return draws of equal weight, by Pareto smoothed importance weights."""
-        weights, _ = pareto_smooth(self.log_weights)
-        return self.points[resample(weights, count, random)]
+        return importance_resample(self.proposals, self.log_density, count, random)
 
 
 def fit_plainly(
@@ -67,19 +68,15 @@ def fit_plainly(
     """
     _, whitening = whiten_at_mode(densities, random, _STARTS, dtype)
     dim = whitening.center.shape[1]
-    proposals = [student_t_proposals(each, _PROPOSALS, dim) for each in random]
-    points = whitening.to_points(np.stack([each.points for each in proposals]))
+    standard = [student_t_proposals(each, _PROPOSALS, dim) for each in random]
+    points = whitening.to_points(np.stack([each.points for each in standard]))
     log_density = log_densities(densities, points, dtype)
+    volumes = np.linalg.slogdet(whitening.root)[1]
     return [
-        PlainFit(center, draws, _log_weights(found, proposal, root))
-        for center, draws, found, proposal, root in zip(
-            whitening.center, points, log_density, proposals, whitening.root, strict=True
+        PlainFit(
+            np.asarray(whitening.center[fit]),
+            Proposals(points[fit], each.log_density - volumes[fit]),
+            log_density[fit],
         )
+        for fit, each in enumerate(standard)
     ]
-
-
-def _log_weights(
-    log_density: Float[np.ndarray, " draws"], proposals: Proposals, root: Float[np.ndarray, "d d"]
-) -> Float[np.ndarray, " draws"]:
-    log_proposal = proposals.log_density - np.linalg.slogdet(root)[1]
-    return np.where(np.isfinite(log_density), log_density - log_proposal, -np.inf)

@@ -62,7 +62,7 @@ def _folds(model: BoundModel) -> list[tuple[Bool[np.ndarray, " rows"], Bool[np.n
     level[counted] = levels(scale[counted])  # 0 is the largest
     total = counted.sum()
     fewest = max(len(model.parameters) + 2, _MIN_FITTED_FRACTION * total)
-    found = []
+    found: list[tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]] = []
     first = 0
     for last in range(level.max() + 1):
         held_out = (level >= first) & (level <= last)
