@@ -121,7 +121,7 @@ class EachCase:
 
 def options_of(exact: bool) -> dict[str, Any]:
     """Return the arguments of sb.fit that say whether the law is taken as exact."""
-    return {"likelihood_power": 1.0 if exact else "auto"}
+    return {"exact": exact}
 
 
 def model_of(law: str, noise: str | None, study: str | None) -> sb.Model:

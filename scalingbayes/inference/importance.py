@@ -1,5 +1,6 @@
 """Importance sampling: independent draws from a posterior, from weighted proposals."""
 
+from collections.abc import Sequence
 from math import lgamma
 from typing import NamedTuple
 
@@ -29,14 +30,24 @@ class Proposals(NamedTuple):
     log_density: Float[np.ndarray, " draws"]
 
 
-def student_t_proposals(random: np.random.Generator, count: int, dim: int) -> Proposals:
-    """Draw from a standard multivariate t distribution with 5 degrees of freedom."""
+def student_t_proposals(
+    random: np.random.Generator, count: int, dim: int, scales: Sequence[float] = (1.0,)
+) -> Proposals:
+    """Draw from multivariate t distributions with 5 degrees of freedom, as many of each scale."""
     normal = random.standard_normal((count, dim))
     x = normal * np.sqrt(_DEGREES / random.chisquare(_DEGREES, (count, 1)))
+    x *= np.resize(scales, count)[:, None]
+    parts = [student_t_log_density((x**2).sum(1) / s**2, dim) - dim * np.log(s) for s in scales]
+    return Proposals(x, np.logaddexp.reduce(parts) - np.log(len(scales)))
+
+
+def student_t_log_density(
+    square: Float[np.ndarray, "*draws"], dim: int
+) -> Float[np.ndarray, "*draws"]:
+    """Return the log density of a standard t distribution at points of this squared norm."""
     constant = lgamma((_DEGREES + dim) / 2) - lgamma(_DEGREES / 2)
     constant -= dim / 2 * np.log(_DEGREES * np.pi)
-    spread = np.log1p((x**2).sum(1) / _DEGREES)
-    return Proposals(x, constant - (_DEGREES + dim) / 2 * spread)
+    return constant - (_DEGREES + dim) / 2 * np.log1p(square / _DEGREES)
 
 
 def log_densities(
@@ -92,6 +103,21 @@ def importance_resample(
 def effective_sample_size(weights: Float[np.ndarray, " draws"]) -> float:
     """Return 1 / sum(weights**2), the effective sample size of weights that sum to 1."""
     return float(1 / (weights**2).sum())
+
+
+def truncated_weights(
+    log_density: Float[np.ndarray, " draws"], log_proposal: Float[np.ndarray, " draws"]
+) -> Float[np.ndarray, " draws"]:
+    """Return truncated importance weights (Ionides 2008), which sum to 1.
+
+    No weight exceeds the mean times the square root of the number of draws, so that moments do not
+    depend on a few draws.
+    """
+    log_weights = np.where(np.isfinite(log_density), log_density - log_proposal, -np.inf)
+    weights = np.exp(log_weights - log_weights.max())
+    weights = np.minimum(weights, weights.mean() * np.sqrt(len(weights)))
+    found: Float[np.ndarray, " draws"] = weights / weights.sum()
+    return found
 
 
 def log_evidence(log_weights: Float[np.ndarray, " draws"]) -> float:

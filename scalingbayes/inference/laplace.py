@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, override
 
 import numpy as np
+from jaxtyping import Float
 
 from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress
@@ -12,13 +13,17 @@ from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
     Density,
+    Proposals,
     importance_resample,
     log_densities,
-    student_t_proposals,
 )
 from scalingbayes.inference.settings import check_whole
-from scalingbayes.inference.whitening import laplace_whitening
+from scalingbayes.inference.whitening import adapted_whitening, laplace_whitening, propose
 from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
+
+# An allowance mixes posteriors that are wider than the typical one, around which is proposed.
+_SCALES = (1.0, 1.5, 2.5)
+_ROUNDS = 3  # of proposals, each about the weighted draws of the round before
 
 
 @dataclass(frozen=True)
@@ -75,19 +80,19 @@ class Laplace(Engine):
                 return [
                     Draws(p[None], {"lp": lp[None]}) for p, lp in zip(points, found, strict=True)
                 ]
-            proposals = [
-                student_t_proposals(each, OVERSAMPLING * self.draws, dim) for each in random
-            ]
-            points = whitening.to_points(np.stack([each.points for each in proposals]))
-            found = log_densities(densities, points, dtype)
+            count = OVERSAMPLING * self.draws
+            scales, rounds = ((1.0,), 1) if densities is searched else (_SCALES, _ROUNDS)
+            proposals = propose(whitening, random, count, scales)
+            found = log_densities(densities, _points(proposals), dtype)
+            for _ in range(rounds - 1):
+                proposals = propose(adapted_whitening(proposals, found), random, count, scales)
+                found = log_densities(densities, _points(proposals), dtype)
         progress(1.0)
-        volumes = np.linalg.slogdet(whitening.root)[1]
         return [
-            importance_resample(
-                each._replace(points=points[fit], log_density=each.log_density - volumes[fit]),
-                found[fit],
-                self.draws,
-                random[fit],
-            )
+            importance_resample(each, found[fit], self.draws, random[fit])
             for fit, each in enumerate(proposals)
         ]
+
+
+def _points(proposals: Sequence[Proposals]) -> Float[np.ndarray, "fits draws dim"]:
+    return np.stack([each.points for each in proposals])

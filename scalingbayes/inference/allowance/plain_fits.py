@@ -1,4 +1,4 @@
-"""Fits with likelihood power 1, by importance sampling from the Laplace approximation."""
+"""Fits with likelihood power 1, by adaptive importance sampling."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from scalingbayes.inference.importance import (
     Proposals,
     importance_resample,
     log_densities,
-    student_t_proposals,
+    truncated_weights,
 )
-from scalingbayes.inference.whitening import whiten_at_mode
+from scalingbayes.inference.whitening import adapted_whitening, propose, whiten_at_mode
 from scalingbayes.model.log_density import LogDensity
 
 _STARTS = 2  # searches for each mode
@@ -39,13 +39,9 @@ class PlainFit(NamedTuple):
 
     def mean(self, first: int) -> Float[np.ndarray, " noise"]:
         """Return the posterior mean of the coordinates from the index ``first`` on."""
-        log_weights = self.log_density - self.proposals.log_density
-        log_weights = np.where(np.isfinite(log_weights), log_weights, -np.inf)
-        weights = np.exp(log_weights - log_weights.max())
-        # Truncated weights (Ionides 2008): one draw cannot dominate the mean.
-        weights = np.minimum(weights, weights.mean() * np.sqrt(len(weights)))
+        weights = truncated_weights(self.log_density, self.proposals.log_density)
         found: Float[np.ndarray, " noise"] = weights @ self.proposals.points[:, first:]
-        return found / weights.sum()
+        return found
 
     def resampled(self, count: int, random: np.random.Generator) -> Draws:
         """Return draws of equal weight, by Pareto smoothed importance weights."""
@@ -66,17 +62,15 @@ def fit_plainly(
     dtype
         ``"float64"`` or ``"float32"``.
     """
-    _, whitening = whiten_at_mode(densities, random, _STARTS, dtype)
-    dim = whitening.center.shape[1]
-    standard = [student_t_proposals(each, _PROPOSALS, dim) for each in random]
-    points = whitening.to_points(np.stack([each.points for each in standard]))
-    log_density = log_densities(densities, points, dtype)
-    volumes = np.linalg.slogdet(whitening.root)[1]
+    _, at_mode = whiten_at_mode(densities, random, _STARTS, dtype)
+    whitening = at_mode
+    for last in (False, True):
+        proposals = propose(whitening, random, _PROPOSALS)
+        points = np.stack([each.points for each in proposals])
+        log_density = log_densities(densities, points, dtype)
+        if not last:
+            whitening = adapted_whitening(proposals, log_density)
     return [
-        PlainFit(
-            np.asarray(whitening.center[fit]),
-            Proposals(points[fit], each.log_density - volumes[fit]),
-            log_density[fit],
-        )
-        for fit, each in enumerate(standard)
+        PlainFit(np.asarray(mode), each, found)
+        for mode, each, found in zip(at_mode.center, proposals, log_density, strict=True)
     ]

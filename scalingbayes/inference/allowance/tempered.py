@@ -1,7 +1,6 @@
 """Posteriors of a law given the noise, at several likelihood powers: evidence and predictions."""
 
 from collections.abc import Sequence
-from math import lgamma
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ from scipy.special import logsumexp
 
 from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import to_dtype
-from scalingbayes.inference.importance import student_t_proposals
+from scalingbayes.inference.importance import student_t_log_density, student_t_proposals
 from scalingbayes.inference.mode import Mode, find_mode
 from scalingbayes.inference.whitening import Whitening, whiten
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS
@@ -110,14 +109,12 @@ def _log_proposal(
     points: Float[np.ndarray, "fits draws dim"], whitening: Whitening, modes: int
 ) -> Float[np.ndarray, "fits draws"]:
     """Return the log density of the mixture of t distributions at its draws."""
-    dim, degrees = points.shape[-1], 5.0
-    constant = lgamma((degrees + dim) / 2) - lgamma(degrees / 2) - dim / 2 * np.log(degrees * np.pi)
-    parts = []
+    dim, parts = points.shape[-1], []
     for mode in range(modes):
         own = Whitening(whitening.center[mode::modes], whitening.root[mode::modes])
-        spread = np.log1p((own.from_points(points) ** 2).sum(-1) / degrees)
+        square = (own.from_points(points) ** 2).sum(-1)
         volume = np.linalg.slogdet(own.root)[1]
-        parts.append(constant - (degrees + dim) / 2 * spread - volume[:, None])
+        parts.append(student_t_log_density(square, dim) - volume[:, None])
     found: Float[np.ndarray, "fits draws"] = logsumexp(parts, axis=0) - np.log(modes)
     return found
 
