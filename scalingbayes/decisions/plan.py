@@ -28,7 +28,7 @@ from scalingbayes.decisions.law_draws import (
     mix,
     weights_of,
 )
-from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
 
@@ -271,7 +271,10 @@ class _LawLoss:
         law, values, fixed = self.draws.law, self.draws.values, self.draws.fixed
         loss = self.loss(log_size, log_tokens)
         needed = compute_to_reach(law, values, loss, fixed, cost, limits)
-        found = {"loss": loss, "regret": loss - self.least, "wasted": 1 - needed / budget}
+        run = {law.budget.size: np.exp(log_size), "tokens": np.exp(log_tokens)}
+        shift = shared_error(self.post, run)
+        reached = loss if shift is None else loss * jnp.exp(shift)
+        found = {"loss": reached, "regret": loss - self.least, "wasted": 1 - needed / budget}
         title = f"Run of least expected {law.target.column} for {budget:.4g} FLOPs, {cost.equation}"
         return Estimate(
             title if limits is None else f"{title}; {limits}",

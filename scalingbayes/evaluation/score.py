@@ -11,6 +11,7 @@ from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.model.bound_model import known_errors
+from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.predictive_distribution import log_predictive, predict
 
@@ -66,12 +67,14 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     reference = post.record.reference
     with precision("float64"):
         arrays = to_device((post.values, inputs, reference, post.discrepancy_draws), "float64")
-        draws = predict(law, noise, *arrays, seed, 0, to_device(errors, "float64"))["observed"]
+        shift = shared_error(post, inputs)
+        known = to_device((errors, shift), "float64")
+        draws = predict(law, noise, *arrays, (seed, 0), *known)["observed"]
         predicted = np.asarray(scale.link(draws)).reshape(-1, len(target))
         observed = np.asarray(scale.link(jnp.asarray(target)))
         slope = np.asarray(scale.slope(jnp.asarray(target)))
     density = log_predictive(
-        law, noise, post.values, inputs, target, reference, errors, post.discrepancy_draws
+        law, noise, post.values, inputs, target, reference, errors, post.discrepancy_draws, shift
     )
     columns: dict[str, Any] = {"error": np.median(predicted, axis=0) - observed}
     for prob in _PROBS:

@@ -22,7 +22,7 @@ from scalingbayes.allocation import (
 )
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
-from scalingbayes.posterior.extrapolation import beyond, runs_beyond
+from scalingbayes.posterior.extrapolation import beyond, runs_beyond, shared_error
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def estimate_allocation(
     draws = _per_budget(post, optimum, budgets, inputs, cost=paid, limits=limits)
     if "unique_tokens" in post.law.inputs:
         draws = _with_epochs(post, draws, inputs)
+    size, target = post.law.budget.size, post.law.target.column
+    runs = {name: draws[name].to_numpy() for name in (size, "tokens")}
+    if (shift := shared_error(post, runs)) is not None:
+        draws[target] = draws[target] * np.exp(shift)
     within = "" if limits is None else f"; {limits}"
     title = f"Compute-optimal allocation, {paid.equation}{within}"
     notes = _extrapolation(post, draws)

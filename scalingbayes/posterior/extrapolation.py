@@ -1,14 +1,55 @@
-"""Notes on how far a question extrapolates beyond the runs that were fitted."""
+"""What extrapolation beyond the fitted runs adds: an error that runs share, and notes."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from scalingbayes.posterior.posterior import Posterior
+
+ERROR_PER_DECADE = 0.006
+"""Sd of the log loss's error that all runs share, for each decade of compute beyond the runs.
+
+benchmarks/scoreboard.py measures it, in the part ``beyond``."""
 
 _LEAST_DECADES = 0.1
 """Values that lie fewer decades outside the range of the runs count as inside it."""
 
 Values = Float[np.ndarray, " values"]
+
+
+def shared_error(
+    post: "Posterior", inputs: Mapping[str, Float[np.ndarray, "*#draws points"]]
+) -> Float[np.ndarray, "chains draws points"] | None:
+    """Return draws of the log loss's error beyond the fitted runs.
+
+    The error is normal. All runs share one draw of the error, whose sd grows by
+    ``ERROR_PER_DECADE`` for each decade of compute beyond the largest fitted run. The error is part
+    of the allowance for the law's error.
+
+    Parameters
+    ----------
+    post
+        The posterior.
+    inputs
+        Size and tokens of the runs; other inputs are ignored.
+
+    Returns
+    -------
+    Float[numpy.ndarray, "chains draws points"] | None
+        The error of each draw; None if the law is taken as exact, has no training compute, or
+        predicts no loss.
+    """
+    target, budget = post.law.target, post.law.budget
+    if post.exact or not post.law.allocates or target.scale != "log":
+        return None
+    chains, draws = post.draws.sizes["chain"], post.draws.sizes["draw"]
+    normal = np.random.default_rng([post.record.seed, 1]).standard_normal((chains, draws, 1))
+    compute = budget.flops * inputs[budget.size] * inputs["tokens"]
+    decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
+    return ERROR_PER_DECADE * decades * normal
 
 
 def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from scalingbayes._core.arguments import check_numbers, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
-from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
@@ -47,7 +47,8 @@ def predict_runs(
     stream = zlib.crc32(f"{record.law} {record.data.digest}".encode())
     with precision("float64"):
         arrays = (post.values, points, record.reference, post.discrepancy_draws)
-        found = predict(law, post.noise, *to_device(arrays, "float64"), seed, stream)
+        shift = to_device(shared_error(post, points), "float64")
+        found = predict(law, post.noise, *to_device(arrays, "float64"), (seed, stream), shift=shift)
     rows = pd.MultiIndex.from_arrays(list(index.values()), names=list(index))
     coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
     draws = post.named(found, "run").assign_coords(coords)

@@ -53,9 +53,9 @@ def predict(
     inputs: dict[str, Float[Array, "*#draws points"]],
     reference: dict[str, Float[Array, ""]],
     discrepancy_draws: DiscrepancyDraws | None,
-    seed: Int[ArrayLike, ""],
-    stream: Int[ArrayLike, ""],
+    seeds: tuple[Int[ArrayLike, ""], Int[ArrayLike, ""]],
     errors: Float[Array, " points"] | None = None,
+    shift: Float[Array, "*draws points"] | None = None,
 ) -> dict[str, Float[Array, "*draws points"]]:
     """Draw from the posterior predictive distribution.
 
@@ -69,11 +69,13 @@ def predict(
         The reference value of each input.
     discrepancy_draws
         Draws of the discrepancy, if the noise model has one.
-    seed, stream
+    seeds
         The seed of the noise, and a number that differs between posteriors whose predictions are
         combined, so that their noise is independent.
     errors
         Known standard errors of the targets, on the scale on which they scatter.
+    shift
+        Draws of the law's own error, on that scale.
 
     Returns
     -------
@@ -88,8 +90,11 @@ def predict(
         )
     expected = law(inputs, values)
     ratios = {name: x / reference[name] for name, x in inputs.items()}
-    key = jax.random.fold_in(jax.random.key(seed), stream)
+    key = jax.random.fold_in(jax.random.key(seeds[0]), seeds[1])
     location = noise.scale.link(expected)
+    if shift is not None:
+        location = location + shift
+        expected = noise.scale.inverse()(location)
     if noise.has_random_effects:
         key, effect_key = jax.random.split(key)
         mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
@@ -107,6 +112,7 @@ def log_predictive(
     reference: Mapping[str, float],
     errors: Float[np.ndarray, " points"] | None = None,
     discrepancy_draws: DiscrepancyDraws | None = None,
+    shift: Float[np.ndarray, "*draws points"] | None = None,
 ) -> Float[np.ndarray, " points"]:
     """Compute the log predictive density of the observed target of each run, in its own unit.
 
@@ -124,6 +130,8 @@ def log_predictive(
         Known standard errors of the targets, on the scale on which they scatter.
     discrepancy_draws
         Draws of the discrepancy, if the noise model has one.
+    shift
+        Draws of the law's own error, on the scale on which targets scatter.
     """
     count = len(observed)
     padded = -(-count // _POINTS_AT_ONCE) * _POINTS_AT_ONCE
@@ -136,6 +144,7 @@ def log_predictive(
                 {name: x[rows] for name, x in inputs.items()},
                 observed[rows],
                 None if errors is None else errors[rows],
+                None if shift is None else shift[..., rows],
             )
             found.append(_log_predictive(law, noise, *shared, *to_device(block, "float64")))
         return np.concatenate([np.asarray(each) for each in found])[:count]
@@ -151,6 +160,7 @@ def _log_predictive(
     inputs: dict[str, Float[Array, " points"]],
     observed: Float[Array, " points"],
     errors: Float[Array, " points"] | None,
+    shift: Float[Array, "*draws points"] | None,
 ) -> Float[Array, " points"]:
     values = {name: value.reshape(-1, 1) for name, value in values.items()}
     if discrepancy_draws is not None:
@@ -160,6 +170,8 @@ def _log_predictive(
         )
     ratios = {name: x / reference[name] for name, x in inputs.items()}
     location = noise.scale.link(law(inputs, values))
+    if shift is not None:
+        location += shift.reshape(location.shape)
     if noise.has_random_effects:  # integrate over the unknown random effect
         mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
         location = location + mean + np.sqrt(2.0) * sd * _NODES[:, None, None]
