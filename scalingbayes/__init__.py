@@ -69,8 +69,9 @@ from scalingbayes.model.noise_models import (
     StudentTNoise,
 )
 from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.load import load
 from scalingbayes.posterior.point_estimate import PointEstimate
-from scalingbayes.posterior.posterior import Posterior, load
+from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate, Result, Verdict
 
 __all__ = [

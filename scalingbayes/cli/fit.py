@@ -33,6 +33,7 @@ from scalingbayes.cli.printing import (
 from scalingbayes.fitting.fit import fit
 from scalingbayes.inference import Engine, Optimize, get_engine
 from scalingbayes.model.model import DEFAULT_LAW, DefaultPriors, Model
+from scalingbayes.posterior.describe_allowance import describe_allowance
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import View, check_interval
 
@@ -153,7 +154,10 @@ def _view(post: Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View
     further: tuple[tuple[str, pd.DataFrame], ...] = ()
     if "exponents" in tables:
         further = (("Exponents: N_opt ∝ C^a, D_opt ∝ C^b", tables["exponents"]),)
-    lines = (describe_interval(post, prob),)
+    lines = (
+        describe_interval(post, prob),
+        *describe_allowance(post.allowance, post.record),
+    )
     details = tuple(post.describe_priors().splitlines())
     return View(post.title, summary, lines, tables=further, details=details)
 

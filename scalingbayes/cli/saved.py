@@ -10,7 +10,8 @@ import typer
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
-from scalingbayes.posterior.posterior import Posterior, load
+from scalingbayes.posterior.load import load
+from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Verdict
 
 SavedPosterior = Annotated[

@@ -12,21 +12,21 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.errors import InputWarning
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, require_allocation
 from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
-from scalingbayes.laws import Law, get_law
+from scalingbayes.laws import Law
 from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
-from scalingbayes.model.noise_models import NoiseModel, get_noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
+from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE, describe_allowance
 from scalingbayes.posterior.diagnostics import judge
-from scalingbayes.posterior.io import read_tree, unpack_table, write_tree
+from scalingbayes.posterior.io import unpack_table, write_tree
 from scalingbayes.posterior.predict import predict_runs
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
@@ -335,7 +335,10 @@ class Posterior(DrawsResult):
     def _with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
         """Return an estimate, beside the one that takes the law as exact."""
         estimate = ask(self)
-        return estimate if self.exact else replace(estimate, exact=ask(self.as_exact).draws)
+        if self.exact:
+            return estimate
+        notes = (*estimate.notes, EXACT_COLUMNS_NOTE)
+        return replace(estimate, exact=ask(self.as_exact).draws, notes=notes)
 
     def save(self, path: str | Path) -> None:
         """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.
@@ -377,36 +380,5 @@ class Posterior(DrawsResult):
         """Return the parameters, the verdict and the priors."""
         table = self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
         priors = tuple(self.describe_priors().splitlines())
-        return View(self.title, table, verdict=self.verdict, details=priors)
-
-
-def load(
-    path: str | Path, *, law: str | Law | None = None, noise: str | NoiseModel | Noise | None = None
-) -> Posterior:
-    """Read a posterior that :meth:`Posterior.save` wrote.
-
-    Parameters
-    ----------
-    path
-        The file.
-    law, noise
-        The law and the noise model that were fitted. By default they are looked up by the names in
-        the file; give those that are not registered.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, it is not a saved posterior, it has another schema version, or
-        the law or the noise model is unknown or differs from the one that was fitted.
-    """
-    tree, record = read_tree(path)
-    known = get_law(law or record.law)
-    model = get_noise(noise or record.noise, known)
-    names = [*known.parameters, *model.parameters]
-    if known.equation != record.equation or set(names) != set(record.priors):
-        raise InputError(
-            f"{path} holds a fit of {record.equation} with the parameters "
-            f"{', '.join(record.priors)}; the law and noise model of these names here are "
-            f"{known.equation} with {', '.join(names)}. Give load the ones that were fitted."
-        )
-    return Posterior(tree, known, model)
+        lines = describe_allowance(self.allowance, self.record)
+        return View(self.title, table, lines, self.verdict, details=priors)

@@ -1,0 +1,39 @@
+"""The allowance for a law's error, in a few sentences."""
+
+from scalingbayes.model.allowance import Allowance
+from scalingbayes.posterior.record import Record
+
+EXACT_COLUMNS_NOTE = "exact_lb, exact_ub: ends of the interval that takes the law as exact."
+"""The note below a table with both intervals."""
+
+_NONE = 0.7  # exactness above which the residuals show no lack of fit
+_CLEAR = 0.3  # exactness below which the lack of fit is clear
+_FEW = 3  # runs per parameter, below which the residuals say little
+
+
+def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str, ...]:
+    """Return what the allowance is and why; nothing if the law was taken as exact.
+
+    Parameters
+    ----------
+    allowance
+        The allowance.
+    record
+        The record of the fit.
+    """
+    if allowance is None:
+        return ()
+    rows, parameters = record.data.rows, len(record.priors)
+    v = allowance.exactness
+    seen = "no" if v > _NONE else "a clear" if v < _CLEAR else "some"
+    folds = len(allowance.fold_scores)
+    chosen = {0: "no runs could be held out to choose them", 1: "chosen with 1 fold"}
+    lines = [
+        f"Allowance for the law's error: the residuals show {seen} lack of fit (exactness {v:.2f} "
+        f"of 1). The likelihood has power {allowance.likelihood_power:.2g}, and a run of a tenth "
+        f"of the scale counts {10**-allowance.row_exponent:.0%} as much, in the mean; "
+        f"{chosen.get(folds, f'chosen with {folds} folds')}."
+    ]
+    if rows < _FEW * parameters:
+        lines.append(f"{rows} runs cannot tell whether the law is exact.")
+    return (*lines, EXACT_COLUMNS_NOTE)

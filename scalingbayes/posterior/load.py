@@ -1,0 +1,42 @@
+"""Read a saved posterior."""
+
+from pathlib import Path
+
+from scalingbayes._core.errors import InputError
+from scalingbayes.laws import Law, get_law
+from scalingbayes.model.noise import Noise
+from scalingbayes.model.noise_models import NoiseModel, get_noise
+from scalingbayes.posterior.io import read_tree
+from scalingbayes.posterior.posterior import Posterior
+
+
+def load(
+    path: str | Path, *, law: str | Law | None = None, noise: str | NoiseModel | Noise | None = None
+) -> Posterior:
+    """Read a posterior that :meth:`Posterior.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    law, noise
+        The law and the noise model that were fitted. By default they are looked up by the names in
+        the file; give those that are not registered.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not a saved posterior, it has another schema version, or
+        the law or the noise model is unknown or differs from the one that was fitted.
+    """
+    tree, record = read_tree(path)
+    known = get_law(law or record.law)
+    model = get_noise(noise or record.noise, known)
+    names = [*known.parameters, *model.parameters]
+    if known.equation != record.equation or set(names) != set(record.priors):
+        raise InputError(
+            f"{path} holds a fit of {record.equation} with the parameters "
+            f"{', '.join(record.priors)}; the law and noise model of these names here are "
+            f"{known.equation} with {', '.join(names)}. Give load the ones that were fitted."
+        )
+    return Posterior(tree, known, model)
