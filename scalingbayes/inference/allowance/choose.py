@@ -29,6 +29,7 @@ from scalingbayes.model.log_density import LogDensity
 _TYPICAL_POWER = 0.2  # median of T if the law is not exact at all
 _SPREAD = 0.5  # sd of log T
 _ROWS_NATS = 10.0  # by g: how unlikely weights of rows are if the law is exact
+_LEAST_WEIGHT = 0.03  # of a posterior, relative to the largest; a sampler pays for all of them
 _FOLD_WEIGHT = 2.0  # observations that a fold counts as
 _EXACT_DRAWS = 1000
 _EXACT_FITS = 4  # sets of proposals for the posterior that takes the law as exact
@@ -150,6 +151,7 @@ def mixture_weights(
     log = log - _ROWS_NATS * np.array(ROW_EXPONENTS)[:, None] * exactness**2
     log = log + _FOLD_WEIGHT * np.nan_to_num(fold_scores, nan=-1e3, neginf=-1e3).sum(0)
     weights: Float[np.ndarray, "exponents powers"] = np.exp(log - log.max())
+    weights = np.where(weights < _LEAST_WEIGHT, 0.0, weights)
     return weights / weights.sum()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 BLOCK = 100  # draws per chain in one call of the compiled program; bounds the wait for Ctrl-C
 ROWS_PER_BLOCK = 10_000_000  # rows times draws per call, so that large tables also stay responsive
+MIXTURE_TREE_DEPTH = 5  # of an allowance: deeper trees cost three times as much for the same ESS
 
 COMPONENTS = 12  # of the mixture; curved ridges need several, and each costs time per proposal
 # Half the degrees of freedom: tails heavier than a posterior's keep weights small. It is whole,

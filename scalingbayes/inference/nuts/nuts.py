@@ -10,7 +10,12 @@ from scalingbayes._core.devices import interleave
 from scalingbayes._core.precision import precision
 from scalingbayes.inference.draws import Draws, Progress, never_falling
 from scalingbayes.inference.engine import Engine
-from scalingbayes.inference.nuts.constants import BLOCK, ROWS_PER_BLOCK, Constants
+from scalingbayes.inference.nuts.constants import (
+    BLOCK,
+    MIXTURE_TREE_DEPTH,
+    ROWS_PER_BLOCK,
+    Constants,
+)
 from scalingbayes.inference.nuts.sampling import Batch, Density, advance, draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
 from scalingbayes.inference.nuts.warmup import choose_thinning, warm_up
@@ -18,6 +23,7 @@ from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity, integrated
+from scalingbayes.model.mixture_density import MixtureDensity
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class NUTS(Engine):
         Acceptance rate that the step size is adapted to. If warm-up diverges, the rejection rate
         that is aimed at falls to a tenth: 0.99 in place of 0.9.
     max_tree_depth
-        A draw takes at most ``2**max_tree_depth`` gradients.
+        A draw takes at most ``2**max_tree_depth`` gradients; at most 32 for the mixture of an
+        allowance, whose narrow components need short steps, and where jumps replace long
+        trajectories.
     starts
         Number of searches for modes. A mode that one search in ten finds is missed by one fit in
         thirty.
@@ -114,7 +122,11 @@ class NUTS(Engine):
             chains=size,
             planned=self.warmup + self.draws,
             block=max(1, min(BLOCK, ROWS_PER_BLOCK // sum(len(model.runs) for model in models))),
-            max_tree_depth=self.max_tree_depth,
+            max_tree_depth=(
+                min(self.max_tree_depth, MIXTURE_TREE_DEPTH)
+                if isinstance(sampled, MixtureDensity)
+                else self.max_tree_depth
+            ),
             dtype=dtype,
             progress=progress,
         )
