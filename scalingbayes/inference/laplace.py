@@ -85,7 +85,8 @@ class Laplace(Engine):
             proposals = propose(whitening, random, count, scales)
             found = log_densities(densities, _points(proposals), dtype)
             for _ in range(rounds - 1):
-                proposals = propose(adapted_whitening(proposals, found), random, count, scales)
+                whitening = adapted_whitening(whitening, proposals, found)
+                proposals = propose(whitening, random, count, scales)
                 found = log_densities(densities, _points(proposals), dtype)
         progress(1.0)
         return [

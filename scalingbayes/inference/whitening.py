@@ -167,24 +167,32 @@ def propose(
 
 
 def adapted_whitening(
-    proposals: Sequence[Proposals], log_density: Float[np.ndarray, "fits draws"]
+    whitening: Whitening,
+    proposals: Sequence[Proposals],
+    log_density: Float[np.ndarray, "fits draws"],
 ) -> Whitening:
     """Return the whitening by the mean and covariance of weighted draws (Cappé et al. 2008).
 
     Parameters
     ----------
+    whitening
+        The whitening of the proposals. A fit keeps it if the covariance is singular.
     proposals
         Draws of each fit from its proposal distribution.
     log_density
         The log density of the posterior at each.
     """
     centers, roots = [], []
-    for each, found in zip(proposals, log_density, strict=True):
+    for fit, (each, found) in enumerate(zip(proposals, log_density, strict=True)):
         weights = truncated_weights(found, each.log_density)
         center = weights @ each.points
         deviations = each.points - center
+        try:
+            root = np.linalg.cholesky((weights[:, None] * deviations).T @ deviations)
+        except np.linalg.LinAlgError:
+            center, root = whitening.select(fit)
         centers.append(center)
-        roots.append(np.linalg.cholesky((weights[:, None] * deviations).T @ deviations))
+        roots.append(root)
     return Whitening(np.stack(centers), np.stack(roots))
 
 

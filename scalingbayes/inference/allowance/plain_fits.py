@@ -69,7 +69,7 @@ def fit_plainly(
         points = np.stack([each.points for each in proposals])
         log_density = log_densities(densities, points, dtype)
         if not last:
-            whitening = adapted_whitening(proposals, log_density)
+            whitening = adapted_whitening(whitening, proposals, log_density)
     return [
         PlainFit(np.asarray(mode), each, found)
         for mode, each, found in zip(at_mode.center, proposals, log_density, strict=True)
