@@ -84,7 +84,7 @@ def fit_sweeps(board: Sequence[Sweep], law: str, draws: int) -> list[SweepDraws]
     """Fit every sweep with weak priors, as if the law were exact."""
     weak = sb.Model(law, NOISE, default_priors="weak")
     tables = {sweep.name: sb.Runs(sweep.frame, name=sweep.name) for sweep in board}
-    posts = sb.fit_many(tables, weak, engine=sb.NUTS(draws=draws), likelihood_power=1)
+    posts = sb.fit_many(tables, weak, engine=sb.NUTS(draws=draws), exact=True)
     failed = [name for name, verdict in posts.verdicts.items() if not verdict.passed]
     if failed:
         console.print(f"{law}: failed {', '.join(failed)}")

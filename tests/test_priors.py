@@ -169,7 +169,7 @@ def test_recorded_defaults_give_the_same_priors(name):
 def test_a_saved_fit_can_be_fitted_again_with_its_own_priors(table, tmp_path):
     defaults = sb.learned_priors("coupled", without="porian")
     model = sb.Model("coupled", priors={"E": dist.Normal(1.7, 0.2)}, default_priors=defaults)
-    post = sb.fit(table, model, engine=sb.Laplace(draws=100), likelihood_power=1)
+    post = sb.fit(table, model, engine=sb.Laplace(draws=100), exact=True)
     post.save(tmp_path / "post.nc")
     loaded = sb.load(tmp_path / "post.nc")
     assert loaded.describe_priors() == post.describe_priors()

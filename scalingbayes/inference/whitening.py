@@ -190,7 +190,7 @@ def adapted_whitening(
         try:
             root = np.linalg.cholesky((weights[:, None] * deviations).T @ deviations)
         except np.linalg.LinAlgError:
-            center, root = whitening.select(fit)
+            center, root = map(np.asarray, whitening.select(fit))
         centers.append(center)
         roots.append(root)
     return Whitening(np.stack(centers), np.stack(roots))
