@@ -25,7 +25,7 @@ from common import EXACT, chinchilla_240, console, machine, seconds, show, simul
 import scalingbayes as sb
 from scalingbayes._core.devices import describe_devices, map_tasks
 from scalingbayes._core.precision import precision
-from scalingbayes.model.bound_model import stack_densities
+from scalingbayes.model.stacking import stack_densities
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 BATCHES = {"gradients": (1, 16, 256, 4096, 65_536), "posteriors": (1, 16, 256), "grid": (8, 16, 28)}

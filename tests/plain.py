@@ -1,7 +1,7 @@
 """Short calls for tests: keyword options in place of models and engines as objects.
 
 ``fit``, ``fit_many`` and ``bind`` use Chinchilla's law, Student's t of one spread, weak priors and
-likelihood power 1 unless a test asks for others: for these there are closed forms, published
+the law taken as exact, unless a test asks for others: for these there are closed forms, published
 numbers and other engines to compare with. The functions whose names end in ``_default`` use the
 package's defaults.
 """

@@ -14,7 +14,7 @@ import scalingbayes as sb
 
 EXACT = (
     *("--law", "chinchilla", "--noise", "student_t"),
-    *("--weak-priors", "--likelihood-power", "1"),
+    *("--weak-priors", "--exact"),
 )
 
 
@@ -76,7 +76,7 @@ def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
 def test_columns_engine_and_noise_are_options(command, table):
     done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),
-        *("--prob", "0.5", "--seed", "3", "--likelihood-power", "1"),
+        *("--prob", "0.5", "--seed", "3", "--exact"),
         *("--engine", "nuts(draws=1500, target_accept=0.95)"),
         *("--noise", "student_t(varying=tokens)"),
     )
@@ -142,7 +142,6 @@ def test_compare_prints_scores_and_weights(command):
         (("fit", "chinchilla", "--engine", "nuts(chain=2)"), "Did you mean 'chains'?"),
         (("fit", "chinchilla", "--engine", "optimize"), "a best fit without intervals"),
         (("fit", "chinchilla", "--noise", "normal(vary=params)"), "Did you mean 'varying'?"),
-        (("fit", "chinchilla", "--likelihood-power", "high"), "must be auto or a positive number"),
         (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
         (("compare", "chinchilla", "--laws", "kaplan"), "--laws must name two or more laws"),
         (("compare", "chinchilla", "--laws", "kaplan,kaplun"), "Did you mean 'kaplan'?"),

@@ -14,7 +14,7 @@ from scalingbayes.inference import NUTS
 from scalingbayes.inference.draws import silent
 from scalingbayes.inference.nuts.jumps import jump
 from scalingbayes.inference.nuts.proposal_mixture import Mixture, learn, with_modes
-from scalingbayes.model.bound_model import stack_densities
+from scalingbayes.model.stacking import stack_densities
 
 WEIGHTS = np.array([0.7, 0.3])
 CENTERS = np.array([[-2.0, 0.0], [3.0, 1.0]])

@@ -193,13 +193,13 @@ def test_the_record_holds_what_was_fitted(post, runs):
     assert record.versions["jax"] == jax.__version__
     assert record.dtype == "float64"
     assert Record.from_json(record.to_json()) == record
-    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 1
+    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 2
 
 
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (2, "schema version 2; this version of scalingbayes reads version 1"),
+        (1, "schema version 1; this version of scalingbayes reads version 2"),
         (None, "has no schema version"),
     ],
 )

@@ -13,10 +13,10 @@ from scipy import stats
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
 from scalingbayes.inference.whitening import whiten_at_mode
-from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.discrepancy import STEP_COUNT, Discrepancy
 from scalingbayes.model.marginal import MarginalDensity
 from scalingbayes.model.random_effects import DenseDesign, EffectsDesign, design_of_groups
+from scalingbayes.model.stacking import stack_densities
 
 
 def matrix(design):

@@ -25,8 +25,9 @@ from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
 from scalingbayes.inference.mode import irls_weights
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import Whitening, laplace_whitening
-from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.stacking import stack_densities
 
 _REACH = 8.0  # standard deviations of each exponent that the grid extends to on both sides
 _CELLS = {1: 4000, 2: 500, 3: 60}  # cells along each axis, by the number of exponents

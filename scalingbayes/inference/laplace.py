@@ -19,7 +19,8 @@ from scalingbayes.inference.importance import (
 )
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import adapted_whitening, laplace_whitening, propose
-from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
+from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.stacking import stack_densities, stack_mixtures
 
 # An allowance mixes posteriors that are wider than the typical one, around which is proposed.
 _SCALES = (1.0, 1.5, 2.5)

@@ -14,8 +14,9 @@ from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import exponents
 from scalingbayes.inference import Draws
-from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.stacking import stack_densities
 from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior

@@ -29,9 +29,9 @@ from scalingbayes.inference import (
     get_engine,
 )
 from scalingbayes.inference.importance import log_densities
-from scalingbayes.model.bound_model import stack_densities
 from scalingbayes.model.marginal import MarginalDensity, integrated
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
+from scalingbayes.model.stacking import stack_densities
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, check_interval
 

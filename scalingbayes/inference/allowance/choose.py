@@ -23,8 +23,9 @@ from scalingbayes.inference.allowance.tempered import Tempered, temper
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.importance import Proposals
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
-from scalingbayes.model.bound_model import BoundModel, stack_densities
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
+from scalingbayes.model.stacking import stack_densities
 
 _TYPICAL_POWER = 0.2  # median of T if the law is not exact at all
 _SPREAD = 0.5  # sd of log T

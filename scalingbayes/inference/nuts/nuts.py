@@ -20,10 +20,11 @@ from scalingbayes.inference.nuts.sampling import Batch, Density, advance, draw_r
 from scalingbayes.inference.nuts.starts import find_starts
 from scalingbayes.inference.nuts.warmup import choose_thinning, warm_up
 from scalingbayes.inference.settings import check_between, check_whole
-from scalingbayes.model.bound_model import BoundModel, stack_densities, stack_mixtures
+from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity, integrated
 from scalingbayes.model.mixture_density import MixtureDensity
+from scalingbayes.model.stacking import stack_densities, stack_mixtures
 
 
 @dataclass(frozen=True)
