@@ -356,6 +356,9 @@ class Approach2(EachCase):
         return np.polyfit(log_budgets, vertices, 1)
 
 
+_REFITS = 200  # of the package's bootstrap, which takes seconds
+
+
 class SimpleScalingLaws(EachCase):
     """The package on PyPI: least squares of the loss, and its own bootstrap."""
 
@@ -363,9 +366,7 @@ class SimpleScalingLaws(EachCase):
 
     def fit(self, case: Case, settings: Settings) -> Forecast | None:
         params, tokens, loss = case.frame[["params", "tokens", "loss"]].to_numpy().T
-        values = simple_scaling_laws_bootstrap(
-            params, tokens, loss, settings.resamples, settings.seed
-        )
+        values = simple_scaling_laws_bootstrap(params, tokens, loss, _REFITS, settings.seed)
         best = np.median(law_log_loss(values, params, tokens), axis=0)
         scatter = np.sqrt(np.sum((np.log(loss) - best) ** 2) / max(len(loss) - 5, 1))
         return law_forecast(values, float(scatter), settings.seed)
