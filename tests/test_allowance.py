@@ -215,6 +215,13 @@ def test_a_batch_with_a_folder_keeps_the_allowance(rng, tmp_path):
     for place in range(2):
         assert repr(first[place].exponents()) == repr(second[place].exponents())
     assert first[0].allowance.exactness < first[1].allowance.exactness
+    assert not first.exact
+    exponents, summary = first.exponents().summary(), first.summary()
+    for place in range(2):
+        alone, both = first[place], exponents.loc[place]
+        ends = ["exact_lb", "exact_ub"]
+        np.testing.assert_allclose(both[ends], alone.exponents().summary()[ends], rtol=1e-9)
+        np.testing.assert_allclose(summary.loc[place][ends], alone.summary()[ends], rtol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ["bootstrap", "grid"])

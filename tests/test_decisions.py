@@ -165,6 +165,52 @@ def test_a_plan_respects_limits(post):
         sb.plan(post, 1e24, limits=sb.Limits(shapes=[(1, 2)]))
 
 
+@pytest.fixture(scope="module")
+def allowed(runs):
+    return fit(runs, engine="laplace", draws=400, exact=False)
+
+
+def test_a_plan_has_both_intervals_of_one_run(allowed):
+    found = sb.plan(allowed, 1e24)
+    size = np.array([found.run["params"]])
+    sizes = size * np.exp(np.linspace(-1, 1, 2001))
+    means = losses_along(allowed, sizes, 1e24).mean(0)
+    assert abs(np.log(sizes[means.argmin()] / size[0])) < 0.005
+    frame, exact = found.summary(), allowed.as_exact
+    v = {name: x.ravel() for name, x in exact.values.items()}
+    G = (v["alpha"] * v["A"] / (v["beta"] * v["B"])) ** (1 / (v["alpha"] + v["beta"]))
+    best = G * (1e24 / 6) ** (v["beta"] / (v["alpha"] + v["beta"]))
+    least = v["E"] + v["A"] * best ** -v["alpha"] + v["B"] * (1e24 / 6 / best) ** -v["beta"]
+    losses = losses_along(exact, size, 1e24).ravel()
+    for name, draws in (("loss", losses), ("regret", losses - least)):
+        ends = frame.loc[name, ["exact_lb", "exact_ub"]].to_numpy(float)
+        np.testing.assert_allclose(ends, np.quantile(draws, [0.05, 0.95]), rtol=1e-6, atol=1e-9)
+    assert "exact_lb, exact_ub: ends of the interval" in repr(found)
+    assert "exact" not in repr(sb.plan(exact, 1e24))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda post: sb.cheapest_run(post, [2.0, 2.3]),
+        lambda post: sb.overtrain(post, [0.05, 0.5]),
+        lambda post: sb.overtrain(post, [0.5]).critical_size,
+    ],
+)
+def test_decisions_have_both_intervals(allowed, ask):
+    both, exact = ask(allowed).summary(), ask(allowed.as_exact).summary()
+    for column, own in (("exact_lb", "eti90_lb"), ("exact_ub", "eti90_ub")):
+        np.testing.assert_array_equal(both[column], exact[own])
+    assert "exact_lb" not in exact
+    assert "exact_lb" in repr(ask(allowed))
+
+
+def test_an_average_has_one_interval(allowed, post):
+    average = sb.average({"one": allowed, "two": post}, {"one": 1, "two": 1})
+    for found in (average.exponents(), sb.plan(average, 1e24), sb.cheapest_run(average, 2.2)):
+        assert "exact" not in repr(found)
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [

@@ -15,9 +15,9 @@ from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     dataset,
     draws_on_device,
+    estimate,
     inputs_by_posterior,
     largest_share,
-    mix,
 )
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
@@ -75,7 +75,9 @@ def cheapest_run(
     losses = check_numbers("loss", loss).ravel()
     asked = inputs_by_posterior(post, inputs)
     target = next(iter(asked)).law.target.column
-    found = mix(post, [_cheapest_run(*each, losses, cost, limits) for each in asked.items()])
+    found = estimate(
+        post, asked, lambda each, others: _cheapest_run(each, others, losses, cost, limits)
+    )
     lost = np.isinf(found.draws["tokens"].to_numpy())
     if (everywhere := lost.all((0, 1))).any():
         raise InputError(
@@ -109,9 +111,9 @@ def _cheapest_run(
     lost = ~np.asarray(reached)
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
-    estimate = dataset(post, {"compute": compute, **found}, target, losses)
+    runs = dataset(post, {"compute": compute, **found}, target, losses)
     usual = np.median(compute, (0, 1))
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
-    return Estimate(title + within, estimate, post.verdict, has_sd=False, notes=notes)
+    return Estimate(title + within, runs, post.verdict, has_sd=False, notes=notes)

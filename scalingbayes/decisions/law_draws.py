@@ -1,6 +1,6 @@
 """What all decisions share: the laws of a posterior or an average, their draws, mixed estimates."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,12 +69,26 @@ def weights_of(post: Posterior | Average) -> list[float]:
     return (weights / weights.sum()).tolist()
 
 
-def mix(post: Posterior | Average, estimates: Iterable[Estimate]) -> Estimate:
-    """Return the mixture of the estimates of all posteriors, by their weights."""
+def estimate(
+    post: Posterior | Average,
+    asked: Mapping[Posterior, Mapping[str, float]],
+    ask: Callable[[Posterior, Mapping[str, float]], Estimate],
+) -> Estimate:
+    """Return a posterior's estimate beside the one that takes the law as exact, or a mixture.
+
+    Parameters
+    ----------
+    post
+        A posterior, or an average: then the estimates of its posteriors are mixed by their weights.
+    asked
+        The inputs of each posterior, from :func:`inputs_by_posterior`.
+    ask
+        A function that estimates something from a posterior and its inputs.
+    """
     if isinstance(post, Average):
-        return post.mix(estimates)
-    (only,) = estimates
-    return only
+        return post.mix(ask(*each) for each in asked.items())
+    (inputs,) = asked.values()
+    return post.with_exact(lambda each: ask(each, inputs))
 
 
 def require_params_and_tokens(post: Any) -> None:

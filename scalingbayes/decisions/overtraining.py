@@ -19,9 +19,9 @@ from scalingbayes.decisions.law_draws import (
     LawDraws,
     dataset,
     draws_on_device,
+    estimate,
     inputs_by_posterior,
     largest_share,
-    mix,
 )
 from scalingbayes.laws import Law
 from scalingbayes.posterior.extrapolation import beyond
@@ -102,7 +102,7 @@ def overtrain(
     factors = check_numbers("size_factor", size_factor).ravel()
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
-    found = mix(post, [_overtrain(*each, budget, factors) for each in asked.items()])
+    found = estimate(post, asked, lambda each, others: _overtrain(each, others, budget, factors))
     lost = np.isinf(found.draws["tokens_factor"].to_numpy())
     notes = found.notes
     if lost.any():
@@ -112,7 +112,13 @@ def overtrain(
         )
     critical = critical_size(post, compute, **inputs)
     return Overtraining(
-        found.title, found.draws, found.verdict, found.has_sd, notes, critical_size=critical
+        found.title,
+        found.draws,
+        found.verdict,
+        found.has_sd,
+        notes,
+        found.exact,
+        critical_size=critical,
     )
 
 
@@ -150,7 +156,7 @@ def critical_size(
     """
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
-    return mix(post, [_critical_size(*each, budget) for each in asked.items()])
+    return estimate(post, asked, lambda each, others: _critical_size(each, others, budget))
 
 
 def _overtrain(
@@ -164,12 +170,12 @@ def _overtrain(
         draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
     tokens = np.asarray(found)
-    estimate = dataset(
+    sizes = dataset(
         post, {"tokens_factor": tokens, "overhead": factors * tokens - 1}, "size_factor", factors
     )
     title = f"Models smaller or larger than the optimal one of {budget:.3g} FLOPs, at its loss"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
-    return Estimate(title, estimate, post.verdict, has_sd=False, notes=notes)
+    return Estimate(title, sizes, post.verdict, has_sd=False, notes=notes)
 
 
 def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:
@@ -179,12 +185,12 @@ def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) 
         factor = _critical_factor(post.law, draws.values, run, draws.fixed)
         size = post.law.budget.size
         found = {"size_factor": factor, size: factor * run[size]}
-    estimate = dataset(
+    critical = dataset(
         post, {n: x[..., None] for n, x in found.items()}, "compute", np.array([budget])
     ).squeeze("compute", drop=True)
     title = f"Least size that reaches the loss of the optimal model of {budget:.3g} FLOPs"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
-    return Estimate(title, estimate, post.verdict, notes=notes)
+    return Estimate(title, critical, post.verdict, notes=notes)
 
 
 def _budget(asked: Iterable[Posterior], compute: float | None) -> float:

@@ -24,8 +24,8 @@ from scalingbayes.decisions.law_draws import (
     LawDraws,
     dataset,
     draws_on_device,
+    estimate,
     inputs_by_posterior,
-    mix,
     weights_of,
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
@@ -74,7 +74,7 @@ class Plan(DrawsResult):
 
     @property
     def draws(self) -> xr.Dataset:
-        """LawDraws of the outcome."""
+        """Draws of the outcome."""
         return self.outcome.draws
 
     @property
@@ -147,7 +147,8 @@ def plan(
     -------
     Plan
         The run, and draws of shape (chains, draws) of its loss and regret. The regret of a draw is
-        relative to the optimum of the same draw.
+        relative to the optimum of the same draw. The run is chosen with the allowance for the law's
+        error; ``exact_lb`` and ``exact_ub`` take the law as exact, for the same run.
 
     Raises
     ------
@@ -176,22 +177,26 @@ def plan(
     paid, size = cost_of(first, cost), first.budget.size
     with precision("float64"):
         line = _BudgetLine(paid, bounds, jnp.log(jnp.asarray([budget])))
-        laws = [
-            _LawLoss.of(each, others, weight, budget, paid, limits)
-            for (each, others), weight in zip(asked.items(), weights_of(post), strict=True)
-        ]
+        laws = {
+            each: _LawLoss.of(each, others, budget, paid, limits) for each, others in asked.items()
+        }
 
         def regret_of(scales: Float[Array, " scales"]) -> Float[Array, " scales"]:
             run = line.run(scales)
-            return jnp.stack([each.weight * each.mean_regret(*run) for each in laws]).sum(0)
+            regrets = jnp.stack([each.mean_regret(*run) for each in laws.values()])
+            return jnp.asarray(weights_of(post)) @ regrets
 
-        scales = line.grid_around(jnp.concatenate([each.best_sizes.ravel() for each in laws]))
+        best_sizes = jnp.concatenate([each.best_sizes.ravel() for each in laws.values()])
+        scales = line.grid_around(best_sizes)
         regrets = regret_of(scales)
         log_size, log_tokens = line.run(_refine(regret_of, scales, regrets))
         sizes = np.exp(paid.log_size(scales[regrets <= stated]))
-        outcome = mix(
-            post, [each.outcome(log_size, log_tokens, budget, paid, limits) for each in laws]
-        )
+
+        def outcome_of(each: Posterior, others: Mapping[str, float]) -> Estimate:
+            law = laws.get(each) or _LawLoss.of(each, others, budget, paid, limits)
+            return law.outcome(log_size, log_tokens, budget, paid, limits)
+
+        outcome = estimate(post, asked, outcome_of)
     run = {size: float(np.exp(log_size[0])), "tokens": float(np.exp(log_tokens[0]))}
     if size == "params":
         run["tokens_per_param"] = run["tokens"] / run["params"]
@@ -225,11 +230,10 @@ class _BudgetLine:
 
 @dataclass(frozen=True, eq=False)
 class _LawLoss:
-    """One law's losses of the runs of a budget, and the law's weight."""
+    """One law's losses of the runs of a budget."""
 
     post: Posterior
     draws: LawDraws
-    weight: float
     best_sizes: Float[Array, "chains draws 1"]
     least: Float[Array, "chains draws 1"]
 
@@ -237,14 +241,13 @@ class _LawLoss:
     def of(
         post: Posterior,
         inputs: Mapping[str, float],
-        weight: float,
         budget: float,
         cost: Cost,
         limits: Limits | None,
     ) -> "_LawLoss":
         law, draws = post.law, draws_on_device(post, inputs)
         best = optimum(law, draws.values, jnp.asarray([budget]), draws.fixed, cost, limits)
-        return _LawLoss(post, draws, weight, best[law.budget.size], best[law.target.column])
+        return _LawLoss(post, draws, best[law.budget.size], best[law.target.column])
 
     def loss(
         self, log_size: Float[Array, " runs"], log_tokens: Float[Array, " runs"]

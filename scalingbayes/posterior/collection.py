@@ -18,6 +18,7 @@ from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.stacking import stack_densities
 from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
+from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.tree import describe
@@ -60,6 +61,11 @@ class Posteriors(Result, Mapping[Any, Posterior]):
     def draws(self) -> xr.Dataset:
         """Draws of each parameter in its table's units; dims ``fit``, ``chain`` and ``draw``."""
         return self._described[0]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the law was taken as exact."""
+        return all(each.exact is None for each in self._draws.values())
 
     def stat(self, name: str) -> Shaped[np.ndarray, "fits chains draws"]:
         """Return a statistic of each draw, such as ``"lp"``, the log density."""
@@ -114,14 +120,18 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         Returns
         -------
         pandas.DataFrame
-            A row a fit and parameter: median, sd, interval and the verdict of the fit.
+            A row a fit and parameter: median, sd, interval and the verdict of the fit. If the fits
+            allow for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that takes the
+            law as exact.
 
         Raises
         ------
         InputError
             If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
         """
-        frame = Estimate("Parameters", self.draws, self.verdict).summary(prob, kind)
+        exact = None if self._as_exact is None else self._as_exact.draws
+        found = Estimate("Parameters", self.draws, self.verdict, exact=exact)
+        frame = found.summary(prob, kind)
         words = {name: verdict.word for name, verdict in self.verdicts.items()}
         return frame.assign(verdict=frame.index.get_level_values("fit").map(words))
 
@@ -133,6 +143,14 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         InputError
             If the law has no compute-optimal allocation, or has inputs other than size and tokens.
         """
+        title, draws = "Exponents of N_opt ∝ C^a, D_opt ∝ C^b", self._exponents()
+        if self._as_exact is None:
+            return Estimate(title, draws, self.verdict)
+        exact = self._as_exact._exponents()
+        return Estimate(title, draws, self.verdict, notes=(EXACT_COLUMNS_NOTE,), exact=exact)
+
+    def _exponents(self) -> xr.Dataset:
+        """Return draws of the exponents; dims ``fit``, ``chain`` and ``draw``."""
         found = []
         for place, model in enumerate(self.models.values()):
             values = {str(n): x.to_numpy() for n, x in self.draws.isel(fit=place).items()}
@@ -141,8 +159,15 @@ class Posteriors(Result, Mapping[Any, Posterior]):
             found.append({name: x[..., 0] for name, x in each.items()})
         arrays = {name: np.stack([each[name] for each in found]) for name in found[0]}
         draws = xr.Dataset({n: (("fit", *SAMPLE_DIMS), x) for n, x in arrays.items()})
-        draws = draws.assign_coords(self.draws.coords)
-        return Estimate("Exponents of N_opt ∝ C^a, D_opt ∝ C^b", draws, self.verdict)
+        return draws.assign_coords(self.draws.coords)
+
+    @cached_property
+    def _as_exact(self) -> "Posteriors | None":
+        """The posteriors of the same fits that take the law as exact, if these do not."""
+        draws = [each.exact for each in self._draws.values() if each.exact is not None]
+        if not draws:
+            return None
+        return Posteriors(self.models, draws, list(self._settings.values()))
 
     @cached_property
     def _diagnostics(self) -> dict[str, xr.Dataset]:

@@ -263,7 +263,7 @@ class Posterior(DrawsResult):
             If the law has no compute-optimal allocation, lacks an input, or a budget is not a
             positive number.
         """
-        return self._with_exact(lambda post: estimate_exponents(post, compute, cost, inputs))
+        return self.with_exact(lambda post: estimate_exponents(post, compute, cost, inputs))
 
     def allocate(
         self,
@@ -300,7 +300,7 @@ class Posterior(DrawsResult):
             If the law has no compute-optimal allocation, lacks an input, a budget is not a
             positive number, or no run keeps the limits.
         """
-        return self._with_exact(
+        return self.with_exact(
             lambda post: estimate_allocation(post, compute, cost, limits, inputs)
         )
 
@@ -330,10 +330,16 @@ class Posterior(DrawsResult):
         """
         if any(isinstance(x, Estimate) for x in inputs.values()):
             return predict_runs(self, seed, inputs)
-        return self._with_exact(lambda post: predict_runs(post, seed, inputs))
+        return self.with_exact(lambda post: predict_runs(post, seed, inputs))
 
-    def _with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
-        """Return an estimate, beside the one that takes the law as exact."""
+    def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
+        """Return an estimate, beside the one that takes the law as exact.
+
+        Parameters
+        ----------
+        ask
+            A function that estimates something from a posterior.
+        """
         estimate = ask(self)
         if self.exact:
             return estimate
