@@ -1,14 +1,15 @@
-"""Test numbers for uniformity: their empirical distribution function and a simultaneous band.
+"""Test numbers for uniformity, and the coverage of intervals.
 
-The method is that of Säilynoja, Bürkner & Vehtari 2022 (Statistics and Computing 32, 32, section
-3).
+The empirical distribution function is compared with a simultaneous band, as in Säilynoja, Bürkner &
+Vehtari 2022 (Statistics and Computing 32, 32, section 3).
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import special, stats
 
 _POINTS = 100  # largest number of points at which the function is evaluated
@@ -48,6 +49,21 @@ def p_value(numbers: Float[np.ndarray, " count"]) -> float:
     null = _null(len(numbers))
     extreme = np.searchsorted(null, _smallest_tail(below[None], len(numbers))[0], side="right")
     return float((extreme + 1) / (len(null) + 1))
+
+
+def coverage_p_value(holds: Mapping[float, Bool[np.ndarray, " tables"]]) -> float:
+    """Return the p-value of a test that intervals contain the truth at least as often as stated.
+
+    It is the smallest binomial tail probability over the intervals' probabilities, after
+    Bonferroni.
+
+    Parameters
+    ----------
+    holds
+        For each probability of intervals, whether the interval of each table contains the truth.
+    """
+    tails = [stats.binom.cdf(each.sum(), len(each), prob) for prob, each in holds.items()]
+    return float(min(1.0, len(tails) * min(tails)))
 
 
 def band(count: int, prob: float) -> Band:
