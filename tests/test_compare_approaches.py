@@ -10,9 +10,7 @@ import scalingbayes as sb
 
 @pytest.fixture(scope="module")
 def on_chinchilla(all_runs):
-    return sb.compare_approaches(
-        all_runs, fit_default(all_runs, engine="laplace", exact=True), prob=0.8
-    )
+    return sb.compare_approaches(all_runs, fit_default(all_runs, engine="laplace"), prob=0.8)
 
 
 def test_the_table_has_every_method(on_chinchilla):
@@ -23,6 +21,7 @@ def test_the_table_has_every_method(on_chinchilla):
         "2 IsoFLOP, Akima splines",
         "3 parametric, Huber loss",
         "posterior of law 'coupled'",
+        "posterior of law 'coupled', exact",
         "Kaplan et al. 2020",
     ]
     assert list(on_chinchilla.fits) == list(table.index[:4])
@@ -35,13 +34,18 @@ def test_the_table_has_every_method(on_chinchilla):
     assert 0.462 < table["a"]["2 IsoFLOP, parabolas"] < 0.534
 
 
-def test_the_posteriors_row_is_the_posteriors(on_chinchilla):
-    row = on_chinchilla.summary().loc["posterior of law 'coupled'"]
+def test_the_posterior_has_a_row_with_its_allowance_and_a_row_without(on_chinchilla):
     expected = on_chinchilla.posterior.exponents().summary(prob=0.8)
+    exact = on_chinchilla.summary().loc["posterior of law 'coupled', exact"]
+    row = on_chinchilla.summary().loc["posterior of law 'coupled'"]
     for name in ("a", "b"):
         found = row[[name, f"{name}_lower", f"{name}_upper"]].tolist()
         assert found == expected.loc[name, ["median", "eti80_lb", "eti80_ub"]].tolist()
+        ends = exact[[f"{name}_lower", f"{name}_upper"]].tolist()
+        assert ends == expected.loc[name, ["exact_lb", "exact_ub"]].tolist()
     assert "80% credible interval" in row["interval"]
+    assert "allowance for the law's error" in row["interval"]
+    assert "taken as exact" in exact["interval"]
 
 
 def test_it_prints_within_a_hundred_columns(on_chinchilla):

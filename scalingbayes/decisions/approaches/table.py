@@ -16,7 +16,14 @@ from scalingbayes.decisions.approaches.isoflop import isoflop
 from scalingbayes.decisions.approaches.parametric import Parametric, parametric
 from scalingbayes.fitting.fit import fit
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import IntervalKind, Result, Verdict, View, check_interval
+from scalingbayes.results import (
+    IntervalKind,
+    Result,
+    Verdict,
+    View,
+    check_interval,
+    interval_columns,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,6 +133,7 @@ def compare_approaches(
 
     Each method has the interval that its authors report, so that the kinds of intervals differ: see
     the column ``interval``. If the table lacks the data for a method, the row's ``note`` says why.
+    A posterior that allows for the law's error has a second row, which takes the law as exact.
 
     Parameters
     ----------
@@ -186,6 +194,8 @@ def compare_approaches(
         posterior = fit(runs, seed=seed)
     if posterior:
         rows[_row_name(posterior)] = _posterior_row(posterior, prob)
+        if not posterior.exact:
+            rows[f"{_row_name(posterior)}, exact"] = _posterior_row(posterior.as_exact, prob)
     rows["Kaplan et al. 2020"] = _row(
         **KAPLAN,
         used="their own runs",
@@ -214,15 +224,16 @@ def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
         table = post.exponents().summary(prob)
     except InputError as error:
         return _row(used=used, note=str(error).rstrip("."))
-    bounds = [column for column in table if column not in ("median", "sd")]
+    columns = ("median", *interval_columns(prob, "eti"))
     values = {
         f"{name}{end}": table[column][name]
         for name in ("a", "b")
-        for end, column in zip(("", "_lower", "_upper"), ("median", *bounds), strict=True)
+        for end, column in zip(("", "_lower", "_upper"), columns, strict=True)
     }
+    law = "the law is taken as exact" if post.exact else "with an allowance for the law's error"
     return _row(
         **values,
-        interval=f"{100 * prob:g}% credible interval, equal tails, about the median",
+        interval=f"{100 * prob:g}% credible interval, equal tails, about the median; {law}",
         used=used,
         note="" if post.verdict.passed else " ".join(str(post.verdict).split()).rstrip("."),
     )
