@@ -38,8 +38,11 @@ def read_tree(path: str | Path) -> tuple[xr.DataTree, Record]:
     if not path.is_file():
         raise InputError(f"There is no file {path}: give one that Posterior.save wrote.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            # DataTree.load leaves out variables that have the name of a group.
+            for node in tree.subtree:
+                for variable in node.variables.values():
+                    variable.load()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a netCDF file: {error}") from error
     if ATTRIBUTE not in tree.attrs:
