@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from plain import fit
+from plain import fit, fit_default
 
 import scalingbayes as sb
 from scalingbayes.results import Check, Verdict
@@ -58,6 +58,17 @@ def test_each_draw_is_chinchillas_closed_form(quick, gaps):
     np.testing.assert_allclose(draws["compute_wasted"], 1 - share, atol=1e-8)
     np.testing.assert_allclose(draws["compute_needed"], 6 * N * D * share, rtol=1e-7)
     np.testing.assert_allclose(draws["params_ratio"], N / size, rtol=1e-9)
+
+
+def test_the_error_beyond_the_runs_wastes_no_compute(runs):
+    post = fit_default(runs, "chinchilla", engine="laplace", draws=500)
+    gap = sb.frontier_gap(post, {"params": [405e9], "tokens": [15.6e12]})  # 3.5 decades beyond
+    A, B, alpha, beta = (post.values[name] for name in ("A", "B", "alpha", "beta"))
+    G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
+    size = G * (405e9 * 15.6e12) ** (beta / (alpha + beta))
+    least = A * size**-alpha + B * (405e9 * 15.6e12 / size) ** -beta
+    share = (least / (A * 405e9**-alpha + B * 15.6e12**-beta)) ** (1 / alpha + 1 / beta)
+    np.testing.assert_allclose(gap["compute_wasted"].squeeze("model"), 1 - share, atol=1e-8)
 
 
 def test_no_model_beats_the_frontier(gaps):

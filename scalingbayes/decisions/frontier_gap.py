@@ -16,6 +16,7 @@ from scalingbayes.allocation import compute_to_reach
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.data.published import published_models
 from scalingbayes.decisions.law_draws import require_params_and_tokens
+from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
@@ -123,9 +124,12 @@ def frontier_gap(
     expected = post.predict(params=params, tokens=tokens).draws["expected"]
     loss = expected.transpose(*SAMPLE_DIMS, "run").to_numpy()
     best = post.allocate(compute).draws.transpose(*SAMPLE_DIMS, "compute")
+    # The frontier has the same error beyond the runs, so the error does not change the compute.
+    shift = shared_error(post, {"params": params, "tokens": tokens})
+    by_law = loss if shift is None else loss * np.exp(-shift)
     with precision("float64"):
         values = to_device(post.values, "float64")
-        needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(loss), {}))
+        needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(by_law), {}))
     if lost := names[~np.isfinite(needed).all((0, 1))].tolist():
         raise InputError(
             f"The frontier of law {post.law.name!r} does not reach the loss of "
