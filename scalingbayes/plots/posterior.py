@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalingbayes.plots.draws import plot_density
-from scalingbayes.plots.style import RUNS, draw_band, finish, new_axes, panels
+from scalingbayes.plots.style import INK, RUNS, draw_band, finish, new_axes, panels
+from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
 
 _BUDGETS = 60
+_EXACT = "law taken as exact"
 _BEYOND = 100.0  # the largest budget drawn, over that of the largest run
 
 
@@ -45,6 +48,8 @@ def overview(post: "Posterior", prob: float = 0.9, axes: Iterable[Axes] | None =
 def plot_exponent(post: "Posterior", prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Plot the posterior density of a, of N_opt ∝ C^a, and its credible interval.
 
+    Dashed lines are the ends of the interval that takes the law as exact.
+
     Parameters
     ----------
     post
@@ -63,6 +68,11 @@ def plot_exponent(post: "Posterior", prob: float = 0.9, ax: Axes | None = None) 
     ax = new_axes(ax)
     values = estimate["a"].to_numpy().ravel()
     lower, upper = plot_density(values, prob, ax)
+    if estimate.exact is not None:
+        for end, label in zip(_exact_ends(estimate, "a", prob), (_EXACT, None), strict=True):
+            ax.axvline(float(end), color=INK, linewidth=1, linestyle="--", label=label)
+        ax.legend(frameon=False, loc="upper left", fontsize="small")
+        ax.set_ylim(top=1.2 * ax.get_ylim()[1])  # room for the legend
     ax.set(
         xlabel=r"exponent $a$ of $N_\mathrm{opt} \propto C^{\,a}$",
         ylabel="posterior density",
@@ -78,6 +88,8 @@ def plot_frontier(
     ax: Axes | None = None,
 ) -> Axes:
     """Plot the compute-optimal model size against the budget, with its credible band.
+
+    Dashed lines are the ends of the band that takes the law as exact.
 
     Parameters
     ----------
@@ -106,6 +118,9 @@ def plot_frontier(
     labels = (r"$N_\mathrm{opt}$, median", f"{100 * prob:g}% band")
     budgets = estimate[size]["compute"].to_numpy()
     draw_band(ax, budgets, estimate.median()[size].to_numpy(), (lower, upper), labels)
+    if estimate.exact is not None:
+        for end, label in zip(_exact_ends(estimate, size, prob), (_EXACT, None), strict=True):
+            ax.plot(budgets, end, color=INK, linewidth=1, linestyle="--", label=label)
     if spent.max() < high:
         ax.axvline(spent.max(), color=RUNS, linewidth=1, linestyle=":")
         ax.annotate(
@@ -126,3 +141,11 @@ def plot_frontier(
     )
     ax.legend(frameon=False, loc="upper left")
     return finish(ax, estimate.verdict)
+
+
+def _exact_ends(estimate: Estimate, name: str, prob: float) -> Float[np.ndarray, "bounds *cases"]:
+    """Return the ends of the equal-tailed interval that takes the law as exact."""
+    assert estimate.exact is not None
+    tails = [(1 - prob) / 2, (1 + prob) / 2]
+    ends: np.ndarray = estimate.exact[name].quantile(tails, SAMPLE_DIMS).to_numpy()
+    return ends.squeeze()
