@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from scalingbayes.plots.draws import plot_density
 from scalingbayes.plots.style import INK, RUNS, draw_band, finish, new_axes, panels
-from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
+    from scalingbayes.results import Estimate
 
 _BUDGETS = 60
 _EXACT = "law taken as exact"
@@ -143,9 +143,9 @@ def plot_frontier(
     return finish(ax, estimate.verdict)
 
 
-def _exact_ends(estimate: Estimate, name: str, prob: float) -> Float[np.ndarray, "bounds *cases"]:
+def _exact_ends(estimate: "Estimate", name: str, prob: float) -> Float[np.ndarray, "bounds *cases"]:
     """Return the ends of the equal-tailed interval that takes the law as exact."""
     assert estimate.exact is not None
     tails = [(1 - prob) / 2, (1 + prob) / 2]
-    ends: np.ndarray = estimate.exact[name].quantile(tails, SAMPLE_DIMS).to_numpy()
+    ends: np.ndarray = estimate.exact[name].quantile(tails, ("chain", "draw")).to_numpy()
     return ends.squeeze()
