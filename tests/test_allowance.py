@@ -201,6 +201,8 @@ def test_refits_and_files_keep_the_allowance(rng, tmp_path):
     post = fit_default(table, engine="laplace", draws=300)
     post.save(tmp_path / "post.nc")
     loaded = sb.load(tmp_path / "post.nc")
+    (tmp_path / "post.nc").unlink()  # the whole posterior is in memory
+    assert loaded.tree.identical(post.tree)
     np.testing.assert_allclose(loaded.allowance.weights, post.allowance.weights)
     assert repr(loaded.exponents()) == repr(post.exponents())
     again = sb.refit(loaded, {"all": np.ones(len(table))})["all"]
