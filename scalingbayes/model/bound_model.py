@@ -64,6 +64,13 @@ class BoundModel:
     origin_of_priors: str = "weak"
     allowance: Allowance | None = None
 
+    def with_weights(self, weights: Float[np.ndarray, " runs"]) -> "BoundModel":
+        """Return the same model with other weights; the columns are not read again."""
+        found = replace(self, weights=weights)
+        for name in ("inputs", "observed", "errors", "run_scale"):
+            found.__dict__[name] = getattr(self, name)  # where cached_property keeps a value
+        return found
+
     def discounted(self, exponent: float) -> Float[np.ndarray, " runs"]:
         """Return the weights times (scale / largest scale)^exponent: small runs count for less."""
         scale = self.run_scale
@@ -233,7 +240,7 @@ class BoundModel:
         assert allowance is not None
         row, column = allowance.largest
         weights = LIKELIHOOD_POWERS[column] * self.discounted(ROW_EXPONENTS[row])
-        return replace(self, weights=weights)._given_noise(allowance, row, dtype, length)
+        return self.with_weights(weights)._given_noise(allowance, row, dtype, length)
 
     def _given_noise(self, allowance: Allowance, row: int, dtype: str, length: int) -> LogDensity:
         values = {name: x[row] for name, x in allowance.noise_values.items()}

@@ -33,7 +33,7 @@ _ROWS_NATS = 10.0  # by g: how unlikely weights of rows are if the law is exact
 _LEAST_WEIGHT = 0.03  # of a posterior, relative to the largest; a sampler pays for all of them
 _FOLD_WEIGHT = 2.0  # observations that a fold counts as
 _EXACT_DRAWS = 1000
-_EXACT_FITS = 4  # sets of proposals for the posterior that takes the law as exact
+_EXACT_FITS = 6  # sets of proposals for the posterior that takes the law as exact
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from scalingbayes.inference.whitening import adapted_whitening, propose, whiten_
 from scalingbayes.model.log_density import LogDensity
 
 _STARTS = 2  # searches for each mode
-_PROPOSALS = 1000
+_PROPOSALS = 500
 
 
 class PlainFit(NamedTuple):

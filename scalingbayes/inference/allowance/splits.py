@@ -1,6 +1,6 @@
 """Splits of a table: all runs, and folds that hold out its larger runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,7 +36,7 @@ class Split:
     @property
     def discounted_models(self) -> list[BoundModel]:
         """The model of the fitted runs with the weights of each exponent g."""
-        return [replace(self.model, weights=self.model.discounted(g)) for g in ROW_EXPONENTS]
+        return [self.model.with_weights(self.model.discounted(g)) for g in ROW_EXPONENTS]
 
 
 def make_splits(fit: int, model: BoundModel) -> list[Split]:
@@ -50,7 +50,7 @@ def make_splits(fit: int, model: BoundModel) -> list[Split]:
         rows = np.flatnonzero(held_out)
         if len(rows) > _MAX_HELD_OUT:
             rows = np.random.default_rng(0).choice(rows, _MAX_HELD_OUT, replace=False)
-        splits.append(Split(fit, replace(model, weights=fitted * model.weights), rows))
+        splits.append(Split(fit, model.with_weights(fitted * model.weights), rows))
     return splits
 
 

@@ -17,7 +17,7 @@ from scalingbayes.model.allowance import LIKELIHOOD_POWERS
 from scalingbayes.model.log_density import LogDensity
 
 _PROPOSAL_POWERS = (1.0, 0.22, 0.05)  # likelihood powers at whose modes proposals are centred
-_PROPOSALS = 300  # at each mode
+_PROPOSALS = 200  # at each mode
 
 
 class Tempered(NamedTuple):
