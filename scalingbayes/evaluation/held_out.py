@@ -14,6 +14,7 @@ from scalingbayes.data.folds import Fold
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference import Progress
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws, log_predictive
 from scalingbayes.results import SAMPLE_DIMS, Check
@@ -115,6 +116,7 @@ def hold_out(
         mask: Bool[np.ndarray, " runs"],
         model: BoundModel,
         discrepancy_draws: DiscrepancyDraws | None,
+        shift: Float[np.ndarray, "chains draws held_out"] | None = None,
     ) -> Float[np.ndarray, " held_out"]:
         return log_predictive(
             law,
@@ -125,6 +127,7 @@ def hold_out(
             model.reference,
             None if model.errors is None else model.errors[mask],
             discrepancy_draws,
+            shift,
         )
 
     weights = {label: fold.fitted * post.weights for label, fold in folds.items()}
@@ -135,7 +138,8 @@ def hold_out(
         model = refits.models[label]
         values = {str(n): x.to_numpy() for n, x in refits.draws.isel(fit=place).items()}
         discrepancy_draws = refits[label].discrepancy_draws if has_discrepancy else None
-        elpd[mask] = score(values, mask, model, discrepancy_draws)
+        shift = shared_error(refits[label], {name: x[mask] for name, x in inputs.items()})
+        elpd[mask] = score(values, mask, model, discrepancy_draws, shift)
         full_model = replace(model, weights=post.weights)
         in_sample[mask] = score(post.values, mask, full_model, post.discrepancy_draws)
     failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
@@ -152,7 +156,8 @@ def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:
     """Return smoothed importance weights for ``loo`` if the posterior has an allowance.
 
     ArviZ assumes that leaving out a run removes its likelihood. From a mixture of posteriors, it
-    removes the run's likelihood to another power from each.
+    removes the run's likelihood to another power from each. The weights of the mixture stay: one
+    run changes them little.
     """
     if post.exact:
         return {}
@@ -165,8 +170,9 @@ def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:
     for exponent in of_mixture["exponent"].to_numpy():
         for power in of_mixture["likelihood_power"].to_numpy():
             place = {"exponent": exponent, "likelihood_power": power}
-            removed += of_mixture["responsibility"].sel(place, drop=True) * np.exp(
-                -powers.sel(place, drop=True) * log_likelihood
-            )
+            share = of_mixture["responsibility"].sel(place, drop=True)
+            ratio = np.exp(-powers.sel(place, drop=True) * log_likelihood)
+            if (total := share.sum()) > 0:
+                removed += share * ratio / ((share * ratio).sum(SAMPLE_DIMS) / total)
     log_weights, pareto_k = (-np.log(removed)).azstats.psislw(dim=list(SAMPLE_DIMS))
     return {"log_weights": log_weights, "pareto_k": pareto_k}

@@ -23,7 +23,6 @@ from scalingbayes.fitting.fit import (
 )
 from scalingbayes.inference import Draws, Engine, Optimize, Progress, get_engine, silent
 from scalingbayes.laws.base.resolved_priors import recorded_priors
-from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
 from scalingbayes.posterior.collection import Posteriors
@@ -147,7 +146,6 @@ def refit(
         seed,
         record.dtype,
         exact=post.exact,
-        allowance=post.allowance,
         progress=progress or silent,
     )
 
@@ -161,9 +159,8 @@ def _fit_models(
     exact: bool,
     progress: Progress,
     out: str | Path | None = None,
-    allowance: Allowance | None = None,
 ) -> Posteriors:
-    """Fit models chunk by chunk; the weights of a given allowance are used for all."""
+    """Fit models chunk by chunk."""
     seeds = [
         int(each.generate_state(1, np.uint64)[0] >> 1)
         for each in np.random.SeedSequence(seed).spawn(len(models))
@@ -185,7 +182,6 @@ def _fit_models(
             [seeds[i] for i in positions],
             dtype,
             exact=exact,
-            allowances=None if allowance is None else [allowance] * len(positions),
             progress=report,
         )
 

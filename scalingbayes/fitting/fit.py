@@ -22,7 +22,6 @@ from scalingbayes.inference import (
     silent,
 )
 from scalingbayes.inference.allowance import choose_allowances
-from scalingbayes.model.allowance import Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.point_estimate import PointEstimate
@@ -138,7 +137,6 @@ def run_engine(
     *,
     exact: bool,
     progress: Progress,
-    allowances: Sequence[Allowance] | None = None,
 ) -> list[Draws]:
     """Fit models, with an allowance for the law's error unless the law is taken as exact.
 
@@ -154,12 +152,10 @@ def run_engine(
         Whether to take the law as exact.
     progress
         A function that is called with the fraction of the work that is done.
-    allowances
-        An allowance for each model, whose weights are used again; by default they are chosen.
     """
     if exact or not engine.supports_allowance or models[0].noise.has_random_effects:
         return engine.run(models, seeds, dtype, progress)
-    allowed = choose_allowances(models, seeds, dtype, allowances)
+    allowed = choose_allowances(models, seeds, dtype)
     pairs = zip(models, allowed, strict=True)
     mixtures = [replace(model, allowance=each.allowance) for model, each in pairs]
     found = engine.run(mixtures, seeds, dtype, progress)

@@ -17,6 +17,7 @@ from scalingbayes.model.noise import TAU, Noise
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(31)
 _NODE_WEIGHTS = _NODE_WEIGHTS / np.sqrt(np.pi)
+_LARGEST_LOG = 700.0  # heavy tails would overflow float64 beyond
 _POINTS_AT_ONCE = 64  # so that one compiled program serves any number of runs
 
 
@@ -100,6 +101,8 @@ def predict(
         mean, sd = _random_effect(noise, values, ratios, discrepancy_draws)
         location += mean + sd * jax.random.normal(effect_key, location.shape, location.dtype)
     scatter = noise.about(location, values, ratios, errors).sample(key)
+    if noise.scale.name != "plain":
+        scatter = jnp.clip(scatter, -_LARGEST_LOG, _LARGEST_LOG)
     return {"expected": expected, "observed": noise.scale.inverse()(scatter)}
 
 

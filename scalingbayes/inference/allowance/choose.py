@@ -65,10 +65,7 @@ class Allowed:
 
 
 def choose_allowances(
-    models: Sequence[BoundModel],
-    seeds: Sequence[int],
-    dtype: str,
-    given: Sequence[Allowance] | None = None,
+    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str
 ) -> list[Allowed]:
     """Choose the allowance of each table. One table's allowance does not depend on the others.
 
@@ -80,22 +77,13 @@ def choose_allowances(
         The seed of the random numbers of each model.
     dtype
         ``"float64"`` or ``"float32"``.
-    given
-        Allowances whose weights are used again, for other weights of the same runs.
     """
     with precision(dtype):
-        return _choose(models, seeds, dtype, given)
+        return _choose(models, seeds, dtype)
 
 
-def _choose(
-    models: Sequence[BoundModel],
-    seeds: Sequence[int],
-    dtype: str,
-    given: Sequence[Allowance] | None,
-) -> list[Allowed]:
+def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> list[Allowed]:
     found = [make_splits(fit, model) for fit, model in enumerate(models)]
-    if given is not None:
-        found = [splits[:1] for splits in found]
     splits = [split for each in found for split in each]
     random = [np.random.default_rng(seed) for seed in seeds]
     rows = len(ROW_EXPONENTS)
@@ -115,13 +103,10 @@ def _choose(
         own = [i for i, split in enumerate(splits) if split.fit == fit]
         parts = [tempered[i * rows : (i + 1) * rows] for i in own]
         values = {name: x[own[0] * rows : (own[0] + 1) * rows] for name, x in noise_values.items()}
-        if given is None:
-            v = exactness(model, jax.tree.map(lambda x, fit=fit: x[fit], residuals))
-            scores = np.array([[each.scores for each in part] for part in parts[1:]])
-            scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))
-            weights = mixture_weights(v, scores)
-        else:
-            v, scores, weights = given[fit].exactness, given[fit].fold_scores, given[fit].weights
+        v = exactness(model, jax.tree.map(lambda x, fit=fit: x[fit], residuals))
+        scores = np.array([[each.scores for each in part] for part in parts[1:]])
+        scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))
+        weights = mixture_weights(v, scores)
         evidence = np.stack([each.log_evidence for each in parts[0]])
         allowance = Allowance(weights, evidence, values, v, scores)
         first = len(lanes) + fit * (_EXACT_FITS - 1)
