@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from scalingbayes._core.devices import fetch, map_each
+from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.inference.allowance.lack_of_fit import exactness, residuals_at
 from scalingbayes.inference.allowance.plain_fits import PlainFit, fit_plainly
@@ -151,23 +151,37 @@ def _temper(
     """Return the tempered posteriors of each plain fit, and the noise that they are given."""
     count = len(splits) * len(ROW_EXPONENTS)
     law = len(splits[0].model.law.parameters)
-    points = np.stack([np.concatenate([each.mode[:law], each.mean(law)]) for each in plain[:count]])
-    values = fetch(_noise_values(densities, to_dtype(points, dtype)))
+    values = _mean_noise(densities, plain[:count], dtype)
+    starts = np.stack([each.mode[:law] for each in plain[:count]])
     held_out = [split.held_out for split in splits for _ in ROW_EXPONENTS]
-    given_noise = densities.given_noise(values)
-    tempered = temper(given_noise, points[:, :law], held_out, random[:count], dtype)
-    return tempered, {name: x.astype(float) for name, x in values.items()}
+    given_noise = densities.given_noise(to_dtype(values, dtype))
+    return temper(given_noise, starts, held_out, random[:count], dtype), values
+
+
+def _mean_noise(
+    densities: LogDensity, plain: Sequence[PlainFit], dtype: str
+) -> dict[str, Float[np.ndarray, " fits"]]:
+    """Return the posterior mean of each parameter of the noise, at the reference point."""
+    points = np.concatenate([each.proposals.points for each in plain])
+    weights = np.stack([each.weights for each in plain])
+    owner = np.repeat(np.arange(len(plain)), weights.shape[1])
+    values = fetch(_noise_values(densities, owner, to_dtype(points, dtype)))
+    found = {}
+    for name, x in values.items():
+        draws = x.astype(float).reshape(weights.shape)
+        found[name] = (weights * np.where(weights > 0, draws, 0.0)).sum(1)
+    return found
 
 
 @jax.jit
 def _noise_values(
-    densities: LogDensity, points: Float[ArrayLike, "fits dim"]
-) -> dict[str, Float[Array, " fits"]]:
+    densities: LogDensity, owner: Int[ArrayLike, " draws"], points: Float[ArrayLike, "draws dim"]
+) -> dict[str, Float[Array, " draws"]]:
     def one(density: LogDensity, point: Array) -> dict[str, Array]:
         values = density.coordinates.at_reference(point)
         return {name: values[name] for name in density.noise.parameters}
 
-    return map_each(one, densities, jnp.asarray(points))
+    return map_tasks(one, densities, owner, jnp.asarray(points))
 
 
 def _allowed(

@@ -37,11 +37,10 @@ class PlainFit(NamedTuple):
     proposals: Proposals
     log_density: Float[np.ndarray, " draws"]
 
-    def mean(self, first: int) -> Float[np.ndarray, " noise"]:
-        """Return the posterior mean of the coordinates from the index ``first`` on."""
-        weights = truncated_weights(self.log_density, self.proposals.log_density)
-        found: Float[np.ndarray, " noise"] = weights @ self.proposals.points[:, first:]
-        return found
+    @property
+    def weights(self) -> Float[np.ndarray, " draws"]:
+        """Truncated importance weights of the draws, which sum to 1."""
+        return truncated_weights(self.log_density, self.proposals.log_density)
 
     def resampled(self, count: int, random: np.random.Generator) -> Draws:
         """Return draws of equal weight, by Pareto smoothed importance weights."""
