@@ -10,21 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Float, Int
 
-from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.inference.allowance.lack_of_fit import exactness, residuals_at
-from scalingbayes.inference.allowance.plain_fits import PlainFit, fit_plainly
+from scalingbayes.inference.allowance.plain_fits import (
+    PlainFit,
+    fit_plainly,
+    mean_noise,
+    together,
+)
 from scalingbayes.inference.allowance.splits import Split, make_splits
 from scalingbayes.inference.allowance.tempered import Tempered, temper
 from scalingbayes.inference.draws import Draws
-from scalingbayes.inference.importance import Proposals
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.stacking import stack_densities
 
 _TYPICAL_POWER = 0.2  # median of T if the law is not exact at all
@@ -82,38 +83,94 @@ def choose_allowances(
         return _choose(models, seeds, dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """One table: its splits, its random numbers, and the place of its fits in the batch.
+
+    The fits are of each split with each exponent g, then repeats of the first, which is to all runs
+    with g = 0.
+    """
+
+    model: BoundModel
+    splits: list[Split]
+    random: np.random.Generator
+    first: int
+
+    @property
+    def discounted(self) -> slice:
+        """The fits of each split and exponent in the batch."""
+        return slice(self.first, self.first + len(self.splits) * len(ROW_EXPONENTS))
+
+    @property
+    def models(self) -> list[BoundModel]:
+        """The model of each fit."""
+        discounted = [model for split in self.splits for model in split.discounted_models]
+        return [*discounted, *[self.model] * (_EXACT_FITS - 1)]
+
+
 def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> list[Allowed]:
-    found = [make_splits(fit, model) for fit, model in enumerate(models)]
-    splits = [split for each in found for split in each]
-    random = [np.random.default_rng(seed) for seed in seeds]
-    rows = len(ROW_EXPONENTS)
-    lanes = [model for split in splits for model in split.discounted_models]
-    more = [model for model in models for _ in range(_EXACT_FITS - 1)]
-    generators = [random[split.fit] for split in splits for _ in range(rows)]
-    generators += [random[fit] for fit in range(len(models)) for _ in range(_EXACT_FITS - 1)]
-    densities = stack_densities([*lanes, *more], dtype)
-    plain = fit_plainly(densities, generators, dtype)
-    lane_densities = jax.tree.map(lambda x: x[: len(lanes)], densities)
-    tempered, noise_values = _temper(lane_densities, splits, plain, generators, dtype)
-    full = [place * rows for place, split in enumerate(splits) if not len(split.held_out)]
+    tables: list[_Table] = []
+    batch: list[BoundModel] = []
+    for model, seed in zip(models, seeds, strict=True):
+        tables.append(_Table(model, make_splits(model), np.random.default_rng(seed), len(batch)))
+        batch += tables[-1].models
+    densities = stack_densities(batch, dtype)
+    plain = fit_plainly(densities, [t.random for t in tables for _ in t.models], dtype)
+
+    discounted = np.concatenate([np.r_[table.discounted] for table in tables])
+    given = _select(densities, discounted)
+    noise_values = mean_noise(given, [plain[i] for i in discounted], dtype)
+    tempered = temper(
+        given.given_noise(to_dtype(noise_values, dtype)),
+        np.stack([plain[i].mode[: len(models[0].law.parameters)] for i in discounted]),
+        [split.held_out for table in tables for split in table.splits for _ in ROW_EXPONENTS],
+        [table.random for table in tables for _ in range(len(table.splits) * len(ROW_EXPONENTS))],
+        dtype,
+    )
+
+    full = np.array([table.first for table in tables])
     modes = np.stack([plain[i].mode for i in full])
-    residuals = residuals_at(jax.tree.map(lambda x: x[full], densities), modes, dtype)
-    chosen = []
-    for fit, model in enumerate(models):
-        own = [i for i, split in enumerate(splits) if split.fit == fit]
-        parts = [tempered[i * rows : (i + 1) * rows] for i in own]
-        values = {name: x[own[0] * rows : (own[0] + 1) * rows] for name, x in noise_values.items()}
-        v = exactness(model, jax.tree.map(lambda x, fit=fit: x[fit], residuals))
-        scores = np.array([[each.scores for each in part] for part in parts[1:]])
-        scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))
-        weights = mixture_weights(v, scores)
-        evidence = np.stack([each.log_evidence for each in parts[0]])
-        allowance = Allowance(weights, evidence, values, v, scores)
-        first = len(lanes) + fit * (_EXACT_FITS - 1)
-        exact = [plain[own[0] * rows], *plain[first : first + _EXACT_FITS - 1]]
-        whole = plain[own[0] * rows : (own[0] + 1) * rows]
-        chosen.append(_allowed(allowance, exact, whole, len(model.law.parameters), random[fit]))
-    return chosen
+    residuals = residuals_at(_select(densities, full), modes, dtype)
+    allowed, done = [], 0
+    for fit, table in enumerate(tables):
+        own = slice(done, done + len(table.splits) * len(ROW_EXPONENTS))
+        done = own.stop
+        v = exactness(table.model, _select(residuals, fit))
+        allowance = _allowance(v, tempered[own], {n: x[own] for n, x in noise_values.items()})
+        repeats = plain[table.discounted.stop : table.first + len(table.models)]
+        whole = plain[table.first : table.first + len(ROW_EXPONENTS)]
+        allowed.append(_with_draws(allowance, table, whole, [whole[0], *repeats]))
+    return allowed
+
+
+def _select[Tree](stacked: Tree, fits: Int[np.ndarray, " chosen"] | int) -> Tree:
+    """Return some of the fits of a stacked tree."""
+    return jax.tree.map(lambda x: x[fits], stacked)
+
+
+def _allowance(
+    v: float, tempered: Sequence[Tempered], noise_values: dict[str, Float[np.ndarray, " fits"]]
+) -> Allowance:
+    """Return the allowance of one table, given its fits of each split and exponent."""
+    rows = len(ROW_EXPONENTS)
+    scores = np.stack([each.scores for each in tempered])
+    scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))[1:]  # the first split fits all runs
+    return Allowance(
+        mixture_weights(v, scores),
+        np.stack([each.log_evidence for each in tempered[:rows]]),
+        {name: x[:rows] for name, x in noise_values.items()},
+        v,
+        scores,
+    )
+
+
+def _with_draws(
+    allowance: Allowance, table: _Table, whole: Sequence[PlainFit], exact: Sequence[PlainFit]
+) -> Allowed:
+    """Return an allowance with draws: of the noise for each g, and with the law taken as exact."""
+    law, random = len(table.model.law.parameters), table.random
+    noise = [each.resampled(_EXACT_DRAWS, random).points[0, :, law:] for each in whole]
+    return Allowed(allowance, together(exact).resampled(_EXACT_DRAWS, random), np.stack(noise))
 
 
 def mixture_weights(
@@ -139,66 +196,3 @@ def mixture_weights(
     weights: Float[np.ndarray, "exponents powers"] = np.exp(log - log.max())
     weights = np.where(weights < _LEAST_WEIGHT, 0.0, weights)
     return weights / weights.sum()
-
-
-def _temper(
-    densities: LogDensity,
-    splits: Sequence[Split],
-    plain: Sequence[PlainFit],
-    random: Sequence[np.random.Generator],
-    dtype: str,
-) -> tuple[list[Tempered], dict[str, Float[np.ndarray, " fits"]]]:
-    """Return the tempered posteriors of each plain fit, and the noise that they are given."""
-    count = len(splits) * len(ROW_EXPONENTS)
-    law = len(splits[0].model.law.parameters)
-    values = _mean_noise(densities, plain[:count], dtype)
-    starts = np.stack([each.mode[:law] for each in plain[:count]])
-    held_out = [split.held_out for split in splits for _ in ROW_EXPONENTS]
-    given_noise = densities.given_noise(to_dtype(values, dtype))
-    return temper(given_noise, starts, held_out, random[:count], dtype), values
-
-
-def _mean_noise(
-    densities: LogDensity, plain: Sequence[PlainFit], dtype: str
-) -> dict[str, Float[np.ndarray, " fits"]]:
-    """Return the posterior mean of each parameter of the noise, at the reference point."""
-    points = np.concatenate([each.proposals.points for each in plain])
-    weights = np.stack([each.weights for each in plain])
-    owner = np.repeat(np.arange(len(plain)), weights.shape[1])
-    values = fetch(_noise_values(densities, owner, to_dtype(points, dtype)))
-    found = {}
-    for name, x in values.items():
-        draws = x.astype(float).reshape(weights.shape)
-        found[name] = (weights * np.where(weights > 0, draws, 0.0)).sum(1)
-    return found
-
-
-@jax.jit
-def _noise_values(
-    densities: LogDensity, owner: Int[ArrayLike, " draws"], points: Float[ArrayLike, "draws dim"]
-) -> dict[str, Float[Array, " draws"]]:
-    def one(density: LogDensity, point: Array) -> dict[str, Array]:
-        values = density.coordinates.at_reference(point)
-        return {name: values[name] for name in density.noise.parameters}
-
-    return map_tasks(one, densities, owner, jnp.asarray(points))
-
-
-def _allowed(
-    allowance: Allowance,
-    exact: Sequence[PlainFit],
-    whole: Sequence[PlainFit],
-    law: int,
-    random: np.random.Generator,
-) -> Allowed:
-    """Return the allowance with draws; ``whole`` are the fits to all runs for each g."""
-    together = PlainFit(
-        exact[0].mode,
-        Proposals(
-            np.concatenate([each.proposals.points for each in exact]),
-            np.concatenate([each.proposals.log_density for each in exact]),
-        ),
-        np.concatenate([each.log_density for each in exact]),
-    )
-    noise = [each.resampled(_EXACT_DRAWS, random).points[0, :, law:] for each in whole]
-    return Allowed(allowance, together.resampled(_EXACT_DRAWS, random), np.stack(noise))

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
+from scalingbayes._core.devices import fetch, map_tasks
+from scalingbayes._core.precision import to_dtype
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.importance import (
     Proposals,
@@ -73,3 +77,51 @@ def fit_plainly(
         PlainFit(np.asarray(mode), each, found)
         for mode, each, found in zip(at_mode.center, proposals, log_density, strict=True)
     ]
+
+
+def together(fits: Sequence[PlainFit]) -> PlainFit:
+    """Return several fits of one density as one, with the draws of all."""
+    return PlainFit(
+        fits[0].mode,
+        Proposals(
+            np.concatenate([each.proposals.points for each in fits]),
+            np.concatenate([each.proposals.log_density for each in fits]),
+        ),
+        np.concatenate([each.log_density for each in fits]),
+    )
+
+
+def mean_noise(
+    densities: LogDensity, plain: Sequence[PlainFit], dtype: str
+) -> dict[str, Float[np.ndarray, " fits"]]:
+    """Return the posterior mean of each parameter of the noise, at the reference point.
+
+    Parameters
+    ----------
+    densities
+        The densities, stacked.
+    plain
+        The fit of each.
+    dtype
+        ``"float64"`` or ``"float32"``.
+    """
+    points = np.concatenate([each.proposals.points for each in plain])
+    weights = np.stack([each.weights for each in plain])
+    owner = np.repeat(np.arange(len(plain)), weights.shape[1])
+    values = fetch(_noise_values(densities, owner, to_dtype(points, dtype)))
+    found = {}
+    for name, x in values.items():
+        draws = x.astype(float).reshape(weights.shape)
+        found[name] = (weights * np.where(weights > 0, draws, 0.0)).sum(1)
+    return found
+
+
+@jax.jit
+def _noise_values(
+    densities: LogDensity, owner: Int[ArrayLike, " draws"], points: Float[ArrayLike, "draws dim"]
+) -> dict[str, Float[Array, " draws"]]:
+    def one(density: LogDensity, point: Array) -> dict[str, Array]:
+        values = density.coordinates.at_reference(point)
+        return {name: values[name] for name in density.noise.parameters}
+
+    return map_tasks(one, densities, owner, jnp.asarray(points))

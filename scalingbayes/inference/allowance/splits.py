@@ -21,15 +21,12 @@ class Split:
 
     Parameters
     ----------
-    fit
-        The index of the table among the tables that are fitted together.
     model
         The model of the fitted runs.
     held_out
         Indices of the runs that are scored; none if all runs are fitted.
     """
 
-    fit: int
     model: BoundModel
     held_out: Int[np.ndarray, " held_out"]
 
@@ -39,18 +36,18 @@ class Split:
         return [self.model.with_weights(self.model.discounted(g)) for g in ROW_EXPONENTS]
 
 
-def make_splits(fit: int, model: BoundModel) -> list[Split]:
+def make_splits(model: BoundModel) -> list[Split]:
     """Return the split that fits all runs, then a split for each fold.
 
     Each fold holds out a range of large runs and every run above that range; only the range is
     scored.
     """
-    splits = [Split(fit, model, np.zeros(0, int))]
+    splits = [Split(model, np.zeros(0, int))]
     for fitted, held_out in _folds(model):
         rows = np.flatnonzero(held_out)
         if len(rows) > _MAX_HELD_OUT:
             rows = np.random.default_rng(0).choice(rows, _MAX_HELD_OUT, replace=False)
-        splits.append(Split(fit, model.with_weights(fitted * model.weights), rows))
+        splits.append(Split(model.with_weights(fitted * model.weights), rows))
     return splits
 
 
