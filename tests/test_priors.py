@@ -234,3 +234,8 @@ def test_leaving_a_study_out_is_learning_from_the_others():
     assert set(found) == {"all", *(f"study {i}" for i in range(7))}
     others = learn([table for table in tables if table.study != "study 2"])
     assert found["study 2"]["x"] == pytest.approx([others.mean[0], others.sds[0]], abs=1e-3)
+
+
+def test_priors_at_the_reference_point_are_no_priors_in_the_units_of_the_table():
+    with pytest.raises(sb.InputError, match="default_priors="):
+        sb.Model("coupled", priors=sb.learned_priors("coupled"))

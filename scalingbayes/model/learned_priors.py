@@ -27,12 +27,16 @@ _SAME_SURFACE = {
 _LEARNED_NOISES = ("student_t(varying=compute)", "student_t")
 
 
+class ReferencePriors(dict[str, Distribution]):
+    """Priors by parameter that are stated at the reference point: ``default_priors`` of a model."""
+
+
 def learned_priors(
     law: str | Law = "coupled",
     noise: str | NoiseModel | Noise | None = None,
     *,
     without: str | None = None,
-) -> dict[str, Distribution]:
+) -> ReferencePriors:
     """Return the learned priors of a law and its noise, stated at the reference point.
 
     They are the distribution of each parameter over public sweeps, widened for a new sweep. Models
@@ -51,8 +55,9 @@ def learned_priors(
 
     Returns
     -------
-    dict[str, numpyro.distributions.Distribution]
-        The prior of each parameter that has a learned one, for ``sb.Model(default_priors=...)``.
+    ReferencePriors
+        A dict of the prior of each parameter that has a learned one, for
+        ``sb.Model(default_priors=...)``.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def learned_priors(
     return found
 
 
-def find_learned(law: Law, noise: Noise, without: str | None = None) -> dict[str, Distribution]:
+def find_learned(law: Law, noise: Noise, without: str | None = None) -> ReferencePriors:
     """Return the learned priors of a law and its noise; empty if the law has none.
 
     Raises
@@ -85,15 +90,17 @@ def find_learned(law: Law, noise: Noise, without: str | None = None) -> dict[str
         raise unknown("study", without, _read()["studies"])
     found = _read()["populations"].get(_SAME_SURFACE.get(law.name, law.name))
     if found is None or not _is_registered(law):
-        return {}
+        return ReferencePriors()
     population = found["all" if without is None else without]
     learned = noise.name in _LEARNED_NOISES and noise is get_noise(noise.name, law)
     parameters = {**law.parameters, **(noise.parameters if learned else {})}
-    return {
-        name: _prior(parameter, *population[name])
-        for name, parameter in parameters.items()
-        if name in population
-    }
+    return ReferencePriors(
+        {
+            name: _prior(parameter, *population[name])
+            for name, parameter in parameters.items()
+            if name in population
+        }
+    )
 
 
 def describe_origin(learned: Mapping[str, Distribution], names: list[str]) -> str:

@@ -15,7 +15,7 @@ from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.resolved_priors import resolve_priors
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.identifiability import check_identifiable
-from scalingbayes.model.learned_priors import describe_origin, find_learned
+from scalingbayes.model.learned_priors import ReferencePriors, describe_origin, find_learned
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import NoiseModel, default_noise, get_noise
 
@@ -89,6 +89,11 @@ class Model:
             raise InputError(
                 f"Law {self.law.name!r} and noise model {self.noise.name!r} both have parameters "
                 f"called {', '.join(sorted(shared))}: rename those of the law."
+            )
+        if isinstance(priors, ReferencePriors):
+            raise InputError(
+                "These priors are stated at the reference point, and priors= takes priors in the "
+                "units of the table: give default_priors= these."
             )
         self.given_priors = {} if priors is None else priors
         self.default_priors = default_priors

@@ -31,8 +31,8 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
     lines = [
         f"Allowance for the law's error: the residuals show {seen} lack of fit (exactness {v:.2f} "
         f"of 1). The likelihood has power {allowance.likelihood_power:.2g}, and a run of a tenth "
-        f"of the scale counts {10**-allowance.row_exponent:.0%} as much, in the mean; "
-        f"{chosen.get(folds, f'chosen with {folds} folds')}."
+        f"of the largest scale counts {10**-allowance.row_exponent:.0%} as much (means over the "
+        f"mixture, {chosen.get(folds, f'chosen with {folds} folds')})."
     ]
     if rows < _FEW * parameters:
         lines.append(f"{rows} runs cannot tell whether the law is exact.")

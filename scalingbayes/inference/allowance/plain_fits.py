@@ -22,6 +22,8 @@ from scalingbayes.model.log_density import LogDensity
 
 _STARTS = 2  # searches for each mode
 _PROPOSALS = 500
+_ROUNDS = 3  # of proposals, each about the weighted draws of the round before
+_SCALES = (1.0, 1.7)  # of the proposals; the noise has long tails
 
 
 class PlainFit(NamedTuple):
@@ -67,11 +69,11 @@ def fit_plainly(
     """
     _, at_mode = whiten_at_mode(densities, random, _STARTS, dtype)
     whitening = at_mode
-    for last in (False, True):
-        proposals = propose(whitening, random, _PROPOSALS)
+    for left in reversed(range(_ROUNDS)):
+        proposals = propose(whitening, random, _PROPOSALS, _SCALES)
         points = np.stack([each.points for each in proposals])
         log_density = log_densities(densities, points, dtype)
-        if not last:
+        if left:
             whitening = adapted_whitening(whitening, proposals, log_density)
     return [
         PlainFit(np.asarray(mode), each, found)
