@@ -209,6 +209,8 @@ def main(
     studies = len({sweep.study for sweep in board})
     console.print(f"{len(board)} sweeps of {studies} studies")
     trials = [trial for part in asked if part in PARTS for trial in PARTS[part](board)]
+    if not trials:
+        raise typer.BadParameter(f"name at least one of {', '.join(PARTS)}", param_hint="--parts")
     settings = Settings(engine, draws)
     summary: dict[str, list[Row]] = {}
     record: dict[str, Any] = {"machine": machine(), "draws": draws, "engine": engine, "scores": {}}
