@@ -38,10 +38,15 @@ from peers import Absent
 from sweeps import public_sweeps
 from trials import PARTS, Row, Trial
 
+from scalingbayes.posterior.extrapolation import ERROR_PER_DECADE
+
 LOSSES = ("in50", "in90", "crps", "log_score", "width90", "error", "bias")
 OPTIMA = ("in50", "in90", "error", "sd", "bias")
 TIMED = 6
 """Tables that are fitted one by one to be timed."""
+
+RATES = (0.0, 0.002, 0.004, 0.006, 0.01, 0.02)
+"""Sds of the shared error beyond the data, in log loss a decade, whose likelihoods are compared."""
 
 Scores = dict[str, list[Row]]
 
@@ -142,6 +147,27 @@ def far_summary(rows: Sequence[Row]) -> Row:
     return row
 
 
+def rate_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return how likely mean errors beyond the data are, for rates of the error that runs share.
+
+    The package adds such an error with the rate ``ERROR_PER_DECADE``, which is taken out first. A
+    sweep counts alike whatever its budgets; a study counts as the root of its number of sweeps.
+    """
+    frame = pd.DataFrame(rows)
+    distance, error = frame["distance"].to_numpy(), frame["bias"].to_numpy()
+    sd = frame["width90"].to_numpy() / (2 * 1.645)
+    own = np.maximum(sd**2 - (ERROR_PER_DECADE * distance) ** 2, 1e-10)
+    sweeps = frame.groupby("study")["sweep"].transform("nunique")
+    weight = 1 / (frame.groupby("sweep")["sweep"].transform("count") * np.sqrt(sweeps))
+    found = []
+    for rate in RATES:
+        variance = own + (rate * distance) ** 2
+        log_density = -(np.log(2 * np.pi * variance) + error**2 / variance) / 2
+        mean = float((weight * log_density).sum() / weight.sum())
+        found.append({"sd per decade": rate, "mean log density": mean})
+    return found
+
+
 def summarise(name: str, scores: Scores) -> dict[str, list[Row]]:
     """Return the rows of a method for the summary tables."""
     found: dict[str, list[Row]] = {}
@@ -161,6 +187,8 @@ def summarise(name: str, scores: Scores) -> dict[str, list[Row]]:
         add("clean tables, sd over the least possible", row)
     if rows := scores.get("beyond"):
         add("1 to 2 decades beyond the data", far_summary(rows))
+        for row in rate_rows(rows) if name == "default" else ():
+            add("errors beyond the data, by the sd that is added per decade", row)
     fits = dict(scores["fits"][0])
     for clock in ("seconds", "processor") if scores.get("seconds") else ():
         taken = [each[clock] for each in scores["seconds"]]
