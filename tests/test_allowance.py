@@ -14,6 +14,7 @@ from scalingbayes._core.precision import precision
 from scalingbayes.inference.allowance import choose_allowances
 from scalingbayes.inference.allowance.choose import mixture_weights
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
+from scalingbayes.posterior.extrapolation import ERROR_PER_DECADE, shared_error
 
 
 def bent(rng, rows=120, bend=0.0, noise=0.002):
@@ -237,3 +238,27 @@ def test_noise_with_shared_errors_takes_the_law_as_exact(small_table):
     table = {**small_table, "family": np.arange(len(small_table["loss"])) % 4}
     post = fit_default(table, "chinchilla", engine="laplace", draws=200, groups="family")
     assert post.exact
+
+
+def test_the_error_beyond_the_runs_grows_with_the_distance():
+    """The oracle is the law itself, evaluated in NumPy at the draws of the parameters."""
+    table = bent(np.random.default_rng(2))
+    post = fit_default(table, "chinchilla", engine="laplace", draws=4000)
+    largest = float(post.compute.max())
+    compute = np.array([0.1, 10.0, 100.0]) * largest
+    params = np.full(3, 1e10)
+    tokens = compute / 6 / params
+    v = post.draws.isel(chain=0)
+    law = [
+        v["E"] + v["A"] * n ** -v["alpha"] + v["B"] * d ** -v["beta"]
+        for n, d in zip(params, tokens, strict=True)
+    ]
+    expected = post.predict(params=params, tokens=tokens)["expected"].isel(chain=0)
+    shift = np.log(expected.transpose("draw", "run").to_numpy()) - np.log(np.array(law).T)
+    np.testing.assert_allclose(shift[:, 0], 0, atol=1e-12)
+    np.testing.assert_allclose(shift[:, 2], 2 * shift[:, 1], rtol=1e-6, atol=1e-10)
+    # 4,000 normal draws: the error of their sd is 1.1 %.
+    assert shift[:, 1].std() == pytest.approx(ERROR_PER_DECADE, rel=0.05)
+    assert shared_error(post.as_exact, {"params": params, "tokens": tokens}) is None
+    budget = post.allocate(compute)["loss"].isel(chain=0).transpose("draw", "compute")
+    assert (budget.std("draw")[2] > budget.std("draw")[1]).item()
