@@ -125,9 +125,10 @@ def compare(
         Fits to the same runs, by name: ``{"chinchilla": post1, "coupled": post2}``. Laws may read
         different columns, but must predict the same column.
     by
-        Which runs are held out together. By default each run is held out alone: by importance
-        sampling (PSIS-LOO, Vehtari et al. 2017, doi:10.1007/s11222-016-9696-4), and by a refit if
-        its Pareto k is too large. Runs of one budget, sweep or training curve share errors, so each
+        Which runs are held out together. By default each run is held out alone, with the law taken
+        as exact: by importance sampling (PSIS-LOO, Vehtari et al. 2017,
+        doi:10.1007/s11222-016-9696-4), and by a refit if its Pareto k is too large. Runs of one
+        budget, sweep or training curve share errors, so each
         is easily predicted from the others. Hold them out together: with the name of a column, or
         with ``"compute"``, which holds out one level of compute at a time. ``"largest"`` predicts
         up to four levels of the largest runs, each from all smaller runs (leave-future-out,
@@ -166,6 +167,8 @@ def compare(
     """
     first = _check_comparable(posteriors)
     folds = None if by is None else as_folds(by, first.runs)
+    if folds is None:
+        posteriors = {name: post.as_exact for name, post in posteriors.items()}
     report = progress or silent
     scores = {}
     for place, (name, post) in enumerate(posteriors.items()):

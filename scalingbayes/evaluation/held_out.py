@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Bool, Float
 
 from scalingbayes._core.errors import InputError
@@ -74,7 +73,7 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # runs with a large Pareto k are refitted
-        loo = arviz_stats.loo(post.tree, pointwise=True, **_log_weights(post))
+        loo = arviz_stats.loo(post.tree, pointwise=True)
     elpd = loo.elpd_i.to_numpy().copy()
     log_likelihood = post.tree["log_likelihood"][post.law.target.column]
     flat = log_likelihood.transpose(*SAMPLE_DIMS, "run").to_numpy().reshape(-1, len(elpd))
@@ -150,29 +149,3 @@ def hold_out(
         f"{', '.join(failed[:_MAX_LISTED])}",
     )
     return HeldOutScores(elpd, in_sample - elpd, (check,))
-
-
-def _log_weights(post: Posterior) -> dict[str, xr.DataArray]:
-    """Return smoothed importance weights for ``loo`` if the posterior has an allowance.
-
-    ArviZ assumes that leaving out a run removes its likelihood. From a mixture of posteriors, it
-    removes the run's likelihood to another power from each. The weights of the mixture stay: one
-    run changes them little.
-    """
-    if post.exact:
-        return {}
-    import arviz_stats  # noqa: F401 - registers the accessor
-
-    log_likelihood = post.tree["log_likelihood"][post.law.target.column]
-    of_mixture = post.tree["allowance"].to_dataset()
-    powers = of_mixture["row_weight"] * of_mixture["likelihood_power"]
-    removed: Any = 0.0
-    for exponent in of_mixture["exponent"].to_numpy():
-        for power in of_mixture["likelihood_power"].to_numpy():
-            place = {"exponent": exponent, "likelihood_power": power}
-            share = of_mixture["responsibility"].sel(place, drop=True)
-            ratio = np.exp(-powers.sel(place, drop=True) * log_likelihood)
-            if (total := share.sum()) > 0:
-                removed += share * ratio / ((share * ratio).sum(SAMPLE_DIMS) / total)
-    log_weights, pareto_k = (-np.log(removed)).azstats.psislw(dim=list(SAMPLE_DIMS))
-    return {"log_weights": log_weights, "pareto_k": pareto_k}

@@ -96,7 +96,7 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     weights = post.tree["constant_data"]["weights"]
     likelihood = (post.tree["log_likelihood"].to_dataset() * weights).sum("run")
     if not post.exact:
-        mixture = post.tree["allowance"]["log_likelihood"]
+        mixture = post.tree["allowance"]["log_mixture"]
         likelihood = xr.Dataset(dict.fromkeys(likelihood, mixture))
     groups = {"posterior": posterior, "log_prior": log_prior, "log_likelihood": likelihood}
     tree = xr.DataTree.from_dict(groups)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from scalingbayes.model.coordinates import Point
@@ -47,11 +46,6 @@ class MixtureDensity:
     def log_likelihood(self, point: Point) -> Float[Array, ""]:
         """Return the log of the mixture's density over the prior density."""
         return jax.nn.logsumexp(self._terms(point))
-
-    def responsibilities(self, point: Point) -> Float[Array, "exponents powers"]:
-        """Return the probability of each posterior of the mixture, given the point."""
-        terms = self._terms(point)
-        return jnp.exp(terms - jax.nn.logsumexp(terms))
 
     def _terms(self, point: Point) -> Float[Array, "exponents powers"]:
         likelihood = self.density.likelihood

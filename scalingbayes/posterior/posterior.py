@@ -157,6 +157,8 @@ class Posterior(DrawsResult):
             f"/{name}": tree[f"/{name}"] for name in ("observed_data", "constant_data", "table")
         }
         groups |= {"/posterior": tree["/exact"], "/sample_stats": tree["/exact_stats"]}
+        if "/exact_log_likelihood" in tree:
+            groups["/log_likelihood"] = tree["/exact_log_likelihood"]
         record = replace(
             self.record,
             engine="laplace",

@@ -13,7 +13,6 @@ from jaxtyping import Array, Float
 
 from scalingbayes._core.precision import precision
 from scalingbayes.inference import Draws
-from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.mixture_density import MixtureDensity
@@ -117,7 +116,7 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
     if draws.of == "posterior":
         groups["log_prior"] = make_dataset(_in_order(found.log_priors, model), SAMPLE_DIMS, coords)
     if draws.exact is not None:
-        groups |= _of_allowance(model, draws, draws.exact, density)
+        groups |= _of_allowance(model, draws, draws.exact, density, pointwise)
     tree = xr.DataTree.from_dict(groups)
     shares = {name: float(found.prior_shares[name]) for name in model.parameters}
     tree.attrs[ATTRIBUTE] = Record.of_fit(model, draws, settings, shares).to_json()
@@ -125,45 +124,39 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
 
 
 def _of_allowance(
-    model: BoundModel, draws: Draws, exact: Draws, density: LogDensity
+    model: BoundModel, draws: Draws, exact: Draws, density: LogDensity, pointwise: bool
 ) -> dict[str, xr.Dataset]:
     """Return the groups of an allowance.
 
-    ``exact`` holds draws that take the law as exact. ``allowance`` holds, for each draw of the
-    posterior, the mixture's log likelihood and the probability of each posterior in the mixture.
+    ``allowance`` holds the mixture's log likelihood at each draw of the posterior. The groups whose
+    names begin with ``exact`` are those of the posterior that takes the law as exact.
     """
-    points = draws.points[..., : len(model.law.parameters)]
+    rows, target = np.flatnonzero(model.counted), model.law.target.column
     with precision("float64"):
-        values = describe(density, jnp.asarray(exact.points), pointwise=False).values
+        found = describe(density, jnp.asarray(exact.points), pointwise=pointwise)
         mixture = replace(model, allowance=draws.allowance).mixture("float64")
-        log_likelihood, responsibility = _of_mixture(mixture, jnp.asarray(points))
-    of_posteriors = ("exponent", "likelihood_power")
+        points = jnp.asarray(draws.points[..., : len(model.law.parameters)])
+        log_mixture = np.asarray(_log_mixture(mixture, points))
     sizes = zip(SAMPLE_DIMS, exact.points.shape[:2], strict=True)
     coords = {name: np.arange(size) for name, size in sizes}
-    of_mixture = xr.Dataset(
-        {
-            "log_likelihood": (SAMPLE_DIMS, np.asarray(log_likelihood)),
-            "responsibility": ((*SAMPLE_DIMS, *of_posteriors), np.asarray(responsibility)),
-            "row_weight": (
-                ("exponent", "run"),
-                np.stack([model.discounted(g)[model.counted] for g in ROW_EXPONENTS]),
-            ),
-        },
-        coords={"exponent": list(ROW_EXPONENTS), "likelihood_power": list(LIKELIHOOD_POWERS)},
-    )
-    exact_values = make_dataset(_in_order(values, model), SAMPLE_DIMS, coords)
-    exact_stats = make_dataset(exact.stats, SAMPLE_DIMS, coords)
-    return {"exact": exact_values, "exact_stats": exact_stats, "allowance": of_mixture}
+    groups = {
+        "allowance": xr.Dataset({"log_mixture": (SAMPLE_DIMS, log_mixture)}),
+        "exact": make_dataset(_in_order(found.values, model), SAMPLE_DIMS, coords),
+        "exact_stats": make_dataset(exact.stats, SAMPLE_DIMS, coords),
+    }
+    if pointwise:
+        in_units = np.asarray(found.log_likelihood)[..., rows] - np.log(model.reference[target])
+        dims = (*SAMPLE_DIMS, "run")
+        by_run = {**coords, "run": rows}
+        groups["exact_log_likelihood"] = make_dataset({target: in_units}, dims, by_run)
+    return groups
 
 
 @jax.jit
-def _of_mixture(
+def _log_mixture(
     mixture: MixtureDensity, points: Float[Array, "chains draws law"]
-) -> tuple[Array, Array]:
-    def one(point: Array) -> tuple[Array, Array]:
-        return mixture.log_likelihood(point), mixture.responsibilities(point)
-
-    return jax.vmap(jax.vmap(one))(points)
+) -> Float[Array, "chains draws"]:
+    return jax.vmap(jax.vmap(mixture.log_likelihood))(points)
 
 
 def make_dataset(
