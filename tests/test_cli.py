@@ -198,10 +198,15 @@ def test_a_fit_that_fails_its_checks_is_still_written(command, tmp_path):
 
 
 def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
+    # A shell that runs the tests in the background makes its children ignore interrupts.
+    run = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('scalingbayes', run_name='__main__')"
+    )
     # Compiling cannot be interrupted; a test above has compiled the same programs.
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "scalingbayes", "fit", "chinchilla"),
+            *(sys.executable, "-c", run, "fit", "chinchilla"),
             *EXACT,
             *("--engine", "nuts(draws=10000000)", "--out", "results"),
         ],
@@ -210,8 +215,6 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        # A shell that runs the tests in the background makes its children ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         try:
