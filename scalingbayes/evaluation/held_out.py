@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -139,7 +139,7 @@ def hold_out(
         discrepancy_draws = refits[label].discrepancy_draws if has_discrepancy else None
         shift = shared_error(refits[label], {name: x[mask] for name, x in inputs.items()})
         elpd[mask] = score(values, mask, model, discrepancy_draws, shift)
-        full_model = replace(model, weights=post.weights)
+        full_model = model.with_weights(post.weights)
         in_sample[mask] = score(post.values, mask, full_model, post.discrepancy_draws)
     failed = [str(label) for label, each in refits.verdicts.items() if not each.passed]
     check = Check(

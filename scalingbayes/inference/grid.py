@@ -22,7 +22,7 @@ from scalingbayes.inference.importance import (
     student_t_proposals,
 )
 from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
-from scalingbayes.inference.mode import irls_weights
+from scalingbayes.inference.mode import score_and_irls_weights
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import Whitening, laplace_whitening
 from scalingbayes.model.bound_model import BoundModel
@@ -154,12 +154,7 @@ def _propose(
 def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Array, Array]:
     """Return the response and weights of the least squares that approximates the likelihood."""
     location = density.location(mode)
-
-    def log_likelihood(location: Array) -> Array:
-        return density.log_likelihood_at(location, mode)
-
-    score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
-    irls = irls_weights(density, location, score)
+    score, irls = score_and_irls_weights(density, mode, location)
     expected = density.law(density.likelihood.inputs, density.coordinates.at_reference(mode))
     slope = density.noise.scale.slope(expected)
     # With heavy tails the IRLS weights sum to more than the Fisher information of the scores.

@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from typing import ClassVar, override
 
 import numpy as np
-from jaxtyping import Float
 
 from scalingbayes._core.precision import precision
+from scalingbayes.inference.adaptive_importance import adaptive_proposals
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
     Density,
-    Proposals,
     importance_resample,
     log_densities,
 )
 from scalingbayes.inference.settings import check_whole
-from scalingbayes.inference.whitening import adapted_whitening, laplace_whitening, propose
+from scalingbayes.inference.whitening import laplace_whitening
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.stacking import stack_densities, stack_mixtures
 
@@ -83,18 +82,11 @@ class Laplace(Engine):
                 ]
             count = OVERSAMPLING * self.draws
             scales, rounds = ((1.0,), 1) if densities is searched else (_SCALES, _ROUNDS)
-            proposals = propose(whitening, random, count, scales)
-            found = log_densities(densities, _points(proposals), dtype)
-            for _ in range(rounds - 1):
-                whitening = adapted_whitening(whitening, proposals, found)
-                proposals = propose(whitening, random, count, scales)
-                found = log_densities(densities, _points(proposals), dtype)
+            proposals, found = adaptive_proposals(
+                densities, whitening, random, count, scales, rounds, dtype
+            )
         progress(1.0)
         return [
             importance_resample(each, found[fit], self.draws, random[fit])
             for fit, each in enumerate(proposals)
         ]
-
-
-def _points(proposals: Sequence[Proposals]) -> Float[np.ndarray, "fits draws dim"]:
-    return np.stack([each.points for each in proposals])

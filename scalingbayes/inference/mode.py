@@ -199,6 +199,18 @@ def irls_weights(
     return density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
 
 
+def score_and_irls_weights(
+    density: LogDensity, point: Float[Array, " dim"], location: Float[Array, " rows"]
+) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
+    """Return the score of each row by its location, and its weight by :func:`irls_weights`."""
+
+    def log_likelihood(location: Array) -> Array:
+        return density.log_likelihood_at(location, point)
+
+    score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
+    return score, irls_weights(density, location, score)
+
+
 def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Evaluation:
     of_law = density.location_size
     law_part, noise_part = point[:of_law], point[of_law:]

@@ -12,11 +12,6 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.devices import by_owner, fetch, interleave, map_each, map_tasks
 from scalingbayes._core.precision import to_dtype
-from scalingbayes.inference.importance import (
-    Proposals,
-    student_t_proposals,
-    truncated_weights,
-)
 from scalingbayes.inference.mode import Mode, check_found, find_mode
 from scalingbayes.model.log_density import LogDensity
 
@@ -136,64 +131,6 @@ def laplace_whitening(
     """
     center = whiten_at_mode(densities, random, starts, dtype)[1].center
     return whiten(center, -fetch(_hessians(densities, to_dtype(center, dtype))))
-
-
-def propose(
-    whitening: Whitening,
-    random: Sequence[np.random.Generator],
-    count: int,
-    scales: Sequence[float] = (1.0,),
-) -> list[Proposals]:
-    """Draw from t distributions in the whitened coordinates of each fit.
-
-    Parameters
-    ----------
-    whitening
-        The whitening of each fit.
-    random
-        One generator per fit.
-    count
-        Number of draws per fit.
-    scales
-        The scales of the t distributions, each with an equal share of the draws.
-    """
-    dim = whitening.center.shape[1]
-    standard = [student_t_proposals(each, count, dim, scales) for each in random]
-    points = whitening.to_points(np.stack([each.points for each in standard]))
-    volumes = np.linalg.slogdet(whitening.root)[1]
-    return [
-        Proposals(points[fit], each.log_density - volumes[fit]) for fit, each in enumerate(standard)
-    ]
-
-
-def adapted_whitening(
-    whitening: Whitening,
-    proposals: Sequence[Proposals],
-    log_density: Float[np.ndarray, "fits draws"],
-) -> Whitening:
-    """Return the whitening by the mean and covariance of weighted draws (Cappé et al. 2008).
-
-    Parameters
-    ----------
-    whitening
-        The whitening of the proposals. A fit keeps it if the covariance is singular.
-    proposals
-        Draws of each fit from its proposal distribution.
-    log_density
-        The log density of the posterior at each.
-    """
-    centers, roots = [], []
-    for fit, (each, found) in enumerate(zip(proposals, log_density, strict=True)):
-        weights = truncated_weights(found, each.log_density)
-        center = weights @ each.points
-        deviations = each.points - center
-        try:
-            root = np.linalg.cholesky((weights[:, None] * deviations).T @ deviations)
-        except np.linalg.LinAlgError:
-            center, root = map(np.asarray, whitening.select(fit))
-        centers.append(center)
-        roots.append(root)
-    return Whitening(np.stack(centers), np.stack(roots))
 
 
 def whiten(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]) -> Whitening:

@@ -231,20 +231,9 @@ class BoundModel:
             "powers": np.array(LIKELIHOOD_POWERS),
             "log_weights": log_weights,
         }
-        density = self._given_noise(allowance, ROW_EXPONENTS.index(0.0), dtype, length)
-        return MixtureDensity(density, **to_device(arrays, dtype))
-
-    def typical_density(self, dtype: str, length: int | None = None) -> LogDensity:
-        """Return the log density of the posterior of largest weight in the allowance's mixture."""
-        allowance, length = self.allowance, length or padded_length(len(self.runs))
-        assert allowance is not None
-        row, column = allowance.largest
-        weights = LIKELIHOOD_POWERS[column] * self.discounted(ROW_EXPONENTS[row])
-        return self.with_weights(weights)._given_noise(allowance, row, dtype, length)
-
-    def _given_noise(self, allowance: Allowance, row: int, dtype: str, length: int) -> LogDensity:
-        values = {name: x[row] for name, x in allowance.noise_values.items()}
-        return self.density(dtype, length).given_noise(to_device(values, dtype))
+        arrays = to_device(arrays, dtype)
+        of_first = {name: x[0] for name, x in arrays["noise_values"].items()}
+        return MixtureDensity(self.density(dtype, length).given_noise(of_first), **arrays)
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model as a numpyro model.

@@ -39,6 +39,15 @@ class MixtureDensity:
     powers: Float[Any, "*fits powers"]
     log_weights: Float[Any, "*fits exponents powers"]
 
+    def posterior(self, exponent: int, power: int) -> LogDensity:
+        """Return the density of one posterior of the mixture, by the places of its g and T."""
+        likelihood = replace(
+            self.density.likelihood,
+            weights=self.powers[power] * self.row_weights[exponent],
+            noise_values={name: x[exponent] for name, x in self.noise_values.items()},
+        )
+        return replace(self.density, likelihood=likelihood)
+
     def __call__(self, point: Point) -> Float[Array, ""]:
         """Return the log density at a point."""
         return self.log_likelihood(point) + self.density.prior(point)

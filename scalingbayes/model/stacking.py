@@ -33,10 +33,12 @@ def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
 
 
 def stack_mixtures(models: Sequence[BoundModel], dtype: str) -> tuple[MixtureDensity, LogDensity]:
-    """Return the allowances' mixtures of several models as one, and their typical densities.
+    """Return the allowances' mixtures of several models, and each mixture's largest posterior.
 
     The arguments are those of :func:`stack_densities`.
     """
     length = max(padded_length(len(model.runs)) for model in models)
     mixtures = [model.mixture(dtype, length) for model in models]
-    return stack(mixtures), stack([model.typical_density(dtype, length) for model in models])
+    largest = [model.allowance.largest for model in models if model.allowance is not None]
+    typical = [each.posterior(*at) for each, at in zip(mixtures, largest, strict=True)]
+    return stack(mixtures), stack(typical)

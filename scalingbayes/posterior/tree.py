@@ -91,8 +91,7 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         found = jax.tree.map(np.asarray, describe(density, points, pointwise))
         random_effects = np.asarray(_random_effects(density, points)) if effects else None
     target = model.law.target.column
-    sizes = zip(SAMPLE_DIMS, draws.points.shape[:2], strict=True)
-    coords = {name: np.arange(size) for name, size in sizes}
+    coords = _sample_coords(draws)
     by_run = {"run": rows}
     constant = {name: x[counted] for name, x in model.inputs.items()}
     constant["weights"] = model.weights[counted]
@@ -104,10 +103,7 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         "table": pack_table(model.runs.frame[counted], rows),
     }
     if pointwise:
-        # The density of the target itself, not of the target over its reference value.
-        in_units = found.log_likelihood[..., rows] - np.log(model.reference[target])
-        dims = (*SAMPLE_DIMS, "run")
-        groups["log_likelihood"] = make_dataset({target: in_units}, dims, {**coords, **by_run})
+        groups["log_likelihood"] = _log_likelihood(model, found, coords)
     if random_effects is not None and model.effects_labels_and_design is not None:
         labels, _ = model.effects_labels_and_design
         labelled = {**coords, "effect": labels.astype(object)}
@@ -131,25 +127,34 @@ def _of_allowance(
     ``allowance`` holds the mixture's log likelihood at each draw of the posterior. The groups whose
     names begin with ``exact`` are those of the posterior that takes the law as exact.
     """
-    rows, target = np.flatnonzero(model.counted), model.law.target.column
     with precision("float64"):
         found = describe(density, jnp.asarray(exact.points), pointwise=pointwise)
         mixture = replace(model, allowance=draws.allowance).mixture("float64")
         points = jnp.asarray(draws.points[..., : len(model.law.parameters)])
         log_mixture = np.asarray(_log_mixture(mixture, points))
-    sizes = zip(SAMPLE_DIMS, exact.points.shape[:2], strict=True)
-    coords = {name: np.arange(size) for name, size in sizes}
+    coords = _sample_coords(exact)
     groups = {
         "allowance": xr.Dataset({"log_mixture": (SAMPLE_DIMS, log_mixture)}),
         "exact": make_dataset(_in_order(found.values, model), SAMPLE_DIMS, coords),
         "exact_stats": make_dataset(exact.stats, SAMPLE_DIMS, coords),
     }
     if pointwise:
-        in_units = np.asarray(found.log_likelihood)[..., rows] - np.log(model.reference[target])
-        dims = (*SAMPLE_DIMS, "run")
-        by_run = {**coords, "run": rows}
-        groups["exact_log_likelihood"] = make_dataset({target: in_units}, dims, by_run)
+        groups["exact_log_likelihood"] = _log_likelihood(model, found, coords)
     return groups
+
+
+def _sample_coords(draws: Draws) -> dict[str, Any]:
+    """Return the coordinates of the chains and the draws."""
+    sizes = zip(SAMPLE_DIMS, draws.points.shape[:2], strict=True)
+    return {name: np.arange(size) for name, size in sizes}
+
+
+def _log_likelihood(model: BoundModel, found: Described, coords: Mapping[str, Any]) -> xr.Dataset:
+    """Return the log density of the target itself, not of the target over its reference value."""
+    rows, target = np.flatnonzero(model.counted), model.law.target.column
+    in_units = np.asarray(found.log_likelihood)[..., rows] - np.log(model.reference[target])
+    dims = (*SAMPLE_DIMS, "run")
+    return make_dataset({target: in_units}, dims, {**coords, "run": rows})
 
 
 @jax.jit

@@ -87,59 +87,65 @@ def choose_allowances(
 class _Table:
     """One table: its splits, its random numbers, and the place of its fits in the batch.
 
-    The fits are of each split with each exponent g, then repeats of the first, which is to all runs
-    with g = 0.
+    The ``discounted`` fits are of each split with each exponent g. The ``repeats`` are fits to all
+    runs with g = 0, as the first is.
     """
 
     model: BoundModel
     splits: list[Split]
     random: np.random.Generator
-    first: int
+    discounted: range
+    repeats: range
 
     @property
-    def discounted(self) -> slice:
-        """The fits of each split and exponent in the batch."""
-        return slice(self.first, self.first + len(self.splits) * len(ROW_EXPONENTS))
-
-    @property
-    def models(self) -> list[BoundModel]:
-        """The model of each fit."""
-        discounted = [model for split in self.splits for model in split.discounted_models]
-        return [*discounted, *[self.model] * (_EXACT_FITS - 1)]
+    def whole(self) -> range:
+        """The fits to all runs, with each exponent."""
+        return self.discounted[: len(ROW_EXPONENTS)]
 
 
-def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> list[Allowed]:
+def _make_batch(
+    models: Sequence[BoundModel], seeds: Sequence[int]
+) -> tuple[list[_Table], list[BoundModel]]:
+    """Return the tables, and the models of all their fits."""
     tables: list[_Table] = []
     batch: list[BoundModel] = []
     for model, seed in zip(models, seeds, strict=True):
-        tables.append(_Table(model, make_splits(model), np.random.default_rng(seed), len(batch)))
-        batch += tables[-1].models
-    densities = stack_densities(batch, dtype)
-    plain = fit_plainly(densities, [t.random for t in tables for _ in t.models], dtype)
+        splits, first = make_splits(model), len(batch)
+        batch += [each for split in splits for each in split.discounted_models]
+        discounted = range(first, len(batch))
+        batch += [model] * (_EXACT_FITS - 1)
+        repeats = range(discounted.stop, len(batch))
+        tables.append(_Table(model, splits, np.random.default_rng(seed), discounted, repeats))
+    return tables, batch
 
-    discounted = np.concatenate([np.r_[table.discounted] for table in tables])
+
+def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> list[Allowed]:
+    tables, batch = _make_batch(models, seeds)
+    densities = stack_densities(batch, dtype)
+    generators = [table.random for table in tables for _ in (*table.discounted, *table.repeats)]
+    plain = fit_plainly(densities, generators, dtype)
+
+    discounted = np.concatenate([table.discounted for table in tables])
     given = _select(densities, discounted)
     noise_values = mean_noise(given, [plain[i] for i in discounted], dtype)
     tempered = temper(
         given.given_noise(to_dtype(noise_values, dtype)),
         np.stack([plain[i].mode[: len(models[0].law.parameters)] for i in discounted]),
         [split.held_out for table in tables for split in table.splits for _ in ROW_EXPONENTS],
-        [table.random for table in tables for _ in range(len(table.splits) * len(ROW_EXPONENTS))],
+        [generators[i] for i in discounted],
         dtype,
     )
 
-    full = np.array([table.first for table in tables])
+    full = np.array([table.whole[0] for table in tables])
     modes = np.stack([plain[i].mode for i in full])
     residuals = residuals_at(_select(densities, full), modes, dtype)
-    allowed, done = [], 0
+    allowed = []
     for fit, table in enumerate(tables):
-        own = slice(done, done + len(table.splits) * len(ROW_EXPONENTS))
-        done = own.stop
+        own = np.flatnonzero(np.isin(discounted, table.discounted))
         v = exactness(table.model, _select(residuals, fit))
-        allowance = _allowance(v, tempered[own], {n: x[own] for n, x in noise_values.items()})
-        repeats = plain[table.discounted.stop : table.first + len(table.models)]
-        whole = plain[table.first : table.first + len(ROW_EXPONENTS)]
-        allowed.append(_with_draws(allowance, table, whole, [whole[0], *repeats]))
+        of_noise = {name: x[own] for name, x in noise_values.items()}
+        allowance = _allowance(v, [tempered[i] for i in own], of_noise)
+        allowed.append(_with_draws(allowance, table, plain))
     return allowed
 
 
@@ -164,13 +170,12 @@ def _allowance(
     )
 
 
-def _with_draws(
-    allowance: Allowance, table: _Table, whole: Sequence[PlainFit], exact: Sequence[PlainFit]
-) -> Allowed:
+def _with_draws(allowance: Allowance, table: _Table, plain: Sequence[PlainFit]) -> Allowed:
     """Return an allowance with draws: of the noise for each g, and with the law taken as exact."""
     law, random = len(table.model.law.parameters), table.random
-    noise = [each.resampled(_EXACT_DRAWS, random).points[0, :, law:] for each in whole]
-    return Allowed(allowance, together(exact).resampled(_EXACT_DRAWS, random), np.stack(noise))
+    noise = [plain[i].resampled(_EXACT_DRAWS, random).points[0, :, law:] for i in table.whole]
+    exact = together([plain[i] for i in (table.whole[0], *table.repeats)])
+    return Allowed(allowance, exact.resampled(_EXACT_DRAWS, random), np.stack(noise))
 
 
 def mixture_weights(

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import to_dtype
-from scalingbayes.inference.mode import irls_weights
+from scalingbayes.inference.mode import score_and_irls_weights
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 
@@ -52,13 +52,9 @@ def _residuals(densities: LogDensity, points: Float[ArrayLike, "fits dim"]) -> R
     def one(density: LogDensity, point: Array) -> Residuals:
         location = density.location(point)
         jacobian = jax.jacfwd(density.location)(point)[:, : density.location_size]
-
-        def log_likelihood(location: Array) -> Array:
-            return density.log_likelihood_at(location, point)
-
-        score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
+        _, precision = score_and_irls_weights(density, point, location)
         deviation = density.likelihood.observed_on_scale - location
-        return Residuals(deviation, jacobian, irls_weights(density, location, score))
+        return Residuals(deviation, jacobian, precision)
 
     return map_each(one, densities, jnp.asarray(points))
 

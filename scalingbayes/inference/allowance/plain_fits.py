@@ -10,14 +10,14 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import to_dtype
+from scalingbayes.inference.adaptive_importance import adaptive_proposals
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.importance import (
     Proposals,
     importance_resample,
-    log_densities,
     truncated_weights,
 )
-from scalingbayes.inference.whitening import adapted_whitening, propose, whiten_at_mode
+from scalingbayes.inference.whitening import whiten_at_mode
 from scalingbayes.model.log_density import LogDensity
 
 _STARTS = 2  # searches for each mode
@@ -68,13 +68,9 @@ def fit_plainly(
         ``"float64"`` or ``"float32"``.
     """
     _, at_mode = whiten_at_mode(densities, random, _STARTS, dtype)
-    whitening = at_mode
-    for left in reversed(range(_ROUNDS)):
-        proposals = propose(whitening, random, _PROPOSALS, _SCALES)
-        points = np.stack([each.points for each in proposals])
-        log_density = log_densities(densities, points, dtype)
-        if left:
-            whitening = adapted_whitening(whitening, proposals, log_density)
+    proposals, log_density = adaptive_proposals(
+        densities, at_mode, random, _PROPOSALS, _SCALES, _ROUNDS, dtype
+    )
     return [
         PlainFit(np.asarray(mode), each, found)
         for mode, each, found in zip(at_mode.center, proposals, log_density, strict=True)

@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 
 from scalingbayes._core.devices import fetch, map_tasks
 from scalingbayes._core.precision import to_dtype
-from scalingbayes.inference.importance import student_t_log_density, student_t_proposals
+from scalingbayes.inference.adaptive_importance import propose
+from scalingbayes.inference.importance import student_t_log_density
 from scalingbayes.inference.mode import Mode, find_mode
 from scalingbayes.inference.whitening import Whitening, whiten
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS
@@ -67,10 +68,8 @@ def temper(
     begun = to_dtype((starts[owner], powers), dtype)
     found = fetch(_find_modes(densities, owner, *begun))
     whitening = whiten(found.point, found.curvature)
-    normal = np.stack(
-        [student_t_proposals(each, _PROPOSALS, dim).points for each in random for _ in range(modes)]
-    )
-    points = whitening.to_points(normal).reshape(fits, -1, dim)
+    proposals = propose(whitening, [each for each in random for _ in range(modes)], _PROPOSALS)
+    points = np.stack([each.points for each in proposals]).reshape(fits, -1, dim)
     log_proposal = _log_proposal(points, whitening, modes)
     longest = max(1, *map(len, held_out))
     padded = np.stack([np.pad(rows, (0, longest - len(rows))) for rows in held_out])
