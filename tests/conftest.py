@@ -36,12 +36,14 @@ CHECKED = (
     "posterior.predictive_distribution",
 )
 
-with install_import_hook([f"scalingbayes.{name}" for name in CHECKED], "beartype.beartype"):
-    from plain import bind, fit
+# The hook stays: the package imports a module when it is first used.
+install_import_hook([f"scalingbayes.{name}" for name in CHECKED], "beartype.beartype")
+
 import jax
 import matplotlib as mpl
 import numpy as np
 import pytest
+from plain import bind, fit
 from scipy import optimize
 
 import scalingbayes as sb

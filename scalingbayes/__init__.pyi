@@ -1,0 +1,155 @@
+# The public names, which `__init__.py` imports when they are first used.
+
+from . import plots
+from ._core.domains import Domain
+from ._core.errors import InputError, InputWarning
+from ._core.progress_bar import progress_bar
+from .allocation import Limits, costs
+from .combine.average import Average, average
+from .combine.pooling import Pooled, pool
+from .data import datasets, folds, published
+from .data.published import published_models
+from .data.readers import read_runs
+from .data.runs import Runs
+from .decisions import (
+    DataExhaustion,
+    FrontierGap,
+    Overtraining,
+    Plan,
+    cheapest_run,
+    critical_size,
+    data_exhaustion,
+    frontier_gap,
+    overtrain,
+    plan,
+)
+from .decisions.approaches import (
+    ApproachComparison,
+    Frontier,
+    Parametric,
+    compare_approaches,
+    envelope,
+    isoflop,
+    isoflop_bias,
+    isoflop_sweep,
+    parametric,
+)
+from .evaluation.backtest import Backtest, backtest
+from .evaluation.calibration import Calibration, Simulation, calibrate, simulate
+from .evaluation.compare import Comparison, compare
+from .evaluation.predictive_checks import PredictiveChecks, check
+from .evaluation.score import score
+from .evaluation.sensitivity import Sensitivity, sensitivity
+from .fitting.batch import fit_many, refit
+from .fitting.fit import fit
+from .fitting.likelihood_grid import evaluate_grid, profile_grid
+from .inference import NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
+from .laws import Input, Law, Sum, family, get_law, list_laws, register
+from .laws.base.parameters import Parameter
+from .laws.base.targets import Target
+from .model.bound_model import BoundModel
+from .model.learned_priors import learned_priors
+from .model.model import Model
+from .model.noise import Noise
+from .model.noise_models import (
+    HuberNoise,
+    LaplaceNoise,
+    NoiseModel,
+    NormalNoise,
+    StudentTNoise,
+)
+from .posterior.collection import Posteriors
+from .posterior.load import load
+from .posterior.point_estimate import PointEstimate
+from .posterior.posterior import Posterior
+from .results import Estimate, Result, Verdict
+
+__all__ = [
+    "NUTS",
+    "ApproachComparison",
+    "Average",
+    "Backtest",
+    "Bootstrap",
+    "BoundModel",
+    "Calibration",
+    "Comparison",
+    "DataExhaustion",
+    "Domain",
+    "Estimate",
+    "Frontier",
+    "FrontierGap",
+    "Grid",
+    "HuberNoise",
+    "Input",
+    "InputError",
+    "InputWarning",
+    "Laplace",
+    "LaplaceNoise",
+    "Law",
+    "Limits",
+    "Model",
+    "Noise",
+    "NoiseModel",
+    "NormalNoise",
+    "Optimize",
+    "Overtraining",
+    "Parameter",
+    "Parametric",
+    "Plan",
+    "PointEstimate",
+    "Pooled",
+    "Posterior",
+    "Posteriors",
+    "PredictiveChecks",
+    "PriorDraws",
+    "Result",
+    "Runs",
+    "Sensitivity",
+    "Simulation",
+    "StudentTNoise",
+    "Sum",
+    "Target",
+    "Verdict",
+    "average",
+    "backtest",
+    "calibrate",
+    "cheapest_run",
+    "check",
+    "compare",
+    "compare_approaches",
+    "costs",
+    "critical_size",
+    "data_exhaustion",
+    "datasets",
+    "envelope",
+    "evaluate_grid",
+    "family",
+    "fit",
+    "fit_many",
+    "folds",
+    "frontier_gap",
+    "get_law",
+    "isoflop",
+    "isoflop_bias",
+    "isoflop_sweep",
+    "learned_priors",
+    "list_laws",
+    "load",
+    "overtrain",
+    "parametric",
+    "plan",
+    "plots",
+    "pool",
+    "profile_grid",
+    "progress_bar",
+    "published",
+    "published_models",
+    "read_runs",
+    "refit",
+    "register",
+    "score",
+    "sensitivity",
+    "simulate",
+]
+
+__version__: str
