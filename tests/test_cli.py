@@ -1,5 +1,6 @@
 """The command line, in this process or, where it matters, in a process of its own."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ import pandas as pd
 import pytest
 
 import scalingbayes as sb
+from scalingbayes.cli.fit import fit_command
+from scalingbayes.model.model import DEFAULT_LAW
+from scalingbayes.model.noise_models import NOISE_MODELS
 
 EXACT = (
     *("--law", "chinchilla", "--noise", "student_t"),
@@ -47,6 +51,14 @@ def table(tmp_path, small_table, rng):
     path = tmp_path / "sweep.csv"
     frame.rename(columns={"params": "n_params", "loss": "val_loss"}).to_csv(path, index=False)
     return path
+
+
+def test_options_say_what_there_is(command):
+    assert inspect.signature(fit_command).parameters["law"].default == DEFAULT_LAW
+    noises = command("fit", "--help").stdout
+    assert all(name in noises for name in NOISE_MODELS)
+    stocks = command("data-exhaustion", "--help").stdout
+    assert all(name in stocks for name in sb.published.token_stock().index)
 
 
 def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):

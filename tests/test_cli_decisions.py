@@ -207,7 +207,7 @@ def test_data_exhaustion_agrees_with_python(shell, folder, post):
 
 
 def test_data_exhaustion_without_a_posterior_fits_a_bundled_table(shell, post, monkeypatch):
-    monkeypatch.setattr("scalingbayes.cli.data_exhaustion.fit", lambda *_, **__: post)
+    monkeypatch.setattr("scalingbayes.fit", lambda *_, **__: post)
     status, out, _ = shell("data-exhaustion")
     assert status == 0
     assert "fitting the bundled runs of 'chinchilla'" in out

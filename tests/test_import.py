@@ -47,6 +47,19 @@ def test_a_slow_package_is_imported_when_it_is_used():
     assert {"jax", "pandas"} <= slow_imports("import scalingbayes as sb; sb.Law")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["fit", "--help"], ["datasets"]])
+def test_help_imports_no_slow_package(arguments):
+    code = f"""
+sys.argv[1:] = {arguments}
+from scalingbayes import cli
+try:
+    cli.main()
+except SystemExit:
+    pass
+"""
+    assert slow_imports(code) <= {"rich"}  # which prints the help
+
+
 def test_public_names_are_those_of_the_stub():
     assert dir(sb) == sorted(sb.__all__)
     assert {"Posterior", "datasets", "fit", "plots"} < set(dir(sb))

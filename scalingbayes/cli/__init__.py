@@ -1,7 +1,8 @@
 """The command line: one module a command.
 
 The commands share ``options`` (tables of runs), ``saved`` (saved posteriors), ``budgets`` and
-``printing``.
+``printing``. Help is printed without importing JAX or pandas: the modules take public names from
+``scalingbayes`` when they are used, and import other names within functions.
 """
 
 import os
@@ -9,7 +10,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import jax
 import typer
 
 from scalingbayes._core.errors import InputError
@@ -53,8 +53,7 @@ def main() -> None:
     The exit status is 0; 1 if a file cannot be read or written; 2 if the input cannot be used; 3
     if a fit failed its checks. Each error is a single message.
     """
-    _use_compilation_cache()
-    _use_every_core()
+    _configure_jax()
     warnings.showwarning = show_warning
     try:
         app()
@@ -66,17 +65,17 @@ def main() -> None:
         sys.exit(FAILED_FILE)
 
 
-def _use_compilation_cache() -> None:
-    """Cache compiled programs on disk, unless the caller has set a cache."""
+def _configure_jax() -> None:
+    """Cache compiled programs on disk, and make one device of each CPU core.
+
+    A cache, or a number of devices, that the caller has set is left as it is. JAX reads these
+    variables when a command imports it.
+    """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(caches) / "scalingbayes"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-def _use_every_core() -> None:
-    """Make one JAX device of each CPU core, unless the caller has set the number of devices."""
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(caches) / "scalingbayes")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if "XLA_FLAGS" not in os.environ and "JAX_NUM_CPU_DEVICES" not in os.environ:
         linux = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
-        jax.config.update("jax_num_cpu_devices", cores)
+        os.environ["JAX_NUM_CPU_DEVICES"] = str(cores)

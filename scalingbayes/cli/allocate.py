@@ -1,13 +1,13 @@
 """``scalingbayes allocate``."""
 
-from dataclasses import replace
-from typing import Annotated
+from __future__ import annotations
 
-import pandas as pd
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from scalingbayes._core.errors import InputError
-from scalingbayes.allocation import Hardware
+import scalingbayes as sb
 from scalingbayes.cli import budgets
 from scalingbayes.cli.budgets import BudgetOptions, CostOptions, LimitOptions
 from scalingbayes.cli.options import Prob
@@ -21,8 +21,11 @@ from scalingbayes.cli.saved import (
     parse_inputs,
     read_posterior,
 )
-from scalingbayes.decisions import Plan, plan
-from scalingbayes.results import View, check_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalingbayes.results import View
 
 _PLAN = "One run under uncertainty"
 
@@ -77,10 +80,11 @@ def allocate_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    check_interval(prob)
+    from scalingbayes.results import View
+
     check_out(out)
     if regret is not None and not with_plan:
-        raise InputError("--regret is a setting of the plan: add --plan.")
+        raise sb.InputError("--regret is a setting of the plan: add --plan.")
     options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
     hardware, amounts = options.hardware(), options.flops()
     post = read_posterior(posterior)
@@ -91,11 +95,12 @@ def allocate_command(
     inputs = parse_inputs({}, other) | inputs
     best = post.allocate(amounts, paid, limits, **inputs)
     stated = {} if regret is None else {"regret": regret}
-    plans = [plan(post, x, paid, limits, **stated, **inputs) for x in amounts] if with_plan else []
+    planned = amounts if with_plan else []
+    plans = [sb.plan(post, amount, paid, limits, **stated, **inputs) for amount in planned]
     print_view(View(f"{best.title}\n{describe_fit(post)}"))
     table = best.summary(prob)
     for number, amount in enumerate(amounts):
-        print_view(View(_describe_budget(amount, hardware), table.loc[amount]))
+        print_view(View(_describe_budget(amount, hardware), table.loc[[amount]].droplevel(0)))
         if plans:
             print_view(_plan_view(plans[number], prob))
     explained = f"a, b: local exponents, {post.law.budget.size} ∝ C^a and tokens ∝ C^b."
@@ -104,7 +109,7 @@ def allocate_command(
     finish(best.verdict, out, _rows(table, plans, prob))
 
 
-def _describe_budget(budget: float, hardware: Hardware | None) -> str:
+def _describe_budget(budget: float, hardware: sb.costs.Hardware | None) -> str:
     """Return a budget in FLOPs and, if the hardware is known, in GPU hours and dollars."""
     words = f"{budget:.4g} FLOPs"
     if hardware is None:
@@ -119,7 +124,7 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _plan_view(chosen: Plan, prob: float) -> View:
+def _plan_view(chosen: sb.Plan, prob: float) -> View:
     """Return the plan's view with intervals of the probability ``prob``, without its notes."""
     view = chosen.view()
     expected = float(chosen.draws["regret"].mean())
@@ -127,16 +132,20 @@ def _plan_view(chosen: Plan, prob: float) -> View:
     return replace(view, table=chosen.summary(prob), lines=lines, verdict=None)
 
 
-def _rows(table: pd.DataFrame, plans: list[Plan], prob: float) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, plans: list[sb.Plan], prob: float) -> pd.DataFrame:
     """Return the table to write: the rows of each budget and, below them, those of its plan."""
     if not plans:
         return table
+    import pandas as pd
+
     rows = [(table.loc[[each.compute]], _plan_rows(each, prob)) for each in plans]
     return pd.concat([frame for pair in rows for frame in pair])
 
 
-def _plan_rows(chosen: Plan, prob: float) -> pd.DataFrame:
+def _plan_rows(chosen: sb.Plan, prob: float) -> pd.DataFrame:
     """Return a plan as rows of the table of its budget; the run itself has no interval."""
+    import pandas as pd
+
     run = dict(chosen.run)
     if chosen.within is not None:
         low, high = chosen.within

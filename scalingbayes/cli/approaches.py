@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+import scalingbayes as sb
 from scalingbayes.cli.options import (
     ComputeColumn,
     LossColumn,
@@ -16,7 +17,6 @@ from scalingbayes.cli.options import (
 )
 from scalingbayes.cli.printing import exit_if_failed, print_view
 from scalingbayes.cli.saved import Out, check_out, write_out
-from scalingbayes.decisions.approaches import compare_approaches
 
 
 def approaches_command(
@@ -50,7 +50,7 @@ def approaches_command(
     check_out(out)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns)
-    found = compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
+    found = sb.compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
     print_view(found.view())
     write_out(out, found.summary(), found.verdict)
     exit_if_failed(found.verdict)

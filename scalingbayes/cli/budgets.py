@@ -1,16 +1,15 @@
 """Options of ``scalingbayes allocate`` for the budget, its cost and its limits."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_number
-from scalingbayes._core.errors import InputError, unknown
-from scalingbayes.allocation import Cost, Hardware, Limits, Proportional, Transformer
-from scalingbayes.laws import Law
+import scalingbayes as sb
+from scalingbayes._core.errors import unknown
 
 _COSTS = ("6ND", "transformer")
 _BUDGET = {"rich_help_panel": "Budget (one of --compute, --dollars and --gpu-hours)"}
@@ -89,7 +88,7 @@ class BudgetOptions:
     utilisation: Number
     price_per_hour: Number
 
-    def hardware(self) -> Hardware | None:
+    def hardware(self) -> sb.costs.Hardware | None:
         """Return the hardware, if it was given.
 
         Raises
@@ -100,15 +99,15 @@ class BudgetOptions:
         named = {"utilisation": self.utilisation, "price_per_hour": self.price_per_hour}
         given = {name: value for name, value in named.items() if value is not None}
         if self.peak_flops is not None:
-            return Hardware(self.peak_flops, **given)
+            return sb.costs.Hardware(self.peak_flops, **given)
         if given:
-            raise InputError(
+            raise sb.InputError(
                 "--utilisation and --price-per-hour need --peak-flops, the FLOPs a second of one "
                 "GPU: add it, such as --peak-flops 989e12."
             )
         return None
 
-    def flops(self) -> Float[np.ndarray, " budgets"]:
+    def flops(self) -> list[float]:
         """Return the budgets in FLOPs, without repetitions.
 
         Raises
@@ -123,7 +122,7 @@ class BudgetOptions:
         }
         given = [name for name, values in kinds.items() if values]
         if len(given) != 1:
-            raise InputError(
+            raise sb.InputError(
                 f"Give the budget by exactly one of {', '.join(kinds)}; got "
                 f"{' and '.join(given) or 'none'}."
             )
@@ -131,14 +130,14 @@ class BudgetOptions:
             return _distinct(self.compute)
         hardware = self.hardware()
         if hardware is None:
-            raise InputError(
+            raise sb.InputError(
                 f"{given[0]} is converted to FLOPs by --peak-flops, the FLOPs a second of one GPU: "
                 f"add it, such as --peak-flops 989e12."
             )
         if self.gpu_hours:
             return _distinct(hardware.flops(gpu_hours=self.gpu_hours))
         if self.price_per_hour is None:
-            raise InputError(
+            raise sb.InputError(
                 "--dollars is converted to GPU hours by --price-per-hour: add it, such as "
                 "--price-per-hour 2."
             )
@@ -155,7 +154,7 @@ class CostOptions:
     inference_tokens: Number
     serving_price: Number
 
-    def for_law(self, law: Law) -> Cost | None:
+    def for_law(self, law: sb.Law) -> sb.costs.Cost | None:
         """Return the cost of a law's models, or None for the cost that the law states.
 
         Raises
@@ -166,31 +165,33 @@ class CostOptions:
         cost = self._training(law)
         if self.inference_tokens is None:
             if self.serving_price is not None:
-                raise InputError("--serving-price needs --inference-tokens: add it.")
+                raise sb.InputError("--serving-price needs --inference-tokens: add it.")
             return cost
         price = {} if self.serving_price is None else {"price": self.serving_price}
-        return (cost or Proportional.of(law.budget)).serve(self.inference_tokens, **price)
+        return (cost or sb.costs.Proportional.of(law.budget)).serve(self.inference_tokens, **price)
 
-    def _training(self, law: Law) -> Cost | None:
+    def _training(self, law: sb.Law) -> sb.costs.Cost | None:
         if self.name is not None and self.name not in _COSTS:
             raise unknown("cost", self.name, _COSTS)
         if self.name is not None and law.budget.size != "params":
-            raise InputError(
+            raise sb.InputError(
                 f"--cost {self.name} counts the size of a model in params, but law {law.name!r} "
                 f"counts it in {law.budget.size}: leave --cost out."
             )
         if self.name == "transformer":
             if self.context is None or self.vocab is None:
-                raise InputError(
+                raise sb.InputError(
                     "--cost transformer needs --context and --vocab: add them, such as --context "
                     "4096 --vocab 128000."
                 )
-            return Transformer(
+            from scalingbayes._core.arguments import check_number
+
+            return sb.costs.Transformer(
                 check_number("--context", self.context), check_number("--vocab", self.vocab)
             )
         if self.context is not None or self.vocab is not None:
-            raise InputError("--context and --vocab need --cost transformer: add it.")
-        return Proportional() if self.name == "6ND" else None
+            raise sb.InputError("--context and --vocab need --cost transformer: add it.")
+        return sb.costs.Proportional() if self.name == "6ND" else None
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class LimitOptions:
     min_tokens_per_param: Number
     max_unique_tokens: Number
 
-    def for_law(self, law: Law) -> tuple[Limits | None, dict[str, Any], list[str]]:
+    def for_law(self, law: sb.Law) -> tuple[sb.Limits | None, dict[str, Any], list[str]]:
         """Return the limits, inputs of the law that follow from the options, and notes.
 
         Raises
@@ -218,9 +219,9 @@ class LimitOptions:
         elif self.max_unique_tokens is not None:
             notes = [f"Law {law.name!r} reads no unique_tokens: each token is used at most once."]
             max_tokens = min(x for x in (max_tokens, self.max_unique_tokens) if x is not None)
-        limits = Limits(self.max_params, max_tokens, self.min_tokens_per_param)
+        limits = sb.Limits(self.max_params, max_tokens, self.min_tokens_per_param)
         return limits if limits.bounds else None, inputs, notes
 
 
-def _distinct(budgets: Any) -> Float[np.ndarray, " budgets"]:
-    return np.array(list(dict.fromkeys(budgets)))
+def _distinct(budgets: Iterable[float]) -> list[float]:
+    return list(dict.fromkeys(map(float, budgets)))

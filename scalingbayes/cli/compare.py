@@ -1,13 +1,14 @@
 """``scalingbayes compare``."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalingbayes._core.errors import InputError
-from scalingbayes._core.progress_bar import progress_bar
+import scalingbayes as sb
 from scalingbayes.cli.options import (
     ComputeColumn,
     LossColumn,
@@ -20,12 +21,9 @@ from scalingbayes.cli.options import (
     read_table,
 )
 from scalingbayes.cli.printing import exit_if_failed, print_verdict, print_view
-from scalingbayes.data.folds import as_folds
-from scalingbayes.evaluation.compare import compare
-from scalingbayes.fitting.fit import fit
-from scalingbayes.inference import Bootstrap, Engine, Optimize, PriorDraws, get_engine
-from scalingbayes.laws import get_law
-from scalingbayes.model.model import Model
+
+if TYPE_CHECKING:
+    from scalingbayes.inference import Engine
 
 _LEGEND = (
     "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
@@ -69,12 +67,12 @@ def compare_command(
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
     names, chosen = _law_names(laws), _engine(engine)
-    models = {name: Model(name, noise) for name in names}
+    models = {name: sb.Model(name, noise) for name in names}
     if by is not None:
-        as_folds(by, runs)  # report unusable folds before the fits
-    with progress_bar() as bar:
-        posts = {name: fit(runs, model, engine=chosen, seed=seed) for name, model in models.items()}
-        comparison = compare(posts, by, seed=seed, progress=bar)
+        sb.folds.as_folds(by, runs)  # report unusable folds before the fits
+    with sb.progress_bar() as bar:
+        posts = {name: sb.fit(runs, x, engine=chosen, seed=seed) for name, x in models.items()}
+        comparison = sb.compare(posts, by, seed=seed, progress=bar)
     view = comparison.view()
     print_view(replace(view, lines=(*view.lines, *_LEGEND), verdict=None))
     print_verdict(comparison.verdict)
@@ -85,18 +83,20 @@ def _law_names(text: str) -> list[str]:
     """Return the laws that a text names; commas in parentheses separate the options of a law."""
     names = [name.strip() for name in re.split(r",(?![^(]*\))", text)]
     if len(set(names)) < 2:
-        raise InputError(
+        raise sb.InputError(
             f"--laws must name two or more laws, such as chinchilla,coupled; got {text}."
         )
     for name in names:
-        get_law(name)
+        sb.get_law(name)
     return names
 
 
 def _engine(text: str) -> Engine:
+    from scalingbayes.inference import get_engine
+
     engine = get_engine(text)
-    if isinstance(engine, Optimize | Bootstrap | PriorDraws):
-        raise InputError(
+    if isinstance(engine, sb.Optimize | sb.Bootstrap | sb.PriorDraws):
+        raise sb.InputError(
             f"Laws are compared by their posteriors, and --engine {text} computes none: choose "
             f"nuts, laplace or grid."
         )

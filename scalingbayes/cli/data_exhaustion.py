@@ -1,22 +1,19 @@
 """``scalingbayes data-exhaustion``."""
 
-from dataclasses import replace
-from typing import Annotated, Any
+from __future__ import annotations
 
-import pandas as pd
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from scalingbayes._core.errors import InputError
-from scalingbayes._core.progress_bar import progress_bar
+import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import console, describe_fit, describe_interval, print_view
+from scalingbayes.cli.printing import describe_fit, describe_interval, print_text, print_view
 from scalingbayes.cli.saved import Out, check_out, finish, read_posterior
-from scalingbayes.data import datasets
-from scalingbayes.data.published import token_stock
-from scalingbayes.decisions import DataExhaustion, data_exhaustion
-from scalingbayes.fitting.fit import fit
-from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import check_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BUNDLED = "chinchilla"
 _BELIEF = "NUMBER|LOW,MEDIAN,HIGH"
@@ -41,8 +38,9 @@ Stock = Annotated[
     str,
     typer.Option(
         metavar=f"NAME|{_BELIEF}",
-        help=f"Stock of language data, in words: a published estimate "
-        f"({', '.join(token_stock().index)}) or numbers.",
+        help="Stock of language data, in words: a published estimate (recorded_speech, "
+        "internet_users, popular_platforms, common_crawl, indexed_websites, aggregated) or "
+        "numbers.",
     ),
 ]
 StockGrowth = Annotated[
@@ -112,7 +110,6 @@ def data_exhaustion_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    check_interval(prob)
     check_out(out)
     beliefs = {
         "stock_growth": stock_growth,
@@ -131,7 +128,7 @@ def data_exhaustion_command(
     given |= {name: value for name, value in numbers.items() if value is not None}
     named = stock if stock[:1].isalpha() else _belief("stock", stock)
     post = _fit_bundled(seed) if posterior is None else read_posterior(posterior)
-    found = data_exhaustion(post, named, seed=seed, **given)
+    found = sb.data_exhaustion(post, named, seed=seed, **given)
     title = f"{found.title}\n{describe_fit(post)}"
     lines = (describe_interval(post, prob), *found.view().lines)
     table = _in_words(found, prob)
@@ -144,24 +141,26 @@ def _belief(name: str, text: str) -> Any:
     try:
         found = tuple(float(each) for each in text.split(","))
     except ValueError as error:
-        raise InputError(
+        raise sb.InputError(
             f"--{name.replace('_', '-')} must be a number, or its 5 % quantile, median and 95 % "
             f"quantile separated by commas, such as 4,4.5,5; got {text!r}."
         ) from error
     return found[0] if len(found) == 1 else found
 
 
-def _fit_bundled(seed: int) -> Posterior:
-    console.print(
+def _fit_bundled(seed: int) -> sb.Posterior:
+    print_text(
         f"No posterior was given: fitting the bundled runs of {_BUNDLED!r}. To use your own runs, "
         f"give a posterior that `scalingbayes fit` saved.\n"
     )
-    with progress_bar() as bar:
-        return fit(datasets.load(_BUNDLED), seed=seed, progress=bar)
+    with sb.progress_bar() as bar:
+        return sb.fit(sb.datasets.load(_BUNDLED), seed=seed, progress=bar)
 
 
-def _in_words(found: DataExhaustion, prob: float) -> pd.DataFrame:
+def _in_words(found: sb.DataExhaustion, prob: float) -> pd.DataFrame:
     """Return the summary as text, with a description of each quantity."""
+    import pandas as pd
+
     rows = {
         _MEANING[str(name)]: {column: found.write(str(name), x) for column, x in row.items()}
         for name, row in found.summary(prob).iterrows()

@@ -1,10 +1,10 @@
 """``scalingbayes datasets``."""
 
-from scalingbayes.cli.printing import console
-from scalingbayes.data import datasets
+import scalingbayes as sb
+from scalingbayes.cli.printing import print_text
 
 
 def datasets_command() -> None:
     """List the bundled data sets with their sources, licences and notes."""
-    for name in datasets.names():
-        console.print(f"{datasets.info(name)}\n")
+    for name in sb.datasets.names():
+        print_text(f"{sb.datasets.info(name)}\n")

@@ -1,15 +1,15 @@
 """``scalingbayes fit``."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import pandas as pd
 import typer
 
+import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes._core.errors import InputError, InputWarning
-from scalingbayes._core.progress_bar import progress_bar
 from scalingbayes.cli.options import (
     ComputeColumn,
     LossColumn,
@@ -24,18 +24,18 @@ from scalingbayes.cli.options import (
     read_table,
 )
 from scalingbayes.cli.printing import (
-    console,
     describe_interval,
     exit_if_failed,
+    print_text,
     print_verdict,
     print_view,
 )
-from scalingbayes.fitting.fit import fit
-from scalingbayes.inference import Engine, Optimize, get_engine
-from scalingbayes.model.model import DEFAULT_LAW, DefaultPriors, Model
-from scalingbayes.posterior.describe_allowance import describe_allowance
-from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import View, check_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scalingbayes.inference import Engine
+    from scalingbayes.results import View
 
 _ENGINE_HELP = (
     "How to fit: nuts (samples the posterior), laplace or grid (compute the same posterior in "
@@ -54,7 +54,7 @@ def fit_command(
             help="Scaling law, with options if it has any: 'power_law(x=tokens)'. "
             "`scalingbayes laws` lists them.",
         ),
-    ] = DEFAULT_LAW,
+    ] = "coupled",
     engine: Annotated[str, typer.Option(metavar="ENGINE", help=_ENGINE_HELP)] = "nuts",
     noise: NoiseName = None,
     groups: Annotated[
@@ -91,14 +91,14 @@ def fit_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    check_interval(prob)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column)
     chosen = _engine(engine)
-    model = Model(law, noise, default_priors=_priors(weak_priors), groups=groups)
+    priors: Literal["weak", "learned"] = "weak" if weak_priors else "learned"
+    model = sb.Model(law, noise, default_priors=priors, groups=groups)
     _make_folder(out)
-    with progress_bar() as bar:
-        post = fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
+    with sb.progress_bar() as bar:
+        post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
     tables = {"summary": post.summary(prob)}
     if (exponents := _exponents(post, prob)) is not None:
         tables["exponents"] = exponents
@@ -111,17 +111,15 @@ def fit_command(
 
 def _engine(text: str) -> Engine:
     """Return the engine that a text such as ``"nuts(draws=500)"`` names."""
+    from scalingbayes.inference import get_engine
+
     engine = get_engine(text)
-    if isinstance(engine, Optimize):
-        raise InputError(
+    if isinstance(engine, sb.Optimize):
+        raise sb.InputError(
             "--engine optimize gives a best fit without intervals, and is available in Python "
             "only: choose nuts, laplace, grid or bootstrap."
         )
     return engine
-
-
-def _priors(weak: bool) -> DefaultPriors:
-    return "weak" if weak else "learned"
 
 
 def _make_folder(out: Path | None) -> None:
@@ -130,12 +128,12 @@ def _make_folder(out: Path | None) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
+        raise sb.InputError(
             f"--out {out} cannot be made a folder ({error}): name another folder."
         ) from error
 
 
-def _exponents(post: Posterior, prob: float) -> pd.DataFrame | None:
+def _exponents(post: sb.Posterior, prob: float) -> pd.DataFrame | None:
     """Return the exponents of a law of size and tokens alone; None for any other law.
 
     A posterior without an optimum at the reference budget gives a warning, not an error.
@@ -144,12 +142,15 @@ def _exponents(post: Posterior, prob: float) -> pd.DataFrame | None:
         return None
     try:
         return post.exponents().summary(prob)
-    except InputError as error:
-        warnings.warn(str(error), InputWarning, stacklevel=1)
+    except sb.InputError as error:
+        warnings.warn(str(error), sb.InputWarning, stacklevel=1)
         return None
 
 
-def _view(post: Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View:
+def _view(post: sb.Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View:
+    from scalingbayes.posterior.describe_allowance import describe_allowance
+    from scalingbayes.results import View
+
     summary = tables["summary"].drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
     further: tuple[tuple[str, pd.DataFrame], ...] = ()
     if "exponents" in tables:
@@ -162,10 +163,10 @@ def _view(post: Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View
     return View(post.title, summary, lines, tables=further, details=details)
 
 
-def _write(out: Path, post: Posterior, tables: dict[str, pd.DataFrame]) -> None:
+def _write(out: Path, post: sb.Posterior, tables: dict[str, pd.DataFrame]) -> None:
     post.save(out / "posterior.nc")
     for name, table in tables.items():
         with atomic_write(out / f"{name}.csv") as path:
             table.assign(verdict=post.verdict.word).to_csv(path)
     files = ["posterior.nc", *(f"{name}.csv" for name in tables)]
-    console.print(f"Written to {out}: {', '.join(files)}.")
+    print_text(f"Written to {out}: {', '.join(files)}.")

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+import scalingbayes as sb
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import describe_fit, print_view
 from scalingbayes.cli.saved import Out, SavedPosterior, check_out, finish, read_posterior
-from scalingbayes.data.readers import read_runs
-from scalingbayes.decisions import frontier_gap
-from scalingbayes.results import check_interval
 
 
 def frontier_gap_command(
@@ -32,10 +30,9 @@ def frontier_gap_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    check_interval(prob)
     check_out(out)
     post = read_posterior(posterior)
-    found = frontier_gap(post, None if models is None else read_runs(models).frame)
+    found = sb.frontier_gap(post, None if models is None else sb.read_runs(models).frame)
     legend = (
         f"Medians, with {100 * prob:g}% credible intervals in brackets. Losses are those of the "
         f"law, not published ones.",

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from scalingbayes.cli.printing import console
-from scalingbayes.laws import get_law, list_laws
+import scalingbayes as sb
+from scalingbayes.cli.printing import print_text
 
 
 def laws_command(
@@ -16,11 +16,11 @@ def laws_command(
 ) -> None:
     """List the scaling laws, or show one: equation, inputs, parameters, priors and source."""
     if name is not None:
-        console.print(repr(get_law(name)))
+        print_text(repr(sb.get_law(name)))
         return
-    for each, row in list_laws().iterrows():
+    for each, row in sb.list_laws().iterrows():
         options = f"\n    options  {row['options']}" if row["options"] else ""
-        console.print(
+        print_text(
             f"{each}: {row['equation']}\n    predicts {row['predicts']} from {row['inputs']}"
             f"{options}\n    source   {row['source']}\n"
         )

@@ -1,23 +1,30 @@
 """Options that several commands have, and the table of runs that they name."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scalingbayes._core.errors import InputError, unknown
-from scalingbayes.data import datasets
-from scalingbayes.data.readers import read_runs
-from scalingbayes.data.runs import Runs
-from scalingbayes.model.noise_models import NOISE_MODELS
+import scalingbayes as sb
+from scalingbayes._core.errors import unknown
 
 _NOISE_HELP = (
-    f"Noise model: {', '.join(NOISE_MODELS)}. Options in parentheses: varying (input or compute "
-    f"with which the spread falls), error (column of known standard errors), groups (column whose "
-    f"labels share an error), discrepancy (input or compute along which the law's own error "
-    f"varies). Default: student_t(varying=compute) if the law divides compute between size and "
-    f"tokens, else student_t."
+    "Noise model: student_t, normal, laplace, huber. Options in parentheses: varying (input or "
+    "compute with which the spread falls), error (column of known standard errors), groups (column "
+    "whose labels share an error), discrepancy (input or compute along which the law's own error "
+    "varies). Default: student_t(varying=compute) if the law divides compute between size and "
+    "tokens, else student_t."
 )
+
+
+def _check_prob(prob: float) -> float:
+    from scalingbayes.results import check_interval
+
+    check_interval(prob)
+    return prob
+
 
 Source = Annotated[
     str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
@@ -53,12 +60,17 @@ WeakPriors = Annotated[
     ),
 ]
 Prob = Annotated[
-    float, typer.Option(help="Probability of the credible intervals, between 0 and 1.")
+    float,
+    typer.Option(
+        callback=_check_prob, help="Probability of the credible intervals, between 0 and 1."
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 
-def read_table(source: str, given: dict[str, str | None], others: list[str] | None = None) -> Runs:
+def read_table(
+    source: str, given: dict[str, str | None], others: list[str] | None = None
+) -> sb.Runs:
     """Return the table of runs that a command names.
 
     Parameters
@@ -77,16 +89,18 @@ def read_table(source: str, given: dict[str, str | None], others: list[str] | No
     """
     columns = {name: column for name, column in given.items() if column is not None}
     columns |= dict(_parse_column(each) for each in others or ())
-    if not Path(source).is_file() and source in datasets.names():
-        runs = datasets.load(source)
-        return Runs(runs.frame, name=runs.name, **columns) if columns else runs
+    if not Path(source).is_file() and source in sb.datasets.names():
+        runs = sb.datasets.load(source)
+        return sb.Runs(runs.frame, name=runs.name, **columns) if columns else runs
     if not Path(source).exists():
-        raise unknown("file or bundled data set", source, datasets.names())
-    return read_runs(source, **columns)
+        raise unknown("file or bundled data set", source, sb.datasets.names())
+    return sb.read_runs(source, **columns)
 
 
 def _parse_column(text: str) -> tuple[str, str]:
     name, equals, column = text.partition("=")
     if not (name and equals and column):
-        raise InputError(f"--column must be NAME=COLUMN, such as accuracy=acc_mmlu; got {text!r}.")
+        raise sb.InputError(
+            f"--column must be NAME=COLUMN, such as accuracy=acc_mmlu; got {text!r}."
+        )
     return name, column

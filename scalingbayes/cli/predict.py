@@ -1,12 +1,12 @@
 """``scalingbayes predict``."""
 
-from typing import Annotated, Any
+from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from scalingbayes._core.errors import InputError
+import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import describe_fit, print_view
 from scalingbayes.cli.saved import (
@@ -18,7 +18,9 @@ from scalingbayes.cli.saved import (
     parse_inputs,
     read_posterior,
 )
-from scalingbayes.results import View, check_interval, format_number, interval_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def predict_command(
@@ -43,7 +45,8 @@ def predict_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    check_interval(prob)
+    from scalingbayes.results import View
+
     check_out(out)
     post = read_posterior(posterior)
     inputs = parse_inputs({"params": params, "tokens": tokens}, other)
@@ -62,14 +65,20 @@ def predict_command(
 
 def _check_counts(inputs: dict[str, Any]) -> None:
     """Check that each input was given once, or once for each run."""
-    counts = {name: np.size(values) for name, values in inputs.items()}
+    counts = {
+        name: len(values) if isinstance(values, list) else 1 for name, values in inputs.items()
+    }
     if len(set(counts.values()) - {1}) > 1:
         said = " and ".join(f"{count} {name}" for name, count in counts.items())
-        raise InputError(f"Give each input once, or once for each run; got {said}.")
+        raise sb.InputError(f"Give each input once, or once for each run; got {said}.")
 
 
 def _one_row_a_run(table: pd.DataFrame, inputs: list[str], prob: float) -> pd.DataFrame:
     """Return the table with the inputs and all quantities of a run in one row, as text."""
+    import pandas as pd
+
+    from scalingbayes.results import format_number, interval_columns
+
     lower, upper = interval_columns(prob)
     names = list(map(str, table.index.unique("quantity")))
     rows = []

@@ -1,36 +1,40 @@
 """Print results, verdicts, warnings and errors."""
 
+from __future__ import annotations
+
 import sys
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from scalingbayes._core.errors import InputWarning
-from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import Verdict, View, interval_columns
+import scalingbayes as sb
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scalingbayes.results import View
 
 FAILED_CHECKS = 3
 """Exit status if a fit failed its checks."""
 
-console = Console(
-    markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100
-)
-errors = Console(markup=False, stderr=True, soft_wrap=True, highlight=False)
+
+def print_text(text: str, style: str | None = None) -> None:
+    """Print a text as it is."""
+    _console().print(text, style=style)
 
 
 def print_view(view: View) -> None:
     """Print a result as it prints in Python, with an empty line below it."""
-    console.print(f"{view.text()}\n")
+    print_text(f"{view.text()}\n")
 
 
-def print_verdict(verdict: Verdict) -> None:
+def print_verdict(verdict: sb.Verdict) -> None:
     """Print whether the result passed its checks; a failure in red."""
-    console.print(str(verdict), style=None if verdict.passed else "bold red")
+    print_text(str(verdict), style=None if verdict.passed else "bold red")
 
 
-def exit_if_failed(verdict: Verdict) -> None:
+def exit_if_failed(verdict: sb.Verdict) -> None:
     """End with the status :data:`FAILED_CHECKS` if a check failed.
 
     Raises
@@ -42,14 +46,16 @@ def exit_if_failed(verdict: Verdict) -> None:
         raise typer.Exit(FAILED_CHECKS)
 
 
-def describe_fit(post: Posterior) -> str:
+def describe_fit(post: sb.Posterior) -> str:
     """Return one line about the fit: the law, the number of runs and the table's name."""
     of, data = post.record.of.capitalize(), post.record.data
     return f"{of} of law {post.law.name!r}, {data.rows} runs of {data.name!r}"
 
 
-def describe_interval(post: Posterior, prob: float) -> str:
+def describe_interval(post: sb.Posterior, prob: float) -> str:
     """Return one line about the columns that hold intervals."""
+    from scalingbayes.results import interval_columns
+
     kind = "confidence interval" if post.record.of == "bootstrap" else "credible interval"
     lower, upper = interval_columns(prob)
     return f"{lower}, {upper}: ends of the {100 * prob:g}% equal-tailed {kind}."
@@ -57,10 +63,24 @@ def describe_interval(post: Posterior, prob: float) -> str:
 
 def print_error(error: Exception) -> None:
     """Print why a command could not be carried out."""
-    errors.print(Text.assemble(("error", "red"), f": {error}"))
+    _print_problem("error", "red", error)
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print a warning on one line; a replacement for Python's ``warnings.showwarning``."""
-    style = "yellow" if issubclass(category, InputWarning) else "dim"
-    errors.print(Text.assemble(("warning", style), f": {message}"))
+    style = "yellow" if issubclass(category, sb.InputWarning) else "dim"
+    _print_problem("warning", style, message)
+
+
+def _print_problem(word: str, style: str, message: object) -> None:
+    from rich.text import Text
+
+    _console(stderr=True).print(Text.assemble((word, style), f": {message}"))
+
+
+@cache
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    width = None if stderr or sys.stdout.isatty() else 100
+    return Console(markup=False, highlight=False, soft_wrap=True, width=width, stderr=stderr)

@@ -1,18 +1,19 @@
 """Options of the commands that read a saved posterior, and the output that they share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
+import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes._core.errors import InputError
-from scalingbayes.cli.printing import console, exit_if_failed, print_verdict
-from scalingbayes.posterior.load import load
-from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import Verdict
+from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SavedPosterior = Annotated[
     str, typer.Argument(help="A file posterior.nc that `scalingbayes fit ... --out FOLDER` wrote.")
@@ -30,7 +31,7 @@ Out = Annotated[
 ]
 
 
-def read_posterior(path: str) -> Posterior:
+def read_posterior(path: str) -> sb.Posterior:
     """Return a saved posterior.
 
     Raises
@@ -39,11 +40,11 @@ def read_posterior(path: str) -> Posterior:
         If there is no such file, or it holds no posterior.
     """
     if not Path(path).is_file():
-        raise InputError(
+        raise sb.InputError(
             f"There is no file {path!r}. Give a saved posterior: `scalingbayes fit runs.csv "
             f"--out results` writes results/posterior.nc."
         )
-    return load(path)
+    return sb.load(path)
 
 
 def parse_inputs(
@@ -74,7 +75,7 @@ def parse_inputs(
         try:
             found.setdefault(name, []).append(float(value))
         except ValueError as error:
-            raise InputError(
+            raise sb.InputError(
                 f"--input must be NAME=VALUE with a number, such as unique_tokens=1e11; got "
                 f"{text!r}."
             ) from error
@@ -92,21 +93,23 @@ def check_out(out: Path | None) -> None:
     if out is None:
         return
     if out.suffix.lower() != ".csv":
-        raise InputError(f"--out must be the name of a CSV file, such as table.csv; got {out}.")
+        raise sb.InputError(f"--out must be the name of a CSV file, such as table.csv; got {out}.")
     if out.is_dir() or not out.parent.is_dir():
-        raise InputError(f"--out {out} cannot be written: name a CSV file in a folder that exists.")
+        raise sb.InputError(
+            f"--out {out} cannot be written: name a CSV file in a folder that exists."
+        )
 
 
-def finish(verdict: Verdict, out: Path | None, table: pd.DataFrame) -> None:
+def finish(verdict: sb.Verdict, out: Path | None, table: pd.DataFrame) -> None:
     """Print the verdict, write the table, and end with an exit status that fits the verdict."""
     print_verdict(verdict)
     write_out(out, table, verdict)
     exit_if_failed(verdict)
 
 
-def write_out(out: Path | None, table: pd.DataFrame, verdict: Verdict) -> None:
+def write_out(out: Path | None, table: pd.DataFrame, verdict: sb.Verdict) -> None:
     """Write the table, with the verdict in each row, if the option ``--out`` was given."""
     if out is not None:
         with atomic_write(out) as path:
             table.assign(verdict=verdict.word).to_csv(path)
-        console.print(f"Written to {out}.")
+        print_text(f"Written to {out}.")

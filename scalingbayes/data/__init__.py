@@ -1,5 +1,5 @@
 """Tables of training runs: reading, checks, folds, bundled data sets and published tables."""
 
-from scalingbayes.data import datasets, folds, published
+from lazy_loader import attach_stub
 
-__all__ = ["datasets", "folds", "published"]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -4,15 +4,18 @@ A data set is three files in this folder: the table ``NAME.csv``, the title, sou
 and notes ``NAME.toml``, and the licence's text ``NAME.LICENSE``.
 """
 
+from __future__ import annotations
+
 import tomllib
 import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from scalingbayes._core.errors import InputWarning, unknown
-from scalingbayes.data.runs import Runs
+
+if TYPE_CHECKING:
+    from scalingbayes.data.runs import Runs
 
 __all__ = ["Dataset", "info", "load", "names"]
 
@@ -93,6 +96,10 @@ def load(name: str) -> Runs:
     >>> len(load("chinchilla"))
     245
     """
+    import pandas as pd
+
+    from scalingbayes.data.runs import Runs
+
     dataset = info(name)
     with (_FOLDER / f"{name}.csv").open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # the notes describe oddities of the table

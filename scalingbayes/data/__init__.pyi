@@ -1,0 +1,3 @@
+from . import datasets, folds, published
+
+__all__ = ["datasets", "folds", "published"]
