@@ -4,12 +4,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Bool, Float
 
@@ -17,11 +16,13 @@ from scalingbayes._core.devices import fetch, over_devices, queue_width, run_que
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device, to_dtype
 from scalingbayes.inference.draws import Progress
-from scalingbayes.inference.gradient_descent import descend
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.log_density import LogDensity
+
+if TYPE_CHECKING:
+    import optax
 
 Objective = Literal["likelihood", "posterior"]
 OBJECTIVES = ("likelihood", "posterior")
@@ -93,7 +94,7 @@ class Optimize:
 
     starts: int | str | pd.DataFrame | Mapping[str, Any] = 256
     objective: Objective = "likelihood"
-    optimizer: optax.GradientTransformation | None = None
+    optimizer: "optax.GradientTransformation | None" = None
     steps: int = 1000
     batch_rows: int | None = None
 
@@ -137,6 +138,8 @@ class Optimize:
             if self.optimizer is None:
                 point, log_density, converged = self._least_squares(density, starts, progress)
             else:
+                from scalingbayes.inference.gradient_descent import descend
+
                 ends = descend(
                     density,
                     starts,
