@@ -18,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Int, Shaped
 _AXIS = "tasks"
 _NUMBERS_AT_ONCE = 1 << 15  # as many numbers of one array as the L1 cache of a CPU core holds
 _ACCELERATOR = 1 << 8  # an accelerator works on this many times more numbers at once
+_ROWS_AT_ONCE = 1 << 17  # a dozen arrays of so many numbers fit the cache that CPU cores share
 
 
 def describe_devices() -> str:
@@ -116,6 +117,14 @@ def map_each(function: Callable[[Any, Any], Any], shared: Any, tasks: Any) -> An
 def queue_width(rows: int) -> int:
     """Return how many tables with this number of rows one device should work on at once."""
     return max(1, _NUMBERS_AT_ONCE * (_ACCELERATOR if side_by_side() else 1) // rows)
+
+
+def rows_at_once() -> int:
+    """Return how many rows of one large table a device should work on at once.
+
+    XLA divides the work on them among the cores of a CPU.
+    """
+    return _ROWS_AT_ONCE * (_ACCELERATOR if side_by_side() else 1)
 
 
 def run_queue(

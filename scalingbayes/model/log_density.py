@@ -95,7 +95,8 @@ class LogDensity:
 
     def __call__(self, point: Point) -> Float[Array, ""]:
         """Return the log posterior density at a point, up to a constant."""
-        return self.weights @ self.log_likelihood(point) + self.prior(point)
+        total = self.likelihood.total(*self.coordinates.values_and_effects(point))
+        return total + self.prior(point)
 
     def log_likelihood(self, point: Point) -> Float[Array, " rows"]:
         """Return, for each row, the log density of the ratio target / reference value."""

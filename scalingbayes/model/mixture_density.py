@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from scalingbayes.model.coordinates import Point
+from scalingbayes._core.row_blocks import sum_over_rows
+from scalingbayes.model.coordinates import Point, Values
 from scalingbayes.model.log_density import LogDensity
 
 
@@ -58,12 +59,18 @@ class MixtureDensity:
 
     def _terms(self, point: Point) -> Float[Array, "exponents powers"]:
         likelihood = self.density.likelihood
+
+        def of_rows(values: tuple[Values, Values], rows: tuple[Array, Any]) -> Array:
+            part, row_weights = likelihood.of_rows(rows[1]), rows[0]
+            location = part.law_location(values[0])
+
+            def total(noise_values: Values, row_weights: Array) -> Array:
+                given_noise = replace(part, noise_values=noise_values)
+                return row_weights @ given_noise.log_likelihood_at(location, values[0])
+
+            return jax.vmap(total)(values[1], row_weights)
+
         values = self.density.coordinates.at_reference(point)
-        location = likelihood.law_location(values)
-
-        def total(noise_values: dict[str, Array], row_weights: Array) -> Array:
-            given_noise = replace(likelihood, noise_values=noise_values)
-            return row_weights @ given_noise.log_likelihood_at(location, values)
-
-        totals = jax.vmap(total)(self.noise_values, self.row_weights)
+        rows = (self.row_weights, likelihood.rows)
+        totals = sum_over_rows(of_rows, (values, self.noise_values), rows)
         return self.log_weights + self.powers * totals[:, None]
