@@ -1,20 +1,20 @@
 """Sums over the rows of a large table, a block of rows at a time."""
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun  # type: ignore[attr-defined]
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from scalingbayes._core.devices import rows_at_once
 
-Evaluate = Callable[[Any, Sequence[Array]], Array]
-"""The part of a function that depends on the parameters, as a vector."""
+Evaluate = Callable[[Any, Sequence[Array], Sequence[Array]], Array]
+"""The part of a function that depends on its values: of values, a block of rows, and constants."""
 
 
 def sum_over_rows(function: Callable[[Any, Any], Any], values: Any, rows: Any) -> Any:
@@ -44,8 +44,10 @@ def sum_over_rows(function: Callable[[Any, Any], Any], values: Any, rows: Any) -
     divided = jax.tree.map(divide, rows)
     first = jax.tree.map(lambda x: x[0], divided)
     unravel = ravel_pytree(jax.tree.map(jnp.zeros_like, jax.eval_shape(function, values, first)))[1]
-    prepare, evaluate = _separate(lambda *each: ravel_pytree(function(*each))[0], values, first)
-    return unravel(_sum_blocks(evaluate, values, jax.vmap(prepare)(divided)))
+    closed = jax.make_jaxpr(lambda *each: ravel_pytree(function(*each))[0])(values, first)
+    prepare, evaluate = _separate(closed, len(jax.tree.leaves(values)))
+    prepared = jax.vmap(partial(prepare, closed.consts))(divided)
+    return unravel(_sum_blocks(evaluate, values, prepared, closed.consts))
 
 
 def _count_blocks(count: int, most: int) -> int:
@@ -55,17 +57,22 @@ def _count_blocks(count: int, most: int) -> int:
 
 
 def _separate(
-    function: Callable[[Any, Any], Array], values: Any, rows: Any
-) -> tuple[Callable[[Any], list[Array]], Evaluate]:
+    closed: ClosedJaxpr, count: int
+) -> tuple[Callable[[Sequence[Array], Any], list[Array]], Evaluate]:
     """Return what a function computes from rows alone, and what it computes from that and values.
 
     Logarithms of a law's inputs, for instance, depend on the rows alone. A sampler's loop need not
     compute them again, and XLA moves them out of the loop, though not out of a loop over blocks.
+
+    Parameters
+    ----------
+    closed
+        The function of values and rows.
+    count
+        Number of arrays that are values.
     """
-    closed = jax.make_jaxpr(function)(values, rows)
     whole = closed.jaxpr
-    count = len(jax.tree.leaves(values))
-    of_values, of_rows = whole.invars[:count], whole.invars[count:]
+    constants, of_values, of_rows = whole.constvars, whole.invars[:count], whole.invars[count:]
     varying, before, after = set(of_values), [], []
     for equation in whole.eqns:
         if any(not isinstance(x, Literal) and x in varying for x in equation.invars):
@@ -73,49 +80,53 @@ def _separate(
             varying.update(equation.outvars)
         else:
             before.append(equation)
-    read = [x for equation in after for x in equation.invars] + list(whole.outvars)
-    read = [x for x in read if not isinstance(x, Literal)]
     known = {*of_rows, *(x for equation in before for x in equation.outvars)}
-    prepared = [x for x in dict.fromkeys(read) if x in known]
+    read = [x for equation in after for x in equation.invars] + list(whole.outvars)
+    prepared = list(dict.fromkeys(x for x in read if not isinstance(x, Literal) and x in known))
 
     def part(inputs: list[Any], outputs: list[Any], equations: list[Any]) -> Callable[..., Any]:
-        jaxpr = Jaxpr(whole.constvars, inputs, outputs, equations)
-        return jaxpr_as_fun(ClosedJaxpr(jaxpr, closed.consts))
+        debug_info = whole.debug_info.with_unknown_names()
+        jaxpr = Jaxpr([], inputs, outputs, equations, debug_info=debug_info)
+        return jaxpr_as_fun(ClosedJaxpr(jaxpr, []))
 
-    prepare = part(of_rows, prepared, before)
-    evaluate = part([*of_values, *prepared], whole.outvars, after)
+    prepare = part([*constants, *of_rows], prepared, before)
+    evaluate = part([*of_values, *prepared, *constants], whole.outvars, after)
     return (
-        lambda rows: prepare(*jax.tree.leaves(rows)),
-        lambda values, prepared: evaluate(*jax.tree.leaves(values), *prepared)[0],
+        lambda constants, rows: prepare(*constants, *jax.tree.leaves(rows)),
+        lambda values, rows, constants: evaluate(*jax.tree.leaves(values), *rows, *constants)[0],
     )
 
 
-def _sum_blocks(evaluate: Evaluate, values: Any, blocks: Sequence[Array]) -> Array:
+def _sum_blocks(
+    evaluate: Evaluate, values: Any, blocks: Sequence[Array], constants: Sequence[Array]
+) -> Array:
     """Return the sum over blocks. Its derivative by the values needs no memory for each block."""
 
-    def total(function: Callable[[Any, Any], Any], values: Any, blocks: Any) -> Any:
-        shapes = jax.eval_shape(function, values, jax.tree.map(lambda x: x[0], blocks))
+    def total(function: Callable[[Any], Any], blocks: Any) -> Any:
+        shapes = jax.eval_shape(function, jax.tree.map(lambda x: x[0], blocks))
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
         def add(so_far: Any, block: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, so_far, function(values, block)), None
+            return jax.tree.map(jnp.add, so_far, function(block)), None
 
         return lax.scan(add, zeros, blocks)[0]
 
     @jax.custom_jvp
-    def summed(values: Any, blocks: Any) -> Array:
-        found: Array = total(evaluate, values, blocks)
+    def summed(values: Any, blocks: Any, constants: Any) -> Array:
+        found: Array = total(lambda block: evaluate(values, block, constants), blocks)
         return found
 
     @summed.defjvp
     def differentiate(primals: Any, tangents: Any) -> tuple[Array, Array]:
-        def both(values: Any, block: Any) -> Any:
-            return jax.jacrev(lambda v: (evaluate(v, block),) * 2, has_aux=True)(values)
+        values, blocks, constants = primals
 
-        jacobian, found = total(both, *primals)
+        def derivative_and_value(block: Any) -> Any:
+            return jax.jacrev(lambda v: (evaluate(v, block, constants),) * 2, has_aux=True)(values)
+
+        jacobian, found = total(derivative_and_value, blocks)
         products = jax.tree.map(
             lambda by, change: jnp.tensordot(by, change, jnp.ndim(change)), jacobian, tangents[0]
         )
         return found, reduce(jnp.add, jax.tree.leaves(products))
 
-    return summed(values, blocks)
+    return summed(values, blocks, constants)

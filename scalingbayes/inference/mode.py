@@ -211,7 +211,8 @@ def score_and_irls_weights(
     return score, irls_weights(density, location, score)
 
 
-def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Evaluation:
+def _sum_rows(density: LogDensity, point: Float[Array, " dim"]) -> tuple[Array, Array, Array]:
+    """Return what the rows contribute to the log density, its gradient and its curvature."""
     of_law = density.location_size
     law_part, noise_part = point[:of_law], point[of_law:]
 
@@ -231,12 +232,18 @@ def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool
     )
     weights = density.weights
     irls = irls_weights(density, row_location, score)
-
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(
         (jacobian * irls) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
     )
-    total = weights @ log_density
+    return weights @ log_density, gradient, curvature
+
+
+def _evaluate(density: LogDensity, point: Float[Array, " dim"], with_prior: bool) -> _Evaluation:
+    if density.likelihood.random_effects is None:
+        total, gradient, curvature = density.sum_over_rows(_sum_rows, point)
+    else:
+        total, gradient, curvature = _sum_rows(density, point)
     if with_prior:
         coordinates, coordinates_jvp = jax.linearize(density.coordinates.prior_coordinates, point)
         to_coordinates = jax.vmap(coordinates_jvp)(jnp.eye(point.size, dtype=point.dtype))

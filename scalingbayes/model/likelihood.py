@@ -1,12 +1,11 @@
 """The log likelihood of rows, given parameters and random effects."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 from jaxtyping import Array, Float
 
-from scalingbayes._core.row_blocks import sum_over_rows
 from scalingbayes.laws import Law
 from scalingbayes.model.coordinates import Values
 from scalingbayes.model.noise import Noise
@@ -55,25 +54,9 @@ class Likelihood:
 
     @property
     def rows(self) -> dict[str, Any]:
-        """What differs between rows; the arguments of :meth:`of_rows`. Random effects are left out."""
+        """The arrays that have a value for each row, by the names of their fields."""
         names = ("inputs", "observed", "weights", "errors")
         return {name: getattr(self, name) for name in names}
-
-    def of_rows(self, rows: dict[str, Any]) -> "Likelihood":
-        """Return the likelihood of other rows."""
-        return replace(self, **rows)
-
-    def total(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, ""]:
-        """Return the weighted sum of the rows' log densities."""
-        if self.random_effects is not None:
-            return self.weights @ self(values, effects)
-
-        def of_rows(values: tuple[Values, Values], rows: dict[str, Any]) -> Array:
-            part = replace(self, **rows, noise_values=values[1])
-            return part.weights @ part(values[0], effects)
-
-        total: Array = sum_over_rows(of_rows, (values, self.noise_values), self.rows)
-        return total
 
     def __call__(self, values: Values, effects: Float[Array, " effects"]) -> Float[Array, " rows"]:
         """Return, for each row, the log density of the ratio target / reference value."""

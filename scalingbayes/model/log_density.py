@@ -1,14 +1,16 @@
 """The log density of a posterior on R^k, which every engine works on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 from jaxtyping import Array, Float
 
+from scalingbayes._core.row_blocks import sum_over_rows
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter
-from scalingbayes.model.coordinates import Coordinates, Point
+from scalingbayes.model.coordinates import Coordinates, Point, Values
 from scalingbayes.model.likelihood import Likelihood
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.prior_density import PriorDensity
@@ -95,8 +97,29 @@ class LogDensity:
 
     def __call__(self, point: Point) -> Float[Array, ""]:
         """Return the log posterior density at a point, up to a constant."""
-        total = self.likelihood.total(*self.coordinates.values_and_effects(point))
+        if self.likelihood.random_effects is None:
+            total = self.sum_over_rows(_total, point)
+        else:
+            total = _total(self, point)
         return total + self.prior(point)
+
+    def sum_over_rows(self, function: Callable[["LogDensity", Point], Any], point: Point) -> Any:
+        """Return ``function(density, point)``, a sum over rows, in bounded memory.
+
+        Parameters
+        ----------
+        function
+            Takes a density of some of the rows. There are no random effects.
+        point
+            The point.
+        """
+
+        def of_rows(values: tuple[Point, Values], rows: dict[str, Any]) -> Any:
+            likelihood = replace(self.likelihood, **rows, noise_values=values[1])
+            return function(replace(self, likelihood=likelihood), values[0])
+
+        values = (point, self.likelihood.noise_values)
+        return sum_over_rows(of_rows, values, self.likelihood.rows)
 
     def log_likelihood(self, point: Point) -> Float[Array, " rows"]:
         """Return, for each row, the log density of the ratio target / reference value."""
@@ -111,3 +134,9 @@ class LogDensity:
     ) -> Float[Array, " rows"]:
         """Return the log density of each row's target on its scale, given the location there."""
         return self.likelihood.log_likelihood_at(location, self.coordinates.at_reference(point))
+
+
+def _total(density: LogDensity, point: Point) -> Float[Array, ""]:
+    """Return the weighted sum of the rows' log densities."""
+    total: Array = density.weights @ density.log_likelihood(point)
+    return total

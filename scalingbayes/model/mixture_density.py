@@ -61,7 +61,7 @@ class MixtureDensity:
         likelihood = self.density.likelihood
 
         def of_rows(values: tuple[Values, Values], rows: tuple[Array, Any]) -> Array:
-            part, row_weights = likelihood.of_rows(rows[1]), rows[0]
+            part, row_weights = replace(likelihood, **rows[1]), rows[0]
             location = part.law_location(values[0])
 
             def total(noise_values: Values, row_weights: Array) -> Array:
