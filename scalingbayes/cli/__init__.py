@@ -5,6 +5,7 @@ The commands share ``options`` (tables of runs), ``saved`` (saved posteriors), `
 ``scalingbayes`` when they are used, and import other names within functions.
 """
 
+import gc
 import os
 import sys
 import warnings
@@ -53,6 +54,8 @@ def main() -> None:
     The exit status is 0; 1 if a file cannot be read or written; 2 if the input cannot be used; 3
     if a fit failed its checks. Each error is a single message.
     """
+    # Imports and tracing make many objects and few cycles; the collector took a tenth of a fit.
+    gc.set_threshold(10_000, 20, 100)
     _configure_jax()
     warnings.showwarning = show_warning
     try:
