@@ -7,8 +7,11 @@
 True
 """
 
+from threading import RLock
+
 from lazy_loader import attach_stub
 
+_importing = RLock()
 _import, __dir__, __all__ = attach_stub(__name__, __file__)
 
 
@@ -18,4 +21,5 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version(__name__)
-    return _import(name)
+    with _importing:  # Python fails if several threads import modules that import one another
+        return _import(name)

@@ -60,6 +60,17 @@ except SystemExit:
     assert slow_imports(code) <= {"rich"}  # which prints the help
 
 
+def test_threads_may_import_different_names():
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+import scalingbayes as sb
+names = [name for name in sb.__all__ if name != "plots"]
+with ThreadPoolExecutor(16) as pool:
+    print(len(list(pool.map(lambda name: getattr(sb, name), names))) == len(names))
+"""
+    assert run(code) == "True\n"
+
+
 def test_public_names_are_those_of_the_stub():
     assert dir(sb) == sorted(sb.__all__)
     assert {"Posterior", "datasets", "fit", "plots"} < set(dir(sb))
