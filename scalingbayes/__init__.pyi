@@ -43,7 +43,7 @@ from .evaluation.sensitivity import Sensitivity, sensitivity
 from .fitting.batch import fit_many, refit
 from .fitting.fit import fit
 from .fitting.likelihood_grid import evaluate_grid, profile_grid
-from .inference import NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
+from .inference import HMC, NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
 from .laws import Input, Law, Sum, family, get_law, list_laws, register
 from .laws.base.parameters import Parameter
 from .laws.base.targets import Target
@@ -65,6 +65,7 @@ from .posterior.posterior import Posterior
 from .results import Estimate, Result, Verdict
 
 __all__ = [
+    "HMC",
     "NUTS",
     "ApproachComparison",
     "Average",

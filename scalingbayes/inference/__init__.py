@@ -8,6 +8,7 @@ from scalingbayes.inference.bootstrap import Bootstrap
 from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.grid import Grid
+from scalingbayes.inference.hmc import HMC
 from scalingbayes.inference.laplace import Laplace
 from scalingbayes.inference.nuts import NUTS
 from scalingbayes.inference.optimize import Optimize, Optimum
@@ -16,6 +17,7 @@ from scalingbayes.laws.base.family import read_call
 
 __all__ = [
     "ENGINES",
+    "HMC",
     "NUTS",
     "Bootstrap",
     "Draws",
@@ -33,6 +35,7 @@ __all__ = [
 
 ENGINES: dict[str, type[Engine] | type[Optimize]] = {
     "nuts": NUTS,
+    "hmc": HMC,
     "laplace": Laplace,
     "grid": Grid,
     "bootstrap": Bootstrap,

@@ -116,7 +116,7 @@ class NUTS(Engine):
         random = [np.random.default_rng(seed) for seed in seeds]
         size = self.chains
         chain_seeds = interleave([r.integers(2**32, size=size, dtype=np.uint32) for r in random])
-        densities, sampled = _searched_and_sampled(models, dtype)
+        densities, sampled = searched_and_sampled(models, dtype)
         batch = Batch(
             sampled,
             fits=len(models),
@@ -154,7 +154,7 @@ class NUTS(Engine):
         ]
 
 
-def _searched_and_sampled(models: Sequence[BoundModel], dtype: str) -> tuple[LogDensity, Density]:
+def searched_and_sampled(models: Sequence[BoundModel], dtype: str) -> tuple[LogDensity, Density]:
     """Return the densities whose modes chains start at, and the densities that are sampled."""
     if models[0].allowance is not None:
         mixtures, typical = stack_mixtures(models, dtype)

@@ -194,11 +194,11 @@ def _learn(
     if proposals.any():
         points = np.concatenate(recent, axis=2)
         flat = points.reshape(len(points), -1, points.shape[-1])
-        mixture = _learn_mixture(whitening, flat, modes, dtype)
+        mixture = learn_mixture(whitening, flat, modes, dtype)
     return Adapted(whitening, adapted.controls._replace(mixture=mixture, proposals=proposals)), x
 
 
-def _learn_mixture(
+def learn_mixture(
     whitening: Whitening,
     points: Float[np.ndarray, "fits draws dim"],
     modes: Sequence[Whitening],
