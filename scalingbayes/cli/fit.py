@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from scalingbayes.results import View
 
 _ENGINE_HELP = (
-    "How to fit: nuts (samples the posterior), laplace or grid (compute the same posterior in "
-    "independent ways), bootstrap (confidence intervals) or prior (draws from the priors). Options "
-    "in parentheses: 'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', "
-    "'laplace(draws=4000)', 'bootstrap(resamples=2000, by=run_id)'."
+    "How to fit: nuts (samples the posterior), hmc (the same with many short chains, for an "
+    "accelerator), laplace or grid (compute the same posterior in independent ways), bootstrap "
+    "(confidence intervals) or prior (draws from the priors). Options in parentheses: "
+    "'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', 'laplace(draws=4000)', "
+    "'bootstrap(resamples=2000, by=run_id)'."
 )
 
 

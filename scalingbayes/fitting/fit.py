@@ -78,16 +78,17 @@ def fit(
         groups of your own.
     engine
         How to fit, by name or as an object with options, such as ``NUTS(draws=500)``. ``"nuts"``
-        samples the posterior; ``"laplace"`` and ``"grid"`` compute the same posterior in
-        independent ways; ``"bootstrap"`` refits resampled tables; ``"optimize"`` returns the best
-        fit alone; ``"prior"`` draws from the priors.
+        samples the posterior; ``"hmc"`` samples it with many short chains, for accelerators;
+        ``"laplace"`` and ``"grid"`` compute the same posterior in independent ways;
+        ``"bootstrap"`` refits resampled tables; ``"optimize"`` returns the best fit alone;
+        ``"prior"`` draws from the priors.
     weights
         How much each run counts: 0 holds it out, a fraction discounts it; 1 by default.
     exact
         Whether to take the law as exact, and runs as independent. By default the posterior allows
         for an error of the law that runs have in common: see
-        :mod:`scalingbayes.model.allowance`. Only the engines ``"nuts"`` and ``"laplace"`` make this
-        allowance, and only for noise models without errors that runs share.
+        :mod:`scalingbayes.model.allowance`. Only the engines ``"nuts"``, ``"hmc"`` and
+        ``"laplace"`` make this allowance, and only for noise models without errors that runs share.
     seed
         Seed of the random numbers. The same seed gives the same draws on the same device with the
         same versions.

@@ -23,7 +23,6 @@ from scalingbayes.inference.hmc.warmup import (
 from scalingbayes.inference.nuts.nuts import searched_and_sampled
 from scalingbayes.inference.nuts.sampling import draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
-from scalingbayes.inference.nuts.warmup import choose_thinning
 from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.marginal import MarginalDensity
@@ -59,7 +58,7 @@ class HMC(Engine):
     warmup
         Number of transitions per chain that are spent on adaptation and discarded, rounded up to a
         multiple of 8. A fit whose superchains disagree or diverge at the end of it gets up to four
-        times as many more.
+        times as many more. A fit whose draws are thinned by k gets k times as many after that.
     target_accept
         Mean acceptance rate that the step size is adapted to.
     starts
@@ -121,12 +120,12 @@ class HMC(Engine):
         marginal = isinstance(sampled, MarginalDensity)
         starts = find_starts(searched, marginal, random, SUPERCHAINS, self.starts, CONSTANTS, dtype)
         rounds = -(-self.warmup // (BLOCK * BLOCKS_PER_ROUND))
-        warm = warm_up(batch, starts, interleave(drawn), rounds, self.target_accept, progress)
-        thinning = choose_thinning(warm.relative_ess, self.max_thinning, CONSTANTS)
+        target, largest = self.target_accept, self.max_thinning
+        warm = warm_up(batch, starts, interleave(drawn), rounds, target, largest, progress)
         _, trace = batch.advance(
             warm.superchains,
             warm.tuning,
-            thinning,
+            warm.thinning,
             self.draws // BLOCK,
             lambda part: progress((1 + part) / 2),
         )
@@ -138,7 +137,7 @@ class HMC(Engine):
         facts = {
             "gradients": warm.gradients * self.chains + trace.n_steps.sum((1, 2, 3)),
             "sequential_gradients": warm.gradients + trace.n_steps[:, 0, 0].sum(1),
-            "thinning": thinning,
+            "thinning": warm.thinning,
             "target_accept": warm.target_accept,
         }
         return [

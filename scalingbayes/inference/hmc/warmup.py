@@ -14,6 +14,7 @@ from scalingbayes.inference.nuts.constants import Constants
 from scalingbayes.inference.nuts.sampling import Density
 from scalingbayes.inference.nuts.starts import Starts
 from scalingbayes.inference.nuts.warmup import (
+    choose_thinning,
     learn_mixture,
     max_rhat,
     refine,
@@ -81,8 +82,8 @@ class WarmUp(NamedTuple):
         Where the chains are.
     tuning
         What was learnt about each fit.
-    relative_ess
-        Effective sample size of each fit's last round over its number of draws.
+    thinning
+        Number of transitions per draw that each fit needs.
     gradients
         Number of gradients that each chain of a fit took, one after the other.
     target_accept
@@ -91,7 +92,7 @@ class WarmUp(NamedTuple):
 
     superchains: Superchains
     tuning: Tuning
-    relative_ess: Float[np.ndarray, " fits"]
+    thinning: Int[np.ndarray, " fits"]
     gradients: Int[np.ndarray, " fits"]
     target_accept: Float[np.ndarray, " fits"]
 
@@ -102,6 +103,7 @@ def warm_up(
     seeds: Shaped[np.ndarray, "superchains chains"],
     rounds: int,
     target_accept: float,
+    max_thinning: int,
     progress: Progress,
 ) -> WarmUp:
     """Adapt in rounds. A fit whose superchains disagree or diverge gets further rounds.
@@ -116,6 +118,8 @@ def warm_up(
         Number of planned rounds.
     target_accept
         Acceptance rate that step sizes are adapted to.
+    max_thinning
+        Upper limit on thinning.
     progress
         Called after each round with the fraction of the planned work that is done, up to a half.
     """
@@ -147,7 +151,13 @@ def warm_up(
         tuning, position = _adapt(batch, tuning, trace, x, starts, target, active)
         position = np.where(active[owner, None, None], interleave(position), superchains.position)
         superchains = superchains._replace(position=position)
-    return WarmUp(superchains, tuning, relative_ess, gradients, target)
+    thinning = choose_thinning(relative_ess, max_thinning, CONSTANTS)
+    slow = np.where(thinning > 1, thinning, 0)
+    if slow.any():
+        # Superchains that start near one mode can agree before they reach its tails.
+        superchains, trace = batch.advance(superchains, tuning, slow, rounds * BLOCKS_PER_ROUND)
+        gradients += trace.n_steps[:, 0, 0].sum(1)
+    return WarmUp(superchains, tuning, thinning, gradients, target)
 
 
 def flatten(
