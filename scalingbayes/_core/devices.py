@@ -114,6 +114,35 @@ def map_each(function: Callable[[Any, Any], Any], shared: Any, tasks: Any) -> An
     return map_tasks(function, shared, jnp.arange(len(jax.tree.leaves(tasks)[0])), tasks)
 
 
+def map_parts(function: Callable[[Any], Any], tasks: Any, size: int) -> Any:
+    """Compute ``function(part)`` for parts of many small tasks, one part after another; under jit.
+
+    On a CPU, what is computed of one part stays in the cache, and a search in it ends when its own
+    tasks are done. An accelerator works on all tasks at once.
+
+    Parameters
+    ----------
+    function
+        Takes and returns arrays with one row per task.
+    tasks
+        Arrays with one row per task.
+    size
+        Number of tasks in a part.
+    """
+    count = len(jax.tree.leaves(tasks)[0])
+    parts = 1 if side_by_side() else -(-count // size)
+    if parts == 1:
+        return function(tasks)
+    missing = parts * size - count
+
+    def divide(values: Array) -> Array:
+        filled = jnp.concatenate([values, jnp.repeat(values[-1:], missing, axis=0)])
+        return filled.reshape(parts, size, *values.shape[1:])
+
+    found = lax.map(function, jax.tree.map(divide, tasks))
+    return jax.tree.map(lambda x: x.reshape(parts * size, *x.shape[2:])[:count], found)
+
+
 def queue_width(rows: int) -> int:
     """Return how many tables with this number of rows one device should work on at once."""
     return max(1, _NUMBERS_AT_ONCE * (_ACCELERATOR if side_by_side() else 1) // rows)

@@ -23,7 +23,7 @@ from scalingbayes.allocation import (
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.posterior.extrapolation import beyond, runs_beyond, shared_error
-from scalingbayes.results import SAMPLE_DIMS, Estimate
+from scalingbayes.results import Estimate
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
@@ -155,6 +155,6 @@ def _with_epochs(post: "Posterior", draws: xr.Dataset, inputs: Mapping[str, floa
 def _extrapolation(post: "Posterior", draws: xr.Dataset) -> tuple[str, ...]:
     """Return notes on how far the median runs of an allocation are from the fitted runs."""
     names = (post.law.budget.size, "tokens")
-    middle, constant = draws[list(names)].median(SAMPLE_DIMS), post.tree["constant_data"]
-    asked, seen = ({n: each[n].to_numpy() for n in names} for each in (middle, constant))
+    asked = {n: np.median(draws[n].to_numpy(), axis=(0, 1)) for n in names}
+    seen = {n: post.tree["constant_data"][n].to_numpy() for n in names}
     return runs_beyond(asked, seen, post.law.budget.flops)
