@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from plain import fit
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 import scalingbayes as sb
 from scalingbayes import allocation
@@ -181,6 +181,36 @@ def test_interpolated_budgets_equal_solved_ones(post):
     alone = post.allocate(budgets[[3, 70, 149]], cost).draws
     for name, values in alone.items():
         np.testing.assert_allclose(together[name][..., [3, 70, 149]], values, rtol=1e-7)
+
+
+def test_many_budgets_of_serving_have_the_least_loss_by_brute_force(post):
+    """FLOPs and params are those of appendix F of Hoffmann et al. 2022, in NumPy."""
+    budgets, served = np.geomspace(1e19, 1e25, 200), 1e12
+    found = post.allocate(budgets, TRANSFORMER.serve(served)).draws.isel(chain=0)
+
+    def loss(log_d, budget, at):
+        d = np.exp(log_d)
+        n_layer, heads = d / 128, d / 128
+        forward = n_layer * (24 * d**2 + 4 * 2048 * d + 3 * heads * 2048) + 4 * 32_000 * d
+        params = architecture.params_with_embedding(n_layer, d, 32_000)
+        tokens = (budget - forward * served) / (3 * forward)
+        if tokens <= 0:
+            return np.inf
+        return at["E"] + at["A"] / params ** at["alpha"] + at["B"] / tokens ** at["beta"]
+
+    for draw in (0, 7, 311):
+        at = {name: float(x[0, draw]) for name, x in post.values.items()}
+        for budget in (0, 40, 101, 199):
+            here = found.isel(draw=draw, compute=budget)
+            given = (budgets[budget], at)
+            about = np.arange(1, 12, 0.05)
+            about = about[np.argmin([loss(x, *given) for x in about])]
+            ends = (about - 0.05, about + 0.05)
+            best = minimize_scalar(loss, bounds=ends, args=given, options={"xatol": 1e-11})
+            d = np.exp(best.x)
+            params = float(architecture.params_with_embedding(d / 128, d, 32_000))
+            assert float(here["params"]) == pytest.approx(params, rel=1e-5)
+            assert float(here["loss"]) <= best.fun * (1 + 1e-14)
 
 
 def test_exponents_are_slopes_of_the_optimum(post):
