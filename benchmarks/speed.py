@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +33,12 @@ GROWTH = {240: 1000, 24_000: 1000, 2_400_000: 50}
 """Numbers of rows, and the draws per chain that are timed for each (warm-up is 300 or 50)."""
 
 
-def gradient_seconds(model: sb.BoundModel, points: np.ndarray) -> float:
+NUMBERS = 20_000_000
+"""Numbers that a bare loop computes."""
+
+
+def gradient_seconds(model: sb.BoundModel, points: np.ndarray, steps: int = 2500) -> float:
     """Return the seconds per gradient of the log density in a bare compiled loop."""
-    steps = 2500
 
     @jax.jit
     def loop(density: Any, points: jax.Array) -> jax.Array:
@@ -114,6 +118,32 @@ def cold() -> list[dict[str, Any]]:
     return rows
 
 
+def limit(rows: int) -> dict[str, float]:
+    """Return the nanoseconds that the machine needs for a row, in bare loops over as many numbers.
+
+    A gradient of Chinchilla's law with Student's t needs two exponentials and two logarithms, and
+    reads four numbers of 8 bytes: the logarithms of N, D and the loss, and the weight.
+    """
+
+    def nanoseconds(function: Callable[[jax.Array], jax.Array]) -> float:
+        steps = max(2, NUMBERS // rows)
+
+        @jax.jit
+        def loop(x: jax.Array) -> jax.Array:
+            # The next numbers depend on the last, and stay near 1.
+            return lax.fori_loop(0, steps, lambda _, x: 0.4 * x + 0.3 * function(x) + 0.3, x)
+
+        start = jnp.linspace(0.5, 1.5, rows)
+        seconds(lambda: loop(start))
+        return 1e9 * seconds(lambda: loop(start), repeats=3)[0] / steps / rows
+
+    with precision("float64"):
+        functions = (lambda x: x, lambda x: jnp.exp(-x), lambda x: jnp.log(1 + x))
+        copy, exp, log = map(nanoseconds, functions)
+    # A loop reads and writes a number: a gradient's four reads cost as much as two loops of copies.
+    return {"exp": exp - copy, "log": log - copy, "row": 2 * (exp + log - 2 * copy) + 2 * copy}
+
+
 def growth(rows: int, draws: int) -> dict[str, Any]:
     """Fit simulated rows; runs in a new process, to measure peak memory."""
     import resource
@@ -123,14 +153,26 @@ def growth(rows: int, draws: int) -> dict[str, Any]:
     if rows < 1_000_000:
         sb.fit(runs, engine=engine, **EXACT)
     elapsed, post = seconds(lambda: sb.fit(runs, engine=engine, seed=1, **EXACT))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     a = post.exponents().draws["a"]
+    model = sb.Model("chinchilla", "student_t").bind(runs)
+    with precision("float64"):
+        start = np.asarray(model.density("float64").coordinates.center("float64"))[None]
+    bare = 1e9 * gradient_seconds(model, start, max(5, NUMBERS // rows)) / rows
+    least = limit(rows)
+    of_fit = 1e9 * elapsed / post.record.facts["gradients"] / rows
     return {
         "rows": rows,
         "draws": 4 * draws,
         "seconds": elapsed,
         "gradients": post.record.facts["gradients"],
-        "ns per row and gradient": 1e9 * elapsed / post.record.facts["gradients"] / rows,
-        "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "ns per row and gradient": of_fit,
+        "in a bare loop": bare,
+        "ns of exp": least["exp"],
+        "ns of log": least["log"],
+        "its 2 exp, 2 log, reads": least["row"],
+        "bare over these": bare / least["row"],
+        "peak GiB": peak,
         "a (truth 0.4516)": float(a.mean()),
         "sd of a": float(a.std()),
     }

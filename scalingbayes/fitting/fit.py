@@ -12,6 +12,7 @@ from scalingbayes._core.devices import describe_devices
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
 from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.fitting.duration import announce_duration
 from scalingbayes.inference import (
     Draws,
     Engine,
@@ -26,6 +27,8 @@ from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
+
+_CHOICE = 0.5  # share of a fit's time that the choice of the allowance takes
 
 
 @overload
@@ -108,6 +111,11 @@ def fit(
     InputError
         If the table, the model or a setting cannot be used.
 
+    Warns
+    -----
+    InputWarning
+        If the fit of more than 100,000 runs will take more than a minute: how long it will take.
+
     Examples
     --------
     >>> import scalingbayes as sb
@@ -126,6 +134,7 @@ def fit(
     if isinstance(engine, Optimize):
         optimum = engine.run_point(bound, int(seed), dtype, report)
         return PointEstimate.from_optimum(bound, optimum, engine.objective)
+    announce_duration(bound, engine, dtype, allowance=not exact and engine.supports_allowance)
     (draws,) = run_engine(engine, [bound], [int(seed)], dtype, exact=exact, progress=report)
     return Posterior.from_draws(bound, draws, describe_run(engine, seed, dtype))
 
@@ -156,10 +165,12 @@ def run_engine(
     """
     if exact or not engine.supports_allowance or models[0].noise.has_random_effects:
         return engine.run(models, seeds, dtype, progress)
-    allowed = choose_allowances(models, seeds, dtype)
+    allowed = choose_allowances(models, seeds, dtype, lambda part: progress(_CHOICE * part))
     pairs = zip(models, allowed, strict=True)
     mixtures = [replace(model, allowance=each.allowance) for model, each in pairs]
-    found = engine.run(mixtures, seeds, dtype, progress)
+    found = engine.run(
+        mixtures, seeds, dtype, lambda part: progress(_CHOICE + (1 - _CHOICE) * part)
+    )
     return [
         replace(
             draws,

@@ -23,7 +23,7 @@ from scalingbayes.inference.allowance.plain_fits import (
 )
 from scalingbayes.inference.allowance.splits import Split, make_splits
 from scalingbayes.inference.allowance.tempered import Tempered, temper
-from scalingbayes.inference.draws import Draws
+from scalingbayes.inference.draws import Draws, Progress, silent
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.stacking import stack_densities
@@ -66,7 +66,7 @@ class Allowed:
 
 
 def choose_allowances(
-    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str
+    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress = silent
 ) -> list[Allowed]:
     """Choose the allowance of each table. One table's allowance does not depend on the others.
 
@@ -78,9 +78,12 @@ def choose_allowances(
         The seed of the random numbers of each model.
     dtype
         ``"float64"`` or ``"float32"``.
+    progress
+        Called with the fraction of the work that is done.
     """
+    progress(0.0)
     with precision(dtype):
-        return _choose(models, seeds, dtype)
+        return _choose(models, seeds, dtype, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +122,14 @@ def _make_batch(
     return tables, batch
 
 
-def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> list[Allowed]:
+def _choose(
+    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+) -> list[Allowed]:
     tables, batch = _make_batch(models, seeds)
     densities = stack_densities(batch, dtype)
     generators = [table.random for table in tables for _ in (*table.discounted, *table.repeats)]
     plain = fit_plainly(densities, generators, dtype)
+    progress(0.7)
 
     discounted = np.concatenate([table.discounted for table in tables])
     given = _select(densities, discounted)
@@ -135,6 +141,7 @@ def _choose(models: Sequence[BoundModel], seeds: Sequence[int], dtype: str) -> l
         [generators[i] for i in discounted],
         dtype,
     )
+    progress(1.0)
 
     full = np.array([table.whole[0] for table in tables])
     modes = np.stack([plain[i].mode for i in full])
