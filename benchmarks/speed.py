@@ -1,7 +1,7 @@
-"""Time a fit: compiled, cold, and as the table grows.
+"""Time a fit: compiled, and as the table grows.
 
     python benchmarks/speed.py                 # a quarter of an hour
-    python benchmarks/speed.py --only warm     # or cold, or growth
+    python benchmarks/speed.py --only warm     # or growth
     python benchmarks/speed.py --json speed.json
 
 Times depend on the machine and its load: compare ratios, which are measured side by side in one
@@ -9,10 +9,8 @@ process. Each table has the answer beside the time, because a fast wrong answer 
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -114,26 +112,6 @@ def warm() -> list[dict[str, Any]]:
     ]
 
 
-def cold() -> list[dict[str, Any]]:
-    """Time whole processes, from start to printed table."""
-    rows = []
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}
-        command = [sys.executable, "-m", "scalingbayes", "fit", "chinchilla"]
-
-        def run() -> None:
-            subprocess.run(command, env=environment, check=True, capture_output=True)
-
-        once, _ = seconds(run)
-        rows.append({"process": "empty compilation cache", "seconds": once})
-        again, _ = seconds(run, repeats=3)
-        rows.append({"process": "warm compilation cache", "seconds": again})
-    importing = [sys.executable, "-c", "from scalingbayes import fit"]
-    imports, _ = seconds(lambda: subprocess.run(importing, check=True), 3)
-    rows.append({"process": "imports alone", "seconds": imports})
-    return rows
-
-
 def limit(rows: int) -> dict[str, float]:
     """Return the nanoseconds of processor time that a row needs at least, from bare loops.
 
@@ -211,10 +189,10 @@ def grow() -> list[dict[str, Any]]:
 
 def main(
     growth_of: Annotated[tuple[int, int], typer.Option("--growth", hidden=True)] = (0, 0),
-    only: Annotated[str | None, typer.Option(help="warm, cold or growth; all by default.")] = None,
+    only: Annotated[str | None, typer.Option(help="warm or growth; both by default.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write results here.")] = None,
 ) -> None:
-    """Print three tables: warm, cold, growth."""
+    """Print two tables: warm, growth."""
     if growth_of[0]:
         print(json.dumps(growth(*growth_of)))
         return
@@ -223,7 +201,6 @@ def main(
     results: dict[str, Any] = {"machine": about}
     jobs = {
         "warm": ("240 Chinchilla rows, everything compiled", warm),
-        "cold": ("One process, start to printed table", cold),
         "growth": ("Rows of a simulated table, second fit", grow),
     }
     for name, (title, job) in jobs.items():

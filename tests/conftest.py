@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Workers, and the processes that tests start, compile a program once between them.
-CACHE = None
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    CACHE = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="programs-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+CACHE = tempfile.mkdtemp(prefix="programs-")
+os.environ.setdefault("SCALINGBAYES_CACHE", CACHE)
 
 from jaxtyping import install_import_hook
 
@@ -49,6 +47,7 @@ from scipy import optimize
 import scalingbayes as sb
 from scalingbayes import cli
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import let_go
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
@@ -63,12 +62,12 @@ def programs_are_let_go():
     """Let go of programs after a file of tests: a worker that keeps all of them is aborted."""
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        let_go()
         jax.clear_caches()
 
 
 def pytest_unconfigure() -> None:
-    if CACHE is not None:
-        shutil.rmtree(CACHE, ignore_errors=True)
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -172,7 +171,8 @@ class CompilationCounter:
 
 
 @pytest.fixture
-def compilations():
+def compilations(monkeypatch):
+    monkeypatch.setenv("SCALINGBAYES_CACHE", "off")  # every new program is compiled
     counter = CompilationCounter()
     jax.monitoring.register_event_duration_secs_listener(counter)
     yield counter

@@ -24,9 +24,10 @@ EXACT = (
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """Return an environment with an empty home folder, and so an empty compilation cache."""
+    """Return an environment with an empty home folder, and so without compiled programs."""
     home = tmp_path_factory.mktemp("home")
-    return {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    ours = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "SCALINGBAYES_CACHE": ""}
+    return {**os.environ, **ours}
 
 
 @pytest.fixture
@@ -244,15 +245,27 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_compilation_cache_is_filled_once(shell, environment, tmp_path):
-    environment.pop("JAX_COMPILATION_CACHE_DIR")  # the tests' own
+def test_programs_are_compiled_once_and_can_be_deleted(shell, environment):
     arguments = ("fit", "chinchilla", *EXACT, "--engine", "nuts(draws=100)")
     shell(*arguments)
-    cached = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
+    folder = Path(environment["XDG_CACHE_HOME"]) / "scalingbayes" / "programs"
+    written = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    assert written
     shell(*arguments)
-    again = {path.name for path in (tmp_path / environment["XDG_CACHE_HOME"]).rglob("*-cache")}
-    assert cached
-    assert again == cached
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == written
+    assert f"{len(written)} programs" in shell("cache").stdout
+    assert f"Deleted {len(written)} programs" in shell("cache", "clear").stdout
+    assert not list(folder.iterdir())
+
+
+def test_the_cache_can_be_shown_and_is_off_if_asked(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCALINGBAYES_CACHE", str(tmp_path / "programs"))
+    assert "0 programs, 0.0 MB" in command("cache").stdout
+    done = command("cache", "sweep")
+    assert done.returncode == 2
+    assert "show, clear or warm" in done.stderr
+    monkeypatch.setenv("SCALINGBAYES_CACHE", "off")
+    assert "are not kept" in command("cache").stdout
 
 
 def test_datasets_lists_licences(command):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to ``path`` if the block succeeds.
 
     After an error, an interrupt or a full disk, ``path`` is unchanged and no temporary file is
-    left.
+    left. The file gets the user's default permissions, or ``mode``.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         # mkstemp makes a file that its owner alone may read: restore the user's default.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

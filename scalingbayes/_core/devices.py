@@ -5,6 +5,7 @@ exchange data. Several tasks may have the same owner: the four chains of a fit r
 """
 
 from collections.abc import Callable
+from math import gcd
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from jaxtyping import Array, ArrayLike, Int, Shaped
 
 _AXIS = "tasks"
 _NUMBERS_AT_ONCE = 1 << 15  # as many numbers of one array as the L1 cache of a CPU core holds
+_DRAWS_PER_TASK = 100
 _ACCELERATOR = 1 << 8  # an accelerator works on this many times more numbers at once
 _ROWS_AT_ONCE = 1 << 17  # a dozen arrays of so many numbers fit the cache that CPU cores share
 
@@ -141,6 +143,43 @@ def map_parts(function: Callable[[Any], Any], tasks: Any, size: int) -> Any:
 
     found = lax.map(function, jax.tree.map(divide, tasks))
     return jax.tree.map(lambda x: x.reshape(parts * size, *x.shape[2:])[:count], found)
+
+
+def map_draws(
+    function: Callable[[Any, Any], Any],
+    shared: Any,
+    draws: Shaped[Array, "owners draws *shape"],
+) -> Any:
+    """Compute ``function`` for each of many draws of every owner, on all devices; under jit.
+
+    A task is a part of an owner's draws. What depends on the owner alone, such as the logarithms of
+    a table's columns, is computed once a task.
+
+    Parameters
+    ----------
+    function
+        Called as ``function(owner, draw)``.
+    shared
+        Arrays with one row per owner, such as tables.
+    draws
+        The draws of each owner.
+
+    Returns
+    -------
+    Arrays whose first axes are the owners and their draws.
+    """
+    owners, count, *shape = draws.shape
+    size = gcd(count, _DRAWS_PER_TASK)
+
+    def one(own: Any, part: Array) -> Any:
+        def at(draw: Array) -> Any:
+            return function(own, draw)
+
+        return jax.vmap(at)(part) if side_by_side() else lax.map(at, part)
+
+    owner = jnp.repeat(jnp.arange(owners), count // size)
+    found = map_tasks(one, shared, owner, draws.reshape(-1, size, *shape))
+    return jax.tree.map(lambda x: x.reshape(owners, count, *x.shape[2:]), found)
 
 
 def queue_width(rows: int) -> int:

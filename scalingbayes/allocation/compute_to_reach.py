@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import newton_in_bracket
 from scalingbayes.allocation.costs import Cost
 from scalingbayes.allocation.limits import Limits
@@ -77,7 +78,7 @@ def compute_to_reach(
     return _compute_to_reach(law, method, parameters, loss, fixed, cost, bounds)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "method"))
 def _compute_to_reach(
     law: Law,
     method: Method,

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from scalingbayes._core.devices import map_parts
+from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect, newton_in_bracket, root_slope
 from scalingbayes.allocation.closed_form import closed_form_scale
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
@@ -105,7 +106,7 @@ def _linear_rate(law: Law, values: dict[str, Array]) -> Rate:
     return Rate(level, by_size, by_tokens)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static=("law",))
 def _largest_nonlinearity(law: Law, values: dict[str, Array]) -> Array:
     """Return the largest difference of the log rate from its linearisation, at two other runs."""
     linear, log_rate = _linear_rate(law, values), partial(_log_rate, law, values)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.programs import compiled
 from scalingbayes.allocation.closed_form import closed_form_scale
 from scalingbayes.allocation.costs import Cost, Proportional
 from scalingbayes.allocation.expected import expected
@@ -226,7 +227,7 @@ def best_run(
     return BestRun(log_size, log_tokens, loss, a, b)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "method"))
 def _optimum(
     law: Law,
     method: Method,

@@ -10,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Bool
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.programs import compiled
 from scalingbayes.allocation.costs import Cost
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import Limits, cap_tokens
@@ -47,7 +48,7 @@ def best_shape(
     return found
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static=("law",))
 def _try_shapes(
     law: Law,
     values: dict[str, Array],

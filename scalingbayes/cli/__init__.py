@@ -9,13 +9,13 @@ import gc
 import os
 import sys
 import warnings
-from pathlib import Path
 
 import typer
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.allocate import allocate_command
 from scalingbayes.cli.approaches import approaches_command
+from scalingbayes.cli.cache import cache_command
 from scalingbayes.cli.compare import compare_command
 from scalingbayes.cli.data_exhaustion import data_exhaustion_command
 from scalingbayes.cli.datasets import datasets_command
@@ -46,6 +46,7 @@ app.command("frontier-gap")(frontier_gap_command)
 app.command("data-exhaustion")(data_exhaustion_command)
 app.command("laws")(laws_command)
 app.command("datasets")(datasets_command)
+app.command("cache")(cache_command)
 
 
 def main() -> None:
@@ -69,15 +70,10 @@ def main() -> None:
 
 
 def _configure_jax() -> None:
-    """Cache compiled programs on disk, and make one device of each CPU core.
+    """Make one device of each CPU core, unless the caller has set the number of devices.
 
-    A cache, or a number of devices, that the caller has set is left as it is. JAX reads these
-    variables when a command imports it.
+    JAX reads the variable when a command imports it.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(caches) / "scalingbayes")
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if "XLA_FLAGS" not in os.environ and "JAX_NUM_CPU_DEVICES" not in os.environ:
         linux = hasattr(os, "sched_getaffinity")
         cores = len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1

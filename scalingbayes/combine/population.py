@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from scalingbayes.inference.importance import effective_sample_size, pareto_smooth, resample
+from scalingbayes.inference.importance import effective_sample_size, resample
+from scalingbayes.inference.pareto import pareto_smooth
 
 _LIKELIHOOD_EXPONENTS = (
     1.0,

@@ -13,9 +13,9 @@ from scalingbayes.combine.population import PopulationDraws, TableDraws
 from scalingbayes.inference.importance import (
     effective_sample_size,
     log_evidence,
-    pareto_smooth,
     resample,
 )
+from scalingbayes.inference.pareto import pareto_smooth
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.resolved_priors import resolve_priors
 from scalingbayes.posterior.diagnostics import MAX_PARETO_K, MIN_EFFECTIVE_DRAWS

@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import optimum, reference_budget
 from scalingbayes.combine.average import Average
@@ -226,7 +227,7 @@ def _excess(
     return below
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static=("law",))
 def _tokens_factor(
     law: Law,
     values: dict[str, Array],
@@ -245,7 +246,7 @@ def _tokens_factor(
     return jnp.moveaxis(jax.lax.map(tokens, factors), 0, -1)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static=("law",))
 def _critical_factor(
     law: Law, values: dict[str, Array], run: dict[str, Array], fixed: dict[str, Array]
 ) -> Float[Array, "*draws"]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from jaxtyping import Array, Float
 from scalingbayes._core.arguments import check_number
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE
@@ -298,4 +298,4 @@ def _refine(
     return finer[regret_of(finer).argmin()][None]
 
 
-_expected = jax.jit(expected, static_argnums=0)
+_expected = compiled(expected, static=("law",))

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.programs import compiled
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.noise import TAU, Noise
@@ -95,7 +96,7 @@ def _thin(post: Posterior, rows: int) -> dict[str, Float[np.ndarray, " draws"]]:
     return {name: draws[chosen] for name, draws in values.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "noise"))
 def _residuals(
     law: Law,
     noise: Noise,

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.programs import compiled
 from scalingbayes.evaluation.residuals import WIDE_BAND, ResidualPair, Residuals
 from scalingbayes.laws import Law
 from scalingbayes.model.noise import Noise
@@ -234,7 +235,7 @@ def _representative_draw(post: Posterior) -> dict[str, float]:
     return {name: float(draws[best]) for name, draws in values.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "noise"))
 def _tangent(
     law: Law,
     noise: Noise,

@@ -4,12 +4,15 @@ import time
 import warnings
 
 import jax
+from jaxtyping import Array, Float
 
 from scalingbayes._core.errors import InputWarning
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference import NUTS, Engine, Laplace
 from scalingbayes.inference.importance import OVERSAMPLING
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.log_density import LogDensity
 
 _MANY_RUNS = 100_000  # tables of fewer runs take minutes at most
 _LONG = 60.0  # seconds
@@ -75,15 +78,19 @@ def _gradients(engine: Engine, allowance: bool) -> float | None:
 def _seconds_per_gradient(model: BoundModel, dtype: str) -> float:
     with precision(dtype):
         density = model.density(dtype)
-        gradient = jax.jit(lambda density, point: jax.value_and_grad(density)(point))
         center = density.coordinates.center(dtype)
-        jax.block_until_ready(gradient(density, center))
+        jax.block_until_ready(_gradient(density, center))
         times = []
         for _ in range(3):
             start = time.perf_counter()
-            jax.block_until_ready(gradient(density, center))
+            jax.block_until_ready(_gradient(density, center))
             times.append(time.perf_counter() - start)
         return min(times)
+
+
+@compiled
+def _gradient(density: LogDensity, point: Float[Array, " dim"]) -> tuple[Array, Array]:
+    return jax.value_and_grad(density)(point)
 
 
 def _in_words(seconds: float) -> str:

@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from scalingbayes._core.devices import fetch, over_devices, side_by_side
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.precision import default_dtype, precision, to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.inference import Progress
 from scalingbayes.inference.linear import fit_cells, linear_form
@@ -208,7 +209,7 @@ def profile_grid(
     return xr.Dataset({name: (dims, x) for name, x in data.items()}, values)
 
 
-@partial(jax.jit, static_argnames=("names", "outer"))
+@partial(compiled, static=("names", "outer"))
 def _evaluate(
     density: LogDensity,
     names: tuple[str, ...],

@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.devices import fetch, over_devices, queue_width
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Progress
 from scalingbayes.inference.mode import log_density_and_gain
 from scalingbayes.model.log_density import LogDensity
@@ -94,7 +95,7 @@ def descend(
     return Descent(points, log_density, gain)
 
 
-@partial(jax.jit, static_argnames=("optimizer",))
+@partial(compiled, static=("optimizer",))
 def _begin(
     starts: Float[ArrayLike, "starts dim"], optimizer: optax.GradientTransformationExtraArgs
 ) -> _Search:
@@ -104,7 +105,7 @@ def _begin(
     return over_devices(part, None, jnp.asarray(starts))
 
 
-@partial(jax.jit, static_argnames=("optimizer", "with_prior", "batch_rows", "width"))
+@partial(compiled, static=("optimizer", "with_prior", "batch_rows", "width"))
 def _run(
     shared: tuple[LogDensity, Array, Array, Array, Array],
     searches: _Search,
@@ -159,7 +160,7 @@ def _select(density: LogDensity, rows: Int[Array, " batch"], factor: float) -> L
     return replace(density, likelihood=likelihood)
 
 
-@partial(jax.jit, static_argnames=("with_prior", "width"))
+@partial(compiled, static=("with_prior", "width"))
 def _judge(
     density: LogDensity, points: Float[ArrayLike, "starts dim"], with_prior: bool, width: int
 ) -> tuple[Float[Array, " starts"], Float[Array, " starts"]]:

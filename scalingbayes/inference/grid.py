@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
@@ -163,7 +164,7 @@ def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Arra
     return expected + deviation / slope, information * irls * slope**2
 
 
-@partial(jax.jit, static_argnames=("form",))
+@partial(compiled, static=("form",))
 def _complete(
     density: LogDensity,
     form: LinearForm,

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from math import lgamma
 from typing import NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from scalingbayes._core.devices import fetch, map_tasks
+from scalingbayes._core.devices import fetch, map_draws
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Draws
+from scalingbayes.inference.pareto import pareto_smooth
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity
 from scalingbayes.model.mixture_density import MixtureDensity
@@ -19,7 +21,7 @@ type Density = LogDensity | MarginalDensity | MixtureDensity
 
 OVERSAMPLING = 4  # proposals per draw that is kept
 # Degrees of freedom: tails heavier than the posterior's keep the weights small. The mixture of
-# jumps, which is learnt from draws, has 8: see HALF_DEGREES in nuts/constants.py.
+# jumps, which is learnt from draws, has 4: see HALF_DEGREES in nuts/constants.py.
 _DEGREES = 5.0
 
 
@@ -131,25 +133,6 @@ def log_evidence(log_weights: Float[np.ndarray, " draws"]) -> float:
     return float(largest + np.log(np.exp(log_weights - largest).mean()))
 
 
-def pareto_smooth(
-    log_weights: Float[np.ndarray, " draws"], least: int = 0
-) -> tuple[Float[np.ndarray, " draws"], float]:
-    """Return Pareto smoothed weights, which sum to 1, and the Pareto k of their tail.
-
-    k is infinite unless more than ``least`` weights are above 0.
-    """
-    from arviz_stats.base import array_stats
-
-    possible = np.isfinite(log_weights)
-    smoothed = log_weights.copy() if possible.any() else np.zeros(len(log_weights))
-    pareto_k = np.inf
-    if possible.sum() > least:
-        # ArviZ expects minus the log weights, as in leave-one-out cross-validation.
-        smoothed[possible], pareto_k = array_stats.psislw(-log_weights[possible])
-    weights = np.exp(smoothed - smoothed.max())
-    return weights / weights.sum(), float(pareto_k)
-
-
 def resample(
     weights: Float[np.ndarray, " draws"], count: int, random: np.random.Generator
 ) -> Int[np.ndarray, " kept"]:
@@ -159,14 +142,11 @@ def resample(
     return random.permutation(chosen)
 
 
-@jax.jit
+@compiled
 def _log_densities(
-    densities: Density, points: Float[Array, "fits draws dim"]
+    densities: Density, points: Float[ArrayLike, "fits draws dim"]
 ) -> Float[Array, "fits draws"]:
-    fits, draws, dim = points.shape
-    owner = np.repeat(np.arange(fits), draws)
-
     def one(density: Density, point: Array) -> Array:
         return density(point)
 
-    return map_tasks(one, densities, owner, points.reshape(-1, dim)).reshape(fits, draws)
+    return map_draws(one, densities, jnp.asarray(points))

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.laws import Law
 
@@ -90,7 +91,7 @@ def linear_form(law: Law) -> LinearForm:
     )
 
 
-@partial(jax.jit, static_argnames=("law", "form"))
+@partial(compiled, static=("law", "form"))
 def fit_cells(
     law: Law,
     form: LinearForm,

@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 from scalingbayes._core.devices import fetch, over_devices, queue_width, run_queue
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device, to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Progress
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
@@ -264,7 +265,7 @@ def search(
     return jax.tree.map(lambda values: values[:count], found)
 
 
-@partial(jax.jit, static_argnames=("with_prior",))
+@partial(compiled, static=("with_prior",))
 def _search(
     density: LogDensity,
     tasks: tuple[Any, Any | None, Any],

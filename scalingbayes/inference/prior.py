@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Draws, Progress
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
@@ -75,7 +76,7 @@ class PriorDraws(Engine):
         )
 
 
-@partial(jax.jit, static_argnames=("count",))
+@partial(compiled, static=("count",))
 def draw_priors(
     density: LogDensity, count: int, seed: Int[ArrayLike, ""], step: Int[ArrayLike, ""]
 ) -> tuple[Float[Array, "count dim"], Bool[Array, " count"]]:

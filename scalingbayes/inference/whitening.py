@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.devices import by_owner, fetch, interleave, map_each, map_tasks
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.mode import Mode, check_found, find_mode
 from scalingbayes.model.log_density import LogDensity
 
@@ -144,7 +145,7 @@ def whiten(center: Float[Any, "fits dim"], curvature: Float[Any, "fits dim dim"]
     return Whitening(center.astype(float), directions * scales[:, None])
 
 
-@jax.jit
+@compiled
 def _find_modes(
     densities: LogDensity,
     owner: Int[ArrayLike, " searches"],
@@ -156,7 +157,7 @@ def _find_modes(
     return map_tasks(search, densities, owner, offsets)
 
 
-@jax.jit
+@compiled
 def _hessians(
     densities: LogDensity, points: Float[ArrayLike, "fits dim"]
 ) -> Float[Array, "fits dim dim"]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -13,7 +14,7 @@ from numpyro.distributions import Distribution, Normal, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes._core.domains import NONNEGATIVE
-from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.parameters import Parameter, Prior, in_order
@@ -177,6 +178,15 @@ class BoundModel:
     ) -> LogDensity:
         """Return the log density over unconstrained coordinates.
 
+        The arguments are those of :meth:`host_density`.
+        """
+        return jax.tree.map(jnp.asarray, self.host_density(dtype, length, effects))
+
+    def host_density(
+        self, dtype: str, length: int | None = None, effects: int | None = None
+    ) -> LogDensity:
+        """Return the log density over unconstrained coordinates, with arrays of NumPy.
+
         Parameters
         ----------
         dtype
@@ -194,7 +204,7 @@ class BoundModel:
             scaled = values / reference[name]
             return _pad(scaled, length, scaled[0])
 
-        arrays = to_device(
+        arrays = to_dtype(
             {
                 "observed": at_reference(self.law.target.column, self.observed),
                 "inputs": {name: at_reference(name, x) for name, x in self.inputs.items()},
@@ -209,7 +219,7 @@ class BoundModel:
             effects = effects or design.count
             weights = _pad(self.weights, length, 0.0)
             random_effects = EffectsDesign.of(design.padded(length, effects), weights, dtype)
-        numbers = to_device((dict(self.priors), reference), dtype)
+        numbers = to_dtype((dict(self.priors), reference), dtype)
         return LogDensity(
             Coordinates(self.law, self.noise, effects, *numbers),
             Likelihood(self.law, self.noise, **arrays, random_effects=random_effects),
@@ -231,9 +241,10 @@ class BoundModel:
             "powers": np.array(LIKELIHOOD_POWERS),
             "log_weights": log_weights,
         }
-        arrays = to_device(arrays, dtype)
+        arrays = to_dtype(arrays, dtype)
         of_first = {name: x[0] for name, x in arrays["noise_values"].items()}
-        return MixtureDensity(self.density(dtype, length).given_noise(of_first), **arrays)
+        density = self.host_density(dtype, length).given_noise(of_first)
+        return jax.tree.map(jnp.asarray, MixtureDensity(density, **arrays))
 
     def numpyro_model(self, observed: bool = True) -> Callable[[], None]:
         """Return the same model as a numpyro model.

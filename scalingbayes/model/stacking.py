@@ -29,7 +29,7 @@ def stack_densities(models: Sequence[BoundModel], dtype: str) -> LogDensity:
         0 if found is None else len(found[0])
         for found in (model.effects_labels_and_design for model in models)
     )
-    return stack([model.density(dtype, length, effects) for model in models])
+    return stack([model.host_density(dtype, length, effects) for model in models])
 
 
 def stack_mixtures(models: Sequence[BoundModel], dtype: str) -> tuple[MixtureDensity, LogDensity]:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Shaped
 
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes.allocation import exponents
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
@@ -21,7 +22,6 @@ from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budget
 from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.tree import describe
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
 
@@ -198,12 +198,12 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         return View(self.title, verdict=self.verdict)
 
 
-@jax.jit
+@compiled
 def _describe(
     densities: LogDensity, points: Float[Array, "fits chains draws dim"]
 ) -> tuple[dict[str, Float[Array, "fits chains draws"]], dict[str, Float[Array, " fits"]]]:
     def one(density: LogDensity, points: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        found = describe(density, points, pointwise=False)
-        return found.values, found.prior_shares
+        values = jax.vmap(jax.vmap(density.coordinates.in_units))(points)
+        return values, density.prior.shares(points.reshape(-1, points.shape[-1]))
 
     return map_each(one, densities, points)

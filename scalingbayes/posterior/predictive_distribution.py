@@ -11,6 +11,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.programs import compiled
 from scalingbayes.laws import Law
 from scalingbayes.model.discrepancy import Discrepancy
 from scalingbayes.model.noise import TAU, Noise
@@ -46,7 +47,7 @@ def _random_effect(
     return mean, values[TAU] * discrepancy_draws.discrepancy.extra_sd(log_scale)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "noise"))
 def predict(
     law: Law,
     noise: Noise,
@@ -153,7 +154,7 @@ def log_predictive(
         return np.concatenate([np.asarray(each) for each in found])[:count]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static=("law", "noise"))
 def _log_predictive(
     law: Law,
     noise: Noise,

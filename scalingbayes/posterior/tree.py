@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
@@ -35,19 +36,16 @@ class Described(NamedTuple):
         The log likelihood of each run, of the target over its reference value; 0 if not wanted.
     log_priors
         The log prior density of the number that each parameter's prior is about.
-    prior_shares
-        The fraction of the precision of each parameter that comes from its prior.
     """
 
-    values: dict[str, Float[Array, "chains draws"]]
-    log_likelihood: Float[Array, "..."]
-    log_priors: dict[str, Float[Array, "chains draws"]]
-    prior_shares: dict[str, Float[Array, ""]]
+    values: Mapping[str, Float[Array | np.ndarray, "*draws"]]
+    log_likelihood: Float[Array | np.ndarray, "..."]
+    log_priors: Mapping[str, Float[Array | np.ndarray, "*draws"]]
 
 
-@partial(jax.jit, static_argnames=("pointwise",))
+@partial(compiled, static=("pointwise",))
 def describe(
-    density: LogDensity, points: Float[Array, "chains draws dim"], pointwise: bool
+    density: LogDensity, points: Float[ArrayLike, "draws dim"], pointwise: bool
 ) -> Described:
     """Return draws in the units of the table, with log likelihoods and log priors.
 
@@ -60,13 +58,37 @@ def describe(
     pointwise
         Whether to compute the log likelihood of each run.
     """
-    log_likelihood = jax.vmap(jax.vmap(density.log_likelihood))
+    points = jnp.asarray(points)
     return Described(
-        jax.vmap(jax.vmap(density.coordinates.in_units))(points),
-        log_likelihood(points) if pointwise else jnp.zeros(()),
-        jax.vmap(jax.vmap(density.prior.of_numbers))(points),
-        density.prior.shares(points.reshape(-1, points.shape[-1])),
+        jax.vmap(density.coordinates.in_units)(points),
+        jax.vmap(density.log_likelihood)(points) if pointwise else jnp.zeros(()),
+        jax.vmap(density.prior.of_numbers)(points),
     )
+
+
+@compiled
+def _prior_shares(
+    density: LogDensity, points: Float[ArrayLike, "draws dim"]
+) -> dict[str, Float[Array, ""]]:
+    return density.prior.shares(jnp.asarray(points))
+
+
+def _describe_all(
+    density: LogDensity, sets: Sequence[Float[np.ndarray, "chains draws dim"]], pointwise: bool
+) -> list[Described]:
+    """Return several sets of draws in the units of the table, described by one program."""
+    flat = [points.reshape(-1, points.shape[-1]) for points in sets]
+    ends = np.cumsum([len(points) for points in flat])[:-1]
+    found = jax.tree.map(np.asarray, describe(density, np.concatenate(flat), pointwise))
+
+    def one(place: int, shape: tuple[int, ...]) -> Described:
+        def select(values: np.ndarray) -> np.ndarray:
+            own = np.split(values, ends)[place] if values.ndim else values
+            return own.reshape(*shape, *values.shape[1:]) if values.ndim else values
+
+        return jax.tree.map(select, found)
+
+    return [one(place, points.shape[:2]) for place, points in enumerate(sets)]
 
 
 def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> xr.DataTree:
@@ -87,9 +109,11 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
     effects = draws.points.shape[-1] - len(model.parameters)
     with precision("float64"):
         density = model.density("float64", effects=effects)
-        points = jnp.asarray(draws.points)
-        found = jax.tree.map(np.asarray, describe(density, points, pointwise))
-        random_effects = np.asarray(_random_effects(density, points)) if effects else None
+        sets = [draws.points] if draws.exact is None else [draws.points, draws.exact.points]
+        found, *of_exact = _describe_all(density, sets, pointwise)
+        flat = draws.points.reshape(-1, draws.points.shape[-1])
+        shares = jax.tree.map(float, _prior_shares(density, flat))
+        random_effects = np.asarray(_random_effects(density, draws.points)) if effects else None
     target = model.law.target.column
     coords = _sample_coords(draws)
     by_run = {"run": rows}
@@ -112,15 +136,15 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
     if draws.of == "posterior":
         groups["log_prior"] = make_dataset(_in_order(found.log_priors, model), SAMPLE_DIMS, coords)
     if draws.exact is not None:
-        groups |= _of_allowance(model, draws, draws.exact, density, pointwise)
+        groups |= _of_allowance(model, draws, draws.exact, of_exact[0])
     tree = xr.DataTree.from_dict(groups)
-    shares = {name: float(found.prior_shares[name]) for name in model.parameters}
+    shares = {name: shares[name] for name in model.parameters}
     tree.attrs[ATTRIBUTE] = Record.of_fit(model, draws, settings, shares).to_json()
     return tree
 
 
 def _of_allowance(
-    model: BoundModel, draws: Draws, exact: Draws, density: LogDensity, pointwise: bool
+    model: BoundModel, draws: Draws, exact: Draws, found: Described
 ) -> dict[str, xr.Dataset]:
     """Return the groups of an allowance.
 
@@ -128,9 +152,8 @@ def _of_allowance(
     names begin with ``exact`` are those of the posterior that takes the law as exact.
     """
     with precision("float64"):
-        found = describe(density, jnp.asarray(exact.points), pointwise=pointwise)
         mixture = replace(model, allowance=draws.allowance).mixture("float64")
-        points = jnp.asarray(draws.points[..., : len(model.law.parameters)])
+        points = draws.points[..., : len(model.law.parameters)]
         log_mixture = np.asarray(_log_mixture(mixture, points))
     coords = _sample_coords(exact)
     groups = {
@@ -138,7 +161,7 @@ def _of_allowance(
         "exact": make_dataset(_in_order(found.values, model), SAMPLE_DIMS, coords),
         "exact_stats": make_dataset(exact.stats, SAMPLE_DIMS, coords),
     }
-    if pointwise:
+    if found.log_likelihood.ndim:
         groups["exact_log_likelihood"] = _log_likelihood(model, found, coords)
     return groups
 
@@ -157,7 +180,7 @@ def _log_likelihood(model: BoundModel, found: Described, coords: Mapping[str, An
     return make_dataset({target: in_units}, dims, {**coords, "run": rows})
 
 
-@jax.jit
+@compiled
 def _log_mixture(
     mixture: MixtureDensity, points: Float[Array, "chains draws law"]
 ) -> Float[Array, "chains draws"]:
@@ -177,7 +200,7 @@ def _in_order(arrays: Mapping[str, Any], model: BoundModel) -> dict[str, Any]:
     return {name: arrays[name] for name in model.parameters}
 
 
-@jax.jit
+@compiled
 def _random_effects(
     density: LogDensity, points: Float[Array, "chains draws dim"]
 ) -> Float[Array, "chains draws effects"]:

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
+from scalingbayes._core.programs import compiled
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.evaluation.calibration.design import typical_inputs
 from scalingbayes.inference import PriorDraws, silent
@@ -218,7 +219,7 @@ def _in_units(model: BoundModel, points: Float[np.ndarray, "tables dim"]) -> xr.
     return xr.Dataset({name: ("table", np.asarray(values[name])) for name in model.parameters})
 
 
-@jax.jit
+@compiled
 def _scatter(
     density: LogDensity, points: Float[Array, "tables dim"], seed: Int[ArrayLike, ""]
 ) -> Float[Array, "tables runs"]:
@@ -233,7 +234,7 @@ def _scatter(
     return scatter.sample(jax.random.key(seed))
 
 
-@jax.jit
+@compiled
 def _values(
     density: LogDensity, points: Float[Array, "tables dim"]
 ) -> dict[str, Float[Array, " tables"]]:

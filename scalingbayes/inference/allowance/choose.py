@@ -113,7 +113,7 @@ def _make_batch(
     tables: list[_Table] = []
     batch: list[BoundModel] = []
     for model, seed in zip(models, seeds, strict=True):
-        splits, first = make_splits(model), len(batch)
+        splits, first = make_splits(model, fill=len(models) == 1), len(batch)
         batch += [each for split in splits for each in split.discounted_models]
         discounted = range(first, len(batch))
         batch += [model] * (_EXACT_FITS - 1)
@@ -151,7 +151,8 @@ def _choose(
         own = np.flatnonzero(np.isin(discounted, table.discounted))
         v = exactness(table.model, _select(residuals, fit))
         of_noise = {name: x[own] for name, x in noise_values.items()}
-        allowance = _allowance(v, [tempered[i] for i in own], of_noise)
+        folds = [len(split.held_out) > 0 for split in table.splits]
+        allowance = _allowance(v, [tempered[i] for i in own], folds, of_noise)
         allowed.append(_with_draws(allowance, table, plain))
     return allowed
 
@@ -162,12 +163,18 @@ def _select[Tree](stacked: Tree, fits: Int[np.ndarray, " chosen"] | int) -> Tree
 
 
 def _allowance(
-    v: float, tempered: Sequence[Tempered], noise_values: dict[str, Float[np.ndarray, " fits"]]
+    v: float,
+    tempered: Sequence[Tempered],
+    folds: Sequence[bool],
+    noise_values: dict[str, Float[np.ndarray, " fits"]],
 ) -> Allowance:
-    """Return the allowance of one table, given its fits of each split and exponent."""
+    """Return the allowance of one table, given its fits of each split and exponent.
+
+    ``folds`` says which splits hold runs out. The first split fits all runs.
+    """
     rows = len(ROW_EXPONENTS)
     scores = np.stack([each.scores for each in tempered])
-    scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))[1:]  # the first split fits all runs
+    scores = scores.reshape(-1, rows, len(LIKELIHOOD_POWERS))[np.array(folds)]
     return Allowance(
         mixture_weights(v, scores),
         np.stack([each.log_evidence for each in tempered[:rows]]),

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.mode import score_and_irls_weights
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
@@ -47,7 +48,7 @@ def residuals_at(
     return Residuals(*(each.astype(float) for each in found))
 
 
-@jax.jit
+@compiled
 def _residuals(densities: LogDensity, points: Float[ArrayLike, "fits dim"]) -> Residuals:
     def one(density: LogDensity, point: Array) -> Residuals:
         location = density.location(point)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.devices import fetch, map_tasks
+from scalingbayes._core.devices import fetch, map_draws
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.adaptive_importance import adaptive_proposals
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.importance import (
@@ -103,23 +103,22 @@ def mean_noise(
     dtype
         ``"float64"`` or ``"float32"``.
     """
-    points = np.concatenate([each.proposals.points for each in plain])
+    points = np.stack([each.proposals.points for each in plain])
     weights = np.stack([each.weights for each in plain])
-    owner = np.repeat(np.arange(len(plain)), weights.shape[1])
-    values = fetch(_noise_values(densities, owner, to_dtype(points, dtype)))
+    values = fetch(_noise_values(densities, to_dtype(points, dtype)))
     found = {}
     for name, x in values.items():
-        draws = x.astype(float).reshape(weights.shape)
+        draws = x.astype(float)
         found[name] = (weights * np.where(weights > 0, draws, 0.0)).sum(1)
     return found
 
 
-@jax.jit
+@compiled
 def _noise_values(
-    densities: LogDensity, owner: Int[ArrayLike, " draws"], points: Float[ArrayLike, "draws dim"]
-) -> dict[str, Float[Array, " draws"]]:
+    densities: LogDensity, points: Float[ArrayLike, "fits draws dim"]
+) -> dict[str, Float[Array, "fits draws"]]:
     def one(density: LogDensity, point: Array) -> dict[str, Array]:
         values = density.coordinates.at_reference(point)
         return {name: values[name] for name in density.noise.parameters}
 
-    return map_tasks(one, densities, owner, jnp.asarray(points))
+    return map_draws(one, densities, jnp.asarray(points))

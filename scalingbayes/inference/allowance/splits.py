@@ -36,11 +36,19 @@ class Split:
         return [self.model.with_weights(self.model.discounted(g)) for g in ROW_EXPONENTS]
 
 
-def make_splits(model: BoundModel) -> list[Split]:
+def make_splits(model: BoundModel, fill: bool) -> list[Split]:
     """Return the split that fits all runs, then a split for each fold.
 
     Each fold holds out a range of large runs and every run above that range; only the range is
     scored.
+
+    Parameters
+    ----------
+    model
+        The table's model.
+    fill
+        Whether to add splits that hold nothing out, up to the largest number of splits. Then one
+        compiled program serves tables with any number of folds.
     """
     splits = [Split(model, np.zeros(0, int))]
     for fitted, held_out in _folds(model):
@@ -48,7 +56,8 @@ def make_splits(model: BoundModel) -> list[Split]:
         if len(rows) > _MAX_HELD_OUT:
             rows = np.random.default_rng(0).choice(rows, _MAX_HELD_OUT, replace=False)
         splits.append(Split(model.with_weights(fitted * model.weights), rows))
-    return splits
+    missing = 1 + MAX_FOLDS - len(splits)
+    return splits + [splits[0]] * missing if fill else splits
 
 
 def _folds(model: BoundModel) -> list[tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]]:

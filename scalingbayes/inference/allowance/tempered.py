@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 from scipy.special import logsumexp
 
-from scalingbayes._core.devices import fetch, map_tasks
+from scalingbayes._core.devices import fetch, map_draws, map_tasks
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.adaptive_importance import propose
 from scalingbayes.inference.importance import student_t_log_density
 from scalingbayes.inference.mode import Mode, find_mode
@@ -71,13 +72,10 @@ def temper(
     proposals = propose(whitening, [each for each in random for _ in range(modes)], _PROPOSALS)
     points = np.stack([each.points for each in proposals]).reshape(fits, -1, dim)
     log_proposal = _log_proposal(points, whitening, modes)
-    longest = max(1, *map(len, held_out))
+    longest = _padded(max(map(len, held_out)))
     padded = np.stack([np.pad(rows, (0, longest - len(rows))) for rows in held_out])
-    draws = points.shape[1]
-    owner = np.repeat(np.arange(fits), draws)
-    flat = to_dtype(points.reshape(-1, dim), dtype)
-    evaluated = fetch(_evaluate((densities, padded), owner, flat))
-    total, prior, rows = (x.astype(float).reshape(fits, draws, *x.shape[1:]) for x in evaluated)
+    evaluated = fetch(_evaluate((densities, padded), to_dtype(points, dtype)))
+    total, prior, rows = (x.astype(float) for x in evaluated)
     return [
         _at_powers(total[i], prior[i] - log_proposal[i], rows[i, :, : len(held_out[i])])
         for i in range(fits)
@@ -104,6 +102,11 @@ def _at_powers(
     return Tempered(log_evidence, predictive.mean(1))
 
 
+def _padded(rows: int) -> int:
+    """Return the number of held-out rows that a program is compiled for: 64, 128, 256, 512."""
+    return max(64, 1 << (rows - 1).bit_length())
+
+
 def _log_proposal(
     points: Float[np.ndarray, "fits draws dim"], whitening: Whitening, modes: int
 ) -> Float[np.ndarray, "fits draws"]:
@@ -118,7 +121,7 @@ def _log_proposal(
     return found
 
 
-@jax.jit
+@compiled
 def _find_modes(
     densities: LogDensity,
     owner: Int[ArrayLike, " searches"],
@@ -132,11 +135,10 @@ def _find_modes(
     return map_tasks(search, densities, owner, (starts, powers))
 
 
-@jax.jit
+@compiled
 def _evaluate(
     densities_and_rows: tuple[LogDensity, Int[ArrayLike, "fits rows"]],
-    owner: Int[ArrayLike, " draws"],
-    points: Float[ArrayLike, "draws dim"],
+    points: Float[ArrayLike, "fits draws dim"],
 ) -> tuple[Array, Array, Array]:
     """Return log likelihood, log prior and the log densities of held-out rows, at each draw."""
 
@@ -145,4 +147,4 @@ def _evaluate(
         found = density.log_likelihood_at(density.location(point), point)
         return density.weights @ found, density.prior(point), found[rows]
 
-    return map_tasks(one, densities_and_rows, owner, points)
+    return map_draws(one, densities_and_rows, jnp.asarray(points))

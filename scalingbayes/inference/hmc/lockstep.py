@@ -5,6 +5,7 @@ of steps of the same size, so that no chain waits for a longer trajectory.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from numpyro.infer.hmc_util import euclidean_kinetic_energy, velocity_verlet
 
 from scalingbayes._core.devices import by_owner, fetch, map_tasks
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.nuts.jumps import jump
 from scalingbayes.inference.nuts.proposal_mixture import Mixture
 from scalingbayes.inference.nuts.sampling import Density
@@ -115,7 +117,7 @@ def advance(
     return moved, jax.tree.map(lambda values: by_owner(values, fits), trace)
 
 
-@jax.jit(static_argnames=("width",))
+@partial(compiled, static=("width",))
 def _run_block(
     densities: Density,
     tuning: Tuning,

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 
 BLOCK = 100  # draws per chain in one call of the compiled program; bounds the wait for Ctrl-C
 ROWS_PER_BLOCK = 10_000_000  # rows times draws per call, so that large tables also stay responsive
-MIXTURE_TREE_DEPTH = 5  # of an allowance: deeper trees cost three times as much for the same ESS
+# The mixture of an allowance has narrow components, which need short steps. Jumps replace long
+# trajectories: deeper trees cost three times as much for the same effective sample size.
+MIXTURE_TREE_DEPTH = 3
+MIXTURE_PROPOSALS = 8
 
 COMPONENTS = 12  # of the mixture; curved ridges need several, and each costs time per proposal
-# Half the degrees of freedom: tails heavier than a posterior's keep weights small. It is whole,
-# because the scale of a draw is a mean of exponentials. Proposals that are not learnt from draws
-# have 5 degrees of freedom: see importance.py.
-HALF_DEGREES = 4
+# Half the degrees of freedom: tails heavier than a posterior's keep weights small. With 8 degrees a
+# chain stays long in the tails of an allowance's mixture. Half of them is whole, because the scale
+# of a draw is a mean of exponentials. Proposals that are not learnt from draws have 5 degrees of
+# freedom: see importance.py.
+HALF_DEGREES = 2
 MODE_COMPONENTS = 4  # at most this many components stay at modes, so that most follow the draws
 MODE_SHARE = 0.25  # weight of these components together
 EM_DRAWS = 960  # draws that the mixture is learnt from; 80 per component
@@ -56,6 +60,8 @@ class Constants:
     proposals_between_modes
         Smallest number of proposals per draw of a fit with several modes, however short its
         trajectories are.
+    least_proposals
+        Smallest number of proposals per draw of any fit.
     """
 
     stage_ends: tuple[float, ...] = (0.2, 0.35, 0.55, 1.0)
@@ -70,3 +76,4 @@ class Constants:
     easy_steps: float = 7.0
     proposals_per_gradient: float = 0.5
     proposals_between_modes: int = 4
+    least_proposals: int = 0

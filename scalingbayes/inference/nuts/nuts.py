@@ -12,6 +12,7 @@ from scalingbayes.inference.draws import Draws, Progress, never_falling
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.nuts.constants import (
     BLOCK,
+    MIXTURE_PROPOSALS,
     MIXTURE_TREE_DEPTH,
     ROWS_PER_BLOCK,
     Constants,
@@ -36,9 +37,10 @@ class NUTS(Engine):
     its draws refine the whitening of the coordinates. If trajectories diverge, the target
     acceptance rate rises; if chains disagree, warm-up goes on.
 
-    If there are several modes, or if trajectories are long (as along narrow ridges), each
-    trajectory is followed by jumps: proposals from a mixture of t distributions that is learnt from
-    the warm-up's draws and that keeps a component at every mode.
+    If there are several modes, if trajectories are long (as along narrow ridges), or if the density
+    is the mixture of an allowance, each trajectory is followed by jumps: proposals from a mixture
+    of t distributions that is learnt from the warm-up's draws and that keeps a component at every
+    mode.
 
     If the effective sample size of the warm-up's last stage is below a fifth of its draws, the
     draws are thinned: 2, 4 or 8 transitions per draw that is kept.
@@ -56,9 +58,8 @@ class NUTS(Engine):
         Acceptance rate that the step size is adapted to. If warm-up diverges, the rejection rate
         that is aimed at falls to a tenth: 0.99 in place of 0.9.
     max_tree_depth
-        A draw takes at most ``2**max_tree_depth`` gradients; at most 32 for the mixture of an
-        allowance, whose narrow components need short steps, and where jumps replace long
-        trajectories.
+        A draw takes at most ``2**max_tree_depth`` gradients; at most 8 for the mixture of an
+        allowance, where jumps replace long trajectories.
     starts
         Number of searches for modes. A mode that one search in ten finds is missed by one fit in
         thirty.
@@ -111,23 +112,23 @@ class NUTS(Engine):
         self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
     ) -> list[Draws]:
         constants = self.constants
-        if not self.jumps:
-            constants = replace(constants, proposals_per_gradient=0.0, proposals_between_modes=0)
         random = [np.random.default_rng(seed) for seed in seeds]
         size = self.chains
         chain_seeds = interleave([r.integers(2**32, size=size, dtype=np.uint32) for r in random])
         densities, sampled = searched_and_sampled(models, dtype)
+        max_tree_depth = self.max_tree_depth
+        if not self.jumps:
+            constants = replace(constants, proposals_per_gradient=0.0, proposals_between_modes=0)
+        elif isinstance(sampled, MixtureDensity):
+            constants = replace(constants, least_proposals=MIXTURE_PROPOSALS)
+            max_tree_depth = min(max_tree_depth, MIXTURE_TREE_DEPTH)
         batch = Batch(
             sampled,
             fits=len(models),
             chains=size,
             planned=self.warmup + self.draws,
             block=max(1, min(BLOCK, ROWS_PER_BLOCK // sum(len(model.runs) for model in models))),
-            max_tree_depth=(
-                min(self.max_tree_depth, MIXTURE_TREE_DEPTH)
-                if isinstance(sampled, MixtureDensity)
-                else self.max_tree_depth
-            ),
+            max_tree_depth=max_tree_depth,
             dtype=dtype,
             progress=progress,
         )

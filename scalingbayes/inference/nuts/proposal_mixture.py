@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.nuts.constants import (
     COMPONENTS,
     EM_DRAWS,
@@ -24,7 +25,7 @@ from scalingbayes.inference.whitening import triangular_roots
 
 
 class Mixture(NamedTuple):
-    """A mixture of multivariate t distributions with 8 degrees of freedom.
+    """A mixture of multivariate t distributions with 4 degrees of freedom.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def learn(x: Float[np.ndarray, "fits draws dim"], dtype: str) -> Mixture:
     return fetch(_learn(*to_dtype((draws, draws[:, first]), dtype)))
 
 
-@jax.jit
+@compiled
 def _learn(
     draws: Float[ArrayLike, "fits draws dim"], centers: Float[ArrayLike, "fits components dim"]
 ) -> Mixture:

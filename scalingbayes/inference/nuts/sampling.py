@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
 
 from scalingbayes._core.devices import by_owner, fetch, map_each, map_tasks
 from scalingbayes._core.precision import to_dtype
+from scalingbayes._core.programs import compiled
 from scalingbayes.inference.draws import Progress
 from scalingbayes.inference.nuts.constants import BLOCK
 from scalingbayes.inference.nuts.kernel import Adaptation, Controls, Info, init, step
@@ -161,7 +162,7 @@ def advance(
     return chains, Trace(x.astype(float), info)
 
 
-@partial(jax.jit, static_argnames=("max_tree_depth",))
+@partial(compiled, static=("max_tree_depth",))
 def _run_block(
     densities: Density,
     adapted: Adapted,
@@ -252,7 +253,7 @@ def draw_random_effects(
     return fetch(_draw_random_effects(densities, *to_dtype((points, normals), dtype))).astype(float)
 
 
-@jax.jit
+@compiled
 def _draw_random_effects(
     densities: MarginalDensity,
     points: Float[ArrayLike, "fits chains draws named"],

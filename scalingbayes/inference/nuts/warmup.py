@@ -119,8 +119,8 @@ def proposals_per_draw(
     """Return the number of proposals per draw of each fit: more for longer trajectories."""
     several = np.array([len(each.center) > 1 for each in modes])
     beyond = np.maximum(steps.mean((1, 2)) - constants.easy_steps, 0.0)
-    between = np.where(several, constants.proposals_between_modes, 0)
-    return np.maximum(between, (constants.proposals_per_gradient * beyond).round().astype(int))
+    least = np.where(several, constants.proposals_between_modes, constants.least_proposals)
+    return np.maximum(least, (constants.proposals_per_gradient * beyond).round().astype(int))
 
 
 def choose_thinning(
