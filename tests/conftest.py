@@ -171,6 +171,15 @@ class CompilationCounter:
 
 
 @pytest.fixture
+def fresh_programs(monkeypatch):
+    """Compile all programs of a test anew: the test changes what shapes them."""
+    monkeypatch.setenv("SCALINGBAYES_CACHE", "off")
+    let_go()
+    yield
+    let_go()
+
+
+@pytest.fixture
 def compilations(monkeypatch):
     monkeypatch.setenv("SCALINGBAYES_CACHE", "off")  # every new program is compiled
     counter = CompilationCounter()

@@ -83,7 +83,7 @@ def test_a_table_has_the_same_draws_alone_and_beside_others(runs):
 
 
 @pytest.mark.slow
-def test_chains_that_do_not_mix_are_refused(monkeypatch):
+def test_chains_that_do_not_mix_are_refused(fresh_programs, monkeypatch):
     # A table with modes far apart, which chains without jumps do not leave.
     monkeypatch.setattr(lockstep, "PROPOSALS", 0)
     simulation = simulate_tables(law="broken", count=13, seed=5)

@@ -268,12 +268,10 @@ def test_nothing_of_the_callers_configuration_is_touched(small_table):
 
 
 @pytest.mark.slow
-def test_chains_may_run_side_by_side(runs, post, monkeypatch):
+def test_chains_may_run_side_by_side(runs, post, fresh_programs, monkeypatch):
     # As they do on an accelerator.
     monkeypatch.setattr("scalingbayes._core.devices.side_by_side", lambda: True)
-    jax.clear_caches()
     together = fit(runs, seed=1)
-    jax.clear_caches()
     assert together.verdict.passed, str(together.verdict)
     compare(together, post, ("E", "alpha", "beta", "sigma", "nu", "a"))
 

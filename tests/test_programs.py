@@ -1,16 +1,19 @@
 """Compiled programs on disk: the same results, never a wrong or an unsafe program."""
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import scalingbayes as sb
@@ -194,6 +197,59 @@ def test_laws_and_noise_models_of_the_package_have_digests_that_stay(folder):
     assert in_new_process(DIGESTS, folder, PYTHONHASHSEED="2").split() == found
 
 
+def use_first(x, y, *, law):
+    return {"found": law(x, y)}
+
+
+def use_second(x, y, *, law):
+    return {"other": law(x, y)}
+
+
+def test_code_of_others_is_told_apart_by_the_lowered_program(folder):
+    # The functions of this file are not trusted. Some programs do not use an argument.
+    x, y = np.array([1.0]), np.array([5.0])
+    for function, name in ((use_first, "found"), (use_second, "other")):
+        for law, expected in ((lambda x, y: 2 * x, 2), (lambda x, y: 2 * y, 10)):
+            let_go()
+            assert compiled(function, static=("law",))(x, y, law=law)[name] == expected
+    assert len(list(folder.glob("*.program"))) == 4
+
+
+def kind_of(x, *, flag):
+    return x + (10 if flag is True else 0)
+
+
+def test_equal_static_values_of_other_types_are_other_programs(folder, trusted):
+    function = compiled(kind_of, static=("flag",))
+    found = [float(function(np.float64(1.0), flag=flag)) for flag in (True, 1, 1.0)]
+    assert found == [11, 1, 1]
+
+
+def test_arrays_of_another_device_stay_there(folder, trusted):
+    function = compiled(scaled, static=("power",))
+    first, second = jax.devices()[:2]
+    there = jax.device_put(np.arange(3.0), second)
+    for x in (there, np.arange(3.0), jax.device_put(np.arange(3.0), first), there):
+        np.testing.assert_allclose(function(x, power=2)["power"], 4 * np.arange(3.0) ** 2)
+    assert function(there, power=2)["power"].devices() == {second}
+
+
+def test_a_source_that_changes_after_the_import_is_not_stored(folder, trusted, monkeypatch):
+    monkeypatch.setattr(fingerprint, "_source", lambda: "changed since")
+    compiled(scaled, static=("power",))(np.arange(4.0), power=2)
+    assert not list(folder.glob("*.program"))
+
+
+def test_many_threads_share_programs(folder, trusted, monkeypatch):
+    from scalingbayes._core.programs import compile as module
+
+    monkeypatch.setattr(module, "_MOST_PROGRAMS", 2)
+    function = compiled(scaled, static=("power",))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: function(2.0, power=i % 4)["power"], range(200)))
+    np.testing.assert_allclose(found, [4.0 ** (i % 4) for i in range(200)])
+
+
 def test_functions_that_differ_have_different_digests(trusted):
     def raised(power):
         return lambda x: x**power
@@ -208,9 +264,22 @@ def test_functions_that_differ_have_different_digests(trusted):
     assert len({fingerprint.digest(each) for each in values}) == len(values)
 
 
-def test_code_of_others_has_no_digest():
+def others():
+    """Return functions and values whose code or state the digest cannot see."""
+    wrapped = functools.wraps(sb.get_law("chinchilla").function)(lambda *args: args)
+    cached = functools.lru_cache(scaled)
+    return (scaled, wrapped, cached, jax.jit(scaled), [].append, jax.random.key(0), slice(1))
+
+
+@pytest.mark.parametrize("value", others(), ids=lambda value: str(value)[:20])
+def test_code_of_others_has_no_digest(value):
     with pytest.raises(fingerprint.NoFingerprintError):
-        fingerprint.digest({"law": scaled})
+        fingerprint.digest({"law": value})
+
+
+def test_methods_are_told_apart_by_their_objects():
+    methods = [dist.Normal(0.0, 1.0).log_prob, dist.Normal(5.0, 2.0).log_prob]
+    assert len({fingerprint.digest(method) for method in methods}) == 2
 
 
 MANY = """

@@ -61,7 +61,9 @@ def _warm() -> None:
             "-c",
             "from scalingbayes.cli.cache import fit_tables; fit_tables()",
         ]
-        subprocess.run(command, env={**os.environ, "JAX_NUM_CPU_DEVICES": devices}, check=True)
+        done = subprocess.run(command, env={**os.environ, "JAX_NUM_CPU_DEVICES": devices})
+        if done.returncode:
+            raise typer.Exit(done.returncode)
 
 
 def fit_tables() -> None:

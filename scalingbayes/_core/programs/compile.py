@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +35,7 @@ class _Call(NamedTuple):
 
 
 _programs: OrderedDict[Any, _Program] = OrderedDict()
+_lock = Lock()  # of _programs
 
 
 def let_go() -> None:
@@ -51,7 +53,8 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
     traced, and the digest is of the lowered program.
 
     Under a transformation of JAX, such as ``jax.jit`` or ``jax.vmap``, the function is compiled as
-    a part of the caller's program.
+    a part of the caller's program. Arrays on other devices than the default one are left to
+    ``jax.jit``. Defaults of arguments that are not static are arrays of the program, too.
 
     Parameters
     ----------
@@ -87,29 +90,34 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
 
     def _program(self, call: _Call) -> _Program:
         """Return the program for a call: from memory, from disk, or compiled."""
-        types = [_type(leaf) for leaf in call.leaves]
-        key = self._name, call.fixed, call.structure, tuple(types), _context()
-        if key in _programs:
-            _programs.move_to_end(key)
-            return _programs[key]
-        program = _programs[key] = self._load_or_compile(call, types)
-        if len(_programs) > _MOST_PROGRAMS:
-            _programs.popitem(last=False)
+        types = tuple(_type(leaf) for leaf in call.leaves)
+        classes = tuple(type(value) for _, value in call.fixed)  # 1, 1.0 and True are equal
+        context = fingerprint.settings(), len(jax.devices())
+        key = self._name, call.fixed, classes, call.structure, types, context
+        with _lock:
+            if (program := _programs.get(key)) is not None:
+                _programs.move_to_end(key)
+                return program
+        program = self._load_or_compile(call, types)
+        with _lock:
+            _programs[key] = program
+            if len(_programs) > _MOST_PROGRAMS:
+                _programs.popitem(last=False)
         return program
 
-    def _load_or_compile(self, call: _Call, types: list[Any]) -> _Program:
+    def _load_or_compile(self, call: _Call, types: tuple[Any, ...]) -> _Program:
         store = open_store() if jax.process_count() == 1 else None
-        if store is None:
+        if store is None or fingerprint.SOURCE is None:
             computation, returned = self._lower(call)
             return _Program(computation.compile(), returned)
         lowered: tuple[jax.stages.Lowered, jax.tree_util.PyTreeDef] | None = None
         try:
-            described = call.fixed, fingerprint.structure(call.structure), types
+            described = call.fixed, fingerprint.structure(call.structure), str(types)
             name = fingerprint.digest(self._name, fingerprint.surroundings(), *described)
         except fingerprint.NoFingerprintError:
             lowered = self._lower(call)
-            # The text does not name arguments that the program does not use.
-            name = fingerprint.digest(fingerprint.surroundings(), types, lowered[0].as_text())
+            texts = lowered[0].as_text(), str(lowered[1]), str(types)
+            name = fingerprint.digest(self._name, fingerprint.surroundings(), *texts)
         stored = store.read(name)
         if stored is not None and (program := _load(stored, len(types))) is not None:
             return program
@@ -117,7 +125,8 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
         with _loads_of_jax() as loads:
             program = _Program(computation.compile(), returned)
         # JAX's own cache, if the user has one, gives programs that cannot be stored again.
-        if not loads and (content := _dump(program)) is not None:
+        storable = not loads and fingerprint.source_is_unchanged()
+        if storable and (content := _dump(program)) is not None:
             store.write(name, content)
         return program
 
@@ -132,15 +141,17 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
             return found
 
         flat.__name__ = self.__wrapped__.__name__
-        lowered = jax.jit(flat).lower(call.leaves)
+        lowered = jax.jit(flat, keep_unused=True).lower(call.leaves)
         return lowered, returned[-1]
 
 
 def _plain(leaves: Sequence[Any]) -> bool:
-    """Return whether a program can run by itself on arrays that are not spread over devices."""
+    """Return whether a program can run by itself, on arrays of the default device."""
+    chosen = jax.config.jax_default_device
+    default = {chosen if isinstance(chosen, jax.Device) else jax.devices()[0]}
     return not jax.config.jax_disable_jit and all(
         not isinstance(leaf, jax.core.Tracer)
-        and (not isinstance(leaf, jax.Array) or len(leaf.devices()) == 1)
+        and (not isinstance(leaf, jax.Array) or leaf.devices() == default)
         for leaf in leaves
     )
 
@@ -148,25 +159,9 @@ def _plain(leaves: Sequence[Any]) -> bool:
 def _type(leaf: Any) -> tuple[Any, ...]:
     """Return the shape and the type of an argument."""
     if isinstance(leaf, np.ndarray | np.generic):
-        return np.shape(leaf), str(jax.dtypes.canonicalize_dtype(leaf.dtype)), False
+        return leaf.shape, leaf.dtype, False
     found = jax.typeof(leaf)
-    return found.shape, str(found.dtype), found.weak_type
-
-
-def _context() -> tuple[Any, ...]:
-    """Return the settings of JAX that a caller may change between two calls."""
-    config = jax.config
-    return (
-        config.jax_enable_x64,
-        config.jax_default_matmul_precision,
-        config.jax_default_device,
-        config.jax_debug_nans,
-        config.jax_numpy_dtype_promotion,
-        config.jax_numpy_rank_promotion,
-        config.jax_threefry_partitionable,
-        config.jax_default_prng_impl,
-        len(jax.devices()),
-    )
+    return found.shape, found.dtype, found.weak_type
 
 
 @contextmanager
@@ -191,7 +186,8 @@ def _dump(program: _Program) -> bytes | None:
         payload, _, leaves = serialize_executable.serialize(program.run)
         skeleton = jax.tree.unflatten(program.returned, range(leaves.num_leaves))
         shardings = jax.tree.leaves((program.run.input_shardings, program.run.output_shardings))
-        devices = {device.id for sharding in shardings for device in sharding.device_set}
+        used = {device for sharding in shardings for device in sharding.device_set}
+        devices = {device.id for device in used}, next(iter(used)).platform
         return pickle.dumps((payload, leaves.num_leaves, skeleton, devices))
     except (ValueError, NotImplementedError, TypeError, AttributeError, pickle.PicklingError):
         return None
@@ -199,16 +195,18 @@ def _dump(program: _Program) -> bytes | None:
 
 def _load(content: bytes, arguments: int) -> _Program | None:
     """Return a stored program; None if this version of JAX cannot load it."""
-    _prepare_lapack()
     try:
-        payload, count, skeleton, devices = pickle.loads(content)
+        payload, count, skeleton, (ids, platform) = pickle.loads(content)
+        if platform == "cpu":
+            _prepare_lapack()
         given = jax.tree.structure((([0] * arguments,), {}))
         leaves = jax.tree.structure([0] * count)
         loaded = serialize_executable.deserialize_and_load(
             payload,
             given,
             leaves,
-            execution_devices=[device for device in jax.devices() if device.id in devices],
+            backend=platform,
+            execution_devices=[each for each in jax.devices(platform) if each.id in ids],
         )
         return _Program(loaded, jax.tree.structure(skeleton))
     except Exception:  # whatever is wrong with it, the function can be compiled again
@@ -222,4 +220,5 @@ def _prepare_lapack() -> None:
     JAX looks for LAPACK when it lowers such a program. A loaded program was not lowered: it would
     end the process with a segmentation fault.
     """
-    jax.jit(jax.lax.linalg.cholesky).lower(jax.ShapeDtypeStruct((1, 1), np.float32))
+    traced = jax.jit(jax.lax.linalg.cholesky).trace(jax.ShapeDtypeStruct((1, 1), np.float32))
+    traced.lower(lowering_platforms=("cpu",))

@@ -45,7 +45,8 @@ class Store:
         """Return the content of a program; None if there is none, or if it is damaged."""
         path = self._path(key)
         try:
-            with path.open("rb") as file:
+            opened = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            with open(opened, "rb") as file:
                 if not _private(os.fstat(file.fileno())):
                     return None
                 content = file.read()
@@ -106,13 +107,14 @@ def open_store() -> Store | None:
         made, or, with a warning, if another user could put a program into it.
     """
     named = os.environ.get(VARIABLE, "")
-    if named == "off":
+    if named.lower() in ("off", "0"):
         return None
-    folder = Path(named) if named else user_cache_path("scalingbayes") / "programs"
     try:
+        cache = user_cache_path("scalingbayes") / "programs"
+        folder = Path(named).expanduser().absolute() if named else cache
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         found = folder.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home folder
         return None
     if _private(found):
         return Store(folder)
