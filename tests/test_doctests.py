@@ -25,6 +25,8 @@ SLOW = (  # each of these compiles many programs
     "scalingbayes.combine.average.average",
     "scalingbayes.combine.pooling.pool",
     "scalingbayes.decisions.approaches.table.compare_approaches",
+    "scalingbayes.evaluation.backtest.backtest",
+    "scalingbayes.evaluation.compare.compare",
     "scalingbayes.fitting.batch.fit_many",
 )
 

@@ -15,7 +15,7 @@ import scalingbayes as sb
     ("optimizer", "steps"),
     [
         (optax.adam(optax.cosine_decay_schedule(0.05, 4000)), 4000),
-        (optax.lbfgs(), 500),
+        pytest.param(optax.lbfgs(), 500, marks=pytest.mark.slow),
     ],
     ids=["adam", "lbfgs"],
 )

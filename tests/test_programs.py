@@ -52,7 +52,7 @@ def in_new_process(script: str, folder: Path, **variables: str) -> str:
 FIT = """
 import hashlib, numpy as np, scalingbayes as sb
 runs = sb.datasets.load("chinchilla")
-post = sb.fit(runs, engine=sb.NUTS(draws=50, warmup=60), exact=True)
+post = sb.fit(runs, engine=sb.Laplace(draws=200), exact=True)
 draws = np.stack([post.draws[name].values for name in ("E", "A", "B", "alpha", "beta")])
 print(hashlib.sha256(draws.tobytes()).hexdigest())
 """
@@ -61,7 +61,7 @@ print(hashlib.sha256(draws.tobytes()).hexdigest())
 def test_a_second_process_loads_the_programs_and_draws_the_same_bits(folder):
     first = in_new_process(FIT, folder)
     written = {path: path.stat().st_ino for path in folder.glob("*.program")}
-    assert len(written) > 2
+    assert len(written) > 1
     assert in_new_process(FIT, folder, PYTHONHASHSEED="1") == first
     assert {path: path.stat().st_ino for path in folder.glob("*.program")} == written
     assert folder.stat().st_mode & 0o777 == 0o700
