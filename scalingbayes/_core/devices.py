@@ -56,9 +56,6 @@ def over_devices(function: Callable[..., Any], shared: Any, tasks: Any) -> Any:
     count = len(jax.tree.leaves(tasks)[0])
     missing = -count % len(devices)
 
-    def fill(values: Array) -> Array:
-        return jnp.concatenate([values, jnp.repeat(values[-1:], missing, axis=0)])
-
     spread = jax.shard_map(
         function,
         mesh=Mesh(np.array(devices), (_AXIS,)),
@@ -66,8 +63,13 @@ def over_devices(function: Callable[..., Any], shared: Any, tasks: Any) -> Any:
         out_specs=P(_AXIS),
         check_vma=False,  # loops begin with constants, which are the same on every device
     )
-    found = spread(shared, jax.tree.map(fill, tasks) if missing else tasks)
+    found = spread(shared, _repeat_last(tasks, missing) if missing else tasks)
     return jax.tree.map(lambda values: values[:count], found) if missing else found
+
+
+def _repeat_last(tasks: Any, times: int) -> Any:
+    """Return tasks with the last one repeated so many times more."""
+    return jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], times, axis=0)]), tasks)
 
 
 def interleave(values: Any) -> np.ndarray:
@@ -135,13 +137,9 @@ def map_parts(function: Callable[[Any], Any], tasks: Any, size: int) -> Any:
     parts = 1 if side_by_side() else -(-count // size)
     if parts == 1:
         return function(tasks)
-    missing = parts * size - count
-
-    def divide(values: Array) -> Array:
-        filled = jnp.concatenate([values, jnp.repeat(values[-1:], missing, axis=0)])
-        return filled.reshape(parts, size, *values.shape[1:])
-
-    found = lax.map(function, jax.tree.map(divide, tasks))
+    filled = _repeat_last(tasks, parts * size - count)
+    divided = jax.tree.map(lambda x: x.reshape(parts, size, *x.shape[1:]), filled)
+    found = lax.map(function, divided)
     return jax.tree.map(lambda x: x.reshape(parts * size, *x.shape[2:])[:count], found)
 
 

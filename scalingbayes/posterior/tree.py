@@ -44,7 +44,7 @@ class Described(NamedTuple):
 
 
 @partial(compiled, static=("pointwise",))
-def describe(
+def _describe(
     density: LogDensity, points: Float[ArrayLike, "draws dim"], pointwise: bool
 ) -> Described:
     """Return draws in the units of the table, with log likelihoods and log priors.
@@ -79,12 +79,13 @@ def _describe_all(
     """Return several sets of draws in the units of the table, described by one program."""
     flat = [points.reshape(-1, points.shape[-1]) for points in sets]
     ends = np.cumsum([len(points) for points in flat])[:-1]
-    found = jax.tree.map(np.asarray, describe(density, np.concatenate(flat), pointwise))
+    found = jax.tree.map(np.asarray, _describe(density, np.concatenate(flat), pointwise))
 
     def one(place: int, shape: tuple[int, ...]) -> Described:
         def select(values: np.ndarray) -> np.ndarray:
-            own = np.split(values, ends)[place] if values.ndim else values
-            return own.reshape(*shape, *values.shape[1:]) if values.ndim else values
+            if not values.ndim:  # log likelihoods that are not wanted
+                return values
+            return np.split(values, ends)[place].reshape(*shape, *values.shape[1:])
 
         return jax.tree.map(select, found)
 

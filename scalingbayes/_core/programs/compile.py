@@ -40,7 +40,8 @@ _lock = Lock()  # of _programs
 
 def let_go() -> None:
     """Let go of all programs in memory. Those on disk stay."""
-    _programs.clear()
+    with _lock:
+        _programs.clear()
 
 
 class compiled:  # noqa: N801 - a decorator, as jax.jit

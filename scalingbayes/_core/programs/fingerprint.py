@@ -22,7 +22,14 @@ _TRUSTED = {*_PACKAGES, *_STANDARD, "scalingbayes"}
 _ROOT = Path(__file__).parents[2]
 # JAX's settings that cannot change a program, or that differ between processes.
 _IRRELEVANT = (
-    *("cache", "jax_log_", "logging", "dump", "traceback", "tracer", "pprint", "transfer_guard"),
+    "cache",
+    "dump",
+    "jax_log_",
+    "logging",
+    "pprint",
+    "traceback",
+    "tracer",
+    "transfer_guard",
 )
 
 
