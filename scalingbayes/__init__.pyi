@@ -9,7 +9,7 @@ from .combine.average import Average, average
 from .combine.pooling import Pooled, pool
 from .data import datasets, folds, published
 from .data.published import published_models
-from .data.readers import read_runs
+from .data.read_runs import read_runs
 from .data.runs import Runs
 from .decisions import (
     DataExhaustion,

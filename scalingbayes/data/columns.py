@@ -1,7 +1,6 @@
 """The columns of a table: their names, and the check that a column is numeric."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,39 +16,6 @@ COLUMNS = {
     "loss": ("l", "val_loss", "eval_loss", "test_loss", "final_loss", "validation_loss"),
 }
 """The columns that every table is checked for, each with other names that are in common use."""
-
-
-def to_frame(table: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
-    """Return a copy of the table whose rows are numbered and whose column names are unique text.
-
-    Raises
-    ------
-    InputError
-        If it is no table, or two columns have the same name.
-    """
-    if isinstance(table, str | Path):
-        raise InputError(
-            f"Expected a table, not a text: read a file with sb.read_runs({str(table)!r}), or load "
-            f"bundled runs with sb.datasets.load({str(table)!r})."
-        )
-    if not isinstance(table, pd.DataFrame):
-        try:
-            columns = {
-                name: values if isinstance(values, list) else np.atleast_1d(values)
-                for name, values in table.items()
-            }
-            table = pd.DataFrame(columns)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(
-                f"Expected a DataFrame, or a mapping from column names to arrays of one length; "
-                f"got {type(table).__name__} ({error})."
-            ) from error
-    frame = table.reset_index(drop=True)
-    frame.columns = [str(column).strip() for column in frame.columns]
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"Two columns are called {twice!r}: rename or drop one.")
-    return frame
 
 
 def rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

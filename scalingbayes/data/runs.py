@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
@@ -12,8 +12,10 @@ from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, REAL, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
-from scalingbayes.data.columns import COLUMNS, check_column, missing_column, rename, to_frame
+from scalingbayes.data.columns import COLUMNS, check_column, missing_column, rename
 from scalingbayes.data.derived import add_flops_per_token, add_missing_count
+from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
+from scalingbayes.data.reading.raw_table import RawTable
 
 _SUSPICIOUS = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
 """Counts below these are probably in thousands, millions or billions."""
@@ -39,6 +41,8 @@ class Runs:
     ----------
     frame
         The table as a DataFrame, with the package's column names.
+    notes
+        What was converted, dropped or assumed when the table was read, one sentence each.
 
     Raises
     ------
@@ -71,10 +75,9 @@ class Runs:
       loss     2.5 to 3.2
     """
 
-    def __init__(
-        self, table: pd.DataFrame | Mapping[str, Any], *, name: str = "runs", **columns: str
-    ) -> None:
-        frame = rename(to_frame(table), columns)
+    def __init__(self, table: TableLike | RawTable, *, name: str = "runs", **columns: str) -> None:
+        raw = as_raw_table(table)
+        frame = rename(raw.frame, columns)
         if frame.empty:
             raise InputError("The table has no rows: give one row for each training run.")
         for column in COLUMNS:
@@ -88,6 +91,7 @@ class Runs:
         add_flops_per_token(frame)
         self.frame = frame
         self.name = name
+        self.notes = raw.notes
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -189,7 +193,7 @@ class Runs:
         return f"<p>{title}</p>{self.frame.to_html(max_rows=10)}"
 
 
-Table = Runs | pd.DataFrame | Mapping[str, Any]
+Table = Runs | TableLike
 """A table of training runs, checked or not."""
 
 

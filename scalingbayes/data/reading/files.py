@@ -1,7 +1,7 @@
-"""Read a table of training runs from a file: one function a format.
+"""Read a table from a file: one function a format.
 
 To add a format, write a function from a path to a DataFrame and enter it in :data:`READERS`. It
-may raise what its library raises; :func:`read_runs` turns that into an ``InputError``.
+may raise what its library raises; :func:`read_file` turns that into an ``InputError``.
 """
 
 import warnings
@@ -12,37 +12,30 @@ from typing import Any
 import pandas as pd
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.runs import Runs
+from scalingbayes.data.reading.in_memory import as_raw_table
+from scalingbayes.data.reading.raw_table import RawTable
 
 
-def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> Runs:
-    """Read a table of training runs from a CSV or Parquet file.
+def read_file(path: str | Path) -> RawTable:
+    """Read a table from a CSV or Parquet file.
 
     Parameters
     ----------
     path
         A ``.parquet`` file, or UTF-8 text whose columns are separated by commas, semicolons or
         tabs.
-    name
-        The name of the table in output; by default the name of the file.
-    **columns
-        The name in the file of each column that has another name there: ``params="n_params"``.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or the table cannot be used: see :class:`Runs`.
-
-    Examples
-    --------
-    >>> runs = read_runs("sweep.csv", loss="val_loss")  # doctest: +SKIP
+        If the file cannot be read.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: give a CSV or Parquet file.")
     if not path.exists():
         raise InputError(f"There is no file {path}: check its name and the working directory.")
-    return Runs(_read(path), name=name or path.name, **columns)
+    return as_raw_table(_read(path))
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Tables of files and of memory, each read into a DataFrame; nothing is renamed or checked."""
