@@ -240,4 +240,5 @@ def runs_of(case: Case) -> sb.Runs:
     if case.law == "deepseek":
         frame = frame.assign(flops_per_token=6 * frame["params"])
     frame = frame if case.keep is None else frame[case.keep(frame)]
-    return sb.Runs(frame.drop_duplicates(), name=case.data, **case.columns)
+    columns: dict[str, Any] = dict(case.columns)
+    return sb.Runs(frame.drop_duplicates(), name=case.data, **columns)

@@ -143,8 +143,12 @@ def test_compare_prints_scores_and_weights(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("fit", "sweep.csv"), "--column loss=val_loss"),
-        (("fit", "sweep.csv", "--column", "loss"), "--column must be NAME=COLUMN"),
+        (("fit", "sweep.csv", "--loss", "val_los"), "Did you mean 'val_loss'?"),
+        (("fit", "sweep.csv", "--column", "loss"), "--column must be NAME=VALUE"),
+        (("fit", "sweep.csv", "--column", "self=loss"), "cannot name a quantity 'self'"),
+        (("fit", "sweep.csv", "--where", "val_loss < 0"), "No row meets"),
+        (("fit", "sweep.csv", "--unit", "loss=apples"), "The unit of loss must be one of"),
+        (("fit", "sweep.csv", "--keep", "first"), "keep must be 'best' or 'last'"),
         (("laws", "kaplun"), "Did you mean 'kaplan'?"),
         (("fit", "missing.csv"), "no file or bundled data set 'missing.csv'"),
         (("fit", "chinchila"), "Did you mean 'chinchilla'?"),

@@ -11,6 +11,7 @@ from plain import fit
 from scipy import stats
 
 import scalingbayes as sb
+from scalingbayes.data.units import Units
 from scalingbayes.posterior.record import DataRecord, Record
 
 
@@ -186,20 +187,20 @@ def test_the_record_holds_what_was_fitted(post, runs):
     assert record.noise == "student_t"
     assert record.seed == 1
     assert record.options["draws"] == 1000
-    assert record.data == DataRecord("chinchilla", 240, runs.digest)
+    assert record.data == DataRecord("chinchilla", 240, runs.digest, (), Units())
     alpha = record.priors["alpha"]
     assert alpha["statement"] == "alpha ~ LogNormal(loc=-1, scale=0.8)"
     assert alpha["hyperparameters"] == {"loc": -1.0, "scale": 0.8}
     assert record.versions["jax"] == jax.__version__
     assert record.dtype == "float64"
     assert Record.from_json(record.to_json()) == record
-    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 2
+    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 3
 
 
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (1, "schema version 1; this version of scalingbayes reads version 2"),
+        (1, "schema version 1; this version of scalingbayes reads version 3"),
         (None, "has no schema version"),
     ],
 )

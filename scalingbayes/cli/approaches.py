@@ -5,18 +5,22 @@ from typing import Annotated
 import typer
 
 import scalingbayes as sb
-from scalingbayes.cli.options import (
-    ComputeColumn,
-    LossColumn,
-    ParamsColumn,
-    Prob,
-    Seed,
-    Source,
-    TokensColumn,
-    read_table,
-)
+from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import exit_if_failed, print_view
 from scalingbayes.cli.saved import Out, check_out, write_out
+from scalingbayes.cli.table_options import (
+    ComputeColumn,
+    DropEmpty,
+    KeepRows,
+    LossColumn,
+    ParamsColumn,
+    RowOptions,
+    Source,
+    TokensColumn,
+    UnitsOfColumns,
+    Where,
+    read_table,
+)
 
 
 def approaches_command(
@@ -25,6 +29,10 @@ def approaches_command(
     tokens: TokensColumn = None,
     compute: ComputeColumn = None,
     loss: LossColumn = None,
+    where: Where = None,
+    drop_empty: DropEmpty = False,
+    keep: KeepRows = None,
+    unit: UnitsOfColumns = None,
     budgets: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +57,7 @@ def approaches_command(
     """
     check_out(out)
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns)
+    runs = read_table(source, columns, None, RowOptions(where, drop_empty, keep, unit))
     found = sb.compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
     print_view(found.view())
     write_out(out, found.summary(), found.verdict)

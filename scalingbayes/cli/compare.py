@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import scalingbayes as sb
-from scalingbayes.cli.options import (
+from scalingbayes.cli.options import NoiseName, Seed
+from scalingbayes.cli.printing import exit_if_failed, print_verdict, print_view
+from scalingbayes.cli.table_options import (
     ComputeColumn,
+    DropEmpty,
+    KeepRows,
     LossColumn,
-    NoiseName,
     OtherColumns,
     ParamsColumn,
-    Seed,
+    RowOptions,
     Source,
     TokensColumn,
+    UnitsOfColumns,
+    Where,
     read_table,
 )
-from scalingbayes.cli.printing import exit_if_failed, print_verdict, print_view
 
 if TYPE_CHECKING:
     from scalingbayes.inference import Engine
@@ -56,6 +60,10 @@ def compare_command(
     tokens: TokensColumn = None,
     compute: ComputeColumn = None,
     loss: LossColumn = None,
+    where: Where = None,
+    drop_empty: DropEmpty = False,
+    keep: KeepRows = None,
+    unit: UnitsOfColumns = None,
     column: OtherColumns = None,
     seed: Seed = 0,
 ) -> None:
@@ -65,7 +73,7 @@ def compare_command(
     used.
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns, column)
+    runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
     names, chosen = _law_names(laws), _engine(engine)
     models = {name: sb.Model(name, noise) for name in names}
     if by is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,25 +11,27 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes.cli.options import (
-    ComputeColumn,
-    LossColumn,
-    NoiseName,
-    OtherColumns,
-    ParamsColumn,
-    Prob,
-    Seed,
-    Source,
-    TokensColumn,
-    WeakPriors,
-    read_table,
-)
+from scalingbayes.cli.options import NoiseName, Prob, Seed, WeakPriors
 from scalingbayes.cli.printing import (
     describe_interval,
     exit_if_failed,
     print_text,
     print_verdict,
     print_view,
+)
+from scalingbayes.cli.table_options import (
+    ComputeColumn,
+    DropEmpty,
+    KeepRows,
+    LossColumn,
+    OtherColumns,
+    ParamsColumn,
+    RowOptions,
+    Source,
+    TokensColumn,
+    UnitsOfColumns,
+    Where,
+    read_table,
 )
 
 if TYPE_CHECKING:
@@ -46,44 +49,63 @@ _ENGINE_HELP = (
 )
 
 
+LawName = Annotated[
+    str,
+    typer.Option(
+        metavar="LAW",
+        help="Scaling law, with options if it has any: 'power_law(x=tokens)'. "
+        "`scalingbayes laws` lists them.",
+    ),
+]
+EngineName = Annotated[str, typer.Option(metavar="ENGINE", help=_ENGINE_HELP)]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column whose labels say which runs share an error, such as the training curve.",
+    ),
+]
+Exact = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Take the law as exact. By default the intervals allow for the law's own error.",
+    ),
+]
+Budgets = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--budget",
+        metavar="FLOPS",
+        help="Also print the compute-optimal params, tokens and loss for a training budget. May be "
+        "repeated.",
+    ),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder for posterior.nc, summary.csv and other tables."),
+]
+
+
 def fit_command(
     source: Source,
-    law: Annotated[
-        str,
-        typer.Option(
-            metavar="LAW",
-            help="Scaling law, with options if it has any: 'power_law(x=tokens)'. "
-            "`scalingbayes laws` lists them.",
-        ),
-    ] = "coupled",
-    engine: Annotated[str, typer.Option(metavar="ENGINE", help=_ENGINE_HELP)] = "nuts",
+    law: LawName = "coupled",
+    engine: EngineName = "nuts",
     noise: NoiseName = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column whose labels say which runs share an error, such as the training curve.",
-        ),
-    ] = None,
+    groups: Groups = None,
     weak_priors: WeakPriors = False,
-    exact: Annotated[
-        bool,
-        typer.Option(
-            "--exact",
-            help="Take the law as exact. By default the intervals allow for the law's own error.",
-        ),
-    ] = False,
+    exact: Exact = False,
     params: ParamsColumn = None,
     tokens: TokensColumn = None,
     compute: ComputeColumn = None,
     loss: LossColumn = None,
     column: OtherColumns = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Folder for posterior.nc, summary.csv and exponents.csv."
-        ),
-    ] = None,
+    where: Where = None,
+    drop_empty: DropEmpty = False,
+    keep: KeepRows = None,
+    unit: UnitsOfColumns = None,
+    budget: Budgets = None,
+    out: Folder = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
 ) -> None:
@@ -93,7 +115,7 @@ def fit_command(
     used.
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns, column)
+    runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
     chosen = _engine(engine)
     priors: Literal["weak", "learned"] = "weak" if weak_priors else "learned"
     model = sb.Model(law, noise, default_priors=priors, groups=groups)
@@ -104,6 +126,10 @@ def fit_command(
     if (exponents := _exponents(post, prob)) is not None:
         tables["exponents"] = exponents
     print_view(_view(post, tables, prob))
+    if budget:
+        allocation = post.allocate(budget)
+        tables["allocation"] = allocation.summary(prob)
+        print_view(replace(allocation.view(), verdict=None))
     print_verdict(post.verdict)
     if out is not None:
         _write(out, post, tables)
@@ -159,6 +185,7 @@ def _view(post: sb.Posterior, tables: dict[str, pd.DataFrame], prob: float) -> V
     lines = (
         describe_interval(post, prob),
         *describe_allowance(post.allowance, post.record),
+        *post.describe_table(),
     )
     details = tuple(post.describe_priors().splitlines())
     return View(post.title, summary, lines, tables=further, details=details)

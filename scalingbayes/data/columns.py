@@ -1,21 +1,23 @@
 """The columns of a table: their names, and the check that a column is numeric."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.data.column_choice import choose_columns
+from scalingbayes.data.counts import is_empty, parse_count, parse_number, size_in_name
+from scalingbayes.data.rows import label_rows
 
-COLUMNS = {
-    "params": ("n", "n_params", "num_params", "parameters", "model_size", "size", "model_params"),
-    "tokens": ("d", "n_tokens", "num_tokens", "training_tokens", "train_tokens", "data"),
-    "compute": ("c", "flops", "flop", "training_flops", "total_flops"),
-    "loss": ("l", "val_loss", "eval_loss", "test_loss", "final_loss", "validation_loss"),
-}
-"""The columns that every table is checked for, each with other names that are in common use."""
+COLUMNS = ("params", "tokens", "compute", "loss")
+"""The columns that every table is checked for."""
+
+COUNTS = ("params", "tokens", "compute")
+"""Of these, the columns in which a text such as ``"70M"`` is a number."""
 
 
 def rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -34,55 +36,163 @@ def rename(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the table has no such column.
+        If the table has no such column, or a column is named for two quantities.
     """
-    sources = {str(source): column for column, source in columns.items()}
-    for source, column in sources.items():
+    sources: dict[str, str] = {}
+    for column, source in columns.items():
+        if not isinstance(source, str):
+            raise InputError(
+                f"{column} must be the name of a column, such as {column}='NAME'; got {source!r}."
+            )
+        if source in sources:
+            raise InputError(
+                f"Column {source!r} cannot be both {sources[source]} and {column}: name another "
+                f"column for one of the two."
+            )
         if source not in frame:
             remedy = f"Correct the name of the column for {column}."
             raise unknown("column", source, frame.columns, remedy)
-    replaced = {name: f"{name} (unused)" for name in columns if name not in sources}
+        sources[source] = column
+    replaced = {
+        name: f"{name} (unused)"
+        for name in columns
+        if name not in sources and columns[name] != name
+    }
     return frame.rename(columns={**replaced, **sources})
 
 
-def missing_column(column: str, present: Iterable[str], needed: str = "") -> InputError:
-    """Return the error for a missing column, with the column that is probably meant.
+def missing_columns(missing: Sequence[str], frame: pd.DataFrame, needed: str = "") -> InputError:
+    """Return the error for missing columns, with the columns that are probably meant.
 
     Parameters
     ----------
-    column
-        The missing column.
-    present
-        The columns of the table.
+    missing
+        The missing columns.
+    frame
+        The table.
     needed
-        What needs the column: ``"Law 'chinchilla' reads params, tokens and predicts loss."``.
+        What needs the columns: ``"Law 'chinchilla' reads params, tokens and predicts loss."``.
 
     Examples
     --------
-    >>> str(missing_column("loss", ["params", "val_loss"]))  # doctest: +ELLIPSIS
-    "There is no column 'loss'. ... If it is 'val_loss', pass loss='val_loss' to sb.Runs..."
+    >>> table = pd.DataFrame({"params": [1e8], "c4_loss": [3.1], "pile_loss": [2.9]})
+    >>> str(missing_columns(["loss"], table))  # doctest: +ELLIPSIS
+    "There is no column 'loss'. ... Candidates for loss: 'c4_loss', 'pile_loss'. Name the column..."
     """
-    present = [str(name) for name in present]
-    aliases = (column, *COLUMNS.get(column, ()))
-    likely = next((name for name in present if name.lower().strip() in aliases), None)
-    if likely is None:
-        return unknown(
-            "column", column, present, f"{needed} Name the column: {_how_to_rename(column, 'NAME')}"
-        )
-    return InputError(
-        f"There is no column {column!r}. Available: {', '.join(map(repr, present))}. {needed} "
-        f"If it is {likely!r}, {_how_to_rename(column, likely)}"
+    present = [str(name) for name in frame.columns]
+    hints = []
+    for column in missing:
+        known = choose_columns(frame, [column]) if column in COLUMNS else None
+        if known and (candidates := known.ambiguous.get(column) or [*known.chosen.values()]):
+            hints.append(f"Candidates for {column}: {', '.join(map(repr, candidates))}.")
+    named = missing[0] if len(missing) == 1 else None
+    if named and not hints:
+        return unknown("column", named, present, f"{needed} Name the column: {_how(missing)}")
+    names = " and no column ".join(map(repr, missing))
+    listing = ", ".join(map(repr, present))
+    parts = [f"There is no column {names}.", f"Available: {listing}.", needed, *hints]
+    noun = "column" if named else "columns"
+    return InputError(" ".join(filter(None, [*parts, f"Name the {noun}: {_how(missing)}"])))
+
+
+def missing_column(column: str, frame: pd.DataFrame, needed: str = "") -> InputError:
+    """Return the error for one missing column: see :func:`missing_columns`."""
+    return missing_columns([column], frame, needed)
+
+
+def _how(columns: Iterable[str]) -> str:
+    columns = list(columns)
+    python = ", ".join(f"{column}='NAME'" for column in columns)
+    shell = " ".join(
+        f"--{column} NAME" if column in COLUMNS else f"--column {column}=NAME" for column in columns
     )
+    return f"pass {python} to sb.Runs or sb.read_runs, or {shell} in the shell."
 
 
-def _how_to_rename(column: str, name: str) -> str:
-    return (
-        f"pass {column}={name!r} to sb.Runs or sb.read_runs, or --column {column}={name} in the "
-        f"shell."
+def read_numbers(values: pd.Series, *, counts: bool = False) -> pd.Series:
+    """Return a column as floats; NaN where a cell is empty or holds no number.
+
+    Parameters
+    ----------
+    values
+        The column.
+    counts
+        Whether texts such as ``"70M"`` are numbers. If no cell is a number, and each cell contains
+        one size, as in ``"pythia-70m"``, these sizes are returned.
+    """
+    if values.dtype.kind in "iuf":
+        return pd.Series(values.to_numpy(float, na_value=np.nan), values.index, name=values.name)
+    if values.dtype.kind in "bcmM":
+        return pd.Series(np.nan, values.index, name=values.name)
+    parse: Callable[[Any], float] = parse_count if counts else parse_number
+    numbers = np.array([parse(cell) for cell in values.astype(object)], float)
+    if counts and np.isnan(numbers).all():
+        cells = [cell for cell in values if not is_empty(cell)]
+        if np.isfinite([size_in_name(cell) for cell in cells]).all():
+            numbers = np.array([size_in_name(cell) for cell in values], float)
+    return pd.Series(numbers, values.index, name=values.name)
+
+
+def find_problems(
+    values: pd.Series,
+    numbers: pd.Series,
+    domain: Domain,
+    labels: Sequence[str],
+    column: str | None = None,
+) -> list[str]:
+    """Return a sentence for each kind of value in a column that cannot be used.
+
+    Parameters
+    ----------
+    values
+        The column as it was given.
+    numbers
+        The same column from :func:`read_numbers`.
+    domain
+        The numbers that are allowed.
+    labels
+        What to call each row.
+    column
+        What to call the column; by default its name.
+    """
+    is_number = numbers.notna().to_numpy()
+    empty = np.array([not ok and is_empty(x) for ok, x in zip(is_number, values, strict=True)])
+    text = ~is_number & ~empty
+    found = numbers.to_numpy()
+    infinite = np.isinf(found)
+    outside: Float[np.ndarray, " runs"] = domain.excludes(found) & ~infinite & is_number
+    plain = "write plain numbers, such as 7e10"
+    problems = (
+        (text, "is not a number", plain),
+        (empty, "is empty", "fill it in, or drop rows without values by drop_empty=True"),
+        (infinite, "is infinite", "correct the value, or drop the row by drop_empty=True"),
+        (outside, f"is not {domain.name}", "correct the value or drop the row"),
     )
+    name, sentences = column or repr(values.name), []
+    for bad, problem, remedy in problems:
+        if not bad.any():
+            continue
+        row = int(np.argmax(bad))
+        more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+        cell = values.iloc[row]
+        if bad is text:
+            remedy = _remedy_for_text(cell, plain)
+        shown = "the cell" if bad is empty else str(cell)
+        sentences.append(f"Column {name}, {labels[row]}: {shown} {problem}{more}; {remedy}.")
+    return sentences
 
 
-def check_column(values: pd.Series, domain: Domain) -> pd.Series:
+def _remedy_for_text(cell: Any, plain: str) -> str:
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.endswith("%"):
+            return "write fractions, such as 0.45 for 45%"
+        if text.count(",") == 1 and not text.replace(",", "").strip("-+").isalpha():
+            return "write a decimal point in place of the comma, such as 3.1"
+    return plain
+
+
+def check_column(values: pd.Series, domain: Domain, labels: Sequence[str]) -> pd.Series:
     """Return a column as floats after a check that every value is a finite number of the domain.
 
     Nothing is dropped or filled in: an empty cell (NaN, None) is an error, as are text, infinity,
@@ -91,30 +201,14 @@ def check_column(values: pd.Series, domain: Domain) -> pd.Series:
     Raises
     ------
     InputError
-        If a value cannot be used. The message names the column, the first such row (the first row
-        of a table is row 1) and what to do.
+        If a value cannot be used. The message names the column, the first such row and what to do.
     """
-    column = values.name
-    if values.dtype.kind in "bcmM":
-        raise InputError(
-            f"Column {column!r}, row 1: {values.iloc[0]!r} is not a number; write plain numbers, "
-            f"such as 7e10."
-        )
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    text = numbers.isna() & values.notna()
-    outside = domain.excludes(numbers.to_numpy())
-    correct = "correct the value or drop the row"
-    problems: tuple[tuple[Any, str, str], ...] = (
-        (text, "is not a number", "write plain numbers, such as 7e10"),
-        (numbers.isna(), "is empty", "fill it in or drop the row"),
-        (np.isinf(numbers), "is infinite", correct),
-        (outside, f"is not {domain.name}", correct),
-    )
-    for bad, problem, remedy in problems:
-        if bad.any():
-            row = int(np.argmax(bad))
-            more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-            raise InputError(
-                f"Column {column!r}, row {row + 1}: {values.iloc[row]} {problem}{more}; {remedy}."
-            )
+    numbers = read_numbers(values, counts=values.name in COUNTS)
+    if problems := find_problems(values, numbers, domain, labels):
+        raise InputError(" ".join(problems))
     return numbers
+
+
+def check_frame_column(frame: pd.DataFrame, name: str, domain: Domain) -> pd.Series:
+    """Return a column of a table as floats: see :func:`check_column`."""
+    return check_column(frame[name], domain, label_rows(frame))

@@ -1,12 +1,23 @@
 """Read a table of training runs from a file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from scalingbayes.data.reading.files import read_file
+from scalingbayes.data.rows import Keep
 from scalingbayes.data.runs import Runs
 
 
-def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> Runs:
+def read_runs(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    where: str | None = None,
+    drop_empty: bool = False,
+    keep: Keep | None = None,
+    units: Mapping[str, str] | None = None,
+    **columns: str,
+) -> Runs:
     """Read a table of training runs from a CSV or Parquet file.
 
     Parameters
@@ -16,8 +27,8 @@ def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> R
         tabs.
     name
         The name of the table in output; by default the name of the file.
-    **columns
-        The name in the file of each column that has another name there: ``params="n_params"``.
+    where, drop_empty, keep, units, **columns
+        Which rows and columns are used, and in which units: see :class:`Runs`.
 
     Raises
     ------
@@ -28,4 +39,12 @@ def read_runs(path: str | Path, *, name: str | None = None, **columns: str) -> R
     --------
     >>> runs = read_runs("sweep.csv", loss="val_loss")  # doctest: +SKIP
     """
-    return Runs(read_file(path), name=name or Path(path).name, **columns)
+    return Runs(
+        read_file(path),
+        name=name or Path(path).name,
+        where=where,
+        drop_empty=drop_empty,
+        keep=keep,
+        units=units,
+        **columns,
+    )

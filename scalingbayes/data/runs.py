@@ -2,23 +2,22 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from scalingbayes._core.domains import POSITIVE, REAL, Domain
+from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
-from scalingbayes.data.columns import COLUMNS, check_column, missing_column, rename
-from scalingbayes.data.derived import add_flops_per_token, add_missing_count
+from scalingbayes.data.columns import COLUMNS, check_frame_column, missing_column
+from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
-
-_SUSPICIOUS = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
-"""Counts below these are probably in thousands, millions or billions."""
+from scalingbayes.data.rows import Keep, label_rows
+from scalingbayes.data.units import Units
 
 
 class Runs:
@@ -27,71 +26,124 @@ class Runs:
     Parameters
     ----------
     table
-        A DataFrame, or a mapping from column names to arrays of one length. ``params``
-        (parameters), ``tokens`` (training tokens) and ``compute`` (training FLOPs) are counts; any
-        two of them give the third by compute = 6 * params * tokens. ``loss`` is in any unit, and
-        answers are in the same unit. ``n_layer``, ``d_model`` and ``seq_len`` give
-        ``flops_per_token``. Other columns are kept: a law may read or predict them.
+        A DataFrame, a list of dicts, or a mapping from column names to arrays of one length.
+        ``params`` (parameters), ``tokens`` (training tokens) and ``compute`` (training FLOPs) are
+        counts; any two of them give the third by compute = 6 * params * tokens. Texts such as
+        ``"70M"`` are counts too. Without tokens, columns of steps, batch size and sequence length
+        give them. ``loss`` is in any unit, and answers are in the same unit. ``n_layer``,
+        ``d_model`` and ``seq_len`` give ``flops_per_token``. Other columns are kept: a law may read
+        or predict them.
     name
         The name of the table in output.
+    where
+        A condition that rows must meet, an expression of :meth:`pandas.DataFrame.query`:
+        ``"state == 'finished'"``. Names that are no identifiers stand in backticks.
+    drop_empty
+        Whether to drop rows that have no value, or an infinite one, in a column that is used, and
+        rows at step 0. By default such values are an error.
+    keep
+        ``"best"`` keeps the row of least loss of each params and tokens, for instance of a sweep of
+        learning rates. ``"last"`` keeps the last row of each run, for tables of training curves;
+        the column ``run_id`` names the run.
+    units
+        Units of columns. ``{"loss": "perplexity"}``: the loss is exp(loss), and answers are
+        perplexities too. ``{"tokens": "samples"}`` (or bytes, patches ...): what the column counts.
+        ``{"params": "non_embedding"}`` (or total, active): which parameters were counted.
+        ``{"params": "billions"}``: the column is in billions. ``{"compute": "PF-days"}``. By
+        default the unit that a column's name states.
     **columns
         The name in the table of each column that has another name there: ``params="n_params"``.
+        Columns that are not named are chosen by their names, with a warning, where a single column
+        can be meant.
 
     Attributes
     ----------
     frame
-        The table as a DataFrame, with the package's column names.
+        The table as a DataFrame, with the package's column names. The index is the number of each
+        row in the table that was given, from 0.
     notes
-        What was converted, dropped or assumed when the table was read, one sentence each.
+        What was converted, dropped or assumed, one sentence each.
+    units
+        The units of the columns.
 
     Raises
     ------
     InputError
-        If a value cannot be used. The message names the column, the first such row (the first row
-        of the table is row 1) and what to do.
+        If a value cannot be used. One message lists all problems; each names the column, the first
+        such row (the first row of the table is row 1) and what to do.
 
     Warns
     -----
     InputWarning
-        If rows are exact duplicates, values look like millions or billions, or compute differs
-        from 6 * params * tokens.
+        If columns were chosen by their names, tokens were computed from steps, rows are exact
+        duplicates, values look like millions or billions, or compute of a few rows contradicts
+        params and tokens.
 
     Notes
     -----
-    Missing values (NaN, None, empty cells) are never dropped or filled in. In ``params``,
-    ``tokens``, ``compute`` and ``loss`` they are an error here. Any other column is kept as it is;
-    a missing value there is an error once the column is used, as numbers (:meth:`column`) or as
-    labels (:meth:`labels`). To fit the complete rows alone, drop the others first, for instance
-    with ``runs.filter(runs.frame["accuracy"].notna())``.
+    Missing values (NaN, None, empty cells) are never dropped or filled in unless ``drop_empty`` is
+    set. In ``params``, ``tokens``, ``compute`` and ``loss`` they are an error here. Any other
+    column is kept as it is; a missing value there is an error once the column is used, as numbers
+    (:meth:`column`) or as labels (:meth:`labels`). To fit the complete rows alone, name the column
+    and drop the others: ``Runs(table, drop_empty=True, accuracy="accuracy")``.
 
     Examples
     --------
-    >>> table = {"n_params": [1e8, 1e9], "tokens": [2e9, 2e10], "loss": [3.2, 2.5]}
+    >>> table = {"n_params": ["100M", "1B"], "tokens": [2e9, 2e10], "loss": [3.2, 2.5]}
     >>> Runs(table, name="sweep", params="n_params")
     Runs('sweep': 2 rows)
       params   1e+08 to 1e+09
       tokens   2e+09 to 2e+10
       compute  1.2e+18 to 1.2e+20
       loss     2.5 to 3.2
+      Column 'n_params' (params) was read from text such as '100M'.
     """
 
-    def __init__(self, table: TableLike | RawTable, *, name: str = "runs", **columns: str) -> None:
-        raw = as_raw_table(table)
-        frame = rename(raw.frame, columns)
-        if frame.empty:
-            raise InputError("The table has no rows: give one row for each training run.")
-        for column in COLUMNS:
-            if column in frame:
-                frame[column] = check_column(frame[column], REAL if column == "loss" else POSITIVE)
-        for problem in _small_counts(frame):
+    frame: pd.DataFrame
+    name: str
+    notes: tuple[str, ...]
+    units: Units
+
+    def __init__(
+        self,
+        table: TableLike | RawTable,
+        *,
+        name: str = "runs",
+        where: str | None = None,
+        drop_empty: bool = False,
+        keep: Keep | None = None,
+        units: Mapping[str, str] | None = None,
+        **columns: str,
+    ) -> None:
+        options = Options(columns, where, drop_empty, keep, units or {})
+        prepared = prepare(as_raw_table(table), options)
+        for problem in prepared.warnings:
             warnings.warn(problem, InputWarning, stacklevel=2)
-        for problem in (add_missing_count(frame), _duplicates(frame)):
-            if problem:
-                warnings.warn(problem, InputWarning, stacklevel=2)
-        add_flops_per_token(frame)
-        self.frame = frame
-        self.name = name
-        self.notes = raw.notes
+        self._set(prepared.frame, name, prepared.notes, prepared.units)
+
+    def _set(self, frame: pd.DataFrame, name: str, notes: tuple[str, ...], units: Units) -> None:
+        self.frame, self.name, self.notes, self.units = frame, name, notes, units
+
+    @classmethod
+    def of_frame(
+        cls,
+        frame: pd.DataFrame,
+        name: str,
+        notes: tuple[str, ...] = (),
+        units: Units | None = None,
+    ) -> "Runs":
+        """Return the runs of a table that was checked before, such as a part of another one.
+
+        Parameters
+        ----------
+        frame
+            A table with the package's column names.
+        name, notes, units
+            As the attributes.
+        """
+        runs = cls.__new__(cls)
+        runs._set(frame, name, notes, units or Units())
+        return runs
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -112,8 +164,8 @@ class Runs:
             If the column is missing, or a value is missing or not a finite number of the domain.
         """
         if name not in self.frame:
-            raise missing_column(name, self.frame.columns)
-        return check_column(self.frame[name], domain).to_numpy()
+            raise missing_column(name, self.frame)
+        return check_frame_column(self.frame, name, domain).to_numpy()
 
     def labels(self, name: str) -> np.ndarray:
         """Return a column of labels, such as the id of a run or its IsoFLOP budget.
@@ -127,9 +179,9 @@ class Runs:
             raise unknown("column", name, map(str, self.frame), "Give one of these.")
         values = self.frame[name]
         if values.isna().any():
-            row = int(np.argmax(values.isna()))
+            row = label_rows(self.frame)[int(np.argmax(values.isna()))]
             raise InputError(
-                f"Column {name!r}, row {row + 1}: the label is empty; fill it in or drop the row."
+                f"Column {name!r}, {row}: the label is empty; fill it in or drop the row."
             )
         return values.to_numpy()
 
@@ -149,7 +201,7 @@ class Runs:
         """
         labels = self.labels(by)
         return {
-            label: Runs(self.frame[labels == label], name=f"{self.name}, {by} {label}")
+            label: self._part(labels == label, f"{self.name}, {by} {label}")
             for label in pd.unique(labels)
         }
 
@@ -167,13 +219,18 @@ class Runs:
                 f"filter needs {len(self)} booleans, one for each run; got {mask.dtype} of shape "
                 f"{mask.shape}."
             )
-        return Runs(self.frame[mask], name=self.name)
+        if not mask.any():
+            raise InputError("filter keeps no run: give at least one True.")
+        return self._part(mask, self.name)
+
+    def _part(self, mask: Bool[np.ndarray, " runs"], name: str) -> "Runs":
+        return Runs.of_frame(self.frame[mask], name, self.notes, self.units)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the table's column names and values, in hexadecimal digits."""
         hashed = hashlib.sha256("\0".join(self.frame.columns).encode())
-        rows = pd.util.hash_pandas_object(_hashable(self.frame), index=False)
+        rows = pd.util.hash_pandas_object(hashable(self.frame), index=False)
         hashed.update(rows.to_numpy().tobytes())
         return hashed.hexdigest()
 
@@ -184,8 +241,10 @@ class Runs:
             if column in self.frame
         )
         others = [column for column in self.frame if column not in COLUMNS]
-        return f"Runs({self.name!r}: {len(self)} rows){ranges}" + (
-            f"\n  and {', '.join(map(str, others))}" if others else ""
+        return (
+            f"Runs({self.name!r}: {len(self)} rows){ranges}"
+            + (f"\n  and {', '.join(map(str, others))}" if others else "")
+            + "".join(f"\n  {note}" for note in self.notes)
         )
 
     def _repr_html_(self) -> str:
@@ -206,45 +265,3 @@ def as_runs(table: Table, name: str = "runs") -> Runs:
         If the table cannot be used: see :class:`Runs`.
     """
     return table if isinstance(table, Runs) else Runs(table, name=name)
-
-
-def _small_counts(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield warnings about counts that are probably in millions or billions."""
-    for column, smallest in _SUSPICIOUS.items():
-        if column not in frame:
-            continue
-        values = frame[column]
-        small = values < smallest
-        if values.median() < smallest:
-            yield (
-                f"Column {column!r} has a median of {values.median():.4g}: it looks like "
-                f"thousands, millions or billions. Exponents are not affected, but answers will "
-                f"be in the same unit, and compute = 6 * params * tokens holds for counts only. "
-                f"Multiply the column to get counts, for instance by 1e6 or 1e9."
-            )
-            return  # compute that was derived from this column is small for the same reason
-        if small.any():
-            row = int(np.argmax(small))
-            yield (
-                f"Column {column!r}, row {row + 1}: {values.iloc[row]:.4g} looks like millions or "
-                f"billions among counts ({int(small.sum())} such rows). Correct these rows: they "
-                f"distort every answer."
-            )
-
-
-def _duplicates(frame: pd.DataFrame) -> str:
-    """Return a warning about rows that repeat an earlier row, or ""."""
-    duplicated = _hashable(frame).duplicated()
-    if not duplicated.any():
-        return ""
-    return (
-        f"{int(duplicated.sum())} rows repeat an earlier row exactly (the first is row "
-        f"{int(np.argmax(duplicated)) + 1}). They are kept and count as separate runs: drop them "
-        f"if they are copies."
-    )
-
-
-def _hashable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with columns that pandas cannot compare, such as lists, as text."""
-    others = [column for column in frame if frame[column].dtype == object]
-    return frame.astype(dict.fromkeys(others, str))

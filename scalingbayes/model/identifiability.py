@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError, InputWarning
-from scalingbayes.data.columns import missing_column
+from scalingbayes.data.columns import missing_columns
 from scalingbayes.laws import COMMON_INPUTS
 from scalingbayes.model.bound_model import BoundModel
 
@@ -30,12 +30,10 @@ def check_identifiable(model: BoundModel) -> None:
     """
     law, noise, runs = model.law, model.noise, model.runs
     optional = [name for name in (noise.error, noise.groups) if name]
-    for column in (law.target.column, *law.inputs, *optional):
-        if column not in runs.frame:
-            needed = (
-                f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
-            )
-            raise missing_column(column, runs.frame.columns, needed)
+    needed = (*law.inputs, law.target.column, *optional)
+    if missing := [column for column in needed if column not in runs.frame]:
+        reads = f"Law {law.name!r} reads {', '.join(law.inputs)} and predicts {law.target.column}."
+        raise missing_columns(missing, runs.frame, reads)
     counted = model.counted
     model.inputs, model.observed, model.errors  # noqa: B018 - reading the columns checks them
     unknowns = len(model.parameters)

@@ -11,6 +11,7 @@ from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 
+_ROW = "row"
 _NUMERIC = "biuf"  # numpy's kinds of numbers
 
 
@@ -67,16 +68,18 @@ def pack_table(frame: pd.DataFrame, rows: Int[np.ndarray, " runs"]) -> xr.Datase
             pairs = zip(values.isna(), values, strict=True)
             array = np.array(["" if missing else str(x) for missing, x in pairs], object)
         columns[f"column_{number}"] = (("run",), array, {"name": str(name)})
+    columns[_ROW] = (("run",), frame.index.to_numpy(), {})
     return xr.Dataset(columns, coords={"run": rows})
 
 
 def unpack_table(table: xr.Dataset) -> pd.DataFrame:
     """Return the table that :func:`pack_table` packed."""
     columns = {}
-    for number in range(len(table.data_vars)):  # a file may list them in another order
+    index = pd.Index(table[_ROW].to_numpy())
+    for number in range(len(table.data_vars) - 1):  # a file may list them in another order
         column = table[f"column_{number}"]
-        values = pd.Series(column.to_numpy())
+        values = pd.Series(column.to_numpy(), index)
         if values.dtype.kind not in _NUMERIC:
-            values = pd.Series(column.to_numpy().astype(object)).replace("", None)
+            values = pd.Series(column.to_numpy().astype(object), index).replace("", None)
         columns[column.attrs["name"]] = values
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, index)

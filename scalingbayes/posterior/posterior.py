@@ -1,6 +1,5 @@
 """The posterior of one fit."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +11,6 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.errors import InputWarning
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, require_allocation
 from scalingbayes.data.runs import Runs
@@ -116,9 +114,9 @@ class Posterior(DrawsResult):
     @cached_property
     def runs(self) -> Runs:
         """The table that was fitted, without runs of weight 0."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # the fit has warned of the table
-            return Runs(unpack_table(self.tree["table"].to_dataset()), name=self.record.data.name)
+        data = self.record.data
+        frame = unpack_table(self.tree["table"].to_dataset())
+        return Runs.of_frame(frame, data.name, data.notes, data.units)
 
     @property
     def compute(self) -> Float[np.ndarray, " runs"]:
@@ -363,6 +361,10 @@ class Posterior(DrawsResult):
         coords = {name: self.draws[name].to_numpy() for name in SAMPLE_DIMS}
         return make_dataset(arrays, (*SAMPLE_DIMS, dim), coords)
 
+    def describe_table(self) -> tuple[str, ...]:
+        """Return what was converted, dropped or assumed when the table was read."""
+        return tuple(f"Table: {note}" for note in self.record.data.notes)
+
     def describe_priors(self) -> str:
         """Return each parameter's prior, and the reference point at which it is stated."""
         record = self.record
@@ -388,5 +390,5 @@ class Posterior(DrawsResult):
         """Return the parameters, the verdict and the priors."""
         table = self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
         priors = tuple(self.describe_priors().splitlines())
-        lines = describe_allowance(self.allowance, self.record)
+        lines = (*describe_allowance(self.allowance, self.record), *self.describe_table())
         return View(self.title, table, lines, self.verdict, details=priors)

@@ -8,13 +8,14 @@ from importlib.metadata import version
 from typing import Any
 
 from scalingbayes._core.errors import InputError
+from scalingbayes.data.units import Units
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
 
 ATTRIBUTE = "scalingbayes"
 """The attribute of a posterior's tree that holds the record as JSON."""
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of the record's fields. A change of the fields raises it by 1."""
 
 
@@ -30,11 +31,17 @@ class DataRecord:
         The number of runs whose weight is not 0.
     digest
         A hash of the whole table.
+    notes
+        What was converted, dropped or assumed when the table was read.
+    units
+        The units of the table's columns.
     """
 
     name: str
     rows: int
     digest: str
+    notes: tuple[str, ...]
+    units: Units
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,9 @@ class Record:
             prior_shares=dict(prior_shares) if draws.of == "posterior" else {},
             reference=model.reference,
             discrepancy=None if ends is None else (ends.first, ends.last),
-            data=DataRecord(runs.name, int(model.counted.sum()), runs.digest),
+            data=DataRecord(
+                runs.name, int(model.counted.sum()), runs.digest, runs.notes, runs.units
+            ),
             of=draws.of,
             facts=dict(draws.facts),
             allowance=None if draws.allowance is None else draws.allowance.as_record(),
@@ -171,8 +180,11 @@ class Record:
                 f"({fields.get('versions', {}).get('scalingbayes', 'unknown')}), or fit again."
             )
         ends = fields.pop("discrepancy")
-        data = DataRecord(**fields.pop("data"))
-        return cls(**fields, discrepancy=None if ends is None else tuple(ends), data=data)
+        data = fields.pop("data")
+        data["notes"], data["units"] = tuple(data["notes"]), Units(**data["units"])
+        return cls(
+            **fields, discrepancy=None if ends is None else tuple(ends), data=DataRecord(**data)
+        )
 
 
 @cache

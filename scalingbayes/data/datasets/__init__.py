@@ -7,12 +7,11 @@ and notes ``NAME.toml``, and the licence's text ``NAME.LICENSE``.
 from __future__ import annotations
 
 import tomllib
-import warnings
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scalingbayes._core.errors import InputWarning, unknown
+from scalingbayes._core.errors import unknown
 
 if TYPE_CHECKING:
     from scalingbayes.data.runs import Runs
@@ -83,8 +82,15 @@ def info(name: str) -> Dataset:
     return Dataset(name=name, **tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8")))
 
 
-def load(name: str) -> Runs:
+def load(name: str, **options: Any) -> Runs:
     """Return a bundled table of runs.
+
+    Parameters
+    ----------
+    name
+        The name of the table.
+    **options
+        Fields of :class:`~scalingbayes.data.prepare.Options`, such as ``where="dataset == 'c4'"``.
 
     Raises
     ------
@@ -98,9 +104,13 @@ def load(name: str) -> Runs:
     """
     import pandas as pd
 
+    from scalingbayes.data.prepare import Options, prepare
+    from scalingbayes.data.reading.raw_table import RawTable
     from scalingbayes.data.runs import Runs
 
     dataset = info(name)
-    with (_FOLDER / f"{name}.csv").open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputWarning)  # the notes describe oddities of the table
-        return Runs(pd.read_csv(file), name=dataset.name)
+    with (_FOLDER / f"{name}.csv").open("rb") as file:
+        table = RawTable(pd.read_csv(file))
+    # Warnings are not shown: the notes of the data set describe oddities of the table.
+    prepared = prepare(table, Options(propose=False, **options))
+    return Runs.of_frame(prepared.frame, dataset.name, prepared.notes, prepared.units)

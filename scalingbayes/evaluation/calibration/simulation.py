@@ -1,18 +1,16 @@
 """Simulate tables of runs: draw parameters from the priors, then losses at given inputs."""
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from scalingbayes._core.arguments import check_seed
-from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes.data.runs import Runs, Table, as_runs
@@ -69,10 +67,8 @@ class Simulation:
     def table(self, number: int) -> Runs:
         """Return one table: the inputs of the design, with simulated targets and known errors."""
         columns = {name: values[number] for name, values in self._simulated.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # raised for the design already
-            frame = self.model.runs.frame.assign(**columns)
-            return Runs(frame, name=f"simulated table {number}")
+        frame = self.model.runs.frame.assign(**columns)
+        return Runs.of_frame(frame, f"simulated table {number}", units=self.model.runs.units)
 
     @cached_property
     def _simulated(self) -> dict[str, Float[np.ndarray, "tables runs"]]:
@@ -193,7 +189,8 @@ def _design(runs: Table | None, law: Law) -> Runs:
     if law.target.column in runs.frame:
         return runs
     constant = 0.5 if law.target.scale == "logit" else 1.0  # for which the reference is 1
-    return Runs(pd.DataFrame(runs.frame).assign(**{law.target.column: constant}), name=runs.name)
+    frame = runs.frame.assign(**{law.target.column: constant})
+    return Runs.of_frame(frame, runs.name, runs.notes, runs.units)
 
 
 def _stream(*numbers: int) -> int:

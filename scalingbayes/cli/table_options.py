@@ -1,0 +1,134 @@
+"""Options that name a table of runs, its columns and its rows; and the table that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import scalingbayes as sb
+from scalingbayes._core.errors import unknown
+
+Source = Annotated[
+    str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
+]
+ParamsColumn = Annotated[
+    str | None, typer.Option("--params", metavar="COLUMN", help="Column of parameter counts.")
+]
+TokensColumn = Annotated[
+    str | None, typer.Option("--tokens", metavar="COLUMN", help="Column of training tokens.")
+]
+ComputeColumn = Annotated[
+    str | None, typer.Option("--compute", metavar="COLUMN", help="Column of training FLOPs.")
+]
+LossColumn = Annotated[
+    str | None, typer.Option("--loss", metavar="COLUMN", help="Column of losses.")
+]
+OtherColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="Column for another quantity that the law reads or predicts, such as "
+        "accuracy=acc_mmlu. May be repeated.",
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Use only rows that meet a condition on the table's columns, such as "
+        "\"State == 'finished'\". Names that are no identifiers stand in backticks.",
+    ),
+]
+DropEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--drop-empty",
+        help="Drop rows without a value in a column that is used, and rows at step 0.",
+    ),
+]
+KeepRows = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        metavar="best|last",
+        help="best: keep the row of least loss of each params and tokens. last: keep the last row "
+        "of each run (name its column by --column run_id=NAME).",
+    ),
+]
+UnitsOfColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unit",
+        metavar="COLUMN=UNIT",
+        help="Unit of a column: loss=perplexity, tokens=samples, params=non_embedding, "
+        "params=billions, compute=PF-days. May be repeated. Default: the unit in the column's "
+        "name.",
+    ),
+]
+
+
+_RESERVED = {"self", "path", "table", "name", "where", "drop_empty", "keep", "units"}
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """The options that say which rows of a table are used, and in which units."""
+
+    where: str | None = None
+    drop_empty: bool = False
+    keep: str | None = None
+    units: list[str] | None = None
+
+
+def read_table(
+    source: str,
+    given: dict[str, str | None],
+    others: list[str] | None = None,
+    rows: RowOptions | None = None,
+) -> sb.Runs:
+    """Return the table of runs that a command names.
+
+    Parameters
+    ----------
+    source
+        A file, or the name of a bundled data set.
+    given
+        The column of each quantity that has an option of its own; None where it was not given.
+    others
+        The columns of other quantities, each as ``NAME=COLUMN``.
+    rows
+        Which rows are used.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or it cannot be used.
+    """
+    columns = {name: column for name, column in given.items() if column is not None}
+    columns |= dict(_parse("--column", each, "accuracy=acc_mmlu") for each in others or ())
+    if reserved := columns.keys() & _RESERVED:
+        raise sb.InputError(f"--column cannot name a quantity {min(reserved)!r}: choose another.")
+    rows = rows or RowOptions()
+    options: dict[str, Any] = {
+        "where": rows.where,
+        "drop_empty": rows.drop_empty,
+        "keep": rows.keep,
+        "units": dict(_parse("--unit", each, "loss=perplexity") for each in rows.units or ()),
+    }
+    if not Path(source).exists() and source in sb.datasets.names():
+        return sb.datasets.load(source, columns=columns, **options)
+    if not Path(source).exists():
+        raise unknown("file or bundled data set", source, sb.datasets.names())
+    options |= columns
+    return sb.read_runs(source, **options)
+
+
+def _parse(option: str, text: str, example: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise sb.InputError(f"{option} must be NAME=VALUE, such as {example}; got {text!r}.")
+    return name, value

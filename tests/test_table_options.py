@@ -1,0 +1,275 @@
+"""Which columns and rows of a user's table are used, and in which units."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scalingbayes as sb
+from scalingbayes.data.column_choice import choose_columns
+from scalingbayes.data.counts import parse_count
+
+pytestmark = pytest.mark.filterwarnings("default::scalingbayes.InputWarning")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("70M", 7e7),
+        ("1.3B", 1.3e9),
+        ("1.4T", 1.4e12),
+        ("500k", 5e5),
+        ("410m", 4.1e8),
+        ("1.4T tokens", 1.4e12),
+        ("7 billion", 7e9),
+        ("12,345,678", 12345678),
+        ("12_345_678", 12345678),
+        ("12 345 678", 12345678),
+        ("2.1e18", 2.1e18),
+        ("2.1 x 10^20", 2.1e20),
+        ("10**21", 1e21),
+        (" 3 ", 3),
+    ],
+)
+def test_counts_are_read_as_people_write_them(text, number):
+    assert parse_count(text) == pytest.approx(number, rel=1e-15)
+
+
+@pytest.mark.parametrize("cell", ["", "seventy", "7Q", "3,1", "1-2", "70M?", True, 1j, None, [1]])
+def test_other_cells_are_no_counts(cell):
+    assert np.isnan(parse_count(cell))
+
+
+@given(st.floats(1e-3, 999), st.sampled_from("kKmMbBgGtT"))
+def test_a_count_with_a_letter_is_the_number_times_its_multiple(number, letter):
+    factor = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}[letter.lower()]
+    assert parse_count(f"{number!r}{letter}") == pytest.approx(number * factor, rel=1e-12)
+
+
+@given(st.integers(0, 10**15))
+def test_thousands_separators_change_nothing(number):
+    assert parse_count(f"{number:,}") == number
+    assert parse_count(f"{number:_}") == number
+
+
+@pytest.mark.parametrize(
+    ("quantity", "right", "wrong"),
+    [
+        ("params", "num_params", ["param_norm", "learning_rate"]),
+        ("params", "model/parameter_count", ["grad_norm"]),
+        ("params", "n_params", ["n_embedding_params"]),
+        ("params", "Params (B)", []),
+        ("params", "#Params (B)", ["Rank"]),
+        ("params", "params_non_embedding", ["vocab_size"]),
+        ("params", "config.num_parameters", ["config.num_layers"]),
+        ("tokens", "throughput/total_tokens", ["throughput/tokens_per_sec", "tokens/s"]),
+        ("tokens", "train_tokens", ["batch_tokens", "seq_len"]),
+        ("tokens", "tokensSeen", ["unique_tokens"]),
+        ("tokens", "samples_seen", ["batch_size"]),
+        ("compute", "training_flops", ["flops_per_token", "flops/sec"]),
+        ("compute", "total_flops", ["peak_flops", "mfu"]),
+        ("compute", "PF-days", []),
+        ("loss", "eval/loss", ["train/loss", "loss_scale", "eval/accuracy"]),
+        ("loss", "eval/c4_loss", ["train_loss", "z_loss"]),
+        ("loss", "val_bpb", ["val_bpb_stderr"]),
+        ("loss", "final_val_loss", ["loss_se", "train_loss"]),
+        ("loss", "validation_perplexity", ["aux_loss"]),
+        ("loss", "train_loss", ["lr"]),
+        ("steps", "trainer/global_step", ["batch_size"]),
+        ("seq_len", "block_size", ["batch_size"]),
+    ],
+)
+def test_columns_are_chosen_by_their_names(quantity, right, wrong):
+    frame = pd.DataFrame({name: [2e3, 3e4, 5e5] for name in [*wrong, right]})
+    assert choose_columns(frame, [quantity]).chosen == {quantity: right}
+
+
+def test_a_column_without_numbers_is_not_chosen():
+    frame = pd.DataFrame({"model_size": ["small", "large"], "n_params": [1e8, 1e9]})
+    assert choose_columns(frame, ["params"]).chosen == {"params": "n_params"}
+
+
+def test_several_candidates_are_asked_for(small_table):
+    table = {**small_table, "eval/c4_loss": small_table["loss"], "eval/pile_loss": 3.0}
+    del table["loss"]
+    runs = sb.Runs(pd.DataFrame(table))
+    assert "loss" not in runs.frame
+    with pytest.raises(sb.InputError, match=r"Candidates for loss: 'eval/c4_loss', 'eval/pile_l"):
+        sb.fit(runs)
+
+
+def test_the_choice_of_columns_is_said_before_anything_is_fitted(small_table):
+    frame = pd.DataFrame(small_table).rename(columns={"params": "num_params", "loss": "val_loss"})
+    with pytest.warns(sb.InputWarning, match="params is 'num_params', loss is 'val_loss'.*--loss"):
+        runs = sb.Runs(frame)
+    assert any("params is 'num_params'" in note for note in runs.notes)
+    np.testing.assert_array_equal(runs.column("params"), small_table["params"])
+    np.testing.assert_array_equal(runs.column("num_params"), small_table["params"])
+
+
+def test_sizes_are_read_from_names_of_models():
+    with pytest.warns(sb.InputWarning, match="params is 'model'"):
+        runs = sb.Runs({"model": ["pythia-70m", "pythia-1.4b"], "tokens": [1e9, 2e9]})
+    assert runs.column("params").tolist() == [7e7, 1.4e9]
+    assert any("'pythia-70m'" in note for note in runs.notes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "tokens"),
+    [
+        ({"steps": [1000], "batch_size": [64], "seq_len": [1024]}, 1000 * 64 * 1024),
+        ({"step": [10], "global_batch_size": [32], "context_length": [2048]}, 10 * 32 * 2048),
+        ({"iterations": [10], "batch_size_tokens": [500_000]}, 5e6),
+    ],
+)
+def test_tokens_are_steps_times_batch_times_length(columns, tokens):
+    with pytest.warns(sb.InputWarning, match="tokens = "):
+        runs = sb.Runs({"params": [1e8], "loss": [3.0], **columns})
+    assert runs.column("tokens") == [tokens]
+
+
+@pytest.mark.parametrize("batch", ["micro_batch_size", "per_device_batch_size"])
+def test_the_batch_of_one_device_is_not_used(batch):
+    runs = sb.Runs({"params": [1e8], "loss": [3.0], "steps": [9], batch: [8], "seq_len": [1024]})
+    assert "tokens" not in runs.frame
+
+
+CRASHED = pd.DataFrame(
+    {
+        "Name": ["a", "b", "c", "d", "e"],
+        "State": ["finished", "finished", "crashed", "finished", "running"],
+        "params": [1e7, 2e7, 2e7, 3e7, 4e7],
+        "tokens": ["1000000000", "1e9", "", "0", "2e9"],
+        "loss": [3.9, 3.7, np.nan, 11.0, np.inf],
+    }
+)
+
+
+def test_all_problems_are_in_one_message_with_the_users_names():
+    frame = CRASHED.rename(columns={"loss": "eval/loss", "tokens": "D"})
+    with pytest.raises(sb.InputError) as caught:
+        sb.Runs(frame, loss="eval/loss", tokens="D")
+    message = str(caught.value)
+    for part in (
+        "4 problems",
+        "'D' (tokens), row 3 (c): the cell is empty",
+        "'D' (tokens), row 4 (d): 0 is not positive",
+        "'eval/loss' (loss), row 3 (c): the cell is empty",
+        "'eval/loss' (loss), row 5 (e): inf is infinite",
+        "drop_empty=True",
+    ):
+        assert part in message
+
+
+def test_rows_without_values_and_rows_at_step_0_are_dropped_on_request():
+    runs = sb.Runs(CRASHED, drop_empty=True)
+    assert list(runs.frame["Name"]) == ["a", "b"]
+    (note,) = (note for note in runs.notes if note.startswith("Dropped"))
+    assert note == (
+        "Dropped 3 of 5 rows without values (tokens empty 1, loss infinite 1, tokens 0 1)."
+    )
+
+
+def test_a_condition_chooses_rows():
+    runs = sb.Runs(CRASHED, where="State == 'finished' and loss < 5")
+    assert list(runs.frame["Name"]) == ["a", "b"]
+    assert runs.notes[0] == "Kept 2 of 5 rows: State == 'finished' and loss < 5."
+    assert list(sb.Runs(CRASHED.iloc[1:2], where="Name.str.startswith('b')").frame["Name"]) == ["b"]
+    slashed = CRASHED.rename(columns={"State": "run/state"})
+    assert len(sb.Runs(slashed.iloc[:2], where="`run/state` == 'finished'")) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("State == 'done'", "No row meets.*'State' holds 'finished', 'crashed', 'running'"),
+        ("Stat == 'finished'", "cannot be evaluated.*Columns: 'Name', 'State'"),
+        ("params +", "cannot be evaluated"),
+        ("params * 2", "is no condition"),
+        ("params > @x", "@ and __ are not allowed"),
+        ("params.__class__", "@ and __ are not allowed"),
+    ],
+)
+def test_conditions_that_cannot_be_used_are_refused(where, message):
+    with pytest.raises(sb.InputError, match=message):
+        sb.Runs(CRASHED, where=where)
+
+
+def test_rows_are_numbered_as_in_the_users_table():
+    runs = sb.Runs(CRASHED.assign(accuracy=[0.5, None, 0.6, 0.7, 0.8]), where="params < 2.5e7 and "
+                   "State == 'finished'")  # fmt: skip
+    assert list(runs.frame.index) == [0, 1]
+    with pytest.raises(sb.InputError, match=r"'accuracy', row 2 \(b\)"):
+        runs.column("accuracy")
+
+
+def test_the_best_row_of_each_size_and_tokens_is_kept():
+    grid = [(n, d, lr) for n in (1e8, 1e9) for d in (1e9, 1e10) for lr in (1, 2, 3)]
+    table = pd.DataFrame(grid, columns=["params", "tokens", "learning_rate"])
+    table["loss"] = 3 + 0.1 * (table["learning_rate"] - 2) ** 2 + 1e9 / table["tokens"]
+    runs = sb.Runs(table, keep="best")
+    assert list(runs.frame["learning_rate"]) == [2] * 4
+    assert "Kept the row of least loss for each params and tokens: 4 of 12 rows." in runs.notes
+
+
+def test_the_last_row_of_each_run_is_kept():
+    table = pd.DataFrame({"Name": list("aaabbb"), "params": [1e8] * 6, "loss": np.arange(6) + 2.0})
+    table["tokens"] = [1e9, 3e9, 2e9, 1e9, 2e9, 3e9]
+    runs = sb.Runs(table, keep="last", run_id="Name")
+    assert list(runs.frame["loss"]) == [3, 7]
+    with pytest.warns(sb.InputWarning, match="run_id is 'Name'"):
+        assert len(sb.Runs(table, keep="last")) == 2
+    with pytest.raises(sb.InputError, match="needs a column 'run_id'"):
+        sb.Runs(table.drop(columns="Name"), keep="last")
+
+
+@pytest.mark.parametrize("given", [{"units": {"loss": "perplexity"}}, {"loss": "val_ppl"}])
+def test_perplexities_become_losses(given):
+    table = {"params": [1e8, 1e9], "tokens": [1e9, 1e10], "loss": [20.0, 10.0]}
+    if "loss" in given:
+        table["val_ppl"] = table.pop("loss")
+    runs = sb.Runs(table, **given)
+    np.testing.assert_allclose(runs.column("loss"), np.log([20.0, 10.0]))
+    assert runs.units.is_perplexity
+    assert any("ln(perplexity)" in note for note in runs.notes)
+    with pytest.raises(sb.InputError, match=r"row 2: a perplexity must be above 1; got 0\.9"):
+        sb.Runs({"loss": [3.0, 0.9]}, units={"loss": "perplexity"})
+
+
+def test_units_are_read_from_names_or_given():
+    table = {"Params (B)": [0.07, 7], "tokens": [1.0, 2], "loss": [3.0, 2.5], "pf_days": [1.0, 2]}
+    runs = sb.Runs(table, units={"tokens": "billions"}, compute="pf_days")
+    np.testing.assert_allclose(runs.column("params"), [7e7, 7e9])
+    np.testing.assert_allclose(runs.column("tokens"), [1e9, 2e9])
+    other = sb.Runs({"params_non_embedding": [1e8], "samples_seen": [1e9], "val_bpb": [1.1]})
+    assert other.units.describe() == (
+        "N counts parameters without embeddings, D counts samples, loss in bits per byte"
+    )
+    petaflops = sb.Runs({"compute": [1e2], "loss": [3.0]}, units={"compute": "PF-days"})
+    np.testing.assert_allclose(petaflops.column("compute"), [8.64e21])
+    for units, message in (
+        ({"loss": "apples"}, "unit of loss must be one of"),
+        ({"accuracy": "percent"}, "got a unit of 'accuracy'"),
+    ):
+        with pytest.raises(sb.InputError, match=message):
+            sb.Runs({"compute": [1e21], "loss": [3.0]}, units=units)
+
+
+def test_one_column_cannot_be_two_quantities(small_table):
+    with pytest.raises(sb.InputError, match="'x' cannot be both params and tokens"):
+        sb.Runs({**small_table, "x": small_table["params"]}, params="x", tokens="x")
+
+
+def test_notes_and_units_reach_the_posterior_and_its_file(tmp_path, small_table):
+    frame = pd.DataFrame(small_table)
+    table = frame.assign(loss=np.exp(frame["loss"]), state="finished").drop(columns="params")
+    table["model"] = [f"m-{size / 1e6:g}m" for size in frame["params"]]
+    runs = sb.Runs(table, units={"loss": "perplexity"}, params="model", where="state == 'finished'")
+    post = sb.fit(runs, "chinchilla", engine=sb.PriorDraws(draws=50))
+    post.save(tmp_path / "post.nc")
+    loaded = sb.load(tmp_path / "post.nc")
+    assert loaded.record.data.notes == runs.notes
+    assert loaded.runs.units == runs.units
+    assert "Table: Perplexities were converted" in repr(loaded).replace("\n", " ")
+    pd.testing.assert_frame_equal(loaded.runs.frame[["params"]], runs.frame[["params"]])
