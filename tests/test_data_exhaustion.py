@@ -41,7 +41,7 @@ class PowerLaw:
         self.compute = template.compute
         self.tree = {"posterior": template.tree["posterior"].isel(draw=slice(draws))}
 
-    def allocate(self, compute):
+    def allocate(self, compute, cost):
         shape = (*self.tree["posterior"].sizes.values(), len(compute))
         tokens = np.broadcast_to(self.k * compute**self.b, shape)
         return Estimate("", xr.Dataset({"tokens": (("chain", "draw", "compute"), tokens)}), None)

@@ -13,9 +13,11 @@ from scalingbayes.allocation.optimum import (
     reference_budget,
     require_allocation,
 )
+from scalingbayes.allocation.table_cost import FittedCost, table_cost, training_flops
 
 __all__ = [
     "Cost",
+    "FittedCost",
     "Hardware",
     "Limits",
     "Proportional",
@@ -26,4 +28,6 @@ __all__ = [
     "optimum",
     "reference_budget",
     "require_allocation",
+    "table_cost",
+    "training_flops",
 ]

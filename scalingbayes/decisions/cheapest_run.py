@@ -101,7 +101,7 @@ def _cheapest_run(
     limits: Limits | None,
 ) -> Estimate:
     """Estimate the cheapest run of one law; infinite where no budget reaches a loss."""
-    target, paid = post.law.target.column, cost_of(post.law, cost)
+    target, paid = post.law.target.column, cost_of(post.law, post.cost if cost is None else cost)
     with precision("float64"):
         draws = draws_on_device(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed

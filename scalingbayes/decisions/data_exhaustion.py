@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from scalingbayes._core.arguments import check_number, check_seed
 from scalingbayes._core.errors import InputError
+from scalingbayes.allocation import Proportional
 from scalingbayes.decisions.assumptions import (
     BUDGET_GROWTH,
     FEASIBLE_BUDGET,
@@ -268,7 +269,9 @@ def _log_demand(
     """Return log D_opt, interpolated from a grid of budgets that all draws share."""
     first = log_budget.min()
     steps = int(np.ceil((log_budget.max() - first) / _STEP)) + 1
-    best = post.allocate(np.exp(first + _STEP * np.arange(steps + 1)))
+    # Training compute of published models is counted as 6 N D, as the law's own cost is.
+    own = Proportional.of(post.law.budget)
+    best = post.allocate(np.exp(first + _STEP * np.arange(steps + 1)), own)
     tokens = best.draws["tokens"].transpose(*SAMPLE_DIMS, "compute").to_numpy()
     return _interpolate(np.log(tokens), (log_budget - first) / _STEP)
 

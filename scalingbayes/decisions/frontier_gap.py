@@ -12,8 +12,7 @@ import xarray as xr
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import compute_to_reach
-from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.allocation import compute_to_reach, training_flops
 from scalingbayes.data.published import published_models
 from scalingbayes.decisions.law_draws import require_params_and_tokens
 from scalingbayes.posterior.extrapolation import shared_error
@@ -119,7 +118,7 @@ def frontier_gap(
     frame = _read(published_models() if models is None else models)
     names = frame.index.to_numpy()
     params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
-    compute = FLOPS_PER_PARAM_TOKEN * params * tokens
+    compute = training_flops(post.cost, params, tokens)
 
     expected = post.predict(params=params, tokens=tokens).draws["expected"]
     loss = expected.transpose(*SAMPLE_DIMS, "run").to_numpy()
@@ -129,7 +128,7 @@ def frontier_gap(
     by_law = loss if shift is None else loss * np.exp(-shift)
     with precision("float64"):
         values = to_device(post.values, "float64")
-        needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(by_law), {}))
+        needed = np.asarray(compute_to_reach(post.law, values, jnp.asarray(by_law), {}, post.cost))
     if lost := names[~np.isfinite(needed).all((0, 1))].tolist():
         raise InputError(
             f"The frontier of law {post.law.name!r} does not reach the loss of "

@@ -14,7 +14,7 @@ from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import optimum, reference_budget
+from scalingbayes.allocation import optimum
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
@@ -25,6 +25,7 @@ from scalingbayes.decisions.law_draws import (
     largest_share,
 )
 from scalingbayes.laws import Law
+from scalingbayes.posterior.allocate import exponent_budgets
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
@@ -199,7 +200,7 @@ def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
     if compute is not None:
         return check_number("compute", compute)
     post = next(iter(asked))
-    return reference_budget(post.law, post.record.reference)
+    return float(exponent_budgets(post.law, post.record.reference, None, post.cost)[0])
 
 
 def _optimal_run(
@@ -207,7 +208,7 @@ def _optimal_run(
 ) -> tuple[LawDraws, dict[str, Array]]:
     """Return the law's draws, and the size and tokens of the optimal run of each."""
     draws = draws_on_device(post, inputs)
-    best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed)
+    best = optimum(post.law, draws.values, jnp.asarray([budget]), draws.fixed, post.cost)
     return draws, {n: best[n][..., 0] for n in (post.law.budget.size, "tokens")}
 
 

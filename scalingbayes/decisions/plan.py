@@ -173,8 +173,9 @@ def plan(
             "from the limits."
         )
     bounds = {} if limits is None else limits.bounds
-    first = next(iter(asked)).law  # all laws of an average have the same budget
-    paid, size = cost_of(first, cost), first.budget.size
+    first = next(iter(asked))  # all laws of an average have the same budget and runs
+    paid = cost_of(first.law, first.cost if cost is None else cost)
+    size = first.law.budget.size
     with precision("float64"):
         line = _BudgetLine(paid, bounds, jnp.log(jnp.asarray([budget])))
         laws = {

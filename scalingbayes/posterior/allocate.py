@@ -17,8 +17,8 @@ from scalingbayes.allocation import (
     cost_of,
     exponents,
     optimum,
-    reference_budget,
     require_allocation,
+    training_flops,
 )
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
@@ -36,8 +36,8 @@ def estimate_exponents(
     post: "Posterior", compute: Budgets | None, cost: Cost | None, inputs: Mapping[str, float]
 ) -> Estimate:
     """Estimate the exponents of a posterior: see :meth:`Posterior.exponents`."""
-    budgets = exponent_budgets(post.law, post.record.reference, compute)
-    paid = cost_of(post.law, cost)
+    paid = cost_of(post.law, post.cost if cost is None else cost)
+    budgets = exponent_budgets(post.law, post.record.reference, compute, post.cost)
     draws = _per_budget(post, exponents, budgets, inputs, cost=paid)
     if compute is None:
         draws = draws.squeeze("compute", drop=True)
@@ -56,7 +56,7 @@ def estimate_allocation(
     """Estimate the allocation of a posterior: see :meth:`Posterior.allocate`."""
     require_allocation(post.law)
     budgets = check_numbers("compute", compute).ravel()
-    paid = cost_of(post.law, cost)
+    paid = cost_of(post.law, post.cost if cost is None else cost)
     draws = _per_budget(post, optimum, budgets, inputs, cost=paid, limits=limits)
     if "unique_tokens" in post.law.inputs:
         draws = _with_epochs(post, draws, inputs)
@@ -74,9 +74,18 @@ def estimate_allocation(
 
 
 def exponent_budgets(
-    law: Law, reference: Mapping[str, float], compute: Budgets | None
+    law: Law, reference: Mapping[str, float], compute: Budgets | None, cost: Cost
 ) -> Float[np.ndarray, " budgets"]:
     """Return the budgets at which exponents are taken: those of the caller, or the runs' middle.
+
+    Parameters
+    ----------
+    law, reference
+        The law, and the reference point of the runs.
+    compute
+        The caller's budgets, if there are any.
+    cost
+        From :func:`~scalingbayes.allocation.table_cost`.
 
     Raises
     ------
@@ -84,7 +93,8 @@ def exponent_budgets(
         If the law has no compute-optimal allocation, or a budget is not a positive number.
     """
     require_allocation(law)
-    middle = reference_budget(law, reference)
+    at = (np.array([reference[name]]) for name in (law.budget.size, "tokens"))
+    middle = training_flops(cost, *at)
     return check_numbers("compute", middle if compute is None else compute).ravel()
 
 
@@ -157,4 +167,4 @@ def _extrapolation(post: "Posterior", draws: xr.Dataset) -> tuple[str, ...]:
     names = (post.law.budget.size, "tokens")
     asked = {n: np.median(draws[n].to_numpy(), axis=(0, 1)) for n in names}
     seen = {n: post.tree["constant_data"][n].to_numpy() for n in names}
-    return runs_beyond(asked, seen, post.law.budget.flops)
+    return runs_beyond(asked, seen, post.cost)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Shaped
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes.allocation import exponents
+from scalingbayes.allocation import exponents, table_cost
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
@@ -154,8 +154,9 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         found = []
         for place, model in enumerate(self.models.values()):
             values = {str(n): x.to_numpy() for n, x in self.draws.isel(fit=place).items()}
-            budget = exponent_budgets(model.law, model.reference, None)
-            each = evaluate_per_budget(exponents, model.law, values, budget, {})
+            cost = table_cost(model.law, model.runs)
+            budget = exponent_budgets(model.law, model.reference, None, cost)
+            each = evaluate_per_budget(exponents, model.law, values, budget, {}, cost=cost)
             found.append({name: x[..., 0] for name, x in each.items()})
         arrays = {name: np.stack([each[name] for each in found]) for name in found[0]}
         draws = xr.Dataset({n: (("fit", *SAMPLE_DIMS), x) for n, x in arrays.items()})

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from scalingbayes.allocation import Cost, training_flops
+
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
 
@@ -48,7 +50,7 @@ def shared_error(
         return None
     chains, draws = post.draws.sizes["chain"], post.draws.sizes["draw"]
     normal = np.random.default_rng([post.record.seed, 1]).standard_normal((chains, draws, 1))
-    compute = budget.flops * inputs[budget.size] * inputs["tokens"]
+    compute = training_flops(post.cost, inputs[budget.size], inputs["tokens"])
     decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
     return ERROR_PER_DECADE * decades * normal
 
@@ -85,7 +87,7 @@ def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
 
 
 def runs_beyond(
-    asked: Mapping[str, Values], seen: Mapping[str, Values], flops: float
+    asked: Mapping[str, Values], seen: Mapping[str, Values], cost: Cost
 ) -> tuple[str, ...]:
     """Return notes on how far new runs lie outside the range of the fitted runs.
 
@@ -95,11 +97,11 @@ def runs_beyond(
     Parameters
     ----------
     asked, seen
-        Size and tokens of the new runs and of the fitted runs.
-    flops
-        FLOPs per unit of size and token.
+        Size and tokens of the new runs and of the fitted runs, in this order.
+    cost
+        From :func:`~scalingbayes.allocation.table_cost`.
     """
-    compute = [flops * np.prod(list(runs.values()), axis=0) for runs in (asked, seen)]
+    compute = [training_flops(cost, *runs.values()) for runs in (asked, seen)]
     further = [n for n in asked if _decades(asked[n], seen[n]) > _decades(*compute)]
     parts = [beyond("FLOPs", *compute), *(beyond(n, asked[n], seen[n]) for n in further)]
     return tuple(note for notes in parts for note in notes)

@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import exponents
+from scalingbayes.allocation import exponents, require_allocation, table_cost
 from scalingbayes.inference import Optimum
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
@@ -80,10 +80,12 @@ class PointEstimate(Result):
             positive number.
         """
         model = self.model
-        budget = exponent_budgets(model.law, model.reference, compute)
+        require_allocation(model.law)
+        cost = table_cost(model.law, model.runs)
+        budget = exponent_budgets(model.law, model.reference, compute, cost)
         if budget.size != 1:
             raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
-        found = evaluate_per_budget(exponents, model.law, self.values, budget, inputs)
+        found = evaluate_per_budget(exponents, model.law, self.values, budget, inputs, cost=cost)
         return {name: float(value[0]) for name, value in found.items()}
 
     def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:

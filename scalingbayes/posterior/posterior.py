@@ -12,7 +12,13 @@ import xarray as xr
 from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation import Cost, Limits, require_allocation
+from scalingbayes.allocation import (
+    Cost,
+    Limits,
+    require_allocation,
+    table_cost,
+    training_flops,
+)
 from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law
@@ -120,7 +126,7 @@ class Posterior(DrawsResult):
 
     @property
     def compute(self) -> Float[np.ndarray, " runs"]:
-        """Training compute of the runs in FLOPs, as the law counts it.
+        """Training compute of the runs in FLOPs, as :attr:`cost` counts it.
 
         Raises
         ------
@@ -128,8 +134,18 @@ class Posterior(DrawsResult):
             If the law does not divide compute between a model's size and tokens.
         """
         require_allocation(self.law)
-        constant, budget = self.tree["constant_data"], self.law.budget
-        return budget.flops * constant[budget.size].to_numpy() * constant["tokens"].to_numpy()
+        constant = self.tree["constant_data"]
+        size, tokens = (constant[name].to_numpy() for name in (self.law.budget.size, "tokens"))
+        return training_flops(self.cost, size, tokens)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What a budget pays for by default: training, as the table counts its FLOPs.
+
+        It is the law's own cost, for most laws 6 * params * tokens, unless the table has a column
+        of compute that differs.
+        """
+        return table_cost(self.law, self.runs)
 
     @cached_property
     def allowance(self) -> Allowance | None:

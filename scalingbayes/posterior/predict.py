@@ -12,6 +12,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
+from scalingbayes.allocation import training_flops
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
@@ -55,7 +56,7 @@ def predict_runs(
     title = f"Predicted {law.target.column}, after the runs of {record.data.name!r}"
     notes: tuple[str, ...] = ()
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
-        compute = law.budget.flops * given[law.budget.size] * given["tokens"]
+        compute = training_flops(post.cost, given[law.budget.size], given["tokens"])
         notes = beyond("FLOPs", compute, post.compute)
     return Estimate(title, draws, verdict, has_sd=False, notes=notes)
 

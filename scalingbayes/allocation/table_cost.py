@@ -1,0 +1,151 @@
+"""The cost of training as a table of runs counts it, fitted to its column of compute."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, override
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.precision import precision
+from scalingbayes.allocation.costs import Cost, Proportional, Real, Scale
+from scalingbayes.data.runs import Runs
+from scalingbayes.laws import Law
+
+_SAME = np.log(1.1)  # compute within this factor of the law's own cost is counted as such
+_STEEPEST = 0.95  # of bend times power, below 1, so that FLOPs per token increase with size
+_POWERS = (1 / 3, 2 / 3)  # at which the share of attention, and of embeddings, falls with size
+_SIZES = ("params", "active_params")  # sizes whose FLOPs a table can count in several ways
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class FittedCost(Cost):
+    """FLOPs per token that are in proportion to large sizes, and bend at small ones.
+
+    A token costs ``training * N * (1 + (middle / N)^power)^bend`` FLOPs. If shapes are constant,
+    attention has N^(2/3) FLOPs and embeddings have N^(1/3) params: their shares fall as N^(-1/3)
+    and as N^(-2/3).
+
+    Parameters
+    ----------
+    training
+        FLOPs per param and token of large models.
+    bend
+        How much more small models cost (above 0), or less (below 0).
+    middle
+        A typical size of the table's models.
+    power
+        Power of N at which the bend vanishes.
+    size
+        Name of the law's input that measures the size of a model.
+    """
+
+    training: Real
+    bend: Real
+    middle: Real
+    power: Real
+    size: str = field(default="params", metadata={"static": True})
+
+    @property
+    @override
+    def equation(self) -> str:
+        served = f"; and serving {self.served_tokens:.4g} tokens" if self.served_tokens else ""
+        return (
+            f"C = {self.training:.3g} N D (1 + ({self.middle:.3g} / N)^{self.power:.2g})"
+            f"^{self.bend:.2g}, fitted to the compute of the runs{served}"
+        )
+
+    @override
+    def log_size(self, scale: Scale) -> Scale:
+        return scale
+
+    @override
+    def log_training(self, scale: Scale) -> Scale:
+        bent = jax.nn.softplus(self.power * (jnp.log(jnp.asarray(self.middle)) - scale))
+        return scale + jnp.log(jnp.asarray(self.training)) + self.bend * bent
+
+    @override
+    def log_serving(self, scale: Scale) -> Scale:
+        return self.log_training(scale) - jnp.log(3.0)
+
+    @override
+    def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
+        raise InputError(
+            "Shapes cannot be used with a cost that was fitted to the runs: pass "
+            "cost=sb.costs.Transformer(context=..., vocab=...)."
+        )
+
+
+def table_cost(law: Law, runs: Runs) -> Cost:
+    """Return the cost of training as a table counts it; the law's own cost if the two agree.
+
+    Parameters
+    ----------
+    law
+        A law that divides compute between a model's size and tokens.
+    runs
+        The table. Its column of compute is compared with the law's own cost.
+    """
+    own, size = Proportional.of(law.budget), law.budget.size
+    if size not in _SIZES or not {size, "tokens", "compute"} <= set(runs.frame.columns):
+        return own
+    sizes, tokens, compute = (runs.column(name) for name in (size, "tokens", "compute"))
+    ratio = np.log(compute / (law.budget.flops * sizes * tokens))
+    if np.abs(ratio).max() <= _SAME:
+        return own
+    return _fit(law.budget.flops, size, np.log(sizes), ratio)
+
+
+def training_flops(
+    cost: Cost, size: Float[np.ndarray, "*shape"], tokens: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """Return the training FLOPs of runs under a cost whose scale is the log of the size.
+
+    Parameters
+    ----------
+    cost
+        From :func:`table_cost`.
+    size, tokens
+        Size and tokens of the runs.
+    """
+    with precision("float64"):
+        return np.exp(np.asarray(cost.log_training(jnp.log(jnp.asarray(size))))) * tokens
+
+
+def _fit(
+    flops: float, size: str, log_size: Float[np.ndarray, " runs"], ratio: Float[np.ndarray, " runs"]
+) -> Cost:
+    """Fit the log ratios of measured compute to the law's own cost, by least squares."""
+    middle = float(log_size.mean())
+    fits = [_fit_bend(power, middle - log_size, ratio) for power in _POWERS]
+    best = min(fits, key=lambda fit: fit.error)
+    if np.ptp(best.bent) <= _SAME:
+        training = flops * float(np.exp(ratio.mean()))
+        return Proportional(training, training / 3, size)
+    training = flops * float(np.exp(best.level))
+    return FittedCost(training, best.bend, float(np.exp(middle)), best.power, size)
+
+
+class _Bend(NamedTuple):
+    """A fit of log ratios by ``level + bend * softplus(power * (middle - log size))``."""
+
+    power: float
+    level: float
+    bend: float
+    bent: Float[np.ndarray, " runs"]
+    error: float
+
+
+def _fit_bend(
+    power: float, below: Float[np.ndarray, " runs"], ratio: Float[np.ndarray, " runs"]
+) -> _Bend:
+    x = np.logaddexp(0.0, power * below)
+    bend = 0.0
+    if np.ptp(x) > 0:
+        bend = min(float(np.polyfit(x, ratio, 1)[0]), _STEEPEST / power)
+    bent = bend * x
+    level = float((ratio - bent).mean())
+    return _Bend(power, level, bend, bent, float(np.square(ratio - level - bent).sum()))
