@@ -1,0 +1,163 @@
+"""Columns of text cells: which are numbers, truth values, missing, or remain text."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+
+from scalingbayes.data.reading.raw_table import listing
+
+MISSING = frozenset({"", "nan", "n/a", "<na>", "#n/a", "null"})
+"""Cells that are missing in any column, in lower case."""
+
+MARKS = frozenset({"na", "none", "-", "--", "\u2013", "\u2014", "?", ".", "nil", "tbd", "missing"})
+"""Cells that are missing in a column whose other cells begin with a digit, in lower case."""
+
+_INTEGER = r"[+-]?\d+"
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+_PLAIN = re.compile(rf"[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}|[+-]?inf(?:inity)?|nan", re.IGNORECASE)
+_NO_FRACTION = re.compile(rf"{_INTEGER}{_EXPONENT}")
+_COMMA = re.compile(rf"[+-]?(?:\d{{1,3}}(?:\.\d{{3}})+|\d*),\d+{_EXPONENT}")
+_THOUSANDS_POINT = r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+"
+_SIZE = re.compile(r"[~≈<>]?\s*[+-]?[.,]?\d")
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number, with a decimal point or a decimal comma.
+
+    Examples
+    --------
+    >>> [is_number(cell) for cell in ("1e8", "3,1", "70M")]
+    [True, True, False]
+    """
+    return bool(_PLAIN.fullmatch(cell) or _COMMA.fullmatch(cell))
+
+
+def convert_cells(
+    columns: dict[str, Sequence[str]], semicolons: bool = False
+) -> tuple[dict[str, pd.Series], list[str]]:
+    """Return columns of text cells as typed columns, and what was assumed.
+
+    A column becomes numeric, or boolean, if all of its cells are; otherwise it remains text. Sizes
+    such as ``70M`` and ``12,345,678`` remain text.
+
+    Parameters
+    ----------
+    columns
+        The cells of each column, without outer spaces.
+    semicolons
+        Whether semicolons separate the columns, as they do where commas are decimal.
+    """
+    commas = _decimal_commas(columns, semicolons)
+    converted: dict[str, pd.Series] = {}
+    marked: Counter[str] = Counter()
+    for name, cells in columns.items():
+        if name in commas:
+            cells = [cell.replace(".", "").replace(",", ".") for cell in cells]
+        converted[name], marks = _convert(cells)
+        marked.update(marks)
+    notes = [
+        f"The text {mark!r} in columns of numbers is read as missing ({count} cells)."
+        for mark, count in marked.items()
+    ]
+    if commas:
+        name = next(iter(commas))
+        cell = next(cell for cell in columns[name] if re.search("[,.]", cell))
+        number = cell.replace(".", "").replace(",", ".")
+        notes.append(f"Commas are decimal points in {listing(commas)}: {cell} is read as {number}.")
+    return converted, notes
+
+
+def _convert(cells: Sequence[str]) -> tuple[pd.Series, Counter[str]]:
+    """Return cells as a typed column, and how often each mark stands for a missing cell."""
+    lower = [cell.lower() for cell in cells]
+    missing = [cell in MISSING for cell in lower]
+    present = [cell for cell, gone in zip(cells, missing, strict=True) if not gone]
+    if not present:
+        return pd.Series(np.full(len(cells), np.nan)), Counter()
+    if {cell.lower() for cell in present} <= {"true", "false"}:
+        values = [np.nan if gone else c == "true" for c, gone in zip(lower, missing, strict=True)]
+        return pd.Series(values), Counter()
+    if (numbers := _numbers(cells, missing)) is not None:
+        return pd.Series(numbers), Counter()
+    others = [cell for cell in present if cell.lower() not in MARKS]
+    marks: Counter[str] = Counter()
+    if others and all(map(_SIZE.match, others)):
+        marks.update(cell for cell in present if cell.lower() in MARKS)
+        missing = [gone or c in MARKS for c, gone in zip(lower, missing, strict=True)]
+        if (numbers := _numbers(cells, missing)) is not None:
+            return pd.Series(numbers), marks
+    text = [np.nan if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+    return pd.Series(text), marks
+
+
+def _numbers(cells: Sequence[str], missing: Sequence[bool]) -> np.ndarray | None:
+    """Return cells as integers or floats, or None if one that is not missing is no number."""
+    if any("_" in cell for cell in cells):  # Python reads 1_000 as a number
+        return None
+    filled = ["nan" if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+    try:
+        numbers = np.array(filled).astype(float)
+    except ValueError:
+        return None
+    if any(missing):
+        return numbers
+    try:
+        return np.array(filled).astype(np.int64)
+    except (ValueError, OverflowError):
+        return numbers
+
+
+class _Style(Enum):
+    """How the numbers of a column are written."""
+
+    COMMA = "3,1"  # decimal commas for certain
+    COMMA_OR_THOUSANDS = "12,345"
+    THOUSANDS = "1,234,567"
+    POINT = "3.1"  # decimal points for certain
+    POINT_OR_THOUSANDS = "12.345"
+    OTHER = "text, or numbers without either sign"
+
+
+def _decimal_commas(columns: dict[str, Sequence[str]], semicolons: bool) -> list[str]:
+    """Return the columns in which a comma is the decimal sign.
+
+    The commas of a column such as ``12,345`` may separate thousands. They are decimal if another
+    column has decimal commas for certain, or semicolons separate the columns, and no column has
+    decimal points or commas between thousands.
+    """
+    styles = {name: _style(cells) for name, cells in columns.items()}
+    found = set(styles.values())
+    decimal = {_Style.COMMA}
+    if not found & {_Style.POINT, _Style.THOUSANDS}:
+        if _Style.COMMA in found:
+            decimal |= {_Style.COMMA_OR_THOUSANDS, _Style.POINT_OR_THOUSANDS}
+        elif semicolons and _Style.POINT_OR_THOUSANDS not in found:
+            decimal |= {_Style.COMMA_OR_THOUSANDS}
+    return [name for name, style in styles.items() if style in decimal]
+
+
+def _style(cells: Iterable[str]) -> _Style:
+    """Return how the numbers of a column are written."""
+    present = [cell for cell in set(cells) if cell.lower() not in MISSING | MARKS]
+    signed = [cell for cell in present if "," in cell or "." in cell]
+    whole = all(_NO_FRACTION.fullmatch(cell) for cell in present if not {*",."} & {*cell})
+    if not signed or not whole:
+        return _Style.OTHER
+    for pattern, style in _STYLES:
+        if all(map(pattern.fullmatch, signed)):
+            return style
+    return _Style.OTHER
+
+
+_STYLES = (
+    (re.compile(_THOUSANDS_POINT), _Style.POINT_OR_THOUSANDS),
+    (_PLAIN, _Style.POINT),
+    (re.compile(r"[+-]?[1-9]\d{0,2},\d{3}"), _Style.COMMA_OR_THOUSANDS),
+    (re.compile(rf"{_COMMA.pattern}|{_THOUSANDS_POINT}"), _Style.COMMA),
+    (re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"), _Style.THOUSANDS),
+)
+"""The styles that numbers with a sign have, the first that fits all of them."""

@@ -1,0 +1,204 @@
+"""A grid of cells, as text files and sheets have them, read into a table with a header."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from scalingbayes._core.errors import InputError
+from scalingbayes.data.reading.cells import is_number
+from scalingbayes.data.reading.raw_table import RawTable, listing, raw_table, refuse_same_names
+
+Convert = Callable[[dict[str, Sequence[Any]]], tuple[dict[str, pd.Series], list[str]]]
+"""Turns cells of columns into typed columns, and says what was assumed."""
+
+
+@dataclass
+class Grid:
+    """Rows of cells.
+
+    Parameters
+    ----------
+    source
+        What the grid is called in messages.
+    rows
+        The cells of each row; "" is an empty cell.
+    numbers
+        The number of each row in the source, from 1.
+    unit
+        What a row is called in the source: line or row.
+    header
+        The header, if it is none of the rows.
+    row_names
+        Whether rows may begin with a name that the header leaves out, as R writes them.
+    notes
+        What was converted or assumed so far.
+    """
+
+    source: str
+    rows: list[list[Any]]
+    numbers: list[int]
+    unit: str = "line"
+    header: list[Any] | None = None
+    row_names: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+def read_grid(grid: Grid, convert: Convert) -> RawTable:
+    """Return the table of a grid.
+
+    The first row names the columns. Empty rows and columns, lines above the header, repeated
+    headers, and a column that only counts the rows are left out.
+
+    Raises
+    ------
+    InputError
+        If there is no header, names repeat, or a row has more cells than the header.
+    """
+    filled = [any(_text(cell) for cell in row) for row in grid.rows]
+    kept = [i for i, full in enumerate(filled) if full]
+    rows = [[_strip(cell) for cell in grid.rows[i]] for i in kept]
+    numbers = [grid.numbers[i] for i in kept]
+    notes = list(grid.notes)
+    if not rows:
+        raise InputError(f"{grid.source} is empty: it must have a header and one row for each run.")
+    header = grid.header
+    if header is None:
+        start = _header_row(rows)
+        if start:
+            notes.append(
+                f"The text above the header ({listing(_titles(rows[:start]))}) is skipped."
+            )
+        header, rows, numbers = rows[start], rows[start + 1 :], numbers[start + 1 :]
+        _refuse_numbers(header, grid)
+    header = [_text(cell) for cell in header]
+    rows, numbers, note = _without_headers(header, rows, numbers, grid.unit)
+    notes += note
+    header, rows, note = _fit_to_header(header, rows, numbers, grid)
+    notes += note
+    refuse_same_names(header, grid.source)
+    columns, note = _named_columns(header, rows)
+    notes += note
+    converted, note = convert(columns)
+    return raw_table(pd.DataFrame(converted, columns=list(columns)), notes + note)
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
+
+
+def _strip(cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
+
+
+def _titles(rows: list[list[Any]]) -> list[str]:
+    return [_text(cell) for row in rows for cell in row if _text(cell)]
+
+
+def _header_row(rows: list[list[Any]]) -> int:
+    """Return the number of rows above the header that have only one filled cell, as titles do."""
+    filled = [sum(1 for cell in row if _text(cell)) for row in rows]
+    usual = Counter(filled).most_common(1)[0][0]
+    if usual < 2:
+        return 0
+    return next(i for i, count in enumerate(filled) if count > 1)
+
+
+def _refuse_numbers(header: list[Any], grid: Grid) -> None:
+    """Raise an error if the first row is a run, as all of its cells are numbers."""
+    cells = [text for cell in header if (text := _text(cell))]
+    if all(map(is_number, cells)):
+        raise InputError(
+            f"{grid.source} has no header: its first {grid.unit} is {', '.join(cells)}. Insert a "
+            f"first {grid.unit} that names the columns, such as params, tokens, loss."
+        )
+
+
+def _without_headers(
+    header: list[str], rows: list[list[Any]], numbers: list[int], unit: str
+) -> tuple[list[list[Any]], list[int], list[str]]:
+    """Leave out rows that repeat the header, as in files that were joined."""
+    again = {i for i, row in enumerate(rows) if [_text(cell) for cell in row] == header}
+    if not again:
+        return rows, numbers, []
+    places = list_places(unit, [numbers[i] for i in sorted(again)])
+    note = f"Repetitions of the header are skipped ({places})."
+    kept = [i for i in range(len(rows)) if i not in again]
+    return [rows[i] for i in kept], [numbers[i] for i in kept], [note]
+
+
+def list_places(unit: str, numbers: Sequence[int]) -> str:
+    """Return where rows are, at most five of them.
+
+    Examples
+    --------
+    >>> list_places("line", [3, 9])
+    'lines 3, 9'
+    """
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    plural = "s" if len(numbers) > 1 else ""
+    return f"{unit}{plural} {', '.join(map(str, numbers[:5]))}{more}"
+
+
+def _fit_to_header(
+    header: list[str], rows: list[list[Any]], numbers: list[int], grid: Grid
+) -> tuple[list[str], list[list[Any]], list[str]]:
+    """Return rows as long as the header: empty cells are cut off at the end, or added."""
+    width = len(header)
+    longest = [next((i for i in range(len(r), 0, -1) if _text(r[i - 1])), 0) for r in rows]
+    if grid.row_names and rows and min(longest) == width + 1 == max(longest):
+        header, width = ["", *header], width + 1
+    long = next((i for i, length in enumerate(longest) if length > width), None)
+    if long is not None:
+        shown = ", ".join(_text(cell) for cell in rows[long])
+        raise InputError(
+            f"{grid.source}, {grid.unit} {numbers[long]} has more fields than its header: "
+            f"{longest[long]} for the {width} columns {listing(header)}. The {grid.unit} is "
+            f"{shown[:200]!r}. Give every column a name, or put quotation marks around a field "
+            f"that contains the separator."
+        )
+    short = [numbers[i] for i, row in enumerate(rows) if len(row) < width]
+    notes = []
+    if short and grid.unit == "line":
+        notes.append(
+            f"Rows with fewer fields than the header are completed with missing values "
+            f"({list_places('line', short)})."
+        )
+    return header, [[*row[:width], *[""] * (width - len(row))] for row in rows], notes
+
+
+def _counts(cells: Sequence[Any]) -> bool:
+    """Return whether cells are 0, 1, 2, ... or 1, 2, 3, ..."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except (TypeError, ValueError):
+        return False
+    return len(numbers) > 0 and any(
+        numbers == list(range(start, start + len(numbers))) for start in (0, 1)
+    )
+
+
+def _named_columns(
+    header: list[str], rows: list[list[Any]]
+) -> tuple[dict[str, Sequence[Any]], list[str]]:
+    """Return the cells of each column by name; columns without a name are dropped or named."""
+    notes: list[str] = []
+    columns: dict[str, Sequence[Any]] = {}
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    for position, (name, column) in enumerate(zip(header, cells, strict=True)):
+        unnamed = not name or (position == 0 and name == "Unnamed: 0")  # pandas, read and written
+        if not unnamed:
+            columns[name] = column
+        elif not any(_text(cell) for cell in column):
+            continue
+        elif position == 0 and _counts(column):
+            notes.append("The first column has no name and counts the rows; it is dropped.")
+        else:
+            given = "index" if position == 0 else f"column {position + 1}"
+            while given in header:
+                given += "_"
+            columns[given] = column
+            notes.append(f"Column {position + 1} has no name; it is kept as {given!r}.")
+    return columns, notes
