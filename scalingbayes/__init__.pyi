@@ -10,6 +10,7 @@ from .combine.pooling import Pooled, pool
 from .data import datasets, folds, published
 from .data.published import published_models
 from .data.read_runs import read_runs
+from .data.read_wandb import read_wandb
 from .data.runs import Runs
 from .decisions import (
     DataExhaustion,
@@ -146,6 +147,7 @@ __all__ = [
     "published",
     "published_models",
     "read_runs",
+    "read_wandb",
     "refit",
     "register",
     "score",

@@ -18,13 +18,18 @@ def read_runs(
     units: Mapping[str, str] | None = None,
     **columns: str,
 ) -> Runs:
-    """Read a table of training runs from a CSV or Parquet file.
+    """Read a table of training runs from a file or a folder.
+
+    The content decides the format, whatever the suffix. What is converted or assumed is in
+    ``runs.notes``.
 
     Parameters
     ----------
     path
-        A ``.parquet`` file, or UTF-8 text whose columns are separated by commas, semicolons or
-        tabs.
+        A file: CSV and other delimited text, a Markdown table, JSON, JSON lines, Parquet, Feather,
+        Excel, TensorBoard events; compressed or not. Or a folder: ``mlruns`` of MLflow, ``wandb``
+        of W&B, event files of TensorBoard, or CSV or JSON files of one run each. Parquet, Excel and
+        TensorBoard need the extras ``parquet``, ``excel`` and ``tensorboard``.
     name
         The name of the table in output; by default the name of the file.
     where, drop_empty, keep, units, **columns

@@ -98,12 +98,19 @@ def _titles(rows: list[list[Any]]) -> list[str]:
 
 
 def _header_row(rows: list[list[Any]]) -> int:
-    """Return the number of rows above the header that have only one filled cell, as titles do."""
-    filled = [sum(1 for cell in row if _text(cell)) for row in rows]
-    usual = Counter(filled).most_common(1)[0][0]
+    """Return the number of rows above the header that are titles.
+
+    A title fills one cell, the leftmost one of the table, and names stand below it.
+    """
+    filled = [[i for i, cell in enumerate(row) if _text(cell)] for row in rows]
+    usual = Counter(map(len, filled)).most_common(1)[0][0]
     if usual < 2:
         return 0
-    return next(i for i, count in enumerate(filled) if count > 1)
+    start = next(i for i, cells in enumerate(filled) if len(cells) > 1)
+    left = min(cells[0] for cells in filled[start:])
+    titles = all(cells == [left] for cells in filled[:start])
+    names = not any(is_number(_text(cell)) for cell in rows[start])
+    return start if titles and names else 0
 
 
 def _refuse_numbers(header: list[Any], grid: Grid) -> None:
