@@ -10,6 +10,7 @@ import pytest
 from plain import fit
 
 import scalingbayes as sb
+from scalingbayes._core.numbers import write
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,9 @@ def shell(folder, monkeypatch, command):
 
 
 def numbers(line: str) -> list[float]:
-    return [float(x) for x in re.findall(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?", line)]
+    unit = {"": 1, "M": 1e6, "B": 1e9, "T": 1e12, "%": 0.01}
+    found = re.findall(r"([-+]?\d[\d.,]*\d|\d)(e[-+]?\d+)?([MBT%]?)", line)
+    return [float(x.replace(",", "") + power) * unit[suffix] for x, power, suffix in found]
 
 
 def row(printed: str, name: str) -> list[float]:
@@ -62,10 +65,9 @@ def test_allocate_agrees_with_python(shell, post):
     assert (status, err) == (0, "")
     frame = post.allocate(1e24).summary(0.8).loc[1e24]
     for name in ("params", "tokens", "loss", "a"):
-        said = frame.loc[name, ["median", "sd", "eti80_lb", "eti80_ub"]]
+        said = frame.loc[name, ["median", "eti80_lb", "eti80_ub"]]
         np.testing.assert_allclose(row(out, name), said, rtol=0.05)
-        np.testing.assert_allclose(row(out, name)[0], said["median"], rtol=1e-3)
-    for word in ("C = 6 N D", "80% equal-tailed", "Extrapolated: 1e+24 FLOPs", "passed its"):
+    for word in ("C = 6 N D", "80% equal-tailed", "Extrapolated: 1e24 FLOPs", "passed its"):
         assert word in out
     assert max(map(len, out.splitlines()[:-1])) <= 100
 
@@ -95,7 +97,7 @@ def test_written_runs_spend_the_budget(shell, folder, post):
         )
         within = table["median"].loc[budget, ["plan_smallest_params", "plan_largest_params"]]
         np.testing.assert_allclose(within, chosen.within)
-        low, high = (f"{size:.4g}" for size in chosen.within)
+        low, high = (write(size, "count") for size in chosen.within)
         assert f"at most 0.02 for params from {low} to {high}" in out
 
 
@@ -107,7 +109,7 @@ def test_dollars_and_gpu_hours_are_converted_to_flops(shell):
         for flag, value in (("--gpu-hours", 1e4), ("--dollars", 2e4), ("--compute", flops))
     ]
     assert outs[0] == outs[1] == outs[2]
-    assert "1.8e+22 FLOPs: 10,000 GPU hours, $20,000" in outs[0]
+    assert "1.8e22 FLOPs: 10,000 GPU hours, $20,000" in outs[0]
 
 
 def test_allocate_with_costs_limits_and_serving(shell, post):
@@ -135,7 +137,7 @@ def test_allocate_with_costs_limits_and_serving(shell, post):
         assert (status, err) == (0, "")
         middle = post.allocate(1e23, cost, limits).median()
         for name in ("params", "tokens"):
-            assert row(out, name)[0] == pytest.approx(float(middle[name][0]), rel=1e-3)
+            assert row(out, name)[0] == pytest.approx(float(middle[name][0]), rel=0.02)
         assert ("used at most once" in out) == ("--max-unique-tokens" in options)
     assert "min_tokens_per_param 100" in out
     assert row(out, "tokens_per_param")[0] == pytest.approx(100)
@@ -148,7 +150,7 @@ def test_unique_tokens_are_an_input_of_a_law_that_reads_them(shell, folder):
     post = sb.load(folder / "repeated.nc")
     assert status == 0
     middle = post.allocate(1e22, unique_tokens=1e10).median()
-    assert row(out, "epochs")[0] == pytest.approx(float(middle["epochs"][0]), rel=1e-3)
+    assert row(out, "epochs")[0] == pytest.approx(float(middle["epochs"][0]), rel=0.02)
     status, again, _ = shell(
         *("allocate", "repeated.nc", "--compute", "1e22", "--input", "unique_tokens=1e10")
     )
@@ -162,10 +164,10 @@ def test_predict_agrees_with_python(shell, folder, post):
     )
     assert (status, err) == (0, "")
     found = post.predict(params=[7e10, 1e9], tokens=1.4e12, seed=3).summary()
-    for start, params in ((0, "7e+10"), (2, "1e+09")):
+    for start, params in ((0, "70B"), (2, "1B")):
         run = found.iloc[start : start + 2]
         said = run[["median", "eti90_lb", "eti90_ub"]].to_numpy().ravel()
-        np.testing.assert_allclose(row(out, params), [1.4e12, *said], rtol=1e-3)
+        np.testing.assert_allclose(row(out, params), [1.4e12, *said], rtol=2e-3)
     written = pd.read_csv(folder / "p.csv", index_col=[0, 1, 2])
     np.testing.assert_allclose(written["median"], found["median"])
 

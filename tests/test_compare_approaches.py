@@ -6,6 +6,7 @@ import pytest
 from plain import fit, fit_default
 
 import scalingbayes as sb
+from scalingbayes._core.numbers import write_with_interval
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,9 @@ def test_it_prints_within_a_hundred_columns(on_chinchilla):
     assert "nan" not in text.lower()
     assert "<table" in on_chinchilla._repr_html_()
     for each in on_chinchilla.fits.values():
-        assert f"{each.exponents.a:.4g}" in repr(each)
+        row = each.exponents.row()
+        shown = write_with_interval(row["a"], row["a_lower"], row["a_upper"])
+        assert " ".join(shown) in repr(each)
         assert each.exponents.used in repr(each)
 
 

@@ -42,7 +42,7 @@ def test_group_effects_are_recovered_and_widen_intervals():
     frame = aware.summary(0.99)
     assert frame.loc["tau", "eti99_lb"] < 0.02 < frame.loc["tau", "eti99_ub"]
     assert frame.loc["sigma", "eti99_lb"] < 0.003 < frame.loc["sigma", "eti99_ub"]
-    assert blind.summary().loc["sigma", "mean"] > 0.01
+    assert blind.summary().loc["sigma", "median"] > 0.01
     found = aware.tree["random_effects"]["loss"].mean(("chain", "draw"))
     assert list(found["effect"].to_numpy()) == [f"run {i:02}" for i in range(12)]
     # The law absorbs part of the errors of curves of one size; their differences remain.
@@ -50,7 +50,7 @@ def test_group_effects_are_recovered_and_widen_intervals():
     # A new run has an error of its own.
     scores = aware.predict(params=1e9, tokens=2e10).draws
     scatter = np.log(scores["observed"] / scores["expected"]).std()
-    assert scatter > 3 * frame.loc["sigma", "mean"]
+    assert scatter > 3 * frame.loc["sigma", "median"]
 
 
 def test_prior_draws_include_random_effects(rng):
@@ -334,4 +334,4 @@ def test_tables_of_few_and_many_groups_go_into_one_batch(rng):
     posts = fit_many_default({"all": table, "few": few}, chains=2, draws=20, warmup=50, **how)
     assert posts["all"].tree["random_effects"].sizes["effect"] == 12
     assert posts["few"].tree["random_effects"].sizes["effect"] == 6
-    assert jax.tree.all(jax.tree.map(np.isfinite, dict(posts["few"].summary()["mean"])))
+    assert jax.tree.all(jax.tree.map(np.isfinite, dict(posts["few"].summary()["median"])))

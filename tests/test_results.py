@@ -46,7 +46,7 @@ def test_text_and_html_show_the_same(rng):
     for shown in ("An <estimate>", "Extrapolated & far.", "R-hat 2 for <b>", "FAILED ITS CHECKS"):
         assert shown in text
         assert shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in html
-    assert "1.23" in text
+    assert "12,345." in text
     assert "12345.678" not in text + html
 
 
@@ -65,9 +65,9 @@ def test_names_from_the_user_are_escaped():
 def test_numbers_stand_right_and_words_left():
     table = pd.DataFrame({"value": [1.0, 1234.5678], "note": ["far out", "x"]}, index=["a", "bc"])
     assert format_table(table).splitlines() == [
-        "   value note",
-        "a      1 far out",
-        "bc  1235 x",
+        "    value note",
+        "a       1 far out",
+        "bc  1,235 x",
     ]
 
 

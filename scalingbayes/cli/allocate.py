@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import scalingbayes as sb
+from scalingbayes._core.numbers import write
 from scalingbayes.cli import budgets
 from scalingbayes.cli.budgets import BudgetOptions, CostOptions, LimitOptions
 from scalingbayes.cli.options import Prob
@@ -25,14 +26,7 @@ from scalingbayes.cli.saved import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scalingbayes.results import View
-
 _PLAN = "One run under uncertainty"
-
-_EXPLAIN_PLAN = (
-    "regret: loss above the least loss that the budget allows, because the law is uncertain.",
-    "wasted: fraction of the budget that would be saved if the law were known.",
-)
 
 WithPlan = Annotated[
     bool,
@@ -80,8 +74,6 @@ def allocate_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    from scalingbayes.results import View
-
     check_out(out)
     if regret is not None and not with_plan:
         raise sb.InputError("--regret is a setting of the plan: add --plan.")
@@ -97,24 +89,21 @@ def allocate_command(
     stated = {} if regret is None else {"regret": regret}
     planned = amounts if with_plan else []
     plans = [sb.plan(post, amount, paid, limits, **stated, **inputs) for amount in planned]
-    print_view(View(f"{best.title}\n{describe_fit(post)}"))
-    table = best.summary(prob)
-    for number, amount in enumerate(amounts):
-        print_view(View(_describe_budget(amount, hardware), table.loc[[amount]].droplevel(0)))
-        if plans:
-            print_view(_plan_view(plans[number], prob))
+    view, table = best.view(prob), best.summary(prob)
+    priced = [_describe_budget(amount, hardware) for amount in amounts] if hardware else []
+    title = "\n".join([best.title, describe_fit(post), *priced])
     explained = f"a, b: local exponents, {post.law.budget.size} ∝ C^a and tokens ∝ C^b."
-    lines = (explained, *_EXPLAIN_PLAN) if plans else (explained,)
-    print_view(View("", lines=(*lines, describe_interval(post, prob), *notes, *best.notes)))
+    lines = (describe_interval(post, prob), explained, *notes, *view.lines)
+    print_view(replace(view, title=title, lines=lines, verdict=None))
+    for each in plans:
+        print_view(replace(each.view(prob), verdict=None))
     finish(best.verdict, out, _rows(table, plans, prob))
 
 
-def _describe_budget(budget: float, hardware: sb.costs.Hardware | None) -> str:
-    """Return a budget in FLOPs and, if the hardware is known, in GPU hours and dollars."""
-    words = f"{budget:.4g} FLOPs"
-    if hardware is None:
-        return words
-    words += f": {_amount(float(hardware.gpu_hours(budget)[0]))} GPU hours"
+def _describe_budget(budget: float, hardware: sb.costs.Hardware) -> str:
+    """Return a budget in FLOPs, in GPU hours and, if the price is known, in dollars."""
+    hours = _amount(float(hardware.gpu_hours(budget)[0]))
+    words = f"{write(budget, 'flops')} FLOPs: {hours} GPU hours"
     if hardware.price_per_hour is None:
         return words
     return f"{words}, ${_amount(float(hardware.dollars(budget)[0]))}"
@@ -122,14 +111,6 @@ def _describe_budget(budget: float, hardware: sb.costs.Hardware | None) -> str:
 
 def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _plan_view(chosen: sb.Plan, prob: float) -> View:
-    """Return the plan's view with intervals of the probability ``prob``, without its notes."""
-    view = chosen.view()
-    expected = float(chosen.draws["regret"].mean())
-    lines = (f"Expected regret of this run: {expected:.2g}.", view.lines[0])
-    return replace(view, table=chosen.summary(prob), lines=lines, verdict=None)
 
 
 def _rows(table: pd.DataFrame, plans: list[sb.Plan], prob: float) -> pd.DataFrame:

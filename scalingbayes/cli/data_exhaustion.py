@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import describe_fit, describe_interval, print_text, print_view
 from scalingbayes.cli.saved import Out, check_out, finish, read_posterior
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _BUNDLED = "chinchilla"
 _BELIEF = "NUMBER|LOW,MEDIAN,HIGH"
@@ -130,9 +127,11 @@ def data_exhaustion_command(
     post = _fit_bundled(seed) if posterior is None else read_posterior(posterior)
     found = sb.data_exhaustion(post, named, seed=seed, **given)
     title = f"{found.title}\n{describe_fit(post)}"
-    lines = (describe_interval(post, prob), *found.view().lines)
-    table = _in_words(found, prob)
-    print_view(replace(found.view(), title=title, table=table, lines=lines, verdict=None))
+    view = found.view(prob)
+    assert view.table is not None
+    lines = (describe_interval(post, prob), *view.lines)
+    table = view.table.rename(index=_MEANING)
+    print_view(replace(view, title=title, table=table, lines=lines, verdict=None))
     finish(found.verdict, out, found.summary(prob))
 
 
@@ -155,14 +154,3 @@ def _fit_bundled(seed: int) -> sb.Posterior:
     )
     with sb.progress_bar() as bar:
         return sb.fit(sb.datasets.load(_BUNDLED), seed=seed, progress=bar)
-
-
-def _in_words(found: sb.DataExhaustion, prob: float) -> pd.DataFrame:
-    """Return the summary as text, with a description of each quantity."""
-    import pandas as pd
-
-    rows = {
-        _MEANING[str(name)]: {column: found.write(str(name), x) for column, x in row.items()}
-        for name, row in found.summary(prob).iterrows()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")

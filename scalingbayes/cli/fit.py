@@ -178,7 +178,6 @@ def _view(post: sb.Posterior, tables: dict[str, pd.DataFrame], prob: float) -> V
     from scalingbayes.posterior.describe_allowance import describe_allowance
     from scalingbayes.results import View
 
-    summary = tables["summary"].drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
     further: tuple[tuple[str, pd.DataFrame], ...] = ()
     if "exponents" in tables:
         further = (("Exponents: N_opt ∝ C^a, D_opt ∝ C^b", tables["exponents"]),)
@@ -188,7 +187,7 @@ def _view(post: sb.Posterior, tables: dict[str, pd.DataFrame], prob: float) -> V
         *post.describe_table(),
     )
     details = tuple(post.describe_priors().splitlines())
-    return View(post.title, summary, lines, tables=further, details=details)
+    return View(post.title, tables["summary"], lines, tables=further, details=details)
 
 
 def _write(out: Path, post: sb.Posterior, tables: dict[str, pd.DataFrame]) -> None:

@@ -33,16 +33,6 @@ def frontier_gap_command(
     check_out(out)
     post = read_posterior(posterior)
     found = sb.frontier_gap(post, None if models is None else sb.read_runs(models).frame)
-    legend = (
-        f"Medians, with {100 * prob:g}% credible intervals in brackets. Losses are those of the "
-        f"law, not published ones.",
-        "decades: compute C = 6 N D beyond the largest fitted run, in powers of 10.",
-        "excess loss: the model's loss above the least loss at the same compute.",
-        "compute wasted: the share of its compute that the model's loss does not need. Serving "
-        "costs are not counted: a small model may be intended.",
-    )
     title = f"{found.title}\n{describe_fit(post)}"
-    print_view(
-        replace(found.view(), title=title, table=found.by_model(prob), lines=legend, verdict=None)
-    )
+    print_view(replace(found.view(prob), title=title, verdict=None))
     finish(found.verdict, out, found.summary(prob))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import describe_fit, print_view
+from scalingbayes.cli.printing import describe_fit, describe_interval, print_view
 from scalingbayes.cli.saved import (
     OtherInputs,
     Out,
@@ -18,9 +19,6 @@ from scalingbayes.cli.saved import (
     parse_inputs,
     read_posterior,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def predict_command(
@@ -45,22 +43,20 @@ def predict_command(
     Exit status: 0 if the fit passed its checks, 3 if it failed them, 2 if the input cannot be
     used.
     """
-    from scalingbayes.results import View
-
     check_out(out)
     post = read_posterior(posterior)
     inputs = parse_inputs({"params": params, "tokens": tokens}, other)
     _check_counts(inputs)
     found = post.predict(seed=seed, **inputs)
-    table = found.summary(prob)
+    view = found.view(prob)
     lines = (
         "expected: what the law predicts. observed: what a single run would reach, with noise.",
-        f"{100 * prob:g}% CI: equal-tailed credible interval.",
-        *found.notes,
+        describe_interval(post, prob),
+        *view.lines,
     )
     title = f"{found.title}\n{describe_fit(post)}"
-    print_view(View(title, _one_row_a_run(table, list(inputs), prob), lines))
-    finish(found.verdict, out, table)
+    print_view(replace(view, title=title, lines=lines, verdict=None))
+    finish(found.verdict, out, found.summary(prob))
 
 
 def _check_counts(inputs: dict[str, Any]) -> None:
@@ -71,23 +67,3 @@ def _check_counts(inputs: dict[str, Any]) -> None:
     if len(set(counts.values()) - {1}) > 1:
         said = " and ".join(f"{count} {name}" for name, count in counts.items())
         raise sb.InputError(f"Give each input once, or once for each run; got {said}.")
-
-
-def _one_row_a_run(table: pd.DataFrame, inputs: list[str], prob: float) -> pd.DataFrame:
-    """Return the table with the inputs and all quantities of a run in one row, as text."""
-    import pandas as pd
-
-    from scalingbayes.results import format_number, interval_columns
-
-    lower, upper = interval_columns(prob)
-    names = list(map(str, table.index.unique("quantity")))
-    rows = []
-    for start in range(0, len(table), len(names)):
-        run = table.iloc[start : start + len(names)]
-        cells = {name: format_number(run.index.get_level_values(name)[0]) for name in inputs}
-        for name, (_, row) in zip(names, run.iterrows(), strict=True):
-            cells[name] = format_number(row["median"])
-            interval = f"{format_number(row[lower])} to {format_number(row[upper])}"
-            cells[f"{name}, {100 * prob:g}% CI"] = interval
-        rows.append(cells)
-    return pd.DataFrame(rows).set_index(inputs[0])

@@ -53,12 +53,14 @@ def describe_fit(post: sb.Posterior) -> str:
 
 
 def describe_interval(post: sb.Posterior, prob: float) -> str:
-    """Return one line about the columns that hold intervals."""
-    from scalingbayes.results import interval_columns
-
+    """Return one line about the column of intervals."""
     kind = "confidence interval" if post.record.of == "bootstrap" else "credible interval"
-    lower, upper = interval_columns(prob)
-    return f"{lower}, {upper}: ends of the {100 * prob:g}% equal-tailed {kind}."
+    if post.exact:
+        return f"{100 * prob:g}% interval: equal-tailed {kind}."
+    return (
+        f"{100 * prob:g}% interval: equal-tailed {kind}, with an allowance for the law's error; "
+        f"without it, if law exact."
+    )
 
 
 def print_error(error: Exception) -> None:

@@ -11,7 +11,6 @@ from jaxtyping import ArrayLike, Float, Int
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Cost, Limits
 from scalingbayes.evaluation.compare import Comparison, compare
-from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
@@ -222,14 +221,13 @@ class Average(Result):
         mixed = mixed.assign_coords({dim: np.arange(mixed.sizes[dim]) for dim in SAMPLE_DIMS})
         first, *_ = each.values()
         notes = dict.fromkeys(note for estimate in each.values() for note in estimate.notes)
-        notes.pop(EXACT_COLUMNS_NOTE, None)  # a mixture has one interval
         title = f"{first.title}; {self._names()}"
-        return Estimate(title, mixed, self.verdict, first.has_sd, tuple(notes))
+        return Estimate(title, mixed, self.verdict, tuple(notes))
 
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the title and the verdict; the laws may have no parameter in common."""
         return View(self.title, verdict=self.verdict)
 

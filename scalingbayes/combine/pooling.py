@@ -172,9 +172,9 @@ class Pooled(Result, Mapping[Any, Posterior]):
         note = f"Fitted again, with the prior that the other tables predict: {again}."
         return Verdict(checks, (note,) if again else ())
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table of the population and the verdict."""
-        return replace(super().view(), verdict=self.verdict)
+        return replace(super().view(prob), verdict=self.verdict)
 
 
 def pool(

@@ -116,4 +116,4 @@ def _cheapest_run(
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
-    return Estimate(title + within, runs, post.verdict, has_sd=False, notes=notes)
+    return Estimate(title + within, runs, post.verdict, notes=notes)

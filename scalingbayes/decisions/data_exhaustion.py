@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from scalingbayes._core.arguments import check_number, check_seed
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
 from scalingbayes.allocation import Proportional
 from scalingbayes.decisions.assumptions import (
     BUDGET_GROWTH,
@@ -28,7 +29,7 @@ from scalingbayes.results import (
     IntervalKind,
     View,
     check_interval,
-    format_number,
+    readable,
 )
 
 if TYPE_CHECKING:
@@ -85,19 +86,14 @@ class DataExhaustion(Estimate):
 
         return plot_data_exhaustion(self, prob=prob, ax=ax)
 
-    def write(self, name: str, value: float) -> str:
-        """Format a number of :meth:`summary`; an infinite one as ``"after 2060"``."""
-        if not np.isfinite(value):
-            return f"after {self.horizon}" if "year" in name else "not reached"
-        return f"{value:.1f}" if "year" in name else format_number(value)
-
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table, the shares of draws, and the assumptions."""
-        table = self.summary().apply(
-            lambda row: row.map(lambda value: self.write(str(row.name), value)), axis=1
-        )
+        table = readable(self.summary(prob)).rename_axis(None)
+        for name in table.index:
+            never = f"after {self.horizon}" if "year" in name else "not reached"
+            table.loc[name] = table.loc[name].str.replace("inf", never)
         assumed = ("Assumed, with 90% intervals", self.assumptions)
-        return replace(super().view(), table=table.rename_axis(None), tables=(assumed,))
+        return replace(super().view(prob), table=table, tables=(assumed,))
 
 
 def data_exhaustion(
@@ -205,7 +201,6 @@ def data_exhaustion(
         title="Year in which the demand for tokens meets their stock",
         draws=draws,
         verdict=post.verdict,
-        has_sd=False,
         curves=xr.Dataset(
             {name: ((*SAMPLE_DIMS, "year"), x) for name, x in curves.items()},
             {**coords, "year": years},
@@ -235,7 +230,7 @@ def _notes(found: DataExhaustion, largest_run: float) -> tuple[str, ...]:
         )
     notes.append(
         f"In {_percent(before_ceiling)} of the draws demand meets the stock before budgets reach "
-        f"{found.ceiling:.2g} FLOPs."
+        f"{write(found.ceiling, 'flops')} FLOPs."
     )
     compute = float(found["compute"].median())
     if np.isfinite(compute):

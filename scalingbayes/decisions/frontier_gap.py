@@ -11,6 +11,7 @@ import xarray as xr
 
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import compute_to_reach, training_flops
 from scalingbayes.data.published import published_models
@@ -19,18 +20,18 @@ from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
-_SHOWN: dict[str, tuple[str, Any]] = {
-    "excess_loss": ("excess loss", lambda x: f"{x:.3f}"),
-    "compute_wasted": ("compute wasted", lambda x: f"{x:.0%}"),
-    "params_ratio": ("N / N_opt", lambda x: f"{x:.2f}"),
+_SHOWN = {
+    "excess_loss": "excess loss",
+    "compute_wasted": "compute wasted",
+    "params_ratio": "N / N_opt",
 }
 
-
 _LEGEND = (
-    "Medians [90% intervals]. Serving is not included: a small model may be intended.",
-    "decades: compute beyond the largest run of the fit, in powers of 10.",
-    "excess loss: loss above the least loss of the same compute.",
-    "compute wasted: share of the compute that the same loss does not need.",
+    "Losses are those of the law, not published ones.",
+    "decades: compute C = 6 N D beyond the largest fitted run, in powers of 10.",
+    "excess loss: the model's loss above the least loss of the same compute.",
+    "compute wasted: the share of its compute that the model's loss does not need. Serving costs "
+    "are not counted: a small model may be intended.",
 )
 
 
@@ -56,22 +57,23 @@ class FrontierGap(Estimate):
         """
         middle, bounds = self.median(), self.interval(prob)
         columns: dict[str, Any] = {
-            "C (FLOPs)": [f"{x:.2g}" for x in middle["compute"].values],
+            "C (FLOPs)": [write(float(f"{x:.2g}"), "flops") for x in middle["compute"].values],
             "decades": [f"{x:+.1f}" for x in middle["extrapolated"].values],
         }
-        for name, (heading, write) in _SHOWN.items():
+        for name, heading in _SHOWN.items():
             ends = bounds[name].transpose("model", "bound").values
             columns[heading] = [
-                f"{write(m)} [{write(low)}, {write(high)}]"
+                " ".join(write_with_interval(m, low, high, kind_of(name)))
                 for m, (low, high) in zip(middle[name].values, ends, strict=True)
             ]
         frame = pd.DataFrame(columns, index=pd.Index(middle["model"].values, name="model"))
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table of :meth:`by_model` and its legend."""
-        return replace(super().view(), table=self.by_model(), lines=_LEGEND)
+        medians = f"Medians, with {100 * prob:g}% intervals in brackets."
+        return replace(super().view(prob), table=self.by_model(prob), lines=(medians, *_LEGEND))
 
 
 def frontier_gap(

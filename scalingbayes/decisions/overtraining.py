@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
@@ -33,6 +34,7 @@ from scalingbayes.results import Estimate
 SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
 """Sizes over the optimal one."""
 
+_ROUNDING = 1e-12  # smaller overheads are rounding errors
 _FURTHEST = 60.0  # in the logarithm of tokens over the optimum's: no data are more
 
 
@@ -117,7 +119,6 @@ def overtrain(
         found.title,
         found.draws,
         found.verdict,
-        found.has_sd,
         notes,
         found.exact,
         critical_size=critical,
@@ -172,12 +173,12 @@ def _overtrain(
         draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
     tokens = np.asarray(found)
-    sizes = dataset(
-        post, {"tokens_factor": tokens, "overhead": factors * tokens - 1}, "size_factor", factors
-    )
-    title = f"Models smaller or larger than the optimal one of {budget:.3g} FLOPs, at its loss"
+    overhead = factors * tokens - 1
+    overhead[abs(overhead) < _ROUNDING] = 0.0  # of the optimal size itself
+    sizes = dataset(post, {"tokens_factor": tokens, "overhead": overhead}, "size_factor", factors)
+    title = f"Models smaller or larger than the optimal one of {_flops(budget)}, at its loss"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
-    return Estimate(title, sizes, post.verdict, has_sd=False, notes=notes)
+    return Estimate(title, sizes, post.verdict, notes=notes)
 
 
 def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:
@@ -190,9 +191,13 @@ def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) 
     critical = dataset(
         post, {n: x[..., None] for n, x in found.items()}, "compute", np.array([budget])
     ).squeeze("compute", drop=True)
-    title = f"Least size that reaches the loss of the optimal model of {budget:.3g} FLOPs"
+    title = f"Least size that reaches the loss of the optimal model of {_flops(budget)}"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
     return Estimate(title, critical, post.verdict, notes=notes)
+
+
+def _flops(budget: float) -> str:
+    return f"{write(budget, 'flops')} FLOPs"
 
 
 def _budget(asked: Iterable[Posterior], compute: float | None) -> float:

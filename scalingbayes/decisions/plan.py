@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from scalingbayes._core.arguments import check_number
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
@@ -31,6 +32,11 @@ from scalingbayes.decisions.law_draws import (
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
+
+_EXPLAINED = (
+    "regret: loss above the least loss that the budget allows, because the law is uncertain.",
+    "wasted: share of the budget that would be saved if the law were known.",
+)
 
 _GRID_POINTS = 500
 _MARGIN = 1.5  # of the grid of sizes beyond the optima of the draws, in log size
@@ -88,7 +94,9 @@ class Plan(DrawsResult):
         return self.outcome.notes
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Return one row a quantity of the outcome: median, mean, sd and credible interval.
+        """Return one row a quantity of the outcome: median, mean and credible interval.
+
+        The mean of the regret is what the run minimises.
 
         Raises
         ------
@@ -100,18 +108,20 @@ class Plan(DrawsResult):
         frame.insert(1, "mean", [float(means[name]) for name in frame.index])
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the run, the table of its outcome, and the range of sizes."""
-        run = ", ".join(f"{name} {value:.4g}" for name, value in self.run.items())
+        run = ", ".join(f"{name} {write(x, kind_of(name))}" for name, x in self.run.items())
+        expected = f"Expected regret of this run: {float(self.draws['regret'].mean()):.2g}."
         if self.within is None:
             line = f"Expected regret is above {self.regret:g} at every size."
         else:
-            low, high = self.within
+            low, high = (write(size, kind_of(self.size)) for size in self.within)
             line = (
-                f"Expected regret is at most {self.regret:g} for {self.size} from {low:.4g} to "
-                f"{high:.4g}."
+                f"Expected regret is at most {self.regret:g} for {self.size} from {low} to {high}."
             )
-        return replace(super().view(), title=f"{self.title}\n{run}", lines=(line, *self.notes))
+        view, table = super().view(prob), self.outcome.summary(prob)
+        lines = (expected, line, *_EXPLAINED, *self.notes)
+        return replace(view, title=f"{self.title}\n{run}", table=table, lines=lines)
 
 
 def plan(
@@ -279,7 +289,8 @@ class _LawLoss:
         shift = shared_error(self.post, run)
         reached = loss if shift is None else loss * jnp.exp(shift)
         found = {"loss": reached, "regret": loss - self.least, "wasted": 1 - needed / budget}
-        title = f"Run of least expected {law.target.column} for {budget:.4g} FLOPs, {cost.equation}"
+        flops = f"{write(budget, 'flops')} FLOPs"
+        title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         return Estimate(
             title if limits is None else f"{title}; {limits}",
             dataset(self.post, found, "compute", np.array([budget])).squeeze("compute", drop=True),

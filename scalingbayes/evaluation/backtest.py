@@ -61,7 +61,7 @@ class Backtest(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table, how many independent looks there are, and the verdict."""
         runs, looks = len(self.pointwise), self.independent_looks
         line = (
@@ -69,7 +69,7 @@ class Backtest(Result):
             f"look{'s' if looks > 1 else ''}. Runs of one fold share the law's error, so coverage "
             f"is as uncertain as that of {looks} run{'s' if looks > 1 else ''}."
         )
-        return replace(super().view(), lines=(line,), verdict=self.verdict)
+        return replace(super().view(prob), lines=(line,), verdict=self.verdict)
 
 
 def backtest(

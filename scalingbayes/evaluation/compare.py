@@ -104,10 +104,10 @@ class Comparison(Result):
         weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
         return f"{text} Weights by {self.method}: {weights}."
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table and the conclusion."""
         table = self.scores.drop(columns="rank")
-        return replace(super().view(), table=table, lines=(self.conclusion,))
+        return replace(super().view(prob), table=table, lines=(self.conclusion,))
 
 
 def compare(

@@ -97,9 +97,9 @@ class PredictiveChecks(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table and the verdict."""
-        return replace(super().view(), verdict=self.verdict)
+        return replace(super().view(prob), verdict=self.verdict)
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the residuals; see :func:`scalingbayes.plots.plot_residuals`."""

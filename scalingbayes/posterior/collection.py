@@ -19,7 +19,6 @@ from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.stacking import stack_densities
 from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
-from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
@@ -120,7 +119,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         Returns
         -------
         pandas.DataFrame
-            A row a fit and parameter: median, sd, interval and the verdict of the fit. If the fits
+            A row a fit and parameter: median, interval and the verdict of the fit. If the fits
             allow for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that takes the
             law as exact.
 
@@ -147,7 +146,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         if self._as_exact is None:
             return Estimate(title, draws, self.verdict)
         exact = self._as_exact._exponents()
-        return Estimate(title, draws, self.verdict, notes=(EXACT_COLUMNS_NOTE,), exact=exact)
+        return Estimate(title, draws, self.verdict, exact=exact)
 
     def _exponents(self) -> xr.Dataset:
         """Return draws of the exponents; dims ``fit``, ``chain`` and ``draw``."""
@@ -194,7 +193,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         model = next(iter(self.models.values()))
         return f"{len(self)} posteriors of {model.law.equation}"
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the title and the verdict; the table may have thousands of rows."""
         return View(self.title, verdict=self.verdict)
 

@@ -3,9 +3,6 @@
 from scalingbayes.model.allowance import Allowance
 from scalingbayes.posterior.record import Record
 
-EXACT_COLUMNS_NOTE = "exact_lb, exact_ub: ends of the interval that takes the law as exact."
-"""The note below a table with both intervals."""
-
 _NONE = 0.7  # exactness above which the residuals show no lack of fit
 _CLEAR = 0.3  # exactness below which the lack of fit is clear
 _FEW = 3  # runs per parameter, below which the residuals say little
@@ -36,4 +33,4 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
     ]
     if rows < _FEW * parameters:
         lines.append(f"{rows} runs cannot tell whether the law is exact.")
-    return (*lines, EXACT_COLUMNS_NOTE)
+    return tuple(lines)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from scalingbayes._core.numbers import Kind, kind_of, write
 from scalingbayes.allocation import Cost, training_flops
 
 if TYPE_CHECKING:
@@ -81,8 +82,11 @@ def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
         if not outside.any() or (decades := abs(np.log10(end / run))) < _LEAST_DECADES:
             continue
         one = len(asked) == 1
-        which = f"{end:.3g} {what} lie" if one else f"{outside.sum()} of {len(asked)} lie up to"
-        notes.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({run:.3g} {what}).")
+        kind: Kind = "flops" if what == "FLOPs" else kind_of(what)
+        asked_for = f"{write(end, kind)} {what} lie"
+        which = asked_for if one else f"{outside.sum()} of {len(asked)} lie up to"
+        largest = write(float(f"{run:.3g}"), kind)
+        notes.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({largest} {what}).")
     return tuple(notes)
 
 

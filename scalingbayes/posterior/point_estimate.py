@@ -9,13 +9,14 @@ from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import exponents, require_allocation, table_cost
 from scalingbayes.inference import Optimum
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
-from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, format_number
+from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
 
 _SAME = 0.1  # nats between searches that found the same optimum
 
@@ -130,7 +131,7 @@ class PointEstimate(Result):
     def notes(self) -> tuple[str, ...]:
         """The log density at the point, and a warning."""
         return (
-            f"Log density {format_number(self.log_density)}. A point has no interval: do not "
+            f"Log density {write(self.log_density)}. A point has no interval: do not "
             f"decide by it alone.",
         )
 
@@ -143,6 +144,6 @@ class PointEstimate(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table and the verdict."""
-        return replace(super().view(), verdict=self.verdict)
+        return replace(super().view(prob), verdict=self.verdict)

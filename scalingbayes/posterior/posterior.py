@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
+from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import (
     Cost,
@@ -28,15 +29,14 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
-from scalingbayes.posterior.describe_allowance import EXACT_COLUMNS_NOTE, describe_allowance
-from scalingbayes.posterior.diagnostics import judge
+from scalingbayes.posterior.describe_allowance import describe_allowance
+from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.io import unpack_table, write_tree
 from scalingbayes.posterior.predict import predict_runs
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.posterior.tree import make_dataset, make_tree
 from scalingbayes.results import (
-    EXACT_COLUMNS,
     SAMPLE_DIMS,
     DrawsResult,
     Estimate,
@@ -44,10 +44,7 @@ from scalingbayes.results import (
     Verdict,
     View,
     check_interval,
-    interval_columns,
 )
-
-_OF_CHAINS = ("ess_bulk", "ess_tail", "r_hat", "mcse_mean", "mcse_sd")
 
 
 class Posterior(DrawsResult):
@@ -231,30 +228,25 @@ class Posterior(DrawsResult):
         Returns
         -------
         pandas.DataFrame
-            A row a parameter, in the units of the table: mean, sd, interval and, of chains,
-            effective sample sizes, R-hat and Monte Carlo standard errors. If the posterior allows
-            for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that takes the law
-            as exact. ``attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
+            A row a parameter, in the units of the table: median, interval and, of chains, effective
+            sample sizes and R-hat. If the posterior allows for the law's error, ``exact_lb`` and
+            ``exact_ub`` are the interval that takes the law as exact. There is no mean and no sd:
+            A and B have tails so heavy that their means lie far outside of their intervals.
+            ``attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
 
         Raises
         ------
         InputError
             If ``prob`` is not between 0 and 1, or ``kind`` is neither of the two.
         """
-        import arviz_stats
-
         check_interval(prob, kind)
-        with np.errstate(over="ignore", invalid="ignore"):  # draws from priors may be huge
-            frame = arviz_stats.summary(self.draws, ci_prob=prob, ci_kind=kind, round_to="none")
-        # ArviZ truncates the probability to whole per cents: eti95 for 0.955.
-        bounds = [column for column in frame if column.startswith(kind)]
-        frame = frame.rename(columns=dict(zip(bounds, interval_columns(prob, kind), strict=True)))
-        if self.draws.sizes["chain"] == 1:  # the diagnostics compare chains
-            frame = frame.drop(columns=list(_OF_CHAINS))
-        if not self.exact:
-            exact = Estimate("", self.as_exact.draws, self.verdict).interval(prob, kind)
-            for name, end in zip(EXACT_COLUMNS, ("lower", "upper"), strict=True):
-                frame[name] = [float(exact[each].sel(bound=end)) for each in frame.index]
+        exact = None if self.exact else self.as_exact.draws
+        frame = Estimate("", self.draws, self.verdict, exact=exact).summary(prob, kind)
+        frame.index.name = "parameter"
+        if self.draws.sizes["chain"] > 1:  # the diagnostics compare chains
+            found = diagnose(self.draws)
+            for name in ("ess_bulk", "ess_tail", "r_hat"):
+                frame[name] = [float(found[name][each]) for each in frame.index]
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
@@ -359,8 +351,7 @@ class Posterior(DrawsResult):
         estimate = ask(self)
         if self.exact:
             return estimate
-        notes = (*estimate.notes, EXACT_COLUMNS_NOTE)
-        return replace(estimate, exact=ask(self.as_exact).draws, notes=notes)
+        return replace(estimate, exact=ask(self.as_exact).draws)
 
     def save(self, path: str | Path) -> None:
         """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.
@@ -386,7 +377,8 @@ class Posterior(DrawsResult):
         record = self.record
         if record.options.get("objective") == "likelihood":
             return "Priors were not used."
-        reference = ", ".join(f"{name} {at:.4g}" for name, at in record.reference.items())
+        places = record.reference.items()
+        reference = ", ".join(f"{name} {write(at, kind_of(name))}" for name, at in places)
         statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())
         return (
             f"Priors, at the reference point of the data ({reference}); defaults "
@@ -402,9 +394,8 @@ class Posterior(DrawsResult):
 
         return overview(self, axes=ax) if self.law.allocates else plot_draws(self, axes=ax)
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""
-        table = self.summary().drop(columns=["mcse_mean", "mcse_sd"], errors="ignore")
         priors = tuple(self.describe_priors().splitlines())
         lines = (*describe_allowance(self.allowance, self.record), *self.describe_table())
-        return View(self.title, table, lines, self.verdict, details=priors)
+        return View(self.title, self.summary(prob), lines, self.verdict, details=priors)

@@ -58,7 +58,7 @@ def predict_runs(
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
         compute = training_flops(post.cost, given[law.budget.size], given["tokens"])
         notes = beyond("FLOPs", compute, post.compute)
-    return Estimate(title, draws, verdict, has_sd=False, notes=notes)
+    return Estimate(title, draws, verdict, notes=notes)
 
 
 def _paired(

@@ -7,7 +7,8 @@ from scalingbayes.results.intervals import (
     check_interval,
     interval_columns,
 )
-from scalingbayes.results.rendering import View, format_number, format_table
+from scalingbayes.results.readable import readable
+from scalingbayes.results.rendering import View, format_table
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult, Result
 from scalingbayes.results.verdict import Check, Verdict
 
@@ -22,7 +23,7 @@ __all__ = [
     "Verdict",
     "View",
     "check_interval",
-    "format_number",
     "format_table",
     "interval_columns",
+    "readable",
 ]

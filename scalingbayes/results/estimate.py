@@ -12,8 +12,12 @@ from scalingbayes.results.intervals import (
     check_interval,
     interval_columns,
 )
+from scalingbayes.results.readable import one_row_a_case
+from scalingbayes.results.rendering import View
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult
 from scalingbayes.results.verdict import Verdict
+
+_SIDE_BY_SIDE = 2  # quantities, at most, that are shown in one row a case
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,9 +34,6 @@ class Estimate(DrawsResult):
         One variable a quantity, with dims ``chain`` and ``draw`` and any others.
     verdict
         The verdict on the fit that the draws come from.
-    has_sd
-        Whether the quantities have a standard deviation. Under heavy-tailed noise the loss of a
-        run has none.
     notes
         What to know when reading the estimate, such as how far it extrapolates.
     exact
@@ -43,7 +44,6 @@ class Estimate(DrawsResult):
     title: str
     draws: xr.Dataset
     verdict: Verdict
-    has_sd: bool = True
     notes: tuple[str, ...] = ()
     exact: xr.Dataset | None = None
 
@@ -88,10 +88,11 @@ class Estimate(DrawsResult):
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a tidy table with one row a quantity (and run, or budget).
 
-        The columns are the median, the sd if the quantities have one, and the ends of the credible
-        interval, named for its kind and probability as in ArviZ (``eti90_lb``, ``eti90_ub``). If
-        the estimate allows for the law's error, ``exact_lb`` and ``exact_ub`` are the interval that
-        takes the law as exact. ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
+        The columns are the median and the ends of the credible interval, named for its kind and
+        probability as in ArviZ (``eti90_lb``, ``eti90_ub``). If the estimate allows for the law's
+        error, ``exact_lb`` and ``exact_ub`` are the interval that takes the law as exact. There is
+        no mean and no sd: heavy tails make them useless or infinite.
+        ``frame.attrs["verdict"]`` is ``"passed"`` or ``"failed"``.
 
         Raises
         ------
@@ -101,8 +102,6 @@ class Estimate(DrawsResult):
         bounds = self.interval(prob, kind)
         lower, upper = interval_columns(prob, kind)
         columns = {"median": self.median()}
-        if self.has_sd:
-            columns["sd"] = self.draws.std(SAMPLE_DIMS)
         columns[lower] = bounds.sel(bound="lower", drop=True)
         columns[upper] = bounds.sel(bound="upper", drop=True)
         if self.exact is not None:
@@ -112,6 +111,42 @@ class Estimate(DrawsResult):
         frame = pd.DataFrame({name: _stack(values) for name, values in columns.items()})
         frame.attrs["verdict"] = self.verdict.word
         return frame
+
+    def view(self, prob: float = 0.9) -> View:
+        """Return the table, with one row a case if there are few quantities.
+
+        Quantities that are the same in all cases, such as the exponents of Chinchilla's law at
+        several budgets, are in a table of their own.
+        """
+        view, cases = super().view(prob), self._cases
+        table = self.summary(prob)
+        if cases < 2:
+            return view
+        names = list(map(str, self.draws.data_vars))
+        same = [name for name in names if self._is_same_in_all_cases(name)]
+        others = [name for name in names if name not in same]
+        once = table.iloc[: len(names)].droplevel(list(range(table.index.nlevels - 1))).loc[same]
+        heading = f"The same in all {cases} cases"
+        if not others:
+            return replace(view, table=once, lines=(f"{heading}.", *view.lines))
+        shown = table[table.index.get_level_values("quantity").isin(others)]
+        tables = ((heading, once),) if same else ()
+        if len(others) <= _SIDE_BY_SIDE:
+            shown = one_row_a_case(shown)
+            line = f"Medians, with {100 * prob:g}% intervals in brackets."
+            view = replace(view, lines=(line, *view.lines))
+        return replace(view, table=shown, tables=tables)
+
+    @property
+    def _cases(self) -> int:
+        """The number of cases, such as budgets or runs."""
+        sizes = [size for dim, size in self.draws.sizes.items() if dim not in SAMPLE_DIMS]
+        return int(np.prod(sizes))
+
+    def _is_same_in_all_cases(self, name: str) -> bool:
+        values = self.draws[name].transpose(*SAMPLE_DIMS, ...).to_numpy()
+        values = values.reshape(*values.shape[:2], -1)
+        return bool(np.allclose(values, values[..., :1], rtol=1e-9, atol=0.0))
 
 
 def _stack(values: xr.Dataset) -> pd.Series:

@@ -8,27 +8,24 @@ from typing import Any
 
 import pandas as pd
 
+from scalingbayes.results.readable import readable
 from scalingbayes.results.verdict import Verdict
 
 _WIDTH = 100  # characters, of lines below a table
 
 
-def format_number(value: float) -> str:
-    """Write a number with four significant digits."""
-    return f"{value:.4g}"
-
-
 def format_table(frame: pd.DataFrame) -> str:
-    """Write a table as text: numbers aligned to the right, words to the left."""
+    """Write a table as text: numbers aligned to the right, words and intervals to the left."""
+    shown = readable(frame)
     header: list[str] = []
     formatters: dict[Any, Callable[..., str]] = {}
-    for name, column in frame.items():
-        words = [str(name), *column] if all(isinstance(x, str) for x in column) else []
-        width = max(map(len, words), default=0)
+    for name, column in shown.items():
+        words = name not in frame or all(isinstance(x, str) for x in frame[name])
+        width = max(map(len, [str(name), *column])) if words else 0
         header.append(str(name).ljust(width))
         if words:
             formatters[name] = f"{{:<{width}}}".format
-    text = frame.to_string(header=header, formatters=formatters, float_format=format_number)
+    text = shown.to_string(header=header, formatters=formatters)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -97,7 +94,7 @@ def _escape(text: str) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    return frame.to_html(float_format=format_number)
+    return readable(frame).to_html()
 
 
 def _paragraph(text: str) -> str:

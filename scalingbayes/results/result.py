@@ -86,9 +86,16 @@ class Result(ABC):
             f"There is no figure of {type(self).__name__}: plot columns of its summary()."
         )
 
-    def view(self) -> View:
-        """Return what the result shows of itself in a terminal or notebook."""
-        return View(self.title, self.summary(), self.notes, None if self.verdict else self.verdict)
+    def view(self, prob: float = 0.9) -> View:
+        """Return what the result shows of itself in a terminal or notebook.
+
+        Parameters
+        ----------
+        prob
+            Posterior probability of the credible intervals, which have equal tails.
+        """
+        verdict = None if self.verdict else self.verdict
+        return View(self.title, self.summary(prob), self.notes, verdict)
 
     def __repr__(self) -> str:
         return self.view().text()

@@ -62,10 +62,10 @@ class Parametric(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the exponents, and the parameters of the best fit."""
         parameters = ("Parameters of the best fit", self.best.summary())
-        return replace(super().view(), tables=(parameters,))
+        return replace(super().view(prob), tables=(parameters,))
 
 
 def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) -> Parametric:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.decisions.approaches.envelope import envelope
 from scalingbayes.decisions.approaches.frontier import Frontier
@@ -97,7 +98,7 @@ class ApproachComparison(Result):
 
         return plot_approaches(self, ax)
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return exponents with their intervals; a failed verdict is among the notes."""
         return View(self.title, self._shown(), self.notes)
 
@@ -242,5 +243,4 @@ def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
 def _with_interval(value: float, lower: float, upper: float) -> str:
     if np.isnan(value):
         return "-"
-    interval = "" if np.isnan(lower) else f"  [{lower:.3f}, {upper:.3f}]"
-    return f"{value:.3f}{interval}"
+    return " ".join(write_with_interval(value, lower, upper)).strip()

@@ -170,9 +170,9 @@ class Calibration(Result):
 
         return plot_calibration(self, prob, ax)
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the table and the verdict."""
-        return replace(super().view(), verdict=self.verdict)
+        return replace(super().view(prob), verdict=self.verdict)
 
 
 def calibrate(
