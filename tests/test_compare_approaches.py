@@ -59,7 +59,7 @@ def test_it_prints_within_a_hundred_columns(on_chinchilla):
     assert "<table" in on_chinchilla._repr_html_()
     for each in on_chinchilla.fits.values():
         row = each.exponents.row()
-        shown = write_with_interval(row["a"], row["a_lower"], row["a_upper"])
+        shown = write_with_interval(row["a"], row["a_lower"], row["a_upper"], "exponent")
         assert " ".join(shown) in repr(each)
         assert each.exponents.used in repr(each)
 

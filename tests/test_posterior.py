@@ -219,7 +219,7 @@ def test_reprs_show_table_and_verdict(post):
         for word in ("alpha ~", "240 runs", "passed its checks", "Hoffmann"):
             assert word in text
     for text in (repr(post.exponents()), post.exponents()._repr_html_()):
-        assert "eti90_lb" in text
+        assert "90% interval" in text
         assert "FAILED" not in text
 
 

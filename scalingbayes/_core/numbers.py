@@ -4,21 +4,32 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-Kind = Literal["count", "flops", "share", "ratio", "year", "plain"]
+Kind = Literal["count", "flops", "share", "ratio", "loss", "exponent", "year", "plain"]
 """What a number measures: a count of parameters or tokens, FLOPs, a share of a whole, a ratio of
-two counts, a year, or anything else."""
+two counts, a loss or a difference of losses, an exponent of compute, a year, or anything else."""
 
-_FLOPS = ("compute", "flops", "compute_needed", "isoflop_budget")
-_SHARES = ("wasted", "compute_wasted", "overhead")
-_COUNTED = {"params", "tokens", "samples", "words", "characters", "stock"}
-_RATIOS = {"per", "factor", "ratio", "growth"}
+_NAMES: dict[str, Kind] = {
+    **dict.fromkeys(("compute", "flops", "compute_needed", "isoflop_budget"), "flops"),
+    **dict.fromkeys(("wasted", "compute_wasted", "overhead"), "share"),
+    **dict.fromkeys(("a", "b"), "exponent"),
+}
+"""Kinds of whole names."""
 
-_DIGITS: dict[Kind, int] = {"count": 3, "flops": 4, "share": 2, "ratio": 3, "year": 5, "plain": 4}
-"""Significant digits of a number without an interval."""
+_WORDS: dict[Kind, set[str]] = {
+    "year": {"year"},
+    "ratio": {"per", "factor", "ratio", "growth"},
+    "loss": {"loss", "regret", "expected", "observed"},
+    "count": {"params", "tokens", "samples", "words", "characters", "stock"},
+}
+"""Words of a name that tell its kind, the first that applies."""
+
+_DIGITS: dict[Kind, int] = {"count": 3, "share": 2, "ratio": 3, "year": 5}
+"""Significant digits of a number without an interval; 4 for other kinds."""
+
+_FINEST: dict[Kind, int] = {"share": -3, "exponent": -3, "loss": -4, "year": -1}
+"""Power of ten of the last digit that is worth printing beside an interval."""
 
 _FAR = 3.0  # an end over the number, above which the end has fewer digits
-_PLACE_OF_YEARS = -1
-_FINEST_SHARE = -3  # 0.1 %
 
 _SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 _LARGEST = 1e15  # smallest count that is written with a power of ten
@@ -33,18 +44,10 @@ def kind_of(name: str) -> Kind:
     Examples
     --------
     >>> [kind_of(name) for name in ("params", "unique_tokens", "tokens_per_param", "compute", "a")]
-    ['count', 'count', 'ratio', 'flops', 'plain']
+    ['count', 'count', 'ratio', 'flops', 'exponent']
     """
     words = set(name.split("_"))
-    if name in _FLOPS:
-        return "flops"
-    if name in _SHARES:
-        return "share"
-    if "year" in words:
-        return "year"
-    if words & _RATIOS:
-        return "ratio"
-    return "count" if words & _COUNTED else "plain"
+    return _NAMES.get(name) or next((kind for kind in _WORDS if words & _WORDS[kind]), "plain")
 
 
 def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:
@@ -77,7 +80,7 @@ def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:
     if kind == "share":
         value, place = 100 * value, None if place is None else place + 2
     if place is None:
-        place = _exponent(value) - _DIGITS[kind] + 1 if value else 0
+        place = _exponent(value) - _DIGITS.get(kind, 4) + 1 if value else 0
         if abs(value) < _LARGE:
             place = min(place, 0)  # 12,345 is as short as 12,300
     value = round(value, -place)
@@ -104,7 +107,7 @@ def write_distinct(values: Iterable[float], kind: Kind) -> list[str]:
     numbers = list(values)
     written = [write(x, kind) for x in numbers]
     most = max((_exponent(x) for x in numbers if x and math.isfinite(x)), default=0)
-    for place in range(most - _DIGITS[kind], most - 16, -1):
+    for place in range(most - _DIGITS.get(kind, 4), most - 16, -1):
         if len(set(written)) >= len(set(numbers)):
             break
         written = [write(x, kind, place) for x in numbers]
@@ -118,8 +121,8 @@ def write_with_interval(
 
     The last digit of the three numbers is the second significant digit of the distance to the
     nearer end. Each has at least two significant digits if the interval excludes 0. An end that is
-    several times as large has three. A share is written to 0.1 % at most. A constant has no
-    interval.
+    several times as large has three. A share is written to 0.1 % at most, an exponent to 0.001, a
+    loss to 0.0001. A constant has no interval.
 
     Parameters
     ----------
@@ -162,14 +165,13 @@ def write_with_interval(
 def _place(value: float, middle: float, place: int, same_sign: bool, kind: Kind) -> int:
     """Return the place of the last digit of one of the three numbers of an interval."""
     if kind == "year":
-        return _PLACE_OF_YEARS
+        return _FINEST[kind]
     if not math.isfinite(value) or value == 0:
-        return place
+        return max(place, _FINEST.get(kind, place))
     first = _exponent(value)
     if same_sign:
         place = min(place, first - 1)
-    if kind == "share":
-        return max(place, _FINEST_SHARE)
+    place = max(place, _FINEST.get(kind, place))
     return max(place, first - 2) if abs(value) > _FAR * abs(middle) else place
 
 

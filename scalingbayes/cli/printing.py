@@ -55,12 +55,10 @@ def describe_fit(post: sb.Posterior) -> str:
 def describe_interval(post: sb.Posterior, prob: float) -> str:
     """Return one line about the column of intervals."""
     kind = "confidence interval" if post.record.of == "bootstrap" else "credible interval"
+    what = f"Interval: {100 * prob:g}% equal-tailed {kind}"
     if post.exact:
-        return f"{100 * prob:g}% interval: equal-tailed {kind}."
-    return (
-        f"{100 * prob:g}% interval: equal-tailed {kind}, with an allowance for the law's error; "
-        f"without it, if law exact."
-    )
+        return f"{what}."
+    return f"{what}, with an allowance for the law's error. If law exact: without the allowance."
 
 
 def print_error(error: Exception) -> None:

@@ -4,15 +4,14 @@ import warnings
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes.data.columns import missing_columns
 from scalingbayes.laws import COMMON_INPUTS
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.table_checks import check_target, warn_of_curves, warn_of_repeats
 
-_CURVE = 5  # a label with at least this many rows, on average, may name a training curve
 _COLLINEAR = 0.01  # ratio of the smallest to the largest singular value of the log inputs
 _SAME = 1e-6  # range of a log input below which all its values are the same
 
@@ -20,13 +19,14 @@ _SAME = 1e-6  # range of a log input below which all its values are the same
 def check_identifiable(model: BoundModel) -> None:
     """Check that a model can be fitted to its runs.
 
-    Warns of inputs that are collinear, and of rows that form training curves.
+    Warns of inputs that are collinear, of rows that form training curves, of rows that the law
+    cannot tell apart, and of a loss that looks like a perplexity.
 
     Raises
     ------
     InputError
         If the table lacks a column, a value is outside its domain, there are fewer runs than
-        unknowns, or an input that must vary has a single value.
+        unknowns, an input that must vary has a single value, or a loss rises with scale.
     """
     law, noise, runs = model.law, model.noise, model.runs
     optional = [name for name in (noise.error, noise.groups) if name]
@@ -51,8 +51,10 @@ def check_identifiable(model: BoundModel) -> None:
                 f"cannot be identified. Add runs with other values of {name!r}."
             )
     _warn_if_collinear(varied)
+    check_target(model)
     if not noise.has_random_effects:
-        _warn_if_curves(model)
+        warn_of_curves(model)
+    warn_of_repeats(model)
 
 
 def _inputs_that_must_vary(model: BoundModel) -> dict[str, Float[np.ndarray, " runs"]]:
@@ -76,26 +78,3 @@ def _warn_if_collinear(inputs: Mapping[str, Float[np.ndarray, " runs"]]) -> None
             InputWarning,
             stacklevel=4,
         )
-
-
-def _warn_if_curves(model: BoundModel) -> None:
-    """Warn if a column names training curves: many rows for each label, of one model size."""
-    frame = model.runs.frame[model.counted]
-    if not {"params", "tokens"} <= set(model.law.inputs):
-        return
-    for column in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[column]) or frame[column].isna().any():
-            continue
-        curves = frame.groupby(column)
-        if len(curves) < 3 or len(frame) < _CURVE * len(curves):
-            continue
-        one_size = (curves["params"].min() == curves["params"].max()).all()
-        if one_size and curves["tokens"].nunique().min() > 2:
-            warnings.warn(
-                f"Column {column!r} names {len(curves)} training curves with {len(frame)} rows. "
-                f"Rows of one curve share errors. Fit a model with groups={column!r}, or keep the "
-                f"last row of each curve.",
-                InputWarning,
-                stacklevel=4,
-            )
-            return

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalingbayes._core.numbers import kind_of, write
 from scalingbayes.results.intervals import (
     EXACT_COLUMNS,
     IntervalKind,
@@ -120,6 +121,8 @@ class Estimate(DrawsResult):
         """
         view, cases = super().view(prob), self._cases
         table = self.summary(prob)
+        if table.index.nlevels > 1 and cases == 1:
+            return self._view_of_one_case(view, table)
         if cases < 2:
             return view
         names = list(map(str, self.draws.data_vars))
@@ -136,6 +139,16 @@ class Estimate(DrawsResult):
             line = f"Medians, with {100 * prob:g}% intervals in brackets."
             view = replace(view, lines=(line, *view.lines))
         return replace(view, table=shown, tables=tables)
+
+    def _view_of_one_case(self, view: View, table: pd.DataFrame) -> View:
+        """Return the view with the case in the title."""
+        names, values = map(str, table.index.names[:-1]), table.index[0][:-1]
+        case = ", ".join(
+            f"{name} {write(x, kind_of(name)) if isinstance(x, float) else x}"
+            for name, x in zip(names, values, strict=True)
+        )
+        bare = table.droplevel(list(range(table.index.nlevels - 1)))
+        return replace(view, title=f"{self.title}\n{case}", table=bare)
 
     @property
     def _cases(self) -> int:

@@ -40,6 +40,8 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     uppers = {each.upper for each in intervals.values()}
     rows = [kind_of(str(name)) for name in frame.index.get_level_values(-1)]
     centre = next((name for name in _CENTRES if name in frame), None)
+    if centre == "exponent":
+        rows = ["exponent"] * len(frame)
     columns: dict[Hashable, list[str]] = {}
     for name, column in frame.items():
         if name in intervals:

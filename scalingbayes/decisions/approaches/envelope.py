@@ -14,6 +14,7 @@ from scalingbayes.decisions.approaches.frontier import (
     draw_parts,
     make_frontier,
 )
+from scalingbayes.model.curves import find_curves
 
 CURVES = "run_id"
 """Default name of the column that identifies the training curve of each row."""
@@ -39,20 +40,21 @@ def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Fronti
         of noisy curves is biased downwards.
     curves
         The column whose labels identify training curves. By default ``run_id`` if the table has
-        it; otherwise rows of equal params are one curve.
+        it; otherwise the column that :func:`scalingbayes.model.curves.find_curves` finds.
+        ``"params"`` takes the rows of one size as one curve, whatever they are.
     seed
         Seed of the resamples.
 
     Raises
     ------
     InputError
-        If the table lacks a column, there are fewer than three curves, or they bracket fewer than
-        two minima.
+        If the table lacks a column, shows no sign of curves, has fewer than three, or they bracket
+        fewer than two minima.
 
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> found = sb.envelope(sb.datasets.load("chinchilla"))
+    >>> found = sb.envelope(sb.datasets.load("chinchilla"), curves="params")
     >>> round(found.exponents.a, 1)
     0.5
     """
@@ -102,9 +104,19 @@ def _read(
     )
     if curves is None and CURVES in runs.frame:
         curves = CURVES
+    note = ""
     if curves is None:
+        found = find_curves(runs.frame)
+        if found is None:
+            raise InputError(
+                "the table shows no sign of training curves, so that each row is a run of its own. "
+                "If a column names curves, give its name (curves='NAME', or --curves NAME in the "
+                "shell)"
+            )
+        curves, note = str(found.column), f"column {found.column!r} names curves: {found.evidence}"
+    if curves == "params":
         return compute, tokens, loss, levels(params, _SAME_SIZE), "rows of equal params as a curve"
-    return compute, tokens, loss, pd.factorize(runs.labels(curves))[0], ""
+    return compute, tokens, loss, pd.factorize(runs.labels(curves))[0], note
 
 
 def _best(

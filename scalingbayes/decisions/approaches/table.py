@@ -10,12 +10,13 @@ import pandas as pd
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write_with_interval
-from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.decisions.approaches.envelope import envelope
 from scalingbayes.decisions.approaches.frontier import Frontier
 from scalingbayes.decisions.approaches.isoflop import isoflop
 from scalingbayes.decisions.approaches.parametric import Parametric, parametric
 from scalingbayes.fitting.fit import fit
+from scalingbayes.model.model import DEFAULT_LAW
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
     IntervalKind,
@@ -37,6 +38,22 @@ PARABOLAS = "2 IsoFLOP, parabolas"
 SPLINES = "2 IsoFLOP, Akima splines"
 HUBER = "3 parametric, Huber loss"
 
+_TRUST = {
+    ENVELOPE: "points before the learning rate of a run has decayed lie above runs that end there, "
+    "and noise biases an envelope downwards; few curves make its exponents step-like.",
+    PARABOLAS: "the vertex is off the optimum, the more so the wider the range of sizes "
+    "(sb.isoflop_bias); resamples of 80% of the rows understate the error by about half.",
+    SPLINES: "no shape of the curve is assumed; the interval has the noise of the losses only, not "
+    "the choice of sizes and budgets.",
+    HUBER: "the interval excludes the error of the law itself; resamples of 80% of the rows "
+    "understate the error by about half.",
+}
+_TRUST_POSTERIOR = "the interval allows for the error of the law itself, and is the one to act on."
+_TRUST_EXACT = (
+    "the interval excludes the error of the law itself, and is too narrow if there is one."
+)
+
+_TEXTS = ("interval", "used", "note", "trust")
 _NUMBERS = ("a", "a_lower", "a_upper", "b", "b_lower", "b_upper")
 
 
@@ -49,7 +66,8 @@ class ApproachComparison(Result):
     methods
         One row a method: ``a`` and ``b`` with ``a_lower``, ``a_upper``, ``b_lower`` and
         ``b_upper``; ``interval``, a description of the interval; ``used``, the part of the table
-        that was used; ``note``, remarks, such as why a method could not be used.
+        that was used; ``note``, remarks, such as why a method could not be used; ``trust``, what
+        the row may be trusted for.
     fits
         The result of each approach that could be used, by its name in ``methods``.
     posterior
@@ -114,10 +132,11 @@ class ApproachComparison(Result):
         methods: dict[str, list[str]] = {}
         for method, interval in self.methods["interval"].items():
             methods.setdefault(interval, []).append(str(method))
-        notes = self.methods["note"].items()
+        notes, trust = (self.methods[column].items() for column in ("note", "trust"))
         return {
             "Intervals": [f"  {'; '.join(of)}: {kind}." for kind, of in methods.items() if kind],
             "Notes": [f"  {method}: {note}." for method, note in notes if note],
+            "What to trust": [f"  {method}: {text}" for method, text in trust if text],
         }
 
 
@@ -133,7 +152,8 @@ def compare_approaches(
     """Estimate a and b by the three approaches of Hoffmann et al. 2022 and from a posterior.
 
     Each method has the interval that its authors report, so that the kinds of intervals differ: see
-    the column ``interval``. If the table lacks the data for a method, the row's ``note`` says why.
+    the column ``interval``. If the table lacks the data for a method, or has too few runs for the
+    posterior, the row's ``note`` says why.
     A posterior that allows for the law's error has a second row, which takes the law as exact.
 
     Parameters
@@ -160,7 +180,9 @@ def compare_approaches(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> found = sb.compare_approaches(sb.datasets.load("chinchilla"), posterior=False)
+    >>> found = sb.compare_approaches(
+    ...     sb.datasets.load("chinchilla"), posterior=False, curves="params"
+    ... )
     >>> found.summary()["a"].round(1).tolist()
     [0.5, 0.5, 0.5, 0.6, 0.7]
     """
@@ -188,23 +210,38 @@ def compare_approaches(
     for name, method in methods.items():
         try:
             fits[name] = method()
-            rows[name] = fits[name].exponents.row()
+            rows[name] = {**fits[name].exponents.row(), "trust": _TRUST[name]}
         except InputError as error:
             rows[name] = _row(note=f"not used: {error}".rstrip("."))
-    if posterior is None:
-        posterior = fit(runs, seed=seed)
-    if posterior:
-        rows[_row_name(posterior)] = _posterior_row(posterior, prob)
-        if not posterior.exact:
-            rows[f"{_row_name(posterior)}, exact"] = _posterior_row(posterior.as_exact, prob)
+    found, own_rows = _posterior_rows(runs, posterior, prob, seed)
+    rows |= own_rows
     rows["Kaplan et al. 2020"] = _row(
         **KAPLAN,
         used="their own runs",
         note="arXiv:2001.08361, for reference; no interval published",
     )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-    table.attrs["verdict"] = posterior.verdict.word if posterior else "passed"
-    return ApproachComparison(table, fits, posterior or None, runs.name)
+    table.attrs["verdict"] = "passed" if found is None else found.verdict.word
+    return ApproachComparison(table, fits, found, runs.name)
+
+
+def _posterior_rows(
+    runs: Runs, posterior: Posterior | Literal[False] | None, prob: float, seed: int
+) -> tuple[Posterior | None, dict[str, dict[str, float | str]]]:
+    """Return the posterior, fitted if none is given, and its rows: why it has none if it fails."""
+    if posterior is False:
+        return None, {}
+    if posterior is None:
+        try:
+            posterior = fit(runs, seed=seed)
+        except InputError as error:
+            note = f"not used: {error}".rstrip(".")
+            return None, {f"posterior of law {DEFAULT_LAW!r}": _row(note=note)}
+    name = _row_name(posterior)
+    rows = {name: _posterior_row(posterior, prob)}
+    if not posterior.exact:
+        rows[f"{name}, exact"] = _posterior_row(posterior.as_exact, prob)
+    return posterior, rows
 
 
 def _row_name(post: Posterior) -> str:
@@ -212,7 +249,7 @@ def _row_name(post: Posterior) -> str:
 
 
 def _row(**known: float | str) -> dict[str, float | str]:
-    return {**dict.fromkeys(_NUMBERS, np.nan), "interval": "", "used": "", "note": "", **known}
+    return {**dict.fromkeys(_NUMBERS, np.nan), **dict.fromkeys(_TEXTS, ""), **known}
 
 
 def _columns(name: str) -> list[str]:
@@ -237,10 +274,11 @@ def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
         interval=f"{100 * prob:g}% credible interval, equal tails, about the median; {law}",
         used=used,
         note="" if post.verdict.passed else " ".join(str(post.verdict).split()).rstrip("."),
+        trust=_TRUST_EXACT if post.exact else _TRUST_POSTERIOR,
     )
 
 
 def _with_interval(value: float, lower: float, upper: float) -> str:
     if np.isnan(value):
         return "-"
-    return " ".join(write_with_interval(value, lower, upper)).strip()
+    return " ".join(write_with_interval(value, lower, upper, "exponent")).strip()
