@@ -47,7 +47,8 @@ def kind_of(name: str) -> Kind:
     ['count', 'count', 'ratio', 'flops', 'exponent']
     """
     words = set(name.split("_"))
-    return _NAMES.get(name) or next((kind for kind in _WORDS if words & _WORDS[kind]), "plain")
+    by_words: Kind = next((kind for kind in _WORDS if words & _WORDS[kind]), "plain")
+    return _NAMES.get(name, by_words)
 
 
 def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:

@@ -91,7 +91,7 @@ def allocate_command(
     plans = [sb.plan(post, amount, paid, limits, **stated, **inputs) for amount in planned]
     view, table = best.view(prob), best.summary(prob)
     priced = [_describe_budget(amount, hardware) for amount in amounts] if hardware else []
-    title = "\n".join([best.title, describe_fit(post), *priced])
+    title = "\n".join([view.title, describe_fit(post), *priced])
     explained = f"a, b: local exponents, {post.law.budget.size} ∝ C^a and tokens ∝ C^b."
     lines = (describe_interval(post, prob), explained, *notes, *view.lines)
     print_view(replace(view, title=title, lines=lines, verdict=None))

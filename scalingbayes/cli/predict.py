@@ -54,7 +54,7 @@ def predict_command(
         describe_interval(post, prob),
         *view.lines,
     )
-    title = f"{found.title}\n{describe_fit(post)}"
+    title = f"{view.title}\n{describe_fit(post)}"
     print_view(replace(view, title=title, lines=lines, verdict=None))
     finish(found.verdict, out, found.summary(prob))
 

@@ -1,7 +1,6 @@
 """Which column of a table names training curves, if its rows are points of curves."""
 
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -31,7 +30,7 @@ class Curves:
         Why the column names curves, in a few words.
     """
 
-    column: Hashable
+    column: str
     count: int
     rows: int
     evidence: str
@@ -58,10 +57,11 @@ def find_curves(frame: pd.DataFrame) -> Curves | None:
     frame
         A table with the columns ``params`` and ``tokens``.
     """
-    frame = _with_texts(frame)
-    if any(_ROW_NAMES.fullmatch(_word(name)) and frame[name].is_unique for name in frame):
+    names = list(map(str, frame.columns))
+    frame = _with_texts(frame.set_axis(names, axis=1))
+    if any(_ROW_NAMES.fullmatch(_word(name)) and frame[name].is_unique for name in names):
         return None
-    for column in frame.columns:
+    for column in sorted(names, key=lambda name: name == "params"):  # sizes come last
         runs = bool(_RUN_NAMES.fullmatch(_word(column)))
         if not runs and column != "params" and pd.api.types.is_numeric_dtype(frame[column]):
             continue
@@ -77,10 +77,10 @@ def find_curves(frame: pd.DataFrame) -> Curves | None:
 def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table with values that pandas cannot compare, such as lists, as text."""
     texts = [name for name in frame if frame[name].dtype == object]
-    return frame.assign(**{str(n): frame[n].astype(str).where(frame[n].notna()) for n in texts})
+    return frame.assign(**{n: frame[n].astype(str).where(frame[n].notna()) for n in texts})
 
 
-def _may_name_curves(frame: pd.DataFrame, column: Hashable) -> bool:
+def _may_name_curves(frame: pd.DataFrame, column: str) -> bool:
     labels = frame.groupby(column, sort=False)
     if len(labels) < _FEWEST or len(frame) < _POINTS * len(labels):
         return False
@@ -88,7 +88,7 @@ def _may_name_curves(frame: pd.DataFrame, column: Hashable) -> bool:
     return one_size and bool(labels["tokens"].nunique().min() > 2)
 
 
-def _evidence(frame: pd.DataFrame, column: Hashable, runs: bool) -> str:
+def _evidence(frame: pd.DataFrame, column: str, runs: bool) -> str:
     """Return the sign that a column names curves, or ""."""
     if runs:
         return "the column is named for runs"
@@ -96,13 +96,15 @@ def _evidence(frame: pd.DataFrame, column: Hashable, runs: bool) -> str:
         sizes = frame.groupby(column, sort=False)["params"].first()
         if sizes.duplicated(keep=False).mean() > _SHARED:
             return "several labels share one size"
-    steps = next((name for name in frame if _STEP_NAMES.fullmatch(_word(name))), None)
+    steps = next(
+        (name for name in map(str, frame.columns) if _STEP_NAMES.fullmatch(_word(name))), None
+    )
     if steps is None or not _are_checkpoints(frame, column, steps):
         return ""
     return f"column {steps!r} rises with tokens at one batch size"
 
 
-def _are_checkpoints(frame: pd.DataFrame, column: Hashable, steps: Hashable) -> bool:
+def _are_checkpoints(frame: pd.DataFrame, column: str, steps: str) -> bool:
     """Return whether the steps of each label are those of one run's checkpoints."""
     if not pd.api.types.is_numeric_dtype(frame[steps]) or not (frame[steps] > 0).all():
         return False
@@ -115,6 +117,6 @@ def _are_checkpoints(frame: pd.DataFrame, column: Hashable, steps: Hashable) -> 
     )
 
 
-def _word(name: Hashable) -> str:
+def _word(name: str) -> str:
     """Return a column's name in lower case, its words joined by underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

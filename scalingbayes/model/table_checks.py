@@ -97,13 +97,17 @@ def warn_of_curves(model: BoundModel) -> None:
     if found is None:
         return
     name = found.column
+    last = (
+        "Keep the largest number of tokens of each size"
+        if name == "params"
+        else f"Keep the last row of each curve: sb.Runs(table, keep='last', run_id={name!r}), or "
+        f"--keep last --column run_id={name} in the shell"
+    )
     warnings.warn(
         f"Column {name!r} names {found.count} training curves with {found.rows} rows "
         f"({found.evidence}). Rows of one curve share errors. Points before the learning rate has "
         f"decayed lie above the loss of a run that ends there; the ends of decayed schedules do "
-        f"not. Keep the last row of each curve: sb.Runs(table, keep='last', run_id={name!r}), or "
-        f"--keep last --column run_id={name} in the shell. Or fit all rows with groups={name!r}, "
-        f"or --groups {name} in the shell.",
+        f"not. {last}. Or fit all rows with groups={name!r}, or --groups {name} in the shell.",
         InputWarning,
         stacklevel=5,
     )

@@ -113,7 +113,7 @@ def _read(
                 "If a column names curves, give its name (curves='NAME', or --curves NAME in the "
                 "shell)"
             )
-        curves, note = str(found.column), f"column {found.column!r} names curves: {found.evidence}"
+        curves, note = found.column, f"column {found.column!r} names curves: {found.evidence}"
     if curves == "params":
         return compute, tokens, loss, levels(params, _SAME_SIZE), "rows of equal params as a curve"
     return compute, tokens, loss, pd.factorize(runs.labels(curves))[0], note
