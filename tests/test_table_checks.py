@@ -104,6 +104,15 @@ def test_a_sweep_of_learning_rates_is_pointed_out(rng):
     assert messages(rows.drop(columns="learning_rate")) == []
 
 
+def test_rows_of_two_data_sets_are_fitted_apart():
+    rows = pd.concat([grid(seed=i).assign(dataset=name) for i, name in enumerate(("c4", "pile"))])
+    (message,) = messages(rows)
+    assert "differ in 'dataset'" in message
+    assert "keep='best'" not in message
+    assert "runs.split('dataset')" in message
+    assert """--where "dataset == 'c4'\"""" in message
+
+
 def test_seeds_are_replicates():
     rows = pd.concat([grid(seed=i).assign(seed=i) for i in range(3)])
     assert messages(rows) == []

@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
 from scalingbayes.data import architecture
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Budget
@@ -98,7 +99,7 @@ class Cost(ABC):
         --------
         >>> import scalingbayes as sb
         >>> sb.costs.Proportional().serve(1e13).equation
-        'C = 6 N D + 2 N D_inf, D_inf = 1e+13'
+        'C = 6 N D + 2 N D_inf, D_inf = 10T'
         """
         return replace(
             self,
@@ -168,7 +169,7 @@ class Proportional(Cost):
         if not self.served_tokens:
             return training
         serving = f"{self.serving * self.serving_price:.3g} {size} D_inf"
-        return f"{training} + {serving}, D_inf = {self.served_tokens:.4g}"
+        return f"{training} + {serving}, D_inf = {write(self.served_tokens, 'count')}"
 
     @override
     def log_size(self, scale: Scale) -> Scale:

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
 
@@ -87,7 +88,7 @@ class Limits:
         return np.asarray(low > high)
 
     def __str__(self) -> str:
-        parts = [f"{name} {value:.4g}" for name, value in self.bounds.items()]
+        parts = [f"{name} {write(value, kind_of(name))}" for name, value in self.bounds.items()]
         if self.shapes is not None:
             parts.append(f"one of {len(self.shape_table)} shapes")
         return ", ".join(parts)

@@ -76,7 +76,7 @@ def find_curves(frame: pd.DataFrame) -> Curves | None:
 
 def _with_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table with values that pandas cannot compare, such as lists, as text."""
-    texts = [name for name in frame if frame[name].dtype == object]
+    texts = [name for name in map(str, frame.columns) if frame[name].dtype == object]
     return frame.assign(**{n: frame[n].astype(str).where(frame[n].notna()) for n in texts})
 
 

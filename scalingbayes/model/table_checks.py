@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ _SETTINGS = re.compile(
 _NOT_SETTINGS = re.compile(
     r"seed|loss|ppl|perplexity|bpb|acc|accuracy|score|error|eval|val|valid|test|metric|stderr|"
     r"compute|flops?|steps?|iter|run|id|name|uuid|url|hash|date|time|runtime|timestamp|created|"
-    r"state|host|user|path|notes|tags|grad|norm|throughput|speed|mfu|memory|index|raw|final|unused"
+    r"model|state|host|user|path|notes|tags|grad|norm|throughput|speed|mfu|memory|index|raw|final|unused"
 )
 
 
@@ -145,20 +144,39 @@ def warn_of_repeats(model: BoundModel) -> None:
     warnings.warn(
         f"{int(differ.sum())} groups of rows have the same {', '.join(law.inputs)} and differ in "
         f"{names}, which law {law.name!r} does not read. The law cannot tell these rows apart. "
-        f"Keep the best row of each group: sb.Runs(table, keep='best'), or --keep best in the "
-        f"shell. Or choose rows with where=, or fit all rows with noise='one_sided', since a "
-        f"setting can only be worse than the best one. Repeats that differ in their seed alone may "
-        f"stay as they are.",
+        f"{_what_to_do(frame, settings)} Repeats that differ in their seed alone may stay as they "
+        f"are.",
         InputWarning,
         stacklevel=5,
     )
 
 
+def _what_to_do(frame: pd.DataFrame, settings: list[str]) -> str:
+    """Return what to do about settings: the best of numbers, one fit for each label."""
+    numbers = [name for name in settings if pd.api.types.is_numeric_dtype(frame[name])]
+    labels = [name for name in settings if name not in numbers]
+    found = []
+    if numbers:
+        found.append(
+            "Keep the best row of each group: sb.Runs(table, keep='best'), or --keep best in the "
+            "shell. Or fit all rows with noise='one_sided', or --noise one_sided, since a setting "
+            "can only be worse than the best one."
+        )
+    if labels:
+        name = labels[0]
+        one = f"{name} == '{frame[name].iloc[0]}'"
+        found.append(
+            f"Fit the rows of each {name!r} alone: sb.fit_many(runs.split({name!r})), or "
+            f'--where "{one}" in the shell.'
+        )
+    return " ".join(found)
+
+
 def _settings_that_differ(
     frame: pd.DataFrame, labels: np.ndarray, inputs: set[str], rows: int
-) -> list[Hashable]:
-    found: list[Hashable] = []
-    for name in frame.columns:
+) -> list[str]:
+    found: list[str] = []
+    for name in map(str, frame.columns):
         if name in inputs or not _may_be_setting(name, frame[name], rows):
             continue
         values = frame[name].astype(str).groupby(labels).nunique()
@@ -167,9 +185,9 @@ def _settings_that_differ(
     return found
 
 
-def _may_be_setting(name: Hashable, values: pd.Series, rows: int) -> bool:
+def _may_be_setting(name: str, values: pd.Series, rows: int) -> bool:
     """Return whether a column may be a setting of runs, from its name and its values."""
-    word = re.sub(r"[^a-z0-9]+", "_", str(name).lower())
+    word = re.sub(r"[^a-z0-9]+", "_", name.lower())
     if re.search(rf"(^|_)({_NOT_SETTINGS.pattern})(_|$)", word):
         return False
     if re.search(rf"(^|_)({_SETTINGS.pattern})(_|$)", word):
