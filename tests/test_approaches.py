@@ -220,7 +220,7 @@ def test_the_envelope_of_many_curves_is_the_frontier(named):
     table = training_curves(sizes=80)
     if named:
         table["run_id"] = pd.factorize(table["params"])[0]
-    found = sb.envelope(table)
+    found = sb.envelope(table, curves=None if named else "params")
     assert found.exponents.a == pytest.approx(A_OF_HOFFMANN, abs=0.005)
     assert found.exponents.b == pytest.approx(1 - A_OF_HOFFMANN, abs=0.005)
     assert ("equal params" in found.exponents.note) == (not named)
@@ -232,7 +232,7 @@ def test_the_envelope_of_many_curves_is_the_frontier(named):
 
 def test_the_ends_of_the_envelope_are_not_minima():
     # Three sizes: only where the middle one is the best of all three is there a minimum.
-    found = sb.envelope(training_curves(sizes=3, seen=(0.02, 2e4), points=200))
+    found = sb.envelope(training_curves(sizes=3, seen=(0.02, 2e4), points=200), curves="params")
     sizes = found.optima["params"].dropna().unique()
     np.testing.assert_allclose(sizes, 1e9)
 

@@ -11,7 +11,9 @@ from scalingbayes._core.numbers import write_with_interval
 
 @pytest.fixture(scope="module")
 def on_chinchilla(all_runs):
-    return sb.compare_approaches(all_runs, fit_default(all_runs, engine="laplace"), prob=0.8)
+    return sb.compare_approaches(
+        all_runs, fit_default(all_runs, engine="laplace"), prob=0.8, curves="params"
+    )
 
 
 def test_the_table_has_every_method(on_chinchilla):
@@ -75,7 +77,7 @@ def test_unused_methods_have_a_note(rng):
     missing = table[table["a"].isna()]
     assert "1 envelope of training curves" in missing.index
     assert missing["note"].str.startswith("not used: ").all()
-    assert "several rows a run" in table["note"]["1 envelope of training curves"]
+    assert "no sign of training curves" in table["note"]["1 envelope of training curves"]
     assert "3 model sizes each; there are 0" in table["note"]["2 IsoFLOP, parabolas"]
     assert "not used" in repr(found)
     assert "nan" not in repr(found).lower()

@@ -111,7 +111,7 @@ def _read(
             raise InputError(
                 "the table shows no sign of training curves, so that each row is a run of its own. "
                 "If a column names curves, give its name (curves='NAME', or --curves NAME in the "
-                "shell)"
+                "shell); 'params' takes the rows of one size as a curve"
             )
         curves, note = found.column, f"column {found.column!r} names curves: {found.evidence}"
     if curves == "params":
