@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation.costs import Cost, Proportional, Real, Scale
 from scalingbayes.data.runs import Runs
@@ -52,9 +53,10 @@ class FittedCost(Cost):
     @property
     @override
     def equation(self) -> str:
-        served = f"; and serving {self.served_tokens:.4g} tokens" if self.served_tokens else ""
+        middle, tokens = (write(float(x), "count") for x in (self.middle, self.served_tokens))
+        served = f"; and serving {tokens} tokens" if self.served_tokens else ""
         return (
-            f"C = {self.training:.3g} N D (1 + ({self.middle:.3g} / N)^{self.power:.2g})"
+            f"C = {self.training:.3g} N D (1 + ({middle} / N)^{self.power:.2g})"
             f"^{self.bend:.2g}, fitted to the compute of the runs{served}"
         )
 
