@@ -7,6 +7,7 @@ import json
 import lzma
 import sqlite3
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,8 @@ def bytes_of(write, **options) -> bytes:
 
 PARQUET = bytes_of(FRAME.to_parquet)
 CSV = FRAME.to_csv(index=False)
+SHEET = bytes_of(FRAME.to_excel, index=False)
+FEATHER = bytes_of(FRAME.to_feather)
 RECORDS = FRAME.to_json(orient="records")
 
 
@@ -158,6 +161,14 @@ def test_any_csv_reads_back_equal(tmp_path_factory, frame, separator, decimal, e
         ('p,l\n7,"2,5"\n8,"3,5"\n', {"p": [7, 8], "l": [2.5, 3.5]}, "decimal points in 'l'"),
         ("p;l\n1.234.567;2,5\n1.000;3\n", {"p": [1234567, 1000], "l": [2.5, 3]}, "1.234.567 is"),
         ("größe,l\n1,2\n".encode("cp1252"), {"größe": [1], "l": [2]}, "read as Windows-1252"),
+        ("p,l,x\n1,2,3\n4,5,6\n\n* by hand\n", {"p": [1, 4], "l": [2, 5], "x": [3, 6]}, "below th"),
+        ("p,l\n(M),nats\n1,2\n", {"p (M)": [1], "l (nats)": [2]}, "joined from two rows"),
+        ("n,l,\n,a,b\n1,2,3\n", {"n": [1], "l.a": [2], "l.b": [3]}, "joined from two rows"),
+        (
+            "x,r1,r2\nparams,1,2\nloss,4,3\n",
+            {"run": ["r1", "r2"], "params": [1, 2], "loss": [4, 3]},
+            "one column for each run; rows and columns are exchanged",
+        ),
         (
             "# Runs\n\n| p | l |\n|:--|--:|\n| `a` | **2.5** |\n\nEnd\n",
             {"p": ["a"], "l": [2.5]},
@@ -189,6 +200,7 @@ def test_truth_values_and_integers_keep_their_types(read):
     assert frame["tied"].dtype == bool
     assert frame["steps"].dtype == np.int64
     assert frame["flops"][0] == 5.76e21
+    assert read("tied,x\nTrue,1\nTrue,2\n").frame["tied"].dtype == bool
     assert list(read("loss\nTrue\n3.1\n").frame["loss"]) == ["True", "3.1"]
 
 
@@ -198,6 +210,13 @@ def test_truth_values_and_integers_keep_their_types(read):
         ("", "runs.csv", "is empty: it must have a header"),
         ("\n\n", "runs.csv", "is empty"),
         ("1e8,2e9,3.1\n2e8,2e9,3.0\n", "runs.csv", "has no header.*first line is 1e8, 2e9, 3.1"),
+        (
+            "a,1e8,2e9\nb,2e8,2e9\n",
+            "runs.csv",
+            "called 'a', '1e8', '2e9'. If this is a run, insert",
+        ),
+        ("params,1e9,2e9\n1e8,3,2\n", "runs.csv", r"If it is a grid.*frame.melt\('params'"),
+        ("a,1,1,x\nb,1,2,y\n", "runs.csv", "has no header"),
         ("p,loss,loss\n1,2,3\n", "runs.csv", r"called 'loss' \(columns 2 and 3\): rename or drop"),
         ("p,l\n1,2\n1,2,3,4\n", "runs.csv", "line 3 has more fields than its header: 4 for the 2"),
         ("p,t,l\n1e8,1e9,3.2,6e17\n", "runs.csv", "more fields than its header"),
@@ -312,49 +331,17 @@ def test_mixed_cells_of_a_sheet_are_kept(read):
     assert table.frame["size"].dtype == np.int64  # text alone is read as a CSV file's
 
 
-def test_nested_records_are_columns_and_curves_are_rows(read):
-    records = [
-        {
-            "name": "a",
-            "model": {"params": 1e8},
-            "betas": [0.9, 0.95],
-            "step": [1, 2, 3],
-            "loss": [5, 4, 3],
-        },
-        {
-            "name": "b",
-            "model": {"params": 2e8},
-            "betas": [0.9, 0.95],
-            "step": [1, 2],
-            "loss": [5, "NaN"],
-        },
-    ]
-    table = read(json.dumps(records), "runs.json")
-    assert list(table.frame["name"]) == [*"aaabb"]
-    assert list(table.frame["model.params"]) == [1e8] * 3 + [2e8] * 2
-    assert list(table.frame["step"]) == [1, 2, 3, 1, 2]
-    np.testing.assert_array_equal(table.frame["loss"], [5, 4, 3, 5, np.nan])
-    assert table.frame["betas"][0] == [0.9, 0.95]
-    assert [note.split()[0] for note in table.notes] == ["Nested", "Curves", "The"]
-
-
-def test_curves_without_a_name_are_numbered(read):
-    record = {"params": 1e8, "history": [{"step": s, "loss": 5 - s} for s in range(3)]}
-    table = read(json.dumps([record, record]), "runs.json")
-    assert list(table.frame) == ["run", "params", "history.step", "history.loss"]
-    assert list(table.frame["run"]) == [1, 1, 1, 2, 2, 2]
-
-
-def test_curves_of_different_lengths_are_refused(read):
-    record = {"step": [1, 2, 3], "loss": [5, 4, 3], "eval_step": [*range(9)], "eval": [*range(9)]}
-    with pytest.raises(sb.InputError, match=r"3 values: 'step', 'loss'; 9 values: 'eval_step'"):
-        read(json.dumps([record, record]), "runs.json")
-    with pytest.raises(sb.InputError, match=r"Record 2 of .*'step' has 3, 'loss' has 2"):
-        read(
-            json.dumps(
-                [{"step": [1, 2, 3], "loss": [5, 4, 3]}, {"step": [1, 2, 3], "loss": [5, 4]}]
-            )
-        )
+@settings(max_examples=150)
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory, data):
+    whole = data.draw(st.sampled_from([CSV.encode(), RECORDS.encode(), PARQUET, SHEET, FEATHER]))
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(len(whole), start + 9)))
+    inserted = data.draw(st.sampled_from([b"", b'"', b",", b"{", b"\n", b"\0", b"\xff", b"|--|\n"]))
+    path = tmp_path_factory.mktemp("damaged") / "runs.csv"
+    path.write_bytes(whole[:start] + inserted + whole[end:])
+    with suppress(sb.InputError):
+        assert read_file(path).frame.columns.is_unique
 
 
 def test_the_small_inputs_of_users_read(read):

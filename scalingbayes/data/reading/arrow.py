@@ -30,10 +30,11 @@ def read_arrow(content: bytes, kind: str, path: PurePath) -> pd.DataFrame:
             table = feather.read_table(io.BytesIO(content))
         else:
             table = pyarrow.ipc.open_stream(io.BytesIO(content)).read_all()
-        refuse_same_names(list(table.column_names), str(path))
-        frame: pd.DataFrame = table.to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
+        names = list(table.column_names)
+        frame = None if len({*names}) < len(names) else table.to_pandas()
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{path} cannot be read as {_FORMATS[kind]}: {error}. Save or copy it again."
         ) from error
-    return frame
+    refuse_same_names(names, str(path))
+    return pd.DataFrame(frame)

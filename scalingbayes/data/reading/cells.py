@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
@@ -16,6 +16,8 @@ MISSING = frozenset({"", "nan", "n/a", "<na>", "#n/a", "null"})
 MARKS = frozenset({"na", "none", "-", "--", "\u2013", "\u2014", "?", ".", "nil", "tbd", "missing"})
 """Cells that are missing in a column whose other cells begin with a digit, in lower case."""
 
+_NO_INTEGER = re.compile("[.eEnN]")
+_NOTHING = MISSING | MARKS
 _INTEGER = r"[+-]?\d+"
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _PLAIN = re.compile(rf"[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}|[+-]?inf(?:inity)?|nan", re.IGNORECASE)
@@ -73,42 +75,38 @@ def convert_cells(
 
 def _convert(cells: Sequence[str]) -> tuple[pd.Series, Counter[str]]:
     """Return cells as a typed column, and how often each mark stands for a missing cell."""
-    lower = [cell.lower() for cell in cells]
-    missing = [cell in MISSING for cell in lower]
-    present = [cell for cell, gone in zip(cells, missing, strict=True) if not gone]
-    if not present:
-        return pd.Series(np.full(len(cells), np.nan)), Counter()
-    if {cell.lower() for cell in present} <= {"true", "false"}:
-        values = [np.nan if gone else c == "true" for c, gone in zip(lower, missing, strict=True)]
-        return pd.Series(values), Counter()
-    if (numbers := _numbers(cells, missing)) is not None:
-        return pd.Series(numbers), Counter()
-    others = [cell for cell in present if cell.lower() not in MARKS]
     marks: Counter[str] = Counter()
+    if (numbers := _numbers(cells)) is not None:
+        return pd.Series(numbers), marks
+    cells = ["" if cell.lower() in MISSING else cell for cell in cells]
+    present = [cell for cell in cells if cell]
+    if {cell.lower() for cell in present} <= {"true", "false"}:
+        truth = {"": np.nan, "true": True, "false": False}
+        return pd.Series([truth[cell.lower()] for cell in cells]), marks
+    others = [cell for cell in present if cell.lower() not in MARKS]
     if others and all(map(_SIZE.match, others)):
         marks.update(cell for cell in present if cell.lower() in MARKS)
-        missing = [gone or c in MARKS for c, gone in zip(lower, missing, strict=True)]
-        if (numbers := _numbers(cells, missing)) is not None:
-            return pd.Series(numbers), marks
-    text = [np.nan if gone else cell for cell, gone in zip(cells, missing, strict=True)]
-    return pd.Series(text), marks
+        cells = ["" if cell.lower() in MARKS else cell for cell in cells]
+    if (numbers := _numbers(cells)) is not None:
+        return pd.Series(numbers), marks
+    return pd.Series([cell or np.nan for cell in cells]), marks
 
 
-def _numbers(cells: Sequence[str], missing: Sequence[bool]) -> np.ndarray | None:
-    """Return cells as integers or floats, or None if one that is not missing is no number."""
-    if any("_" in cell for cell in cells):  # Python reads 1_000 as a number
+def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """Return cells as integers or floats, an empty one as NaN; None if one is no number."""
+    written = "".join(cells)
+    if "_" in written:  # Python reads 1_000 as a number
         return None
-    filled = ["nan" if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+    filled = [cell or "nan" for cell in cells] if "" in cells else cells
     try:
-        numbers = np.array(filled).astype(float)
+        if "" not in cells and not _NO_INTEGER.search(written):
+            return np.array(list(map(int, filled)), dtype=np.int64)
+    except (ValueError, OverflowError):  # text, or above 2^63
+        pass
+    try:
+        return np.array(list(map(float, filled)))
     except ValueError:
         return None
-    if any(missing):
-        return numbers
-    try:
-        return np.array(filled).astype(np.int64)
-    except (ValueError, OverflowError):
-        return numbers
 
 
 class _Style(Enum):
@@ -129,7 +127,14 @@ def _decimal_commas(columns: dict[str, Sequence[str]], semicolons: bool) -> list
     column has decimal commas for certain, or semicolons separate the columns, and no column has
     decimal points or commas between thousands.
     """
-    styles = {name: _style(cells) for name, cells in columns.items()}
+    with_commas = {
+        name: style
+        for name, cells in columns.items()
+        if "," in "".join(cells) and (style := _style(cells)) is not _Style.OTHER
+    }
+    if not with_commas:
+        return []
+    styles = {name: with_commas.get(name) or _style(cells) for name, cells in columns.items()}
     found = set(styles.values())
     decimal = {_Style.COMMA}
     if not found & {_Style.POINT, _Style.THOUSANDS}:
@@ -140,12 +145,12 @@ def _decimal_commas(columns: dict[str, Sequence[str]], semicolons: bool) -> list
     return [name for name, style in styles.items() if style in decimal]
 
 
-def _style(cells: Iterable[str]) -> _Style:
+def _style(cells: Sequence[str]) -> _Style:
     """Return how the numbers of a column are written."""
-    present = [cell for cell in set(cells) if cell.lower() not in MISSING | MARKS]
+    present = [cell for cell in cells if cell.lower() not in _NOTHING]
     signed = [cell for cell in present if "," in cell or "." in cell]
-    whole = all(_NO_FRACTION.fullmatch(cell) for cell in present if not {*",."} & {*cell})
-    if not signed or not whole:
+    unsigned = (cell for cell in present if "," not in cell and "." not in cell)
+    if not signed or not all(map(_NO_FRACTION.fullmatch, unsigned)):
         return _Style.OTHER
     for pattern, style in _STYLES:
         if all(map(pattern.fullmatch, signed)):

@@ -98,7 +98,7 @@ def unpack(content: bytes, path: PurePath) -> tuple[bytes, PurePath]:
 def _archive(content: bytes, path: PurePath) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise InputError(
             f"{path} is a damaged ZIP archive or workbook ({error}): save or copy it again."
         ) from error

@@ -1,18 +1,23 @@
 """A grid of cells, as text files and sheets have them, read into a table with a header."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.reading.cells import is_number
+from scalingbayes.data.reading.cells import MARKS, MISSING, is_number
 from scalingbayes.data.reading.raw_table import RawTable, listing, raw_table, refuse_same_names
 
 Convert = Callable[[dict[str, Sequence[Any]]], tuple[dict[str, pd.Series], list[str]]]
 """Turns cells of columns into typed columns, and says what was assumed."""
+
+
+_SAMPLE = 200
+"""Rows from which the width of the table is taken."""
 
 
 @dataclass
@@ -57,9 +62,9 @@ def read_grid(grid: Grid, convert: Convert) -> RawTable:
     InputError
         If there is no header, names repeat, or a row has more cells than the header.
     """
-    filled = [any(_text(cell) for cell in row) for row in grid.rows]
-    kept = [i for i, full in enumerate(filled) if full]
-    rows = [[_strip(cell) for cell in grid.rows[i]] for i in kept]
+    stripped = [_strip(row) for row in grid.rows]
+    kept = [i for i, row in enumerate(stripped) if len(row) > row.count("")]
+    rows = [stripped[i] for i in kept]
     numbers = [grid.numbers[i] for i in kept]
     notes = list(grid.notes)
     if not rows:
@@ -73,11 +78,18 @@ def read_grid(grid: Grid, convert: Convert) -> RawTable:
             )
         header, rows, numbers = rows[start], rows[start + 1 :], numbers[start + 1 :]
         _refuse_numbers(header, grid)
-    header = [_text(cell) for cell in header]
+    header = [str(cell) for cell in header]
     rows, numbers, note = _without_headers(header, rows, numbers, grid.unit)
     notes += note
+    rows, numbers, note = _without_footer(len(header), rows, numbers)
+    notes += note
+    if _continues_header(rows):
+        header = _join_headers(header, [str(cell) for cell in rows[0]])
+        notes.append(f"The names of columns are joined from two rows: {listing(header)}.")
+        rows, numbers = rows[1:], numbers[1:]
     header, rows, note = _fit_to_header(header, rows, numbers, grid)
     notes += note
+    _refuse_names_that_are_numbers(header, grid)
     refuse_same_names(header, grid.source)
     columns, note = _named_columns(header, rows)
     notes += note
@@ -85,16 +97,17 @@ def read_grid(grid: Grid, convert: Convert) -> RawTable:
     return raw_table(pd.DataFrame(converted, columns=list(columns)), notes + note)
 
 
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
-
-
-def _strip(cell: Any) -> Any:
-    return cell.strip() if isinstance(cell, str) else cell
+def _strip(row: list[Any]) -> list[Any]:
+    """Return cells without outer spaces; an empty cell is ""."""
+    try:
+        return list(map(str.strip, row))
+    except TypeError:  # not all are text
+        cells = ["" if cell is None else cell for cell in row]
+        return [cell.strip() if isinstance(cell, str) else cell for cell in cells]
 
 
 def _titles(rows: list[list[Any]]) -> list[str]:
-    return [_text(cell) for row in rows for cell in row if _text(cell)]
+    return [str(cell) for row in rows for cell in row if cell != ""]
 
 
 def _header_row(rows: list[list[Any]]) -> int:
@@ -102,38 +115,108 @@ def _header_row(rows: list[list[Any]]) -> int:
 
     A title fills one cell, the leftmost one of the table, and names stand below it.
     """
-    filled = [[i for i, cell in enumerate(row) if _text(cell)] for row in rows]
+    filled = [[i for i, cell in enumerate(row) if cell != ""] for row in rows[:_SAMPLE]]
     usual = Counter(map(len, filled)).most_common(1)[0][0]
     if usual < 2:
         return 0
     start = next(i for i, cells in enumerate(filled) if len(cells) > 1)
     left = min(cells[0] for cells in filled[start:])
     titles = all(cells == [left] for cells in filled[:start])
-    names = not any(is_number(_text(cell)) for cell in rows[start])
+    names = not any(is_number(str(cell)) for cell in rows[start])
     return start if titles and names else 0
 
 
 def _refuse_numbers(header: list[Any], grid: Grid) -> None:
     """Raise an error if the first row is a run, as all of its cells are numbers."""
-    cells = [text for cell in header if (text := _text(cell))]
+    cells = [str(cell) for cell in header if cell != ""]
     if all(map(is_number, cells)):
+        _raise_no_header(cells, grid)
+
+
+def _raise_no_header(cells: list[str], grid: Grid) -> NoReturn:
+    raise InputError(
+        f"{grid.source} has no header: its first {grid.unit} is {', '.join(cells)}. Insert a "
+        f"first {grid.unit} that names the columns, such as params, tokens, loss."
+    )
+
+
+def _refuse_names_that_are_numbers(header: list[str], grid: Grid) -> None:
+    """Raise an error if the header looks like a run, or like one axis of a grid of losses."""
+    numbers = [name for name in header if is_number(name)]
+    if len(numbers) > 1 and len(numbers) >= len(header) - 1:
         raise InputError(
-            f"{grid.source} has no header: its first {grid.unit} is {', '.join(cells)}. Insert a "
-            f"first {grid.unit} that names the columns, such as params, tokens, loss."
+            f"The columns of {grid.source} are called {listing(header)}. If this is a run, insert "
+            f"a first {grid.unit} that names the columns. If it is a grid, with one loss for each "
+            f"size and number of tokens, make one row of each loss: frame.melt({header[0]!r}, "
+            f'var_name="tokens", value_name="loss") of the DataFrame.'
         )
+    if numbers and len({*header}) < len(header):
+        _raise_no_header([*header], grid)
 
 
 def _without_headers(
     header: list[str], rows: list[list[Any]], numbers: list[int], unit: str
 ) -> tuple[list[list[Any]], list[int], list[str]]:
     """Leave out rows that repeat the header, as in files that were joined."""
-    again = {i for i, row in enumerate(rows) if [_text(cell) for cell in row] == header}
+    again = {i for i, row in enumerate(rows) if row == header}
     if not again:
         return rows, numbers, []
     places = list_places(unit, [numbers[i] for i in sorted(again)])
     note = f"Repetitions of the header are skipped ({places})."
     kept = [i for i in range(len(rows)) if i not in again]
     return [rows[i] for i in kept], [numbers[i] for i in kept], [note]
+
+
+def _without_footer(
+    width: int, rows: list[list[Any]], numbers: list[int]
+) -> tuple[list[list[Any]], list[int], list[str]]:
+    """Leave out text below a table of three columns or more: rows with only a first cell."""
+    end = len(rows)
+    while width > 2 and end > 1 and _is_remark(rows[end - 1]):
+        end -= 1
+    if end == len(rows):
+        return rows, numbers, []
+    note = f"The text below the table ({listing(_titles(rows[end:]))}) is skipped."
+    return rows[:end], numbers[:end], [note]
+
+
+def _is_remark(row: list[Any]) -> bool:
+    return row.count("") == len(row) - 1 and row[0] != "" and not is_number(str(row[0]))
+
+
+def _continues_header(rows: list[list[Any]]) -> bool:
+    """Return whether the first row holds units or a second level of names.
+
+    It has no number, and text in at least two columns that have only numbers below.
+    """
+    if len(rows) < 2 or any(is_number(str(cell)) for cell in rows[0]):
+        return False
+    below = 0
+    for column in range(len(rows[0])):
+        cells = [str(row[column]) for row in rows[1:] if len(row) > column]
+        present = [cell for cell in cells if cell]
+        name = str(rows[0][column])
+        named = bool(name) and name.lower() not in MISSING | MARKS
+        below += named and bool(present) and all(map(is_number, present))
+    return below > 1
+
+
+def _join_headers(upper: list[str], lower: list[str]) -> list[str]:
+    """Return names of two rows: a name that spans columns is repeated, a unit is in parentheses."""
+    lower = [*lower, *[""] * (len(upper) - len(lower))]
+    upper = [*upper, *[""] * (len(lower) - len(upper))]
+    spans = not all(upper)
+    names: list[str] = []
+    above = ""
+    for first, second in zip(upper, lower, strict=True):
+        above = first or above
+        if not second:
+            names.append(first)
+        elif spans:
+            names.append(f"{above}.{second}".strip("."))
+        else:
+            names.append(f"{first} ({second.strip('()[]')})")
+    return names
 
 
 def list_places(unit: str, numbers: Sequence[int]) -> str:
@@ -154,12 +237,12 @@ def _fit_to_header(
 ) -> tuple[list[str], list[list[Any]], list[str]]:
     """Return rows as long as the header: empty cells are cut off at the end, or added."""
     width = len(header)
-    longest = [next((i for i in range(len(r), 0, -1) if _text(r[i - 1])), 0) for r in rows]
+    longest = [next(i for i in range(len(row), 0, -1) if row[i - 1] != "") for row in rows]
     if grid.row_names and rows and min(longest) == width + 1 == max(longest):
         header, width = ["", *header], width + 1
     long = next((i for i, length in enumerate(longest) if length > width), None)
     if long is not None:
-        shown = ", ".join(_text(cell) for cell in rows[long])
+        shown = ", ".join(map(str, rows[long]))
         raise InputError(
             f"{grid.source}, {grid.unit} {numbers[long]} has more fields than its header: "
             f"{longest[long]} for the {width} columns {listing(header)}. The {grid.unit} is "
@@ -196,10 +279,11 @@ def _named_columns(
     cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
     for position, (name, column) in enumerate(zip(header, cells, strict=True)):
         unnamed = not name or (position == 0 and name == "Unnamed: 0")  # pandas, read and written
+        empty = all(cell == "" for cell in column)
+        if empty and (unnamed or re.fullmatch(r"Unnamed: \d+", name)):
+            continue
         if not unnamed:
             columns[name] = column
-        elif not any(_text(cell) for cell in column):
-            continue
         elif position == 0 and _counts(column):
             notes.append("The first column has no name and counts the rows; it is dropped.")
         else:

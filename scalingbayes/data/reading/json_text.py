@@ -12,10 +12,10 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.data.reading.grid import Grid, read_grid
 from scalingbayes.data.reading.raw_table import RawTable, listing, raw_table
 from scalingbayes.data.reading.records import is_list, table_of_records
+from scalingbayes.data.reading.transposed import USUAL_WORDS
 from scalingbayes.data.reading.typed_cells import convert_values
 
 _USUAL_LISTS = ("runs", "rows", "data", "records", "results")
-_USUAL_WORDS = re.compile("loss|param|token|flop|compute|step|perplexity|lr|batch", re.IGNORECASE)
 
 
 def read_json(text: str, source: str) -> RawTable:
@@ -104,7 +104,7 @@ def _table_of_object(document: Mapping[str, Any], source: str) -> RawTable:
         if "index" in document and not _count_up(labels := document["index"]):
             rows = [[label, *row] for label, row in zip(["index", *labels], rows, strict=True)]
         return _table_of_lists(rows, source)
-    if values and all(isinstance(each, Mapping) and each for each in values):
+    if values and all(isinstance(each, Mapping) for each in values) and _are_alike(values):
         return _table_of_objects(document, source)
     if values and all(is_list(each) and not _is_records(each) for each in values):
         return _table_of_columns(document, source)
@@ -115,6 +115,12 @@ def _table_of_object(document: Mapping[str, Any], source: str) -> RawTable:
     if len(tables) > 1:
         return _join_tables(document, tables, source)
     return table_of_records([document], source)
+
+
+def _are_alike(records: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether records have more than half of their fields in common, on average."""
+    fields = {name for record in records for name in record}
+    return sum(map(len, records)) > 0.5 * len(records) * len(fields)
 
 
 def _is_records(value: Any) -> bool:
@@ -156,7 +162,7 @@ def _are_columns(outer: list[str], inner: list[str]) -> bool:
     """Return whether the outer keys name columns, and the inner keys rows."""
     if _count_up(inner) or _count_up(outer):
         return _count_up(inner)
-    words = [sum(bool(_USUAL_WORDS.search(key)) for key in keys) for keys in (outer, inner)]
+    words = [sum(bool(USUAL_WORDS.search(key)) for key in keys) for keys in (outer, inner)]
     return words[0] > words[1]
 
 
@@ -173,7 +179,7 @@ def _table_within(document: Mapping[str, Any], name: str, source: str) -> RawTab
         if key != name and isinstance(value, str | int | float) and key not in records[0]
     }
     table = table_of_records([{**constant, **record} for record in records], source)
-    repeated = f"; {listing(constant)} is the same in every row" if constant else ""
+    repeated = f"; every row repeats {listing(constant)}" if constant else ""
     note = f"The rows are the list {name!r} of {source}{repeated}."
     return RawTable(table.frame, (note, *table.notes))
 

@@ -11,6 +11,7 @@ from scalingbayes.data.reading.json_text import read_json
 from scalingbayes.data.reading.kinds import kind_of
 from scalingbayes.data.reading.raw_table import RawTable
 from scalingbayes.data.reading.tensorboard_events import read_events
+from scalingbayes.data.reading.transposed import transpose_quantities
 from scalingbayes.data.reading.wandb_history import melt_history
 from scalingbayes.data.reading.workbook import read_workbook
 
@@ -32,7 +33,7 @@ def read_single_file(path: Path) -> RawTable:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return melt_history(_read(content, path, path))
+    return transpose_quantities(melt_history(_read(content, path, path)))
 
 
 def _read(content: bytes, name: PurePath, path: Path) -> RawTable:

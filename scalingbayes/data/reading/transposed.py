@@ -1,0 +1,35 @@
+"""Tables that have one column for each run, and one row for each quantity."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from scalingbayes.data.reading.raw_table import RawTable, raw_table
+from scalingbayes.data.reading.typed_cells import convert_values
+
+USUAL_WORDS = re.compile("loss|param|token|flop|compute|step|perplexity|batch", re.IGNORECASE)
+"""Words that names of quantities contain."""
+
+
+def transpose_quantities(table: RawTable) -> RawTable:
+    """Return the table with one row for each run, if its first column names quantities.
+
+    Two different quantities are among the names there, and none is in the header.
+    """
+    frame = table.frame
+    if len(frame) < 2 or len(frame.columns) < 2:
+        return table
+    names = list(frame.iloc[:, 0])
+    if not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        return table
+    found = {match[0].lower() for name in names if (match := USUAL_WORDS.search(name))}
+    if len(found) < 2 or any(USUAL_WORDS.search(str(name)) for name in frame):
+        return table
+    label = "run" if "run" not in names else "column"
+    columns: dict[str, Sequence[Any]] = {label: list(frame.columns[1:])}
+    columns |= {name: list(frame.iloc[row, 1:]) for row, name in enumerate(names)}
+    converted, notes = convert_values(columns)
+    note = "The table has one column for each run; rows and columns are exchanged."
+    return raw_table(pd.DataFrame(converted, columns=list(columns)), [*table.notes, note, *notes])
