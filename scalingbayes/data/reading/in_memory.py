@@ -98,7 +98,9 @@ def _frame_of_other(table: Any) -> pd.DataFrame:
         )
     if hasattr(table, "sizes") and hasattr(table, "to_dataframe"):
         return _frame_of_xarray(table)
-    if hasattr(table, "collect"):  # lazy frames of polars, narwhals and others
+    if hasattr(table, "toPandas"):  # of Spark
+        return pd.DataFrame(table.toPandas())
+    if hasattr(table, "collect") and not hasattr(table, "to_pandas"):  # lazy, as of polars
         table = table.collect()
     if hasattr(table, "column_names"):
         refuse_same_names([str(name) for name in table.column_names])
