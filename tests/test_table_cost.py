@@ -56,7 +56,7 @@ def test_embeddings_that_are_counted_as_params_make_small_models_cheap():
     assert isinstance(cost, FittedCost)
     assert cost.bend < 0
     np.testing.assert_allclose(
-        training_flops(cost, params, 20 * params), 6 * without * 20 * params, rtol=0.12
+        training_flops(cost, params, 20 * params), 6 * without * 20 * params, rtol=0.15
     )
     far = training_flops(cost, np.array([1e12]), np.ones(1))[0]
     assert far == pytest.approx(6e12, rel=0.1)

@@ -273,3 +273,71 @@ def test_notes_and_units_reach_the_posterior_and_its_file(tmp_path, small_table)
     assert loaded.runs.units == runs.units
     assert "Table: Perplexities were converted" in repr(loaded).replace("\n", " ")
     pd.testing.assert_frame_equal(loaded.runs.frame[["params"]], runs.frame[["params"]])
+
+
+def test_answers_are_in_the_users_unit(small_table):
+    frame = pd.DataFrame(small_table)
+    runs = sb.Runs(
+        frame.assign(loss=np.exp(frame["loss"])),
+        units={"loss": "perplexity", "params": "non_embedding"},
+    )
+    post, nats = (
+        sb.fit(table, "chinchilla", engine=sb.PriorDraws(draws=60), seed=2)
+        for table in (runs, small_table)
+    )
+    run = {"params": 1e10, "tokens": 1e11}
+    allocation = post.allocate(1e21)
+    assert "N counts parameters without embeddings, loss in perplexity" in allocation.title
+    np.testing.assert_allclose(
+        allocation["perplexity"], np.exp(nats.allocate(1e21)["loss"]), rtol=1e-6
+    )
+    expected, of_nats = (each.predict(**run)["expected"].to_numpy() for each in (post, nats))
+    np.testing.assert_allclose(expected, np.exp(of_nats), rtol=1e-6)
+    np.testing.assert_allclose(
+        sb.plan(post, 1e21).outcome["perplexity"], np.exp(sb.plan(nats, 1e21).outcome["loss"])
+    )
+    np.testing.assert_allclose(
+        sb.frontier_gap(post).draws["loss"], sb.frontier_gap(nats).draws["loss"], rtol=1e-6
+    )
+    reached = sb.cheapest_run(post, np.exp(3.0)).draws["compute"].to_numpy()
+    np.testing.assert_allclose(reached, sb.cheapest_run(nats, 3.0).draws["compute"], rtol=1e-6)
+
+
+def test_several_losses_of_one_table_are_fitted_side_by_side(small_table):
+    frame = pd.DataFrame(small_table).rename(columns={"loss": "c4_loss"})
+    table = frame.assign(pile_loss=0.9 * frame["c4_loss"], code_ppl=np.exp(frame["c4_loss"]))
+    tables = sb.Runs(table).with_losses(["c4_loss", "pile_loss", "code_ppl"])
+    np.testing.assert_allclose(tables["code_ppl"].column("loss"), frame["c4_loss"])
+    assert tables["code_ppl"].units.is_perplexity
+    posts = sb.fit_many(
+        {name: tables[name] for name in ("c4_loss", "pile_loss")},
+        "chinchilla",
+        engine=sb.Laplace(draws=500),
+        exact=True,
+    )
+    found = posts.allocate([1e20, 1e21])
+    assert found.draws["params"].sizes["fit"] == 2
+    alone = posts["pile_loss"].allocate([1e20, 1e21])
+    np.testing.assert_array_equal(
+        found["params"].sel(fit="pile_loss").transpose("chain", "draw", "compute"),
+        alone["params"].transpose("chain", "draw", "compute"),
+    )
+    assert not any("disagree" in note for note in found.notes)  # the losses are in proportion
+    with pytest.raises(sb.InputError, match="no column 'books'"):
+        sb.Runs(table).with_losses(["books"])
+
+
+def test_losses_that_disagree_are_said_to(rng):
+    params, tokens = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e9, 6), [1e9, 1e10, 1e11]))
+    noise = np.exp(1e-4 * rng.standard_normal((2, 18)))
+    table = {"params": params, "tokens": tokens}
+    table["a_loss"] = (1.7 + 4e2 / params**0.34 + 4e2 / tokens**0.28) * noise[0]
+    table["b_loss"] = (1.7 + 4e2 / params**0.28 + 4e2 / tokens**0.34) * noise[1]
+    posts = sb.fit_many(
+        sb.Runs(table).with_losses(["a_loss", "b_loss"]),
+        sb.Model("chinchilla", "normal"),
+        engine=sb.Laplace(draws=500),
+        exact=True,
+    )
+    assert any("disagree about a: " in note for note in posts.exponents().notes)
+    assert any("disagree about params: " in note for note in posts.allocate(1e22).notes)

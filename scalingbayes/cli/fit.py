@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import scalingbayes as sb
-from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes.cli.fit_output import show_and_write
 from scalingbayes.cli.options import NoiseName, Prob, Seed, WeakPriors
 from scalingbayes.cli.printing import (
-    describe_interval,
     exit_if_failed,
-    print_text,
-    print_verdict,
-    print_view,
 )
 from scalingbayes.cli.table_options import (
     ComputeColumn,
@@ -35,10 +29,7 @@ from scalingbayes.cli.table_options import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from scalingbayes.inference import Engine
-    from scalingbayes.results import View
 
 _ENGINE_HELP = (
     "How to fit: nuts (samples the posterior), hmc (the same with many short chains, for an "
@@ -81,6 +72,14 @@ Budgets = Annotated[
         "repeated.",
     ),
 ]
+Losses = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMNS",
+        help="Several columns of losses, separated by commas: fit each, and print their exponents "
+        "and allocations side by side.",
+    ),
+]
 Folder = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Folder for posterior.nc, summary.csv and other tables."),
@@ -99,6 +98,7 @@ def fit_command(
     tokens: TokensColumn = None,
     compute: ComputeColumn = None,
     loss: LossColumn = None,
+    losses: Losses = None,
     column: OtherColumns = None,
     where: Where = None,
     drop_empty: DropEmpty = False,
@@ -120,19 +120,14 @@ def fit_command(
     priors: Literal["weak", "learned"] = "weak" if weak_priors else "learned"
     model = sb.Model(law, noise, default_priors=priors, groups=groups)
     _make_folder(out)
+    post: sb.Posterior | sb.Posteriors
     with sb.progress_bar() as bar:
-        post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
-    tables = {"summary": post.summary(prob)}
-    if (exponents := _exponents(post, prob)) is not None:
-        tables["exponents"] = exponents
-    print_view(_view(post, tables, prob))
-    if budget:
-        allocation = post.allocate(budget)
-        tables["allocation"] = allocation.summary(prob)
-        print_view(replace(allocation.view(), verdict=None))
-    print_verdict(post.verdict)
-    if out is not None:
-        _write(out, post, tables)
+        if losses is None:
+            post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
+        else:
+            tables = runs.with_losses(losses.split(","), drop_empty=drop_empty)
+            post = sb.fit_many(tables, model, engine=chosen, exact=exact, seed=seed, progress=bar)
+    show_and_write(post, budget, out, prob)
     exit_if_failed(post.verdict)
 
 
@@ -158,42 +153,3 @@ def _make_folder(out: Path | None) -> None:
         raise sb.InputError(
             f"--out {out} cannot be made a folder ({error}): name another folder."
         ) from error
-
-
-def _exponents(post: sb.Posterior, prob: float) -> pd.DataFrame | None:
-    """Return the exponents of a law of size and tokens alone; None for any other law.
-
-    A posterior without an optimum at the reference budget gives a warning, not an error.
-    """
-    if not post.law.allocates or len(post.law.inputs) > 2:
-        return None
-    try:
-        return post.exponents().summary(prob)
-    except sb.InputError as error:
-        warnings.warn(str(error), sb.InputWarning, stacklevel=1)
-        return None
-
-
-def _view(post: sb.Posterior, tables: dict[str, pd.DataFrame], prob: float) -> View:
-    from scalingbayes.posterior.describe_allowance import describe_allowance
-    from scalingbayes.results import View
-
-    further: tuple[tuple[str, pd.DataFrame], ...] = ()
-    if "exponents" in tables:
-        further = (("Exponents: N_opt ∝ C^a, D_opt ∝ C^b", tables["exponents"]),)
-    lines = (
-        describe_interval(post, prob),
-        *describe_allowance(post.allowance, post.record),
-        *post.describe_table(),
-    )
-    details = tuple(post.describe_priors().splitlines())
-    return View(post.title, tables["summary"], lines, tables=further, details=details)
-
-
-def _write(out: Path, post: sb.Posterior, tables: dict[str, pd.DataFrame]) -> None:
-    post.save(out / "posterior.nc")
-    for name, table in tables.items():
-        with atomic_write(out / f"{name}.csv") as path:
-            table.assign(verdict=post.verdict.word).to_csv(path)
-    files = ["posterior.nc", *(f"{name}.csv" for name in tables)]
-    print_text(f"Written to {out}: {', '.join(files)}.")

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -204,6 +205,41 @@ class Runs:
             label: self._part(labels == label, f"{self.name}, {by} {label}")
             for label in pd.unique(labels)
         }
+
+    def with_losses(self, losses: Iterable[str], *, drop_empty: bool = False) -> dict[str, "Runs"]:
+        """Return the same runs with each of several losses, for :func:`scalingbayes.fit_many`.
+
+        Parameters
+        ----------
+        losses
+            Columns of evaluation losses. Perplexities, as their names say, become losses.
+        drop_empty
+            Whether to drop, for each loss, the runs that have no value.
+
+        Raises
+        ------
+        InputError
+            If a column is missing or has a value that cannot be used.
+
+        Examples
+        --------
+        >>> runs = Runs({"params": [1e8, 1e9], "c4_loss": [3.2, 2.5], "pile_loss": [2.9, 2.2]})
+        >>> tables = runs.with_losses(["c4_loss", "pile_loss"])
+        >>> {name: table.column("loss").tolist() for name, table in tables.items()}
+        {'c4_loss': [3.2, 2.5], 'pile_loss': [2.9, 2.2]}
+        """
+        found = {}
+        for column in losses:
+            if column not in self.frame:
+                raise unknown("column", column, map(str, self.frame), "Name a column of losses.")
+            raw = RawTable(self.frame[[column]].rename_axis(None))
+            options = Options({"loss": column}, drop_empty=drop_empty, propose=False)
+            prepared = prepare(raw, options)
+            frame = self.frame.loc[prepared.frame.index].assign(loss=prepared.frame["loss"])
+            units = replace(self.units, loss=prepared.units.loss)
+            notes = (*self.notes, *prepared.notes)
+            found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, units)
+        return found
 
     def filter(self, keep: Iterable[bool]) -> "Runs":
         """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``.

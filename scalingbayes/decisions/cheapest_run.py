@@ -21,6 +21,7 @@ from scalingbayes.decisions.law_draws import (
 )
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import from_user_unit, target_name, with_units
 from scalingbayes.results import Estimate
 
 
@@ -74,7 +75,7 @@ def cheapest_run(
     """
     losses = check_numbers("loss", loss).ravel()
     asked = inputs_by_posterior(post, inputs)
-    target = next(iter(asked)).law.target.column
+    target = target_name(next(iter(asked)))
     found = estimate(
         post, asked, lambda each, others: _cheapest_run(each, others, losses, cost, limits)
     )
@@ -101,11 +102,12 @@ def _cheapest_run(
     limits: Limits | None,
 ) -> Estimate:
     """Estimate the cheapest run of one law; infinite where no budget reaches a loss."""
-    target, paid = post.law.target.column, cost_of(post.law, post.cost if cost is None else cost)
+    target, paid = target_name(post), cost_of(post.law, post.cost if cost is None else cost)
     with precision("float64"):
         draws = draws_on_device(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
-        compute = compute_to_reach(law, values, jnp.asarray(losses), fixed, paid, limits)
+        in_nats = jnp.asarray(from_user_unit(post, losses))
+        compute = compute_to_reach(law, values, in_nats, fixed, paid, limits)
         reached = (compute > 0) & jnp.isfinite(compute)
         best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
     lost = ~np.asarray(reached)
@@ -116,4 +118,4 @@ def _cheapest_run(
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
-    return Estimate(title + within, runs, post.verdict, notes=notes)
+    return Estimate(with_units(post, title + within), runs, post.verdict, notes=notes)

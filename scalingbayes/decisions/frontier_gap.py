@@ -18,6 +18,7 @@ from scalingbayes.data.published import published_models
 from scalingbayes.decisions.law_draws import require_params_and_tokens
 from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import from_user_unit, target_name
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
 _SHOWN = {
@@ -123,8 +124,9 @@ def frontier_gap(
     compute = training_flops(post.cost, params, tokens)
 
     expected = post.predict(params=params, tokens=tokens).draws["expected"]
-    loss = expected.transpose(*SAMPLE_DIMS, "run").to_numpy()
+    loss = from_user_unit(post, expected.transpose(*SAMPLE_DIMS, "run").to_numpy())
     best = post.allocate(compute).draws.transpose(*SAMPLE_DIMS, "compute")
+    least = from_user_unit(post, best[target_name(post)].to_numpy())
     # The frontier has the same error beyond the runs, so the error does not change the compute.
     shift = shared_error(post, {"params": params, "tokens": tokens})
     by_law = loss if shift is None else loss * np.exp(-shift)
@@ -140,8 +142,8 @@ def frontier_gap(
         )
     found = {
         "loss": loss,
-        "least_loss": best["loss"].to_numpy(),
-        "excess_loss": loss - best["loss"].to_numpy(),
+        "least_loss": least,
+        "excess_loss": loss - least,
         "compute_needed": needed,
         "compute_wasted": 1 - needed / compute,
         "params_ratio": params / best["params"].to_numpy(),

@@ -31,6 +31,7 @@ from scalingbayes.decisions.law_draws import (
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
 
 _EXPLAINED = (
@@ -289,11 +290,13 @@ class _LawLoss:
         shift = shared_error(self.post, run)
         reached = loss if shift is None else loss * jnp.exp(shift)
         found = {"loss": reached, "regret": loss - self.least, "wasted": 1 - needed / budget}
+        draws = dataset(self.post, found, "compute", np.array([budget]))
+        draws = draws.squeeze("compute", drop=True)
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         return Estimate(
-            title if limits is None else f"{title}; {limits}",
-            dataset(self.post, found, "compute", np.array([budget])).squeeze("compute", drop=True),
+            with_units(self.post, title if limits is None else f"{title}; {limits}"),
+            to_user_unit(self.post, draws, "loss"),
             self.post.verdict,
             notes=beyond("FLOPs", np.array([budget]), self.post.compute),
         )

@@ -23,6 +23,7 @@ from scalingbayes.allocation import (
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.posterior.extrapolation import beyond, runs_beyond, shared_error
+from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import Estimate
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def estimate_exponents(
         draws = draws.squeeze("compute", drop=True)
     size = "N_opt" if post.law.budget.size == "params" else post.law.budget.size
     notes = () if compute is None else beyond("FLOPs", budgets, post.compute)
-    return Estimate(f"Exponents of {size} ∝ C^a, D_opt ∝ C^b", draws, post.verdict, notes=notes)
+    title = with_units(post, f"Exponents of {size} ∝ C^a, D_opt ∝ C^b")
+    return Estimate(title, draws, post.verdict, notes=notes)
 
 
 def estimate_allocation(
@@ -65,7 +67,8 @@ def estimate_allocation(
     if (shift := shared_error(post, runs)) is not None:
         draws[target] = draws[target] * np.exp(shift)
     within = "" if limits is None else f"; {limits}"
-    title = f"Compute-optimal allocation, {paid.equation}{within}"
+    draws = to_user_unit(post, draws, target)
+    title = with_units(post, f"Compute-optimal allocation, {paid.equation}{within}")
     notes = _extrapolation(post, draws)
     if limits is not None and (left := limits.unspent(paid, budgets)).any():
         where = "" if len(left) == 1 else f" at {left.sum()} of {len(left)} budgets"

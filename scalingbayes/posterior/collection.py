@@ -11,17 +11,20 @@ import xarray as xr
 from jaxtyping import Array, Float, Shaped
 
 from scalingbayes._core.devices import fetch, map_each
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes.allocation import exponents, table_cost
+from scalingbayes.allocation import Cost, Limits, exponents, table_cost
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.stacking import stack_densities
-from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
+from scalingbayes.posterior.allocate import Budgets, evaluate_per_budget, exponent_budgets
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
+
+_FEW_FITS = 20  # more fits than the losses of one table disagree by chance
 
 
 class Posteriors(Result, Mapping[Any, Posterior]):
@@ -143,10 +146,65 @@ class Posteriors(Result, Mapping[Any, Posterior]):
             If the law has no compute-optimal allocation, or has inputs other than size and tokens.
         """
         title, draws = "Exponents of N_opt ∝ C^a, D_opt ∝ C^b", self._exponents()
+        notes = self._disagreements(draws["a"], "a")
         if self._as_exact is None:
-            return Estimate(title, draws, self.verdict)
+            return Estimate(title, draws, self.verdict, notes=notes)
         exact = self._as_exact._exponents()
-        return Estimate(title, draws, self.verdict, exact=exact)
+        return Estimate(title, draws, self.verdict, notes=notes, exact=exact)
+
+    def allocate(
+        self,
+        compute: Budgets,
+        cost: Cost | None = None,
+        limits: Limits | None = None,
+        **inputs: float,
+    ) -> Estimate:
+        """Estimate the model size and the tokens of least loss, by each fit.
+
+        The arguments and the quantities are those of :meth:`Posterior.allocate`. A note says if the
+        fits of one table's losses disagree.
+
+        Raises
+        ------
+        InputError
+            As :meth:`Posterior.allocate` does, or if the losses have different units.
+        """
+        each = {name: self[name].allocate(compute, cost, limits, **inputs) for name in self}
+        first = next(iter(each.values()))
+        if any(set(found.draws) != set(first.draws) for found in each.values()):
+            raise InputError(
+                "Some losses are perplexities and others are not: allocate by posts[name]."
+            )
+        index = self.draws["fit"]
+        draws = xr.concat([found.draws for found in each.values()], index)
+        exacts = [found.exact for found in each.values() if found.exact is not None]
+        size = next(iter(self.models.values())).law.budget.size
+        notes = dict.fromkeys(note for found in each.values() for note in found.notes)
+        at_most = draws[size].isel(compute=-1)
+        return Estimate(
+            first.title,
+            draws,
+            self.verdict,
+            notes=(*notes, *self._disagreements(at_most, size)),
+            exact=xr.concat(exacts, index) if exacts else None,
+        )
+
+    def _disagreements(self, draws: xr.DataArray, name: str) -> tuple[str, ...]:
+        """Return a note if fits of one table's losses disagree about a quantity."""
+        runs = [model.runs.frame.index for model in self.models.values()]
+        alike = all(len(each) == len(runs[0]) and (each == runs[0]).all() for each in runs)
+        if not 1 < len(self) <= _FEW_FITS or not alike:
+            return ()
+        low, middle, high = draws.quantile([0.05, 0.5, 0.95], SAMPLE_DIMS).to_numpy()
+        least, most = int(middle.argmin()), int(middle.argmax())
+        if high[least] >= low[most]:
+            return ()
+        names = [str(name) for name in self]
+        return (
+            f"The fits disagree about {name}: the 90% intervals of {names[least]!r} "
+            f"[{low[least]:.3g}, {high[least]:.3g}] and {names[most]!r} [{low[most]:.3g}, "
+            f"{high[most]:.3g}] do not overlap. Decide by the loss that is closest to the use.",
+        )
 
     def _exponents(self) -> xr.Dataset:
         """Return draws of the exponents; dims ``fit``, ``chain`` and ``draw``."""

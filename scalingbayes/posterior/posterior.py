@@ -29,13 +29,13 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
-from scalingbayes.posterior.describe_allowance import describe_allowance
+from scalingbayes.posterior.describe_fit import describe_allowance, describe_table
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.io import unpack_table, write_tree
 from scalingbayes.posterior.predict import predict_runs
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
-from scalingbayes.posterior.tree import make_dataset, make_tree
+from scalingbayes.posterior.tree import exact_tree, make_dataset, make_tree
 from scalingbayes.results import (
     SAMPLE_DIMS,
     DrawsResult,
@@ -163,24 +163,7 @@ class Posterior(DrawsResult):
         """
         if self.exact:
             return self
-        tree = self.tree.to_dict()
-        groups = {
-            f"/{name}": tree[f"/{name}"] for name in ("observed_data", "constant_data", "table")
-        }
-        groups |= {"/posterior": tree["/exact"], "/sample_stats": tree["/exact_stats"]}
-        if "/exact_log_likelihood" in tree:
-            groups["/log_likelihood"] = tree["/exact_log_likelihood"]
-        record = replace(
-            self.record,
-            engine="laplace",
-            options={},
-            allowance=None,
-            facts=self.record.exact_facts,
-            exact_facts={},
-        )
-        found = xr.DataTree.from_dict(groups)
-        found.attrs[ATTRIBUTE] = record.to_json()
-        return Posterior(found, self.law, self.noise)
+        return Posterior(exact_tree(self.tree, self.record), self.law, self.noise)
 
     @property
     def weights(self) -> Float[np.ndarray, " runs"]:
@@ -368,10 +351,6 @@ class Posterior(DrawsResult):
         coords = {name: self.draws[name].to_numpy() for name in SAMPLE_DIMS}
         return make_dataset(arrays, (*SAMPLE_DIMS, dim), coords)
 
-    def describe_table(self) -> tuple[str, ...]:
-        """Return what was converted, dropped or assumed when the table was read."""
-        return tuple(f"Table: {note}" for note in self.record.data.notes)
-
     def describe_priors(self) -> str:
         """Return each parameter's prior, and the reference point at which it is stated."""
         record = self.record
@@ -397,5 +376,5 @@ class Posterior(DrawsResult):
     def view(self, prob: float = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""
         priors = tuple(self.describe_priors().splitlines())
-        lines = (*describe_allowance(self.allowance, self.record), *self.describe_table())
+        lines = (*describe_allowance(self.allowance, self.record), *describe_table(self.record))
         return View(self.title, self.summary(prob), lines, self.verdict, details=priors)

@@ -13,9 +13,11 @@ from scalingbayes._core.arguments import check_numbers, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import training_flops
+from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
+from scalingbayes.posterior.user_units import target_name, to_user_unit, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
@@ -53,12 +55,13 @@ def predict_runs(
     rows = pd.MultiIndex.from_arrays(list(index.values()), names=list(index))
     coords = xr.Coordinates.from_pandas_multiindex(rows, "run")
     draws = post.named(found, "run").assign_coords(coords)
-    title = f"Predicted {law.target.column}, after the runs of {record.data.name!r}"
+    draws = to_user_unit(post, draws, *found)
+    title = f"Predicted {target_name(post)}, after the runs of {record.data.name!r}"
     notes: tuple[str, ...] = ()
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
         compute = training_flops(post.cost, given[law.budget.size], given["tokens"])
         notes = beyond("FLOPs", compute, post.compute)
-    return Estimate(title, draws, verdict, notes=notes)
+    return Estimate(with_units(post, title), draws, verdict, notes=notes)
 
 
 def _paired(
@@ -71,6 +74,8 @@ def _paired(
             f"got the estimate {estimate.title!r}."
         )
     draws = estimate["observed"].transpose(*SAMPLE_DIMS, "run")
+    if estimate.draws.attrs.get("unit") == PERPLEXITY:
+        draws = draws.copy(data=np.log(draws))
     chains, count = (post.draws.sizes[dim] for dim in SAMPLE_DIMS)
     runs = draws["run"].to_index()
     index = {str(n): runs.get_level_values(i).to_numpy() for i, n in enumerate(runs.names)}

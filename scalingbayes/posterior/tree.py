@@ -144,6 +144,33 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
     return tree
 
 
+def exact_tree(tree: xr.DataTree, record: Record) -> xr.DataTree:
+    """Return the tree of the posterior that takes the law as exact, of a fit with an allowance.
+
+    Parameters
+    ----------
+    tree, record
+        The tree and the record of the fit.
+    """
+    all_groups = tree.to_dict()
+    kept = ("observed_data", "constant_data", "table")
+    groups = {f"/{name}": all_groups[f"/{name}"] for name in kept}
+    groups |= {"/posterior": all_groups["/exact"], "/sample_stats": all_groups["/exact_stats"]}
+    if "/exact_log_likelihood" in all_groups:
+        groups["/log_likelihood"] = all_groups["/exact_log_likelihood"]
+    of_exact = replace(
+        record,
+        engine="laplace",
+        options={},
+        allowance=None,
+        facts=record.exact_facts,
+        exact_facts={},
+    )
+    found = xr.DataTree.from_dict(groups)
+    found.attrs[ATTRIBUTE] = of_exact.to_json()
+    return found
+
+
 def _of_allowance(
     model: BoundModel, draws: Draws, exact: Draws, found: Described
 ) -> dict[str, xr.Dataset]:

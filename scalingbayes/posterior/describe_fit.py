@@ -1,4 +1,4 @@
-"""The allowance for a law's error, in a few sentences."""
+"""The allowance for a law's error, and what was done to the table, in a few sentences."""
 
 from scalingbayes.model.allowance import Allowance
 from scalingbayes.posterior.record import Record
@@ -34,3 +34,8 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
     if rows < _FEW * parameters:
         lines.append(f"{rows} runs cannot tell whether the law is exact.")
     return tuple(lines)
+
+
+def describe_table(record: Record) -> tuple[str, ...]:
+    """Return what was converted, dropped or assumed when the table was read."""
+    return tuple(f"Table: {note}" for note in record.data.notes)

@@ -1,0 +1,83 @@
+"""What ``scalingbayes fit`` prints and writes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import scalingbayes as sb
+from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes.cli.printing import describe_interval, print_text, print_verdict, print_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from scalingbayes.results import Estimate
+
+
+def show_and_write(
+    found: sb.Posterior | sb.Posteriors, budgets: list[float] | None, out: Path | None, prob: float
+) -> None:
+    """Print a posterior, or posteriors side by side, with exponents and allocations; write them.
+
+    Parameters
+    ----------
+    found
+        What was fitted.
+    budgets
+        Budgets in FLOPs for which the allocation is printed too.
+    out
+        The folder to write to, if any.
+    prob
+        Probability of the intervals.
+    """
+    estimates: dict[str, Estimate] = {}
+    if (exponents := _exponents(found)) is not None:
+        estimates["exponents"] = exponents
+    if budgets:
+        estimates["allocation"] = found.allocate(budgets)
+    tables = {name: each.summary(prob) for name, each in estimates.items()}
+    view = found.view()
+    if isinstance(found, sb.Posterior):
+        view = found.view(prob)
+        view = replace(view, lines=(describe_interval(found, prob), *view.lines))
+    print_view(replace(view, verdict=None))
+    for name, each in estimates.items():
+        lines = each.notes if name == "allocation" or isinstance(found, sb.Posteriors) else ()
+        print_view(replace(each.view(), table=tables[name], lines=lines, verdict=None))
+    print_verdict(found.verdict)
+    if out is not None:
+        _write(out, found, {"summary": found.summary(prob), **tables})
+
+
+def _exponents(found: sb.Posterior | sb.Posteriors) -> Estimate | None:
+    """Return the exponents of a law of size and tokens alone; None for any other law.
+
+    A posterior without an optimum at the reference budget gives a warning, not an error.
+    """
+    law = found.law if isinstance(found, sb.Posterior) else next(iter(found.models.values())).law
+    if not law.allocates or len(law.inputs) > 2:
+        return None
+    try:
+        return found.exponents()
+    except sb.InputError as error:
+        warnings.warn(str(error), sb.InputWarning, stacklevel=1)
+        return None
+
+
+def _write(out: Path, found: sb.Posterior | sb.Posteriors, tables: dict[str, pd.DataFrame]) -> None:
+    if isinstance(found, sb.Posterior):
+        files = {"posterior.nc": found}
+    else:
+        names = [re.sub(r"[^A-Za-z0-9.-]+", "_", str(name)) for name in found]
+        files = {f"posterior_{name}.nc": found[key] for name, key in zip(names, found, strict=True)}
+    for file, post in files.items():
+        post.save(out / file)
+    for name, table in tables.items():
+        with atomic_write(out / f"{name}.csv") as path:
+            table.assign(verdict=found.verdict.word).to_csv(path)
+    print_text(f"Written to {out}: {', '.join([*files, *(f'{name}.csv' for name in tables)])}.")
