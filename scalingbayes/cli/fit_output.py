@@ -46,9 +46,8 @@ def show_and_write(
         view = found.view(prob)
         view = replace(view, lines=(describe_interval(found, prob), *view.lines))
     print_view(replace(view, verdict=None))
-    for name, each in estimates.items():
-        lines = each.notes if name == "allocation" or isinstance(found, sb.Posteriors) else ()
-        print_view(replace(each.view(), table=tables[name], lines=lines, verdict=None))
+    for each in estimates.values():
+        print_view(replace(each.view(prob), verdict=None))
     print_verdict(found.verdict)
     if out is not None:
         _write(out, found, {"summary": found.summary(prob), **tables})
