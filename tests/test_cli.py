@@ -152,7 +152,7 @@ def test_compare_prints_scores_and_weights(command):
         (("laws", "kaplun"), "Did you mean 'kaplan'?"),
         (("fit", "missing.csv"), "no file or bundled data set 'missing.csv'"),
         (("fit", "chinchila"), "Did you mean 'chinchilla'?"),
-        (("fit", "."), "is a directory"),
+        (("fit", "empty"), "no file or bundled"),
         (("fit", "chinchilla", "--law", "kaplun"), "no law 'kaplun'"),
         (("fit", "chinchilla", "--prob", "90"), "prob must be between 0 and 1"),
         (("fit", "chinchilla", "--engine", "nuts(chains=1)"), "chains must be"),

@@ -10,8 +10,6 @@ import scalingbayes as sb
 from scalingbayes.data.column_choice import choose_columns
 from scalingbayes.data.counts import parse_count
 
-pytestmark = pytest.mark.filterwarnings("default::scalingbayes.InputWarning")
-
 
 @pytest.mark.parametrize(
     ("text", "number"),
@@ -239,10 +237,12 @@ def test_perplexities_become_losses(given):
 
 def test_units_are_read_from_names_or_given():
     table = {"Params (B)": [0.07, 7], "tokens": [1.0, 2], "loss": [3.0, 2.5], "pf_days": [1.0, 2]}
-    runs = sb.Runs(table, units={"tokens": "billions"}, compute="pf_days")
+    named = {"compute": "pf_days", "params": "Params (B)"}
+    runs = sb.Runs(table, units={"tokens": "billions"}, **named)
     np.testing.assert_allclose(runs.column("params"), [7e7, 7e9])
     np.testing.assert_allclose(runs.column("tokens"), [1e9, 2e9])
-    other = sb.Runs({"params_non_embedding": [1e8], "samples_seen": [1e9], "val_bpb": [1.1]})
+    with pytest.warns(sb.InputWarning, match="Columns were chosen"):
+        other = sb.Runs({"params_non_embedding": [1e8], "samples_seen": [1e9], "val_bpb": [1.1]})
     assert other.units.describe() == (
         "N counts parameters without embeddings, D counts samples, loss in bits per byte"
     )
