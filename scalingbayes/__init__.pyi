@@ -38,6 +38,7 @@ from .decisions.approaches import (
 from .evaluation.backtest import Backtest, backtest
 from .evaluation.calibration import Calibration, Simulation, calibrate, simulate
 from .evaluation.compare import Comparison, compare
+from .evaluation.influence import Influence, influence
 from .evaluation.predictive_checks import PredictiveChecks, check
 from .evaluation.score import score
 from .evaluation.sensitivity import Sensitivity, sensitivity
@@ -53,10 +54,12 @@ from .model.learned_priors import learned_priors
 from .model.model import Model
 from .model.noise import Noise
 from .model.noise_models import (
+    FailureNoise,
     HuberNoise,
     LaplaceNoise,
     NoiseModel,
     NormalNoise,
+    OneSidedNoise,
     StudentTNoise,
 )
 from .posterior.collection import Posteriors
@@ -78,10 +81,12 @@ __all__ = [
     "DataExhaustion",
     "Domain",
     "Estimate",
+    "FailureNoise",
     "Frontier",
     "FrontierGap",
     "Grid",
     "HuberNoise",
+    "Influence",
     "Input",
     "InputError",
     "InputWarning",
@@ -93,6 +98,7 @@ __all__ = [
     "Noise",
     "NoiseModel",
     "NormalNoise",
+    "OneSidedNoise",
     "Optimize",
     "Overtraining",
     "Parameter",
@@ -131,6 +137,7 @@ __all__ = [
     "folds",
     "frontier_gap",
     "get_law",
+    "influence",
     "isoflop",
     "isoflop_bias",
     "isoflop_sweep",

@@ -23,7 +23,7 @@ from scalingbayes.inference.importance import (
     student_t_proposals,
 )
 from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
-from scalingbayes.inference.mode import score_and_irls_weights
+from scalingbayes.inference.mode import working_rows
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import Whitening, laplace_whitening
 from scalingbayes.model.bound_model import BoundModel
@@ -155,13 +155,12 @@ def _propose(
 def _working_rows(density: LogDensity, mode: Float[Array, " dim"]) -> tuple[Array, Array]:
     """Return the response and weights of the least squares that approximates the likelihood."""
     location = density.location(mode)
-    score, irls = score_and_irls_weights(density, mode, location)
+    rows = working_rows(density, mode, location)
     expected = density.law(density.likelihood.inputs, density.coordinates.at_reference(mode))
     slope = density.noise.scale.slope(expected)
     # With heavy tails the IRLS weights sum to more than the Fisher information of the scores.
-    information = (density.weights @ score**2) / irls.sum()
-    deviation = density.likelihood.observed_on_scale - location
-    return expected + deviation / slope, information * irls * slope**2
+    information = (density.weights @ rows.score**2) / rows.precision.sum()
+    return expected + rows.deviation / slope, information * rows.precision * slope**2
 
 
 @partial(compiled, static=("form",))

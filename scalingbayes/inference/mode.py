@@ -179,36 +179,90 @@ def check_found(log_density: Float[np.ndarray, "fits starts"]) -> None:
         )
 
 
-def irls_weights(
-    density: LogDensity, location: Float[Array, " rows"], score: Float[Array, " rows"]
-) -> Float[Array, " rows"]:
-    """Return the weights under which least squares has the gradient of the likelihood.
+class WorkingRows(NamedTuple):
+    """The least squares that has the gradient of the likelihood by the locations of the rows.
 
-    These are the weights of iteratively reweighted least squares (IRLS).
+    Parameters
+    ----------
+    score
+        Derivative of each row's log density by its location.
+    precision
+        Weight of each row, from :func:`working_precision`.
+    deviation
+        Deviation of each row from its location: the observed value less the location, or score /
+        precision if the noise is not symmetric.
+    """
+
+    score: Float[Array, " rows"]
+    precision: Float[Array, " rows"]
+    deviation: Float[Array, " rows"]
+
+
+def working_rows(
+    density: LogDensity, point: Float[Array, " dim"], location: Float[Array, " rows"]
+) -> WorkingRows:
+    """Return the least squares that approximates the likelihood at a point.
 
     Parameters
     ----------
     density
         Log density with the rows.
+    point
+        The point.
     location
-        Location of each row, on the scale of the target.
+        Location of each row there, on the scale of the target.
+    """
+    score = _scores(density, point, location)
+    if density.noise.symmetric:
+        precision = working_precision(density, point, location, score)
+        return WorkingRows(score, precision, density.likelihood.observed_on_scale - location)
+    spread = density.likelihood.spread(density.coordinates.at_reference(point))
+    information = density.weights @ (score * spread) ** 2 / density.weights.sum()
+    precision = information / spread**2
+    return WorkingRows(score, density.weights * precision, score / precision)
+
+
+def working_precision(
+    density: LogDensity,
+    point: Float[Array, " dim"],
+    location: Float[Array, " rows"],
+    score: Float[Array, " rows"],
+) -> Float[Array, " rows"]:
+    """Return the weight of each row in the least squares that has the likelihood's gradient.
+
+    It is the row's own weight times score / deviation, the weight of iteratively reweighted least
+    squares. This is positive where the density falls away from the location. The mode of a noise
+    that is not symmetric is beside the location; the weight is then at least the negative second
+    derivative of the log density.
+
+    Parameters
+    ----------
+    density, point, location
+        The arguments of :func:`working_rows`.
     score
         Derivative of each row's log density by its location.
     """
     deviation = density.likelihood.observed_on_scale - location
-    return density.weights * jnp.where(deviation == 0, 0.0, score / deviation)
+    precision = jnp.where(deviation == 0, 0.0, score / deviation)
+    if not density.noise.symmetric:
+
+        def scores(location: Array) -> Array:
+            return _scores(density, point, location)
+
+        slope = jax.jvp(scores, (location,), (jnp.ones_like(location),))[1]
+        precision = jnp.maximum(jnp.maximum(precision, -slope), 0.0)
+    return density.weights * precision
 
 
-def score_and_irls_weights(
+def _scores(
     density: LogDensity, point: Float[Array, " dim"], location: Float[Array, " rows"]
-) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
-    """Return the score of each row by its location, and its weight by :func:`irls_weights`."""
+) -> Float[Array, " rows"]:
+    """Return the derivative of each row's log density by its location."""
 
     def log_likelihood(location: Array) -> Array:
         return density.log_likelihood_at(location, point)
 
-    score = jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
-    return score, irls_weights(density, location, score)
+    return jax.jvp(log_likelihood, (location,), (jnp.ones_like(location),))[1]
 
 
 def _sum_rows(density: LogDensity, point: Float[Array, " dim"]) -> tuple[Array, Array, Array]:
@@ -231,10 +285,10 @@ def _sum_rows(density: LogDensity, point: Float[Array, " dim"]) -> tuple[Array, 
         jnp.eye(noise_part.size, dtype=point.dtype)
     )
     weights = density.weights
-    irls = irls_weights(density, row_location, score)
+    precision = working_precision(density, point, row_location, score)
     gradient = jnp.concatenate([jacobian @ (weights * score), noise_scores @ weights])
     curvature = jax.scipy.linalg.block_diag(
-        (jacobian * irls) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
+        (jacobian * precision) @ jacobian.T, (noise_scores * weights) @ noise_scores.T
     )
     return weights @ log_density, gradient, curvature
 

@@ -85,3 +85,7 @@ class Likelihood:
         known = {**values, **self.noise_values}
         scatter = self.noise.about(location, known, self.inputs, self.errors)
         return scatter.log_prob(self.observed_on_scale)
+
+    def spread(self, values: Values) -> Float[Array, "*#rows"]:
+        """Return sigma of each row on the target's scale."""
+        return self.noise.spread({**values, **self.noise_values}, self.inputs, self.errors)

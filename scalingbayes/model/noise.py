@@ -14,6 +14,9 @@ from scalingbayes.laws.base.targets import Scale
 SIGMA = "sigma"
 """Name of the parameter for the spread of rows about their location."""
 
+EXCESS = "excess"
+"""Name of the parameter for the mean by which runs are worse than their location."""
+
 TAU = "tau"
 """Name of the parameter for the spread of the random effects."""
 
@@ -25,7 +28,7 @@ SPREAD_EXPONENT = "spread_exponent"
 class Noise:
     """The distribution of an observed value about the value that a law expects.
 
-    :meth:`NoiseModel.for_law` makes the four that the package has. Make a ``Noise`` yourself only
+    :meth:`NoiseModel.for_law` makes those that the package has. Make a ``Noise`` yourself only
     for a distribution of your own.
 
     Parameters
@@ -35,8 +38,7 @@ class Noise:
     scale
         The scale on which values scatter: the scale of the law's target.
     distribution
-        ``distribution(location, **parameters)``: a distribution over values on that scale that is
-        symmetric about ``location`` and unimodal.
+        ``distribution(location, **parameters)``: a distribution over values on that scale.
     parameters
         Each parameter's meaning, unit and default prior, by name.
     equation
@@ -51,6 +53,9 @@ class Noise:
         Inputs of the law. The law's own error is a random walk in the log of their product.
     normal
         Whether the distribution is normal.
+    symmetric
+        Whether the distribution is symmetric about ``location`` and unimodal. If not, ``location``
+        is the value of a run without excess, and the mode is near it.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Noise:
     groups: str = ""
     discrepancy: tuple[str, ...] = ()
     normal: bool = False
+    symmetric: bool = True
 
     @property
     def has_random_effects(self) -> bool:

@@ -1,4 +1,4 @@
-"""Noise models: Student's t, normal, Laplace and Huber noise, each with the same options."""
+"""Noise models: two-sided and one-sided noise, each with the same options."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -13,11 +13,12 @@ from numpyro.distributions import Distribution
 
 from scalingbayes._core.distributions import RoundedLaplace, StudentT
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.one_sided import NormalPlusExcess, StudentTOrExcess
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.family import read_call
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
-from scalingbayes.model.noise import SIGMA, SPREAD_EXPONENT, TAU, Noise
+from scalingbayes.model.noise import EXCESS, SIGMA, SPREAD_EXPONENT, TAU, Noise
 
 HUBER_DELTA = 1e-3
 """Log loss at which Huber's loss turns from a square to a line (Hoffmann et al. 2022, eq. 3)."""
@@ -27,7 +28,7 @@ _NORMAL_NU = 1e3  # above this many degrees of freedom rounding would spoil Stud
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """How observed values scatter about a law; the base class of the four noise models.
+    """How observed values scatter about a law; the base class of noise models.
 
     Parameters
     ----------
@@ -110,8 +111,42 @@ class HuberNoise(NoiseModel):
     name = "huber"
 
 
+class OneSidedNoise(NoiseModel):
+    """Normal noise plus an exponential excess: every run may be worse than the law.
+
+    For tables whose runs are undertuned or undertrained to different degrees. The law describes
+    runs without excess. The excess is above the law for losses, errors and other targets, and
+    below it for the target of law ``accuracy``. On the target's scale the sum has the density of
+    the exponentially modified Gaussian (Grushka 1972, Analytical Chemistry 44, 1733). Its mean
+    ``excess`` has a log-normal prior with the median and the spread of the prior of sigma. The
+    level of the law and the excess are hard to tell apart if sigma is larger than the excess.
+    """
+
+    name = "one_sided"
+
+
+class FailureNoise(NoiseModel):
+    """Student's t for runs on the law, and an exponential excess for a share of failed runs.
+
+    For tables in which some runs crashed, diverged or stopped early. A run has failed with
+    probability ``failed``, whose prior is Beta(1, 4). A failed run is worse than the law by normal
+    noise plus an exponential excess, as in :class:`OneSidedNoise`. The mean ``excess`` of failed
+    runs has a log-normal prior whose median is ten times that of sigma.
+    """
+
+    name = "failures"
+
+
 NOISE_MODELS: dict[str, type[NoiseModel]] = {
-    model.name: model for model in (StudentTNoise, NormalNoise, LaplaceNoise, HuberNoise)
+    model.name: model
+    for model in (
+        StudentTNoise,
+        NormalNoise,
+        LaplaceNoise,
+        HuberNoise,
+        OneSidedNoise,
+        FailureNoise,
+    )
 }
 """The noise models by name."""
 
@@ -246,10 +281,7 @@ def _student_t(target: Target) -> Noise:
         equation=_equation(target, "sigma * t_nu"),
         parameters={
             SIGMA: _spread(target),
-            # Above 1, so that the predicted loss has a mean.
-            "nu": Parameter(
-                "degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0), shift="1"
-            ),
+            "nu": _degrees_of_freedom(),
         },
     )
 
@@ -277,11 +309,65 @@ def _huber(target: Target) -> Noise:
     )
 
 
+def _one_sided_distribution(
+    sign: int,
+    location: Float[Array, "*#shape"],
+    *,
+    sigma: Float[Array, "*#shape"],
+    excess: Float[Array, "*#shape"],
+) -> Distribution:
+    return NormalPlusExcess(location, sigma, excess, sign)
+
+
+def _failures_distribution(
+    sign: int,
+    location: Float[Array, "*#shape"],
+    *,
+    sigma: Float[Array, "*#shape"],
+    nu: Float[Array, "*#shape"],
+    failed: Float[Array, "*#shape"],
+    excess: Float[Array, "*#shape"],
+) -> Distribution:
+    return StudentTOrExcess(jnp.minimum(nu, _NORMAL_NU), location, sigma, failed, excess, sign)
+
+
+def _one_sided(target: Target) -> Noise:
+    excess = f"{'-' if target.higher_is_better else '+'} Exponential(mean excess)"
+    return Noise(
+        name="one_sided",
+        scale=target.on_scale,
+        distribution=partial(_one_sided_distribution, target.worse),
+        equation=f"{_equation(target, 'sigma * normal')} {excess}",
+        parameters={SIGMA: _spread(target), EXCESS: _excess(target, "runs", 1.0)},
+        symmetric=False,
+    )
+
+
+def _failures(target: Target) -> Noise:
+    excess = f"{'-' if target.higher_is_better else '+'} Exponential(mean excess)"
+    return Noise(
+        name="failures",
+        scale=target.on_scale,
+        distribution=partial(_failures_distribution, target.worse),
+        equation=f"{_equation(target, 'sigma * t_nu')}, or with probability failed "
+        f"sigma * normal {excess}",
+        parameters={
+            SIGMA: _spread(target),
+            "nu": _degrees_of_freedom(),
+            "failed": Parameter("share of runs that failed", dist.Beta(1.0, 4.0)),
+            EXCESS: _excess(target, "failed runs", 10.0),
+        },
+        symmetric=False,
+    )
+
+
 _FAMILIES: dict[str, Callable[[Target], Noise]] = {
     "student_t": _student_t,
     "normal": _normal,
     "laplace": _laplace,
     "huber": _huber,
+    "one_sided": _one_sided,
+    "failures": _failures,
 }
 
 
@@ -307,5 +393,21 @@ def _spread(target: Target) -> Parameter:
     return Parameter(
         f"spread of the {target.on_scale.of(target.column)} about the law",
         dist.LogNormal(log(target.on_scale.spread), 1.5),
+        unit=target.unit,
+    )
+
+
+def _degrees_of_freedom() -> Parameter:
+    # Above 1, so that the predicted loss has a mean.
+    return Parameter(
+        "degrees of freedom; small is heavy-tailed", dist.LogNormal(2.0, 1.0), shift="1"
+    )
+
+
+def _excess(target: Target, of: str, over_spread: float) -> Parameter:
+    """Return the mean excess; the median of its prior is a multiple of that of the spread."""
+    return Parameter(
+        f"mean excess of {of}, on the {target.on_scale.of(target.column)}",
+        dist.LogNormal(log(over_spread * target.on_scale.spread), 1.5),
         unit=target.unit,
     )

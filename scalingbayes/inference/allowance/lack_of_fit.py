@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.precision import to_dtype
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.mode import score_and_irls_weights
+from scalingbayes.inference.mode import working_rows
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 
@@ -28,7 +28,7 @@ class Residuals(NamedTuple):
     Parameters
     ----------
     deviation
-        Observed less expected, on the target's scale.
+        Observed less expected, on the target's scale; see :class:`WorkingRows`.
     jacobian
         Derivatives of the expected values there.
     precision
@@ -53,9 +53,8 @@ def _residuals(densities: LogDensity, points: Float[ArrayLike, "fits dim"]) -> R
     def one(density: LogDensity, point: Array) -> Residuals:
         location = density.location(point)
         jacobian = jax.jacfwd(density.location)(point)[:, : density.location_size]
-        _, precision = score_and_irls_weights(density, point, location)
-        deviation = density.likelihood.observed_on_scale - location
-        return Residuals(deviation, jacobian, precision)
+        rows = working_rows(density, point, location)
+        return Residuals(rows.deviation, jacobian, rows.precision)
 
     return map_each(one, densities, jnp.asarray(points))
 

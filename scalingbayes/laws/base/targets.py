@@ -99,10 +99,13 @@ class Target:
         The column of the table that holds the target.
     scale
         Name of one of :data:`SCALES`.
+    higher_is_better
+        Whether better runs have a larger target, such as an accuracy.
     """
 
     column: str = "loss"
     scale: str = "log"
+    higher_is_better: bool = False
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
@@ -119,3 +122,8 @@ class Target:
     def unit(self) -> str:
         """The unit of a deviation on the scale: the column for plain values, else 1."""
         return self.column if self.scale == "plain" else "1"
+
+    @property
+    def worse(self) -> int:
+        """The sign of the deviation of a run that is worse than expected: 1 or -1."""
+        return -1 if self.higher_is_better else 1
