@@ -43,6 +43,8 @@ NOISES = {
         "normal",
         "laplace",
         "huber",
+        "one_sided",
+        "failures",
         "normal(groups=run)",
         "student_t(groups=run)",
         "normal(discrepancy=compute)",

@@ -1,5 +1,7 @@
 """Distributions of values that an excess moves to one side: a normal plus an exponential."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,7 @@ _DEGREE = 26  # for which the series of erfcx is exact to rounding in float64
 def _erfcx_series() -> tuple[float, ...]:
     """Return the Chebyshev series of ``(1 + 2 x) erfcx(x)`` in ``(x - c) / (x + c)``."""
 
-    def scaled(t: np.ndarray) -> np.ndarray:
+    def scaled(t: Any) -> Any:
         x = _CENTER * (1 + t) / (1 - t)
         return (1 + 2 * x) * special.erfcx(x)
 

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 _NOISE_HELP = (
-    "Noise model: student_t, normal, laplace, huber. Options in parentheses: varying (input or "
-    "compute with which the spread falls), error (column of known standard errors), groups (column "
-    "whose labels share an error), discrepancy (input or compute along which the law's own error "
-    "varies). Default: student_t(varying=compute) if the law divides compute between size and "
-    "tokens, else student_t."
+    "Noise model: student_t, normal, laplace, huber, one_sided (every run may be worse than the "
+    "law), failures (some runs failed). Options in parentheses: varying (input or compute with "
+    "which the spread falls), error (column of known standard errors), groups (column whose labels "
+    "share an error), discrepancy (input or compute along which the law's own error varies). "
+    "Default: student_t(varying=compute) if the law divides compute between size and tokens, else "
+    "student_t."
 )
 
 

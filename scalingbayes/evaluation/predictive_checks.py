@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, Shaped
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.evaluation.residuals import Residuals, replicate_residuals
-from scalingbayes.evaluation.statistics import Statistic, compute_statistics
+from scalingbayes.evaluation.statistics import SKEWNESS, Statistic, compute_statistics
 from scalingbayes.laws import Law
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
@@ -151,7 +151,10 @@ def check(
 
 
 def _judge(statistics: Sequence[Statistic]) -> Verdict:
-    """Return a verdict with one failed check for each remedy, or one passed check."""
+    """Return a verdict with one failed check for each remedy, or one passed check.
+
+    Skewed residuals are noted before they are extreme enough to fail.
+    """
     findings: dict[str, list[str]] = {}
     for each in statistics:
         if each.p_value * len(statistics) < LEVEL:
@@ -160,7 +163,12 @@ def _judge(statistics: Sequence[Statistic]) -> Verdict:
     passed = f"{len(statistics)} statistics agree with replicated runs (smallest p = "
     passed += f"{smallest:.2g} after Bonferroni)"
     checks = [Check(False, "; ".join(found), remedy) for remedy, found in findings.items()]
-    return Verdict(tuple(checks) or (Check(True, passed, ""),), of="model")
+    notes = tuple(
+        f"{each.finding} (p = {each.p_value:.2g}): {each.remedy}."
+        for each in statistics
+        if each.name == SKEWNESS and LEVEL / len(statistics) <= each.p_value < LEVEL
+    )
+    return Verdict(tuple(checks) or (Check(True, passed, ""),), notes, of="model")
 
 
 def _groups(

@@ -22,6 +22,9 @@ from scalingbayes.laws import Law
 from scalingbayes.model.noise import Noise
 from scalingbayes.posterior.posterior import Posterior
 
+SKEWNESS = "skewness towards worse runs"
+"""Name of the statistic of skewed residuals."""
+
 _FOLLOWED = 1e-3  # relative length of a projected covariate below which the law can follow it
 _RANK = 1e-10  # relative singular value below which derivatives are linearly dependent
 _BANDS = (0.5, WIDE_BAND)
@@ -93,6 +96,7 @@ def compute_statistics(
         *_group_statistics(post.noise, scores, groups),
         _largest(pair),
         *_bands(pair),
+        _skewness(post, pair, scores),
     ]
 
 
@@ -200,6 +204,32 @@ def _largest(pair: ResidualPair) -> Statistic:
         abs(pair.observed).max(1),
         abs(pair.replicated).max(1),
         "the largest residual is too large for the noise model",
+    )
+
+
+def _skewness(post: Posterior, pair: ResidualPair, scores: ResidualPair) -> Statistic:
+    """Return the skewness of the residuals: the mean of sign(z) log(1 + z^2).
+
+    This is the score of Student's t by the difference of its degrees of freedom on both sides.
+    Third moments of heavy-tailed residuals have no power. The part that the level of the law can
+    follow is projected out. Only an excess of runs that are worse than the law is a finding.
+    """
+    worse = post.law.target.worse
+    signed = ResidualPair(*(np.sign(z) * np.log1p(z**2) for z in pair))
+    slope = (signed.replicated * scores.replicated).sum() / (scores.replicated**2).sum()
+    observed, replicated = (
+        worse * (each - slope * score).mean(1) for each, score in zip(signed, scores, strict=True)
+    )
+    of_model = post.noise.name.partition("(")[0]
+    others = [repr(name) for name in ("failures", "one_sided") if name != of_model]
+    return Statistic(
+        SKEWNESS,
+        observed,
+        replicated,
+        "residuals are skewed: more runs are far worse than the law than far better",
+        remedy="some runs may have failed, or be undertuned or unfinished; use noise="
+        f"{' or noise='.join(others)}, or keep the best run of each params and tokens with "
+        "sb.Runs(..., keep='best'); sb.influence(post) lists the runs that pull hardest",
     )
 
 

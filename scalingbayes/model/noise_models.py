@@ -6,24 +6,20 @@ from functools import cache, partial
 from math import log
 from typing import ClassVar
 
-import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
 from numpyro.distributions import Distribution
 
-from scalingbayes._core.distributions import RoundedLaplace, StudentT
+from scalingbayes._core.distributions import RoundedLaplace
 from scalingbayes._core.errors import InputError, unknown
-from scalingbayes._core.one_sided import NormalPlusExcess, StudentTOrExcess
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.family import read_call
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
+from scalingbayes.model import noise_distributions as distributions
 from scalingbayes.model.noise import EXCESS, SIGMA, SPREAD_EXPONENT, TAU, Noise
 
 HUBER_DELTA = 1e-3
 """Log loss at which Huber's loss turns from a square to a line (Hoffmann et al. 2022, eq. 3)."""
-
-_NORMAL_NU = 1e3  # above this many degrees of freedom rounding would spoil Student's t
 
 
 @dataclass(frozen=True)
@@ -252,32 +248,11 @@ def _with_options(model: NoiseModel, law: Law) -> Noise:
     )
 
 
-# Distributions are functions of the module, not nested ones, so that a noise can be pickled.
-
-
-def _student_t_distribution(
-    location: Float[Array, "*#shape"],
-    *,
-    sigma: Float[Array, "*#shape"],
-    nu: Float[Array, "*#shape"],
-) -> Distribution:
-    return StudentT(jnp.minimum(nu, _NORMAL_NU), location, sigma)
-
-
-def _location_scale_distribution(
-    family: Callable[..., Distribution],
-    location: Float[Array, "*#shape"],
-    *,
-    sigma: Float[Array, "*#shape"],
-) -> Distribution:
-    return family(location, sigma)
-
-
 def _student_t(target: Target) -> Noise:
     return Noise(
         name="student_t",
         scale=target.on_scale,
-        distribution=_student_t_distribution,
+        distribution=distributions.student_t,
         equation=_equation(target, "sigma * t_nu"),
         parameters={
             SIGMA: _spread(target),
@@ -309,34 +284,12 @@ def _huber(target: Target) -> Noise:
     )
 
 
-def _one_sided_distribution(
-    sign: int,
-    location: Float[Array, "*#shape"],
-    *,
-    sigma: Float[Array, "*#shape"],
-    excess: Float[Array, "*#shape"],
-) -> Distribution:
-    return NormalPlusExcess(location, sigma, excess, sign)
-
-
-def _failures_distribution(
-    sign: int,
-    location: Float[Array, "*#shape"],
-    *,
-    sigma: Float[Array, "*#shape"],
-    nu: Float[Array, "*#shape"],
-    failed: Float[Array, "*#shape"],
-    excess: Float[Array, "*#shape"],
-) -> Distribution:
-    return StudentTOrExcess(jnp.minimum(nu, _NORMAL_NU), location, sigma, failed, excess, sign)
-
-
 def _one_sided(target: Target) -> Noise:
     excess = f"{'-' if target.higher_is_better else '+'} Exponential(mean excess)"
     return Noise(
         name="one_sided",
         scale=target.on_scale,
-        distribution=partial(_one_sided_distribution, target.worse),
+        distribution=partial(distributions.one_sided, target.worse),
         equation=f"{_equation(target, 'sigma * normal')} {excess}",
         parameters={SIGMA: _spread(target), EXCESS: _excess(target, "runs", 1.0)},
         symmetric=False,
@@ -348,7 +301,7 @@ def _failures(target: Target) -> Noise:
     return Noise(
         name="failures",
         scale=target.on_scale,
-        distribution=partial(_failures_distribution, target.worse),
+        distribution=partial(distributions.with_failures, target.worse),
         equation=f"{_equation(target, 'sigma * t_nu')}, or with probability failed "
         f"sigma * normal {excess}",
         parameters={
@@ -378,7 +331,7 @@ def _of_spread_alone(
     return Noise(
         name=name,
         scale=target.on_scale,
-        distribution=partial(_location_scale_distribution, family),
+        distribution=partial(distributions.location_scale, family),
         equation=_equation(target, scatter),
         parameters={SIGMA: _spread(target)},
     )
