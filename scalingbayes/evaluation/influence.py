@@ -99,7 +99,7 @@ class Influence(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self) -> View:
+    def view(self, prob: float = 0.9) -> View:
         """Return the runs that pull hardest, the decision with and without them, the verdict."""
         listed = f"With and without rows {', '.join(map(str, self.left_out))}:"
         return View(
@@ -107,7 +107,7 @@ class Influence(Result):
             self.runs.head(len(self.left_out)),
             self.notes,
             self.verdict,
-            tables=((listed, self.decisions()),),
+            tables=((listed, self.decisions(prob)),),
         )
 
 
