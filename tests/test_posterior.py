@@ -187,7 +187,7 @@ def test_the_record_holds_what_was_fitted(post, runs):
     assert record.noise == "student_t"
     assert record.seed == 1
     assert record.options["draws"] == 1000
-    assert record.data == DataRecord("chinchilla", 240, runs.digest, (), Units())
+    assert record.data == DataRecord("chinchilla", 240, runs.digest, (), Units(), {})
     alpha = record.priors["alpha"]
     assert alpha["statement"] == "alpha ~ LogNormal(loc=-1, scale=0.8)"
     assert alpha["hyperparameters"] == {"loc": -1.0, "scale": 0.8}

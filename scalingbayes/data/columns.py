@@ -192,23 +192,34 @@ def _remedy_for_text(cell: Any, plain: str) -> str:
     return plain
 
 
-def check_column(values: pd.Series, domain: Domain, labels: Sequence[str]) -> pd.Series:
+def check_column(
+    frame: pd.DataFrame, name: str, domain: Domain, shown: str | None = None
+) -> pd.Series:
     """Return a column as floats after a check that every value is a finite number of the domain.
 
     Nothing is dropped or filled in: an empty cell (NaN, None) is an error, as are text, infinity,
     dates, booleans and complex numbers. Text that is a number, such as ``"7e10"``, is converted.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    name
+        The column.
+    domain
+        The numbers that are allowed.
+    shown
+        What messages call the column; by default its name.
 
     Raises
     ------
     InputError
         If a value cannot be used. The message names the column, the first such row and what to do.
     """
-    numbers = read_numbers(values, counts=values.name in COUNTS)
-    if problems := find_problems(values, numbers, domain, labels):
-        raise InputError(" ".join(problems))
-    return numbers
-
-
-def check_frame_column(frame: pd.DataFrame, name: str, domain: Domain) -> pd.Series:
-    """Return a column of a table as floats: see :func:`check_column`."""
-    return check_column(frame[name], domain, label_rows(frame))
+    numbers = read_numbers(frame[name], counts=name in COUNTS)
+    # Rows are labelled only if there is a problem: labels of millions of rows take seconds.
+    if np.isfinite(numbers).all() and not domain.excludes(numbers.to_numpy()).any():
+        return numbers
+    raise InputError(
+        " ".join(find_problems(frame[name], numbers, domain, label_rows(frame), shown))
+    )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scalingbayes._core.domains import POSITIVE
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN, flops_per_token
 from scalingbayes.data.column_choice import choose_columns, words_of
-from scalingbayes.data.columns import check_frame_column
+from scalingbayes.data.columns import check_column
 
 _SAME_RATIO = 1.1  # compute within this factor of 6 * params * tokens is counted as such
 _TYPING_ERROR = 5.0  # factor from the ratio of the other rows beyond which a row is named
@@ -39,7 +39,7 @@ def tokens_from_steps(frame: pd.DataFrame) -> tuple[pd.Series | None, str]:
     columns = [found[factor] for factor in factors]
     tokens = pd.Series(1.0, frame.index)
     for name in columns:
-        tokens = tokens * check_frame_column(frame, name, POSITIVE)
+        tokens = tokens * check_column(frame, name, POSITIVE)
     return tokens, f"There is no column of tokens: tokens = {' x '.join(columns)}."
 
 
@@ -62,7 +62,7 @@ def add_missing_count(frame: pd.DataFrame) -> None:
 
 def _size(frame: pd.DataFrame) -> pd.Series:
     size = "active_params" if "active_params" in frame else "params"
-    return check_frame_column(frame, size, POSITIVE)
+    return check_column(frame, size, POSITIVE)
 
 
 def compute_ratio(frame: pd.DataFrame) -> Float[np.ndarray, " runs"] | None:
@@ -103,5 +103,5 @@ def add_flops_per_token(frame: pd.DataFrame) -> None:
     """Add ``flops_per_token`` in place, if the table gives the shape of the models instead."""
     shape = ["n_layer", "d_model", "seq_len"]
     if "flops_per_token" not in frame and set(shape) <= set(frame.columns):
-        values = [check_frame_column(frame, column, POSITIVE) for column in shape]
+        values = [check_column(frame, column, POSITIVE) for column in shape]
         frame["flops_per_token"] = flops_per_token(*values)

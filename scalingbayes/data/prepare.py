@@ -71,12 +71,15 @@ class Prepared:
         What is probably a mistake.
     units
         The units of the columns.
+    sources
+        The name in the given table of each column that has another name there.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     units: Units
+    sources: Mapping[str, str]
 
 
 def prepare(raw: RawTable, options: Options) -> Prepared:
@@ -133,7 +136,8 @@ def prepare(raw: RawTable, options: Options) -> Prepared:
         frame, note = keep_rows(frame, options.keep)
         notes.append(note)
     warnings += filter(None, [_duplicates(frame)])
-    return Prepared(frame, tuple(notes), tuple(warnings), units)
+    renamed = {column: source for column, source in sources.items() if source != column}
+    return Prepared(frame, tuple(notes), tuple(warnings), units, renamed)
 
 
 def _name_columns(frame: pd.DataFrame, options: Options) -> tuple[dict[str, str], dict[str, str]]:
@@ -173,7 +177,7 @@ def _drop_empty(
 
 def _check_values(frame: pd.DataFrame, sources: Mapping[str, str]) -> list[str]:
     """Make the columns floats, in place; raise all problems at once; return notes."""
-    labels = label_rows(frame)
+    labels: list[str] | None = None
     problems: list[str] = []
     notes: list[str] = []
     for column in COLUMNS:
@@ -183,8 +187,11 @@ def _check_values(frame: pd.DataFrame, sources: Mapping[str, str]) -> list[str]:
         numbers = read_numbers(values, counts=column in COUNTS)
         shown = repr(column) if source == column else f"{source!r} ({column})"
         domain = REAL if column == "loss" else POSITIVE
-        problems += find_problems(values, numbers, domain, labels, shown)
-        words = [x for x in values if isinstance(x, str) and np.isnan(parse_number(x))]
+        if not np.isfinite(numbers).all() or domain.excludes(numbers.to_numpy()).any():
+            labels = labels or label_rows(frame)
+            problems += find_problems(values, numbers, domain, labels, shown)
+        cells = () if values.dtype.kind in "iuf" else values
+        words = [x for x in cells if isinstance(x, str) and np.isnan(parse_number(x))]
         if words and not problems:
             notes.append(f"Column {shown} was read from text such as {words[0]!r}.")
         frame[column] = numbers

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
-from scalingbayes.data.columns import COLUMNS, check_frame_column, missing_column
+from scalingbayes._core.numbers import kind_of, write_distinct
+from scalingbayes.data.columns import COLUMNS, check_column, missing_column
 from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
@@ -66,6 +67,8 @@ class Runs:
         What was converted, dropped or assumed, one sentence each.
     units
         The units of the columns.
+    sources
+        The name in the given table of each column that has another name there.
 
     Raises
     ------
@@ -93,9 +96,9 @@ class Runs:
     >>> table = {"n_params": ["100M", "1B"], "tokens": [2e9, 2e10], "loss": [3.2, 2.5]}
     >>> Runs(table, name="sweep", params="n_params")
     Runs('sweep': 2 rows)
-      params   1e+08 to 1e+09
-      tokens   2e+09 to 2e+10
-      compute  1.2e+18 to 1.2e+20
+      params   100M to 1B
+      tokens   2B to 20B
+      compute  1.2e18 to 1.2e20
       loss     2.5 to 3.2
       Column 'n_params' (params) was read from text such as '100M'.
     """
@@ -104,6 +107,7 @@ class Runs:
     name: str
     notes: tuple[str, ...]
     units: Units
+    sources: Mapping[str, str]
 
     def __init__(
         self,
@@ -120,10 +124,8 @@ class Runs:
         prepared = prepare(as_raw_table(table), options)
         for problem in prepared.warnings:
             warnings.warn(problem, InputWarning, stacklevel=2)
-        self._set(prepared.frame, name, prepared.notes, prepared.units)
-
-    def _set(self, frame: pd.DataFrame, name: str, notes: tuple[str, ...], units: Units) -> None:
-        self.frame, self.name, self.notes, self.units = frame, name, notes, units
+        self.frame, self.name = prepared.frame, name
+        self.notes, self.units, self.sources = prepared.notes, prepared.units, prepared.sources
 
     @classmethod
     def of_frame(
@@ -132,6 +134,7 @@ class Runs:
         name: str,
         notes: tuple[str, ...] = (),
         units: Units | None = None,
+        sources: Mapping[str, str] | None = None,
     ) -> "Runs":
         """Return the runs of a table that was checked before, such as a part of another one.
 
@@ -139,12 +142,30 @@ class Runs:
         ----------
         frame
             A table with the package's column names.
-        name, notes, units
+        name, notes, units, sources
             As the attributes.
         """
         runs = cls.__new__(cls)
-        runs._set(frame, name, notes, units or Units())
+        runs.frame, runs.name = frame, name
+        runs.notes, runs.units, runs.sources = notes, units or Units(), sources or {}
         return runs
+
+    def with_frame(self, frame: pd.DataFrame, name: str | None = None) -> "Runs":
+        """Return a table that was made from this one, with the same notes, units and sources.
+
+        Parameters
+        ----------
+        frame
+            A table with the package's column names.
+        name
+            The name of the table; by default this table's.
+        """
+        return Runs.of_frame(frame, name or self.name, self.notes, self.units, self.sources)
+
+    def shown(self, column: str) -> str:
+        """Return what messages call a column: its name in the user's table, and the package's."""
+        source = self.sources.get(column, column)
+        return repr(column) if source == column else f"{source!r} ({column})"
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -166,7 +187,7 @@ class Runs:
         """
         if name not in self.frame:
             raise missing_column(name, self.frame)
-        return check_frame_column(self.frame, name, domain).to_numpy()
+        return check_column(self.frame, name, domain, self.shown(name)).to_numpy()
 
     def labels(self, name: str) -> np.ndarray:
         """Return a column of labels, such as the id of a run or its IsoFLOP budget.
@@ -182,7 +203,7 @@ class Runs:
         if values.isna().any():
             row = label_rows(self.frame)[int(np.argmax(values.isna()))]
             raise InputError(
-                f"Column {name!r}, {row}: the label is empty; fill it in or drop the row."
+                f"Column {self.shown(name)}, {row}: the label is empty; fill it in or drop the row."
             )
         return values.to_numpy()
 
@@ -202,7 +223,7 @@ class Runs:
         """
         labels = self.labels(by)
         return {
-            label: self._part(labels == label, f"{self.name}, {by} {label}")
+            label: self.with_frame(self.frame[labels == label], f"{self.name}, {by} {label}")
             for label in pd.unique(labels)
         }
 
@@ -238,7 +259,8 @@ class Runs:
             frame = self.frame.loc[prepared.frame.index].assign(loss=prepared.frame["loss"])
             units = replace(self.units, loss=prepared.units.loss)
             notes = (*self.notes, *prepared.notes)
-            found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, units)
+            sources = {**self.sources, "loss": column}
+            found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, units, sources)
         return found
 
     def filter(self, keep: Iterable[bool]) -> "Runs":
@@ -257,10 +279,7 @@ class Runs:
             )
         if not mask.any():
             raise InputError("filter keeps no run: give at least one True.")
-        return self._part(mask, self.name)
-
-    def _part(self, mask: Bool[np.ndarray, " runs"], name: str) -> "Runs":
-        return Runs.of_frame(self.frame[mask], name, self.notes, self.units)
+        return self.with_frame(self.frame[mask])
 
     @property
     def digest(self) -> str:
@@ -272,7 +291,7 @@ class Runs:
 
     def __repr__(self) -> str:
         ranges = "".join(
-            f"\n  {column:8} {self.frame[column].min():.4g} to {self.frame[column].max():.4g}"
+            f"\n  {column:8} {_write_range(self.frame[column])}"
             for column in COLUMNS
             if column in self.frame
         )
@@ -301,3 +320,8 @@ def as_runs(table: Table, name: str = "runs") -> Runs:
         If the table cannot be used: see :class:`Runs`.
     """
     return table if isinstance(table, Runs) else Runs(table, name=name)
+
+
+def _write_range(values: pd.Series) -> str:
+    kind = kind_of(str(values.name))
+    return " to ".join(write_distinct([values.min(), values.max()], kind))

@@ -47,8 +47,8 @@ def check_identifiable(model: BoundModel) -> None:
     for name, values in varied.items():
         if np.ptp(np.log(values)) < _SAME:
             raise InputError(
-                f"Column {name!r} has the single value {values[0]:.6g}, so law {law.name!r} "
-                f"cannot be identified. Add runs with other values of {name!r}."
+                f"Column {runs.shown(name)} has the single value {values[0]:.6g}, so law "
+                f"{law.name!r} cannot be identified. Add runs with other values of {name!r}."
             )
     _warn_if_collinear(varied)
     check_target(model)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from scalingbayes._core.errors import InputError, InputWarning
-from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.curves import find_curves
 
@@ -46,14 +45,14 @@ def check_target(model: BoundModel) -> None:
         return
     logs = np.log([model.inputs[name][counted] for name in law.decreasing])
     if _rises(logs, target):
-        raise InputError(_rising(law))
+        raise InputError(_rising(model))
     if law.target.column != "loss" or model.runs.units.is_perplexity:
         return
     if np.median(target) > _LARGEST_LOSS:
         warnings.warn(
-            f"The median of column 'loss' is {np.median(target):.3g}. A loss in nats per token "
-            f"above {_LARGEST_LOSS:g} is worse than chance, so these values look like "
-            f"perplexities. If they are, the law is one of their logarithm: give "
+            f"The median of column {model.runs.shown('loss')} is {np.median(target):.3g}. A loss "
+            f"in nats per token above {_LARGEST_LOSS:g} is worse than chance, so these values look "
+            f"like perplexities. If they are, the law is one of their logarithm: give "
             f"units={{'loss': 'perplexity'}} to sb.Runs or sb.read_runs, or --unit loss=perplexity "
             f"in the shell.",
             InputWarning,
@@ -76,15 +75,15 @@ def _rises(logs: np.ndarray, target: np.ndarray) -> bool:
     return bool((slopes[1:] > _CERTAIN * errors[1:]).all())
 
 
-def _rising(law: Law) -> str:
+def _rising(model: BoundModel) -> str:
+    law = model.law
     inputs = " and ".join(law.decreasing)
-    column = law.target.column
     return (
-        f"Column {column!r} rises with {inputs}, but law {law.name!r} predicts a loss, which "
-        f"falls. Is it an accuracy or a score? An accuracy, as a fraction, has laws of its own: "
-        f'sb.fit(sb.Runs(table, accuracy="NAME"), "accuracy(x=compute)"), or in the shell '
-        f"scalingbayes fit FILE --law 'accuracy(x=compute)' --column accuracy=NAME. NAME is the "
-        f"column in your table."
+        f"Column {model.runs.shown(law.target.column)} rises with {inputs}, but law {law.name!r} "
+        f"predicts a loss, which falls. Is it an accuracy or a score? An accuracy, as a fraction, "
+        f'has laws of its own: sb.fit(sb.Runs(table, accuracy="NAME"), "accuracy(x=compute)"), or '
+        f"in the shell scalingbayes fit FILE --law 'accuracy(x=compute)' --column accuracy=NAME. "
+        f"NAME is the column in your table."
     )
 
 

@@ -119,7 +119,7 @@ class Posterior(DrawsResult):
         """The table that was fitted, without runs of weight 0."""
         data = self.record.data
         frame = unpack_table(self.tree["table"].to_dataset())
-        return Runs.of_frame(frame, data.name, data.notes, data.units)
+        return Runs.of_frame(frame, data.name, data.notes, data.units, data.sources)
 
     @property
     def compute(self) -> Float[np.ndarray, " runs"]:

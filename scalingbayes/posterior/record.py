@@ -35,6 +35,8 @@ class DataRecord:
         What was converted, dropped or assumed when the table was read.
     units
         The units of the table's columns.
+    sources
+        The name in the user's table of each column that has another name there.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DataRecord:
     digest: str
     notes: tuple[str, ...]
     units: Units
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,12 @@ class Record:
             reference=model.reference,
             discrepancy=None if ends is None else (ends.first, ends.last),
             data=DataRecord(
-                runs.name, int(model.counted.sum()), runs.digest, runs.notes, runs.units
+                runs.name,
+                int(model.counted.sum()),
+                runs.digest,
+                runs.notes,
+                runs.units,
+                dict(runs.sources),
             ),
             of=draws.of,
             facts=dict(draws.facts),

@@ -113,4 +113,6 @@ def load(name: str, **options: Any) -> Runs:
         table = RawTable(pd.read_csv(file))
     # Warnings are not shown: the notes of the data set describe oddities of the table.
     prepared = prepare(table, Options(propose=False, **options))
-    return Runs.of_frame(prepared.frame, dataset.name, prepared.notes, prepared.units)
+    return Runs.of_frame(
+        prepared.frame, dataset.name, prepared.notes, prepared.units, prepared.sources
+    )

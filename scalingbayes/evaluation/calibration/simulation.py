@@ -68,7 +68,7 @@ class Simulation:
         """Return one table: the inputs of the design, with simulated targets and known errors."""
         columns = {name: values[number] for name, values in self._simulated.items()}
         frame = self.model.runs.frame.assign(**columns)
-        return Runs.of_frame(frame, f"simulated table {number}", units=self.model.runs.units)
+        return self.model.runs.with_frame(frame, f"simulated table {number}")
 
     @cached_property
     def _simulated(self) -> dict[str, Float[np.ndarray, "tables runs"]]:
@@ -190,7 +190,7 @@ def _design(runs: Table | None, law: Law) -> Runs:
         return runs
     constant = 0.5 if law.target.scale == "logit" else 1.0  # for which the reference is 1
     frame = runs.frame.assign(**{law.target.column: constant})
-    return Runs.of_frame(frame, runs.name, runs.notes, runs.units)
+    return runs.with_frame(frame)
 
 
 def _stream(*numbers: int) -> int:
