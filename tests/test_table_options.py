@@ -341,3 +341,62 @@ def test_losses_that_disagree_are_said_to(rng):
     )
     assert any("disagree about a: " in note for note in posts.exponents().notes)
     assert any("disagree about params: " in note for note in posts.allocate(1e22).notes)
+
+
+def test_params_are_counted_with_and_without_embeddings():
+    table = {"d_model": [512, 1024], "n_vocab": 50_000, "tokens": 1e9, "loss": [3.0, 2.5]}
+    frame = pd.DataFrame(table).assign(params=[5e7, 2e8])
+    runs = sb.Runs(frame, units={"params": "total"})
+    without = runs.count_params("non_embedding")
+    np.testing.assert_allclose(without.column("params"), [5e7 - 2.56e7, 2e8 - 5.12e7])
+    np.testing.assert_allclose(without.column("compute"), 6 * without.column("params") * 1e9)
+    assert "without embeddings" in without.units.describe()
+    again = without.count_params("total")
+    np.testing.assert_allclose(again.column("params"), runs.column("params"))
+    measured = sb.Runs(frame.assign(compute=[1e18, 4e18]), units={"params": "total"})
+    kept = measured.count_params("non_embedding").column("compute")
+    np.testing.assert_array_equal(kept, [1e18, 4e18])
+    for table, message in (
+        (sb.Runs(frame), "not known whether params counts embeddings"),
+        (sb.Runs(frame.drop(columns="d_model"), units={"params": "total"}), "width of each model"),
+        (sb.Runs(frame.drop(columns="n_vocab"), units={"params": "total"}), "vocabulary's size"),
+        (sb.Runs(frame.assign(params=1e7), units={"params": "total"}), "embeddings have 2.56e"),
+    ):
+        with pytest.raises(sb.InputError, match=message):
+            table.count_params("non_embedding")
+
+
+@pytest.fixture
+def export(tmp_path, rng):
+    """Write an export of 200 runs and 60 columns, a fifth of the runs crashed."""
+    params, tokens = (10 ** rng.uniform(low, high, 200) for low, high in ((7, 9.3), (9, 11)))
+    loss = (1.7 + 400 / params**0.34 + 410 / tokens**0.28) * np.exp(
+        0.003 * rng.standard_normal(200)
+    )
+    crashed = rng.uniform(size=200) < 0.2
+    frame = pd.DataFrame(
+        {
+            "Name": [f"run-{i}" for i in range(200)],
+            "State": np.where(crashed, "crashed", "finished"),
+            "model/parameter_count": params.round().astype(int),
+            "throughput/total_tokens": np.where(crashed, np.nan, tokens.round()),
+            "throughput/tokens_per_sec": rng.uniform(1e5, 1e6, 200),
+            "eval/loss": np.where(crashed, np.nan, loss),
+            "train/loss": loss + 0.1 * rng.standard_normal(200),
+        }
+    )
+    others = {f"config/option_{i}": rng.standard_normal(200) for i in range(53)}
+    path = tmp_path / "export.csv"
+    frame.assign(**others).to_csv(path, index=False)
+    return path, params[~crashed]
+
+
+def test_an_export_with_crashed_runs_goes_to_an_allocation(export):
+    path, params = export
+    with pytest.warns(sb.InputWarning, match="loss is 'eval/loss'"):
+        runs = sb.read_runs(path, where="State == 'finished'")
+    np.testing.assert_allclose(runs.column("params"), params, rtol=1e-7)
+    post = sb.fit(runs, "chinchilla", engine="laplace", exact=True)
+    lower, upper = post.allocate(1e22).interval(0.999)["params"].to_numpy().ravel()
+    factor = (0.34 * 400 / (0.28 * 410)) ** (1 / 0.62)  # Hoffmann et al. 2022, eq. 4
+    assert lower < factor * (1e22 / 6) ** (0.28 / 0.62) < upper

@@ -18,6 +18,7 @@ from scalingbayes.data.columns import COLUMNS, check_column, missing_column
 from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
+from scalingbayes.data.recount import Counted, recount
 from scalingbayes.data.rows import Keep, label_rows
 from scalingbayes.data.units import Units
 
@@ -262,6 +263,42 @@ class Runs:
             sources = {**self.sources, "loss": column}
             found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, units, sources)
         return found
+
+    def count_params(
+        self, counted: Counted, *, vocab: float | None = None, matrices: int = 1
+    ) -> "Runs":
+        """Return the same runs with params counted with or without embeddings.
+
+        Parameters
+        ----------
+        counted
+            ``"total"`` or ``"non_embedding"``.
+        vocab
+            Size of the vocabulary; by default the column ``n_vocab`` or ``vocab_size``.
+        matrices
+            Number of embedding matrices of a model: 1 if input and output share one, 2 if not.
+
+        Returns
+        -------
+        Runs
+            Compute that was derived from params is derived again; measured compute is kept.
+
+        Raises
+        ------
+        InputError
+            If it is not known what params counts now (``units={"params": ...}``), or the table
+            lacks the width of the models (``d_model``) or the vocabulary.
+
+        Examples
+        --------
+        >>> table = {"params": [1e8], "tokens": [2e9], "loss": [3.2], "d_model": [768]}
+        >>> runs = Runs(table, units={"params": "total"})
+        >>> runs.count_params("non_embedding", vocab=50_000).column("params").tolist()
+        [61600000.0]
+        """
+        frame, note = recount(self.frame, self.units.params, counted, vocab, matrices)
+        units = replace(self.units, params=counted)
+        return Runs.of_frame(frame, self.name, (*self.notes, note), units, self.sources)
 
     def filter(self, keep: Iterable[bool]) -> "Runs":
         """Return the runs for which ``keep`` is true, such as ``runs.frame["loss"] < 4``.
