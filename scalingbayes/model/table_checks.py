@@ -119,7 +119,7 @@ def warn_of_repeats(model: BoundModel) -> None:
     and give no warning.
     """
     law, counted = model.law, model.counted
-    if model.noise.name == "one_sided":
+    if not model.noise.symmetric:
         return
     frame = model.runs.frame[counted]
     inputs = np.array([values[counted] for values in model.inputs.values()])
@@ -159,7 +159,7 @@ def _what_to_do(frame: pd.DataFrame, settings: list[str]) -> str:
         found.append(
             "Keep the best row of each group: sb.Runs(table, keep='best'), or --keep best in the "
             "shell. Or fit all rows with noise='one_sided', or --noise one_sided, since a setting "
-            "can only be worse than the best one."
+            "can only be worse than the best one; with noise='failures' if a few rows are bad."
         )
     if labels:
         name = labels[0]
