@@ -45,9 +45,11 @@ def show_and_write(
     if isinstance(found, sb.Posterior):
         view = found.view(prob)
         view = replace(view, lines=(describe_interval(found, prob), *view.lines))
-    print_view(replace(view, verdict=None))
+    print_view(replace(view, verdict=None, details=()))
     for each in estimates.values():
         print_view(replace(each.view(prob), verdict=None))
+    if view.details:
+        print_text("\n".join([*view.details, ""]))
     print_verdict(found.verdict)
     if out is not None:
         _write(out, found, {"summary": found.summary(prob), **tables})
