@@ -90,7 +90,7 @@ def test_columns_engine_and_noise_are_options(command, table):
     done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),
         *("--prob", "0.5", "--seed", "3", "--exact"),
-        *("--engine", "nuts(draws=1500, target_accept=0.95)"),
+        *("--engine", "laplace(draws=1500)"),
         *("--noise", "student_t(varying=tokens)"),
     )
     assert done.returncode in (0, 3), done.stderr
@@ -199,8 +199,8 @@ def test_a_folder_may_have_the_name_of_a_data_set(command):
 def test_a_warning_is_printed_on_one_line(shell, tmp_path, all_runs):
     frame = all_runs.frame.drop(columns="compute").assign(params=lambda f: f["params"] / 1e9)
     frame.to_csv(tmp_path / "billions.csv", index=False)
-    done = shell("fit", "billions.csv", *EXACT, "--engine", "laplace")
-    assert done.returncode == 0, done.stderr
+    done = shell("fit", "billions.csv", *EXACT, "--engine", "prior(draws=50)")
+    assert done.returncode in (0, 3), done.stderr
     assert done.stderr.startswith("warning: Column 'params' has a median of")
     assert done.stderr.count("\n") == 1
 

@@ -26,7 +26,9 @@ SLOW = (  # each of these compiles many programs
     "scalingbayes.combine.pooling.pool",
     "scalingbayes.decisions.approaches.table.compare_approaches",
     "scalingbayes.evaluation.backtest.backtest",
+    "scalingbayes.evaluation.calibration.ranking.calibrate",
     "scalingbayes.evaluation.compare.compare",
+    "scalingbayes.evaluation.influence.influence",
     "scalingbayes.fitting.batch.fit_many",
 )
 

@@ -88,6 +88,7 @@ def test_row_numbers_are_those_of_the_users_table(table):
     assert list(frame["run_id"]) == [f"run {row - 1}" for row in frame.index]
 
 
+@pytest.mark.slow
 def test_a_law_that_does_not_allocate(rng):
     compute = 10 ** rng.uniform(18, 22, 30)
     loss = (1 + 30 / compute**0.1) * np.exp(0.01 * rng.standard_normal(30))

@@ -121,6 +121,7 @@ def test_working_rows_have_the_gradient_of_the_likelihood(noise, rng):
     assert (np.asarray(rows.precision)[counted] > 0).all()
 
 
+@pytest.mark.slow
 def test_engines_agree_on_failures(rng):
     """NUTS, importance sampling and a grid of exponents have the same posterior."""
     table = isoflop_table(rng, failed=0.15)
@@ -156,6 +157,7 @@ def test_failed_runs_bend_the_law_less():
     assert coverage >= 0.7
 
 
+@pytest.mark.slow
 def test_one_sided_noise_finds_the_level_of_well_tuned_runs():
     rng = np.random.default_rng(5)
     table = isoflop_table(rng, rows=96, undertuned=0.05)

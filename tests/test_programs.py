@@ -84,6 +84,7 @@ law = sb.Law("mine", mean, {{"E": E}}, "L = E", "me")
 """
 
 
+@pytest.mark.slow
 def test_a_law_of_the_users_own_is_compiled_again_when_it_changes(folder, tmp_path):
     found = []
     for floor in (1.0, 2.0):

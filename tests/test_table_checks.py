@@ -179,7 +179,9 @@ SEPARATE = {
 }
 
 
-@pytest.mark.parametrize("name", SEPARATE)
+@pytest.mark.parametrize(
+    "name", [pytest.param("full grid", marks=pytest.mark.slow), "two budgets share"]
+)
 def test_approach_1_refuses_separate_runs(name):
     with pytest.raises(sb.InputError, match="no sign of training curves"):
         sb.envelope(SEPARATE[name])

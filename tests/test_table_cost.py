@@ -79,3 +79,15 @@ def test_decisions_use_the_tables_cost(small_table):
     run = sb.plan(measured, 1e22).run
     assert 60 * run["params"] * run["tokens"] == pytest.approx(1e22, rel=1e-6)
     np.testing.assert_allclose(measured.exponents()["a"], plain.exponents()["a"], rtol=1e-6)
+
+
+def test_a_wrong_row_and_scatter_make_no_bend(rng):
+    flops = 6 * SIZES * 20 * SIZES
+    flops[3] *= 1000
+    with pytest.warns(sb.InputWarning, match="row 4"):
+        runs = runs_of(flops)
+    assert table_cost(LAW, runs).training == pytest.approx(6)
+    scattered = 12 * SIZES * 20 * SIZES * np.exp(0.2 * rng.standard_normal(len(SIZES)))
+    cost = table_cost(LAW, runs_of(scattered))
+    assert isinstance(cost, Proportional)
+    assert cost.training == pytest.approx(12, rel=0.3)

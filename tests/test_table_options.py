@@ -3,89 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import scalingbayes as sb
-from scalingbayes.data.column_choice import choose_columns
-from scalingbayes.data.counts import parse_count
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("70M", 7e7),
-        ("1.3B", 1.3e9),
-        ("1.4T", 1.4e12),
-        ("500k", 5e5),
-        ("410m", 4.1e8),
-        ("1.4T tokens", 1.4e12),
-        ("7 billion", 7e9),
-        ("12,345,678", 12345678),
-        ("12_345_678", 12345678),
-        ("12 345 678", 12345678),
-        ("2.1e18", 2.1e18),
-        ("2.1 x 10^20", 2.1e20),
-        ("10**21", 1e21),
-        (" 3 ", 3),
-    ],
-)
-def test_counts_are_read_as_people_write_them(text, number):
-    assert parse_count(text) == pytest.approx(number, rel=1e-15)
-
-
-@pytest.mark.parametrize("cell", ["", "seventy", "7Q", "3,1", "1-2", "70M?", True, 1j, None, [1]])
-def test_other_cells_are_no_counts(cell):
-    assert np.isnan(parse_count(cell))
-
-
-@given(st.floats(1e-3, 999), st.sampled_from("kKmMbBgGtT"))
-def test_a_count_with_a_letter_is_the_number_times_its_multiple(number, letter):
-    factor = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}[letter.lower()]
-    assert parse_count(f"{number!r}{letter}") == pytest.approx(number * factor, rel=1e-12)
-
-
-@given(st.integers(0, 10**15))
-def test_thousands_separators_change_nothing(number):
-    assert parse_count(f"{number:,}") == number
-    assert parse_count(f"{number:_}") == number
-
-
-@pytest.mark.parametrize(
-    ("quantity", "right", "wrong"),
-    [
-        ("params", "num_params", ["param_norm", "learning_rate"]),
-        ("params", "model/parameter_count", ["grad_norm"]),
-        ("params", "n_params", ["n_embedding_params"]),
-        ("params", "Params (B)", []),
-        ("params", "#Params (B)", ["Rank"]),
-        ("params", "params_non_embedding", ["vocab_size"]),
-        ("params", "config.num_parameters", ["config.num_layers"]),
-        ("tokens", "throughput/total_tokens", ["throughput/tokens_per_sec", "tokens/s"]),
-        ("tokens", "train_tokens", ["batch_tokens", "seq_len"]),
-        ("tokens", "tokensSeen", ["unique_tokens"]),
-        ("tokens", "samples_seen", ["batch_size"]),
-        ("compute", "training_flops", ["flops_per_token", "flops/sec"]),
-        ("compute", "total_flops", ["peak_flops", "mfu"]),
-        ("compute", "PF-days", []),
-        ("loss", "eval/loss", ["train/loss", "loss_scale", "eval/accuracy"]),
-        ("loss", "eval/c4_loss", ["train_loss", "z_loss"]),
-        ("loss", "val_bpb", ["val_bpb_stderr"]),
-        ("loss", "final_val_loss", ["loss_se", "train_loss"]),
-        ("loss", "validation_perplexity", ["aux_loss"]),
-        ("loss", "train_loss", ["lr"]),
-        ("steps", "trainer/global_step", ["batch_size"]),
-        ("seq_len", "block_size", ["batch_size"]),
-    ],
-)
-def test_columns_are_chosen_by_their_names(quantity, right, wrong):
-    frame = pd.DataFrame({name: [2e3, 3e4, 5e5] for name in [*wrong, right]})
-    assert choose_columns(frame, [quantity]).chosen == {quantity: right}
-
-
-def test_a_column_without_numbers_is_not_chosen():
-    frame = pd.DataFrame({"model_size": ["small", "large"], "n_params": [1e8, 1e9]})
-    assert choose_columns(frame, ["params"]).chosen == {"params": "n_params"}
 
 
 def test_several_candidates_are_asked_for(small_table):
@@ -117,8 +36,9 @@ def test_sizes_are_read_from_names_of_models():
     ("columns", "tokens"),
     [
         ({"steps": [1000], "batch_size": [64], "seq_len": [1024]}, 1000 * 64 * 1024),
-        ({"step": [10], "global_batch_size": [32], "context_length": [2048]}, 10 * 32 * 2048),
+        ({"step": [90], "global_batch_size": [32], "context_length": [2048]}, 90 * 32 * 2048),
         ({"iterations": [10], "batch_size_tokens": [500_000]}, 5e6),
+        ({"steps": [10], "batch size (k)": [0.5], "seq_len": [2048]}, 10 * 500 * 2048),
     ],
 )
 def test_tokens_are_steps_times_batch_times_length(columns, tokens):
@@ -145,7 +65,7 @@ CRASHED = pd.DataFrame(
 
 
 def test_all_problems_are_in_one_message_with_the_users_names():
-    frame = CRASHED.rename(columns={"loss": "eval/loss", "tokens": "D"})
+    frame = CRASHED.rename(columns={"loss": "eval/loss", "tokens": "D"}).drop(columns="State")
     with pytest.raises(sb.InputError) as caught:
         sb.Runs(frame, loss="eval/loss", tokens="D")
     message = str(caught.value)
@@ -161,7 +81,8 @@ def test_all_problems_are_in_one_message_with_the_users_names():
 
 
 def test_rows_without_values_and_rows_at_step_0_are_dropped_on_request():
-    runs = sb.Runs(CRASHED, drop_empty=True)
+    with pytest.warns(sb.InputWarning, match=r"2 of 5 runs did not finish \(crashed, running\)"):
+        runs = sb.Runs(CRASHED, drop_empty=True)
     assert list(runs.frame["Name"]) == ["a", "b"]
     (note,) = (note for note in runs.notes if note.startswith("Dropped"))
     assert note == (
@@ -241,7 +162,10 @@ def test_units_are_read_from_names_or_given():
     runs = sb.Runs(table, units={"tokens": "billions"}, **named)
     np.testing.assert_allclose(runs.column("params"), [7e7, 7e9])
     np.testing.assert_allclose(runs.column("tokens"), [1e9, 2e9])
-    with pytest.warns(sb.InputWarning, match="Columns were chosen"):
+    with (
+        pytest.warns(sb.InputWarning, match="Columns were chosen"),
+        pytest.warns(sb.InputWarning, match="counts samples, and there is no column of compute"),
+    ):
         other = sb.Runs({"params_non_embedding": [1e8], "samples_seen": [1e9], "val_bpb": [1.1]})
     assert other.units.describe() == (
         "N counts parameters without embeddings, D counts samples, loss in bits per byte"
@@ -251,6 +175,9 @@ def test_units_are_read_from_names_or_given():
     for units, message in (
         ({"loss": "apples"}, "unit of loss must be one of"),
         ({"accuracy": "percent"}, "got a unit of 'accuracy'"),
+        ({"tokens": "samples"}, "no column 'tokens' whose unit"),
+        ({"compute": "EFLOPs, billions"}, "several units at once"),
+        ("perplexity", "must be a mapping"),
     ):
         with pytest.raises(sb.InputError, match=message):
             sb.Runs({"compute": [1e21], "loss": [3.0]}, units=units)
@@ -323,7 +250,7 @@ def test_several_losses_of_one_table_are_fitted_side_by_side(small_table):
         alone["params"].transpose("chain", "draw", "compute"),
     )
     assert not any("disagree" in note for note in found.notes)  # the losses are in proportion
-    with pytest.raises(sb.InputError, match="no column 'books'"):
+    with pytest.raises(sb.InputError, match="no loss 'books'"):
         sb.Runs(table).with_losses(["books"])
 
 
@@ -400,3 +327,54 @@ def test_an_export_with_crashed_runs_goes_to_an_allocation(export):
     lower, upper = post.allocate(1e22).interval(0.999)["params"].to_numpy().ravel()
     factor = (0.34 * 400 / (0.28 * 410)) ** (1 / 0.62)  # Hoffmann et al. 2022, eq. 4
     assert lower < factor * (1e22 / 6) ** (0.28 / 0.62) < upper
+
+
+def test_logarithms_are_undone():
+    runs = sb.Runs({"log10_N": [8.0], "tokens": [9.0], "loss": [3.0]}, params="log10_N",
+                   units={"tokens": "log10"})  # fmt: skip
+    assert runs.column("params") == pytest.approx([1e8])
+    assert runs.column("tokens") == pytest.approx([1e9])
+
+
+def test_compute_in_another_unit_is_converted_or_refused(small_table):
+    flops = 6 * small_table["params"] * small_table["tokens"]
+    with pytest.warns(sb.InputWarning, match="compute is 'exaflops'"):
+        runs = sb.Runs({**small_table, "exaflops": flops / 1e18})
+    np.testing.assert_allclose(runs.column("compute"), flops)
+    with pytest.raises(
+        sb.InputError, match=r"1e-18 times 6 \* params.*units=\{'compute': 'EFLOPs'"
+    ):
+        sb.Runs({**small_table, "compute": flops / 1e18})
+
+
+def test_cells_with_multiples_have_no_other_unit():
+    with pytest.raises(sb.InputError, match="cells, such as '70M', state their own multiples"):
+        sb.Runs({"params": ["70M"], "loss": [3.0]}, units={"params": "billions"})
+
+
+def test_nothing_is_derived_where_the_table_has_candidates():
+    table = {"params": [1e8], "train_tokens": [2e9], "total_tokens": [3e9], "compute": [3.6e18]}
+    runs = sb.Runs({**table, "loss": [3.0]})
+    assert "tokens" not in runs.frame
+    assert any("tokens may be 'train_tokens', 'total_tokens'" in note for note in runs.notes)
+    with pytest.warns(sb.InputWarning, match="tokens = steps x batch_size x seq_len"):
+        steps = sb.Runs({"params": [1e8], "compute": [3.6e18], "loss": [3.0], "steps": [1000],
+                         "batch_size": [512], "seq_len": [2048]})  # fmt: skip
+    assert steps.column("tokens") == [1000 * 512 * 2048]
+
+
+def test_a_proposed_column_can_be_declined_and_does_no_harm(small_table):
+    flops = 6 * small_table["params"] * small_table["tokens"]
+    flops[3] = np.nan
+    table = {**small_table, "flops": flops}
+    with pytest.warns(sb.InputWarning, match="compute is 'flops'"):
+        runs = sb.Runs(table)
+    assert any("'flops' is not used as compute: some rows have no value" in x for x in runs.notes)
+    assert sb.Runs(table, compute=None).notes == ()
+
+
+def test_runs_that_failed_are_dropped_on_request():
+    table = {"params": [1e8, 1e8], "tokens": [1e9, 2e9], "loss": [3.0, "diverged"]}
+    assert len(sb.Runs(table, drop_empty=True)) == 1
+    with pytest.raises(sb.InputError, match="diverged is not a number; correct the value, or"):
+        sb.Runs(table)

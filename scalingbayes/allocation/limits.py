@@ -47,7 +47,7 @@ class Limits:
     --------
     >>> import scalingbayes as sb
     >>> str(sb.Limits(max_params=8e9, min_tokens_per_param=20))
-    'max_params 8e+09, min_tokens_per_param 20'
+    'max_params 8B, min_tokens_per_param 20'
     """
 
     max_params: float | None = None

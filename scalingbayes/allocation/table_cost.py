@@ -18,6 +18,8 @@ from scalingbayes.laws import Law
 _SAME = np.log(1.1)  # compute within this factor of the law's own cost is counted as such
 _STEEPEST = 0.95  # of bend times power, below 1, so that FLOPs per token increase with size
 _POWERS = (1 / 3, 2 / 3)  # at which the share of attention, and of embeddings, falls with size
+_FAR_OFF = np.log(5.0)  # from the median of the log ratios, beyond which a run is left out
+_EXPLAINED = 0.5  # of the squares of the log ratios, that a bend must leave unexplained at most
 _SIZES = ("params", "active_params")  # sizes whose FLOPs a table can count in several ways
 
 
@@ -122,10 +124,13 @@ def _fit(
 ) -> Cost:
     """Fit the log ratios of measured compute to the law's own cost, by least squares."""
     middle = float(log_size.mean())
-    fits = [_fit_bend(power, middle - log_size, ratio) for power in _POWERS]
+    usual = np.abs(ratio - np.median(ratio)) <= _FAR_OFF  # the others are probably errors
+    ratio, below = ratio[usual], (middle - log_size)[usual]
+    fits = [_fit_bend(power, below, ratio) for power in _POWERS]
     best = min(fits, key=lambda fit: fit.error)
-    if np.ptp(best.bent) <= _SAME:
-        training = flops * float(np.exp(ratio.mean()))
+    constant = float(np.square(ratio - np.median(ratio)).sum())
+    if np.ptp(best.bent) <= _SAME or best.error > _EXPLAINED * constant:
+        training = flops * float(np.exp(np.median(ratio)))
         return Proportional(training, training / 3, size)
     training = flops * float(np.exp(best.level))
     return FittedCost(training, best.bend, float(np.exp(middle)), best.power, size)

@@ -26,6 +26,7 @@ from scalingbayes.cli.table_options import (
     UnitsOfColumns,
     Where,
     read_table,
+    split_loss_unit,
 )
 
 if TYPE_CHECKING:
@@ -115,17 +116,23 @@ def fit_command(
     used.
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    of_losses, unit = split_loss_unit(unit) if losses else (None, unit)
     runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
     chosen = _engine(engine)
     priors: Literal["weak", "learned"] = "weak" if weak_priors else "learned"
     model = sb.Model(law, noise, default_priors=priors, groups=groups)
+    if budget:
+        from scalingbayes.allocation import require_allocation
+
+        require_allocation(sb.get_law(law))  # before a fit that takes long
     _make_folder(out)
     post: sb.Posterior | sb.Posteriors
     with sb.progress_bar() as bar:
         if losses is None:
             post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
         else:
-            tables = runs.with_losses(losses.split(","), drop_empty=drop_empty)
+            names = list(dict.fromkeys(map(str.strip, losses.split(","))))
+            tables = runs.with_losses(names, drop_empty=drop_empty, unit=of_losses)
             post = sb.fit_many(tables, model, engine=chosen, exact=exact, seed=seed, progress=bar)
     show_and_write(post, budget, out, prob)
     exit_if_failed(post.verdict)

@@ -12,7 +12,11 @@ import scalingbayes as sb
 from scalingbayes._core.errors import unknown
 
 Source = Annotated[
-    str, typer.Argument(help="A CSV or Parquet file, or the name of a bundled data set.")
+    str,
+    typer.Argument(
+        help="A file (CSV, JSON, Parquet, Excel, ...), a folder of a tracker, or the name of a "
+        "bundled data set."
+    ),
 ]
 ParamsColumn = Annotated[
     str | None, typer.Option("--params", metavar="COLUMN", help="Column of parameter counts.")
@@ -109,7 +113,7 @@ def read_table(
         If there is no such table, or it cannot be used.
     """
     columns = {name: column for name, column in given.items() if column is not None}
-    columns |= dict(_parse("--column", each, "accuracy=acc_mmlu") for each in others or ())
+    columns = _parse_all("--column", others, "accuracy=acc_mmlu", columns)
     if reserved := columns.keys() & _RESERVED:
         raise sb.InputError(f"--column cannot name a quantity {min(reserved)!r}: choose another.")
     rows = rows or RowOptions()
@@ -117,7 +121,7 @@ def read_table(
         "where": rows.where,
         "drop_empty": rows.drop_empty,
         "keep": rows.keep,
-        "units": dict(_parse("--unit", each, "loss=perplexity") for each in rows.units or ()),
+        "units": _parse_all("--unit", rows.units, "loss=perplexity", {}),
     }
     if not Path(source).exists() and source in sb.datasets.names():
         return sb.datasets.load(source, columns=columns, **options)
@@ -125,6 +129,28 @@ def read_table(
         raise unknown("file or bundled data set", source, sb.datasets.names())
     options |= columns
     return sb.read_runs(source, **options)
+
+
+def split_loss_unit(units: list[str] | None) -> tuple[str | None, list[str] | None]:
+    """Return the unit of losses that the options ``--unit`` state, and the other options."""
+    of_loss = [unit for unit in units or () if unit.startswith("loss=")]
+    others = [unit for unit in units or () if unit not in of_loss]
+    return (of_loss[-1].removeprefix("loss=") if of_loss else None), others
+
+
+def _parse_all(
+    option: str, texts: list[str] | None, example: str, known: dict[str, str]
+) -> dict[str, str]:
+    """Return the values of an option that may be repeated, beside those that are known."""
+    found = dict(known)
+    for text in texts or ():
+        name, value = _parse(option, text, example)
+        if found.get(name, value) != value:
+            raise sb.InputError(
+                f"{option} {text} contradicts {name}={found[name]}: give one of the two."
+            )
+        found[name] = value
+    return found
 
 
 def _parse(option: str, text: str, example: str) -> tuple[str, str]:

@@ -26,7 +26,8 @@ _LEAST = 1e3  # median of a column whose name is vague
 
 PARAMS = {"param", "params", "parameter", "parameters", "nparams", "paramcount", "numel"}
 TOKENS = {"token", "tokens", "ntokens", "toks"}
-FLOPS = {"flop", "flops", "compute", "pf", "petaflop", "petaflops", "exaflops", "zettaflops"}
+FLOPS = {"flop", "flops", "flos", "compute", "pf", "pfs", "pfdays", "pflops", "eflops", "zflops"}
+FLOPS |= {"petaflop", "petaflops", "exaflop", "exaflops", "zettaflop", "zettaflops", "tflops"}
 LOSSES = {"loss", "nll", "xent", "ce", "perplexity", "ppl", "bpb", "bpc", "bits", "crossentropy"}
 HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "heldout", "held", "dev"}
 DATA_UNITS = {
@@ -40,9 +41,12 @@ DATA_UNITS = {
 }
 """Units of data other than tokens, each with the words that name it in a column."""
 
-_COUNTING = {"n", "num", "number", "no", "of", "the", "total", "count", "model", "config"}
-_COUNTING |= {"summary", "size", "trainable", "all", "m", "b", "k", "t", "g", "in", "millions"}
-_COUNTING |= {"million", "billion", "billions", "trillions", "trillion"}
+_COUNTING = {"n", "num", "number", "no", "of", "the", "total", "count", "model", "config", "in"}
+_COUNTING |= {"summary", "size", "trainable", "all", "log10", "log2", "ln"}
+_MULTIPLES = {"k", "thousand", "thousands", "tsd", "1e3", "m", "mm", "mn", "mio", "mil", "1e6"}
+_MULTIPLES |= {"million", "millions", "b", "g", "bn", "mrd", "billion", "billions", "1e9"}
+_MULTIPLES |= {"t", "tn", "trillion", "trillions", "1e12"}
+_COUNTING |= _MULTIPLES
 _OVER_TRAINING = {"train", "training", "trained", "seen", "consumed", "processed", "trainer"}
 _OVER_TRAINING |= {"throughput", "so", "far", "data", "global", "cumulative", "final", "budget"}
 _OF_A_LOSS = {"final", "last", "avg", "mean", "average", "metrics", "summary", "lm", "model", "out"}
@@ -75,8 +79,8 @@ def _counts(nouns: set[str], others: set[str] = frozenset()) -> Pattern:  # type
 
 
 def _any_of(*names: str) -> Pattern:
-    """Return a pattern for whole names, whose words are joined by underscores."""
-    return lambda words: "_".join(words) in names
+    """Return a pattern for whole names: words, without multiples, joined by underscores."""
+    return lambda words: "_".join(word for word in words if word not in _MULTIPLES) in names
 
 
 def _params_of_a_part(words: Words) -> bool:
@@ -119,7 +123,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
         _counts(_OTHER_DATA, _OVER_TRAINING),
     ),
     "compute": (
-        _counts(FLOPS, _OVER_TRAINING | {"days", "day", "pfdays", "pfs", "cost"}),
+        _counts(FLOPS, _OVER_TRAINING | {"days", "day", "pfsdays", "s", "cost", "1e18", "1e21"}),
         _any_of("c", "pfdays", "pf_days", "pfs_days"),
     ),
     "loss": (
@@ -149,7 +153,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
 }
 """The patterns of each quantity's names, the clearest first."""
 
-_FORBIDDEN = {"params": _NOT_COUNTS, "tokens": _NOT_COUNTS, "compute": _NOT_COUNTS - {"per"}}
+_FORBIDDEN = {"params": _NOT_COUNTS, "tokens": _NOT_COUNTS, "compute": _NOT_COUNTS - {"day", "s"}}
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,8 @@ def choose_columns(frame: pd.DataFrame, wanted: Iterable[str], taken: Iterable[s
     ambiguous: dict[str, tuple[str, ...]] = {}
     for quantity in wanted:
         found = _candidates(frame, names, quantity)
+        if quantity == "params" and found:
+            found += [name for name in names if name not in found and _is_active(frame, name)]
         if len(found) == 1 or (len(found) > 1 and _all_equal(frame, found)):
             chosen[quantity] = found[0]
         elif found:
@@ -199,6 +205,17 @@ def choose_columns(frame: pd.DataFrame, wanted: Iterable[str], taken: Iterable[s
     if no_params and (column := _column_of_names_with_sizes(frame, names)) is not None:
         chosen["params"] = column
     return Choice(chosen, ambiguous)
+
+
+def _is_active(frame: pd.DataFrame, name: str) -> bool:
+    """Return whether a column counts the active parameters of mixtures of experts."""
+    words = words_of(name)
+    return (
+        _params_of_a_part(words)
+        and bool({"active", "activated"} & {*words})
+        and name != "active_params"  # the input of laws of mixtures, which Runs reads itself
+        and _has_numbers(frame[name], 0.0)
+    )
 
 
 def _candidates(frame: pd.DataFrame, names: list[str], quantity: str) -> list[str]:
@@ -250,8 +267,10 @@ def is_other_data(name: str) -> bool:
     return bool(words & _OTHER_DATA) and not words & TOKENS
 
 
-def describe_choice(columns: Mapping[str, str]) -> tuple[str, str]:
+def describe_choice(columns: Mapping[str, str]) -> tuple[str, str] | None:
     """Return which column is read as which quantity, and how to choose another one."""
+    if not columns:
+        return None
     read = ", ".join(f"{quantity} is {name!r}" for quantity, name in columns.items())
     python = ", ".join(f"{quantity}={name!r}" for quantity, name in columns.items())
     own = {"params", "tokens", "compute", "loss"}
@@ -265,6 +284,15 @@ def describe_choice(columns: Mapping[str, str]) -> tuple[str, str]:
         f"Columns were chosen by their names: {read}.",
         f"To choose yourself, pass {python} to sb.Runs or sb.read_runs ({shell} in the shell).",
     )
+
+
+def describe_ambiguous(choice: Choice) -> str:
+    """Return which quantities have several candidates, none of which was chosen, or ""."""
+    several = "; ".join(
+        f"{quantity} may be {', '.join(map(repr, names))}"
+        for quantity, names in choice.ambiguous.items()
+    )
+    return several and f"Columns were not chosen, since several are possible: {several}."
 
 
 def _quoted(name: str) -> str:

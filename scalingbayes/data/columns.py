@@ -1,5 +1,6 @@
 """The columns of a table: their names, and the check that a column is numeric."""
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,13 @@ from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.column_choice import choose_columns
 from scalingbayes.data.counts import is_empty, parse_count, parse_number, size_in_name
-from scalingbayes.data.rows import label_rows
+from scalingbayes.data.row_labels import label_rows
 
 COLUMNS = ("params", "tokens", "compute", "loss")
 """The columns that every table is checked for."""
+
+_DROP = "drop_empty=True (--drop-empty in the shell)"
+_LISTED = 60  # columns that a message lists
 
 COUNTS = ("params", "tokens", "compute")
 """Of these, the columns in which a text such as ``"70M"`` is a number."""
@@ -87,9 +91,11 @@ def missing_columns(missing: Sequence[str], frame: pd.DataFrame, needed: str = "
             hints.append(f"Candidates for {column}: {', '.join(map(repr, candidates))}.")
     named = missing[0] if len(missing) == 1 else None
     if named and not hints:
-        return unknown("column", named, present, f"{needed} Name the column: {_how(missing)}")
+        near = difflib.get_close_matches(named, present, n=1, cutoff=0.5)
+        listed = list(dict.fromkeys([*near, *present[:_LISTED]]))
+        return unknown("column", named, listed, f"{needed} Name the column: {_how(missing)}")
     names = " and no column ".join(map(repr, missing))
-    listing = ", ".join(map(repr, present))
+    listing = ", ".join(map(repr, present[:_LISTED])) + (", ..." if len(present) > _LISTED else "")
     parts = [f"There is no column {names}.", f"Available: {listing}.", needed, *hints]
     noun = "column" if named else "columns"
     return InputError(" ".join(filter(None, [*parts, f"Name the {noun}: {_how(missing)}"])))
@@ -164,8 +170,8 @@ def find_problems(
     plain = "write plain numbers, such as 7e10"
     problems = (
         (text, "is not a number", plain),
-        (empty, "is empty", "fill it in, or drop rows without values by drop_empty=True"),
-        (infinite, "is infinite", "correct the value, or drop the row by drop_empty=True"),
+        (empty, "is empty", f"fill it in, or drop rows without values by {_DROP}"),
+        (infinite, "is infinite", f"correct the value, or drop the row by {_DROP}"),
         (outside, f"is not {domain.name}", "correct the value or drop the row"),
     )
     name, sentences = column or repr(values.name), []
@@ -185,6 +191,11 @@ def find_problems(
 def _remedy_for_text(cell: Any, plain: str) -> str:
     if isinstance(cell, str):
         text = cell.strip()
+        if text.isalpha():
+            return (
+                "correct the value, or leave out such rows by a condition, where= (--where in the "
+                "shell)"
+            )
         if text.endswith("%"):
             return "write fractions, such as 0.45 for 45%"
         if text.count(",") == 1 and not text.replace(",", "").strip("-+").isalpha():

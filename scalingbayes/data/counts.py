@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MULTIPLES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-"""Words for powers of a thousand."""
+_WORDS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_WORDS |= {"mio": 1e6, "mrd": 1e9, "tsd": 1e3, "bn": 1e9, "mn": 1e6}
 
 _LETTERS = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
 _PLAIN = re.compile(rf"({_NUMBER}(?:e[-+]?\d+)?)", re.IGNORECASE)
 _POWER_OF_TEN = re.compile(rf"(?:({_NUMBER})\s*[x\u00d7*\u00b7]\s*)?10(?:\^|\*\*)\(?([-+]?\d+)\)?")
 _WITH_LETTER = re.compile(rf"({_NUMBER})\s*([kmbgt])(?:n|illion)?s?", re.IGNORECASE)
-_WITH_WORD = re.compile(rf"({_NUMBER})\s*({'|'.join(MULTIPLES)})s?", re.IGNORECASE)
+_WITH_WORD = re.compile(rf"({_NUMBER})\s*({'|'.join(_WORDS)})s?\.?", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<=\d)[,_ '\u00a0\u202f](?=\d{3}(?!\d))")
 _NOUN = re.compile(r"\s*(params?|parameters?|tokens?|toks?|flops?|samples?)\s*$", re.IGNORECASE)
+_FOOTNOTE = re.compile(r"\s*[*\u2020\u2021\u00a7]+$")
+_WITH_ERROR = re.compile(
+    rf"({_NUMBER}(?:e[-+]?\d+)?)\s*(?:(?:\u00b1|\+/-|\+-)\s*{_NUMBER}|\(\d+\))"
+)
 _IN_A_NAME = re.compile(r"(?<![a-z0-9.])(\d+(?:[.p]\d+)?)\s?([kmbt])(?![a-z0-9])", re.IGNORECASE)
 
 
@@ -38,13 +42,13 @@ def parse_count(value: Any) -> float:
     """
     if not isinstance(value, str):
         return parse_number(value)
-    text = _NOUN.sub("", _THOUSANDS.sub("", value.strip()))
+    text = _NOUN.sub("", _THOUSANDS.sub("", _FOOTNOTE.sub("", value.strip())))
     if found := _PLAIN.fullmatch(text):
         return float(found[1])
     if found := _POWER_OF_TEN.fullmatch(text):
         return float(found[1] or 1) * 10.0 ** int(found[2])
     if found := _WITH_WORD.fullmatch(text):
-        return float(found[1]) * MULTIPLES[found[2].lower()]
+        return float(found[1]) * _WORDS[found[2].lower()]
     if found := _WITH_LETTER.fullmatch(text):
         return float(found[1]) * _LETTERS[found[2].lower()]
     return np.nan
@@ -53,13 +57,17 @@ def parse_count(value: Any) -> float:
 def parse_number(value: Any) -> float:
     """Return a cell as a number, without multiples; NaN if it is empty or holds no number.
 
+    Of a number with its error, such as ``"3.12 ± 0.01"``, the number is returned.
+
     Examples
     --------
-    >>> [parse_number(x) for x in (3, "3.1", " 7e10 ", "70M", True, 1j, None)]
-    [3.0, 3.1, 70000000000.0, nan, nan, nan, nan]
+    >>> [parse_number(x) for x in (3, " 7e10 ", "3.12 ± 0.01", "3.12(1)", "70M", True, 1j, None)]
+    [3.0, 70000000000.0, 3.12, 3.12, nan, nan, nan, nan]
     """
     if isinstance(value, str):
-        text = value.strip().lower().removeprefix("+")
+        text = _FOOTNOTE.sub("", value.strip().lower().removeprefix("+"))
+        if found := _WITH_ERROR.fullmatch(text):
+            return float(found[1])
         if _PLAIN.fullmatch(text) or text in ("inf", "-inf", "infinity", "-infinity"):
             return float(text)
         return np.nan

@@ -8,28 +8,27 @@ import pandas as pd
 
 from scalingbayes._core.domains import POSITIVE, REAL
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.column_choice import choose_columns, describe_choice, is_other_data
+from scalingbayes.data.column_choice import (
+    Choice,
+    choose_columns,
+    describe_ambiguous,
+    describe_choice,
+    is_other_data,
+)
 from scalingbayes.data.columns import COLUMNS, COUNTS, find_problems, read_numbers, rename
 from scalingbayes.data.counts import parse_number
-from scalingbayes.data.derived import (
-    add_flops_per_token,
-    add_missing_count,
-    describe_compute,
-    tokens_from_steps,
-)
+from scalingbayes.data.derived import derive
 from scalingbayes.data.reading.raw_table import RawTable
+from scalingbayes.data.row_labels import label_rows
 from scalingbayes.data.rows import (
     RUN,
     count_dropped,
+    describe_unfinished,
     keep_rows,
-    label_rows,
     select,
     without_values,
 )
 from scalingbayes.data.units import Units, convert, read_units
-
-_SUSPICIOUS = {"params": 1e4, "tokens": 1e5, "compute": 1e9}
-"""Counts below these are probably in thousands, millions or billions."""
 
 _RUN_NAMES = ("run", "run_name", "name", "Name", "ID", "id", "run_uuid")
 
@@ -41,14 +40,15 @@ class Options:
     Parameters
     ----------
     columns
-        The name in the table of each column that has another name there.
+        The name in the table of each column that has another name there; None if the table has no
+        such column.
     where, drop_empty, keep, units
         See :class:`~scalingbayes.Runs`.
     propose
         Whether columns that are not named are chosen by their names.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | None] = field(default_factory=dict)
     where: str | None = None
     drop_empty: bool = False
     keep: str | None = None
@@ -97,41 +97,37 @@ def prepare(raw: RawTable, options: Options) -> Prepared:
     InputError
         If a value cannot be used. One message lists all problems of the table.
     """
-    frame, notes = raw.frame, list(raw.notes)
+    frame, notes, warnings = raw.frame, list(raw.notes), list[str]()
     if frame.empty:
         raise InputError("The table has no rows: give one row for each training run.")
     if options.where is not None:
         selected = select(frame, options.where)
-        notes.append(f"Kept {len(selected)} of {len(frame)} rows: {options.where}.")
+        if len(selected) < len(frame):
+            notes.append(f"Kept {len(selected)} of {len(frame)} rows: {options.where}.")
         frame = selected
-    given, chosen = _name_columns(frame, options)
-    warnings = []
-    if chosen:
-        read, how = describe_choice(chosen)
-        notes.append(read)
-        warnings.append(f"{read} {how}")
-    sources = {**given, **chosen}
+    given = {column: name for column, name in options.columns.items() if name is not None}
+    choice = _choose(frame, options)
+    if (choices := describe_choice(choice.chosen)) is not None:
+        notes.append(choices[0])
+        warnings.append(" ".join(choices))
+    notes += filter(None, [describe_ambiguous(choice)])
+    warnings += filter(None, [describe_unfinished(frame)])
+    sources = {**given, **choice.chosen}
     # A chosen column is also kept under its own name, by which a law may read it.
-    frame = rename(frame, given).assign(**{name: frame[chosen[name]] for name in chosen})
+    chosen = {name: frame[source] for name, source in choice.chosen.items()}
+    frame = rename(frame, given).assign(**chosen)
     sources |= {name: name for name in COLUMNS if name in frame and name not in sources}
+    if "compute" in choice.chosen and {"params", "tokens"} <= set(frame.columns):
+        notes += _leave_out_if_unusable(frame, sources, "compute")
     if options.drop_empty:
-        frame, dropped = _drop_empty(frame, sources, given)
+        frame, dropped = _drop_empty(frame, sources)
         notes += dropped
-    notes += _check_values(frame, sources)
-    units, converted = convert(frame, read_units(options.units, sources), options.units)
-    notes += converted
-    if "tokens" not in frame:
-        tokens, note = tokens_from_steps(frame)
-        if tokens is not None and not {"params", "compute"} <= set(frame.columns):
-            frame["tokens"] = tokens
-            notes.append(note)
-            warnings.append(note)
-    warnings += _small_counts(frame)
-    add_missing_count(frame)
-    note, warning = describe_compute(frame)
-    notes += filter(None, [note])
-    warnings += filter(None, [warning])
-    add_flops_per_token(frame)
+    texts, read = _check_values(frame, sources)
+    units, converted = convert(frame, read_units(options.units, sources), options.units, texts)
+    notes += [*read, *converted]
+    derived, doubtful = derive(frame, sources, choice.ambiguous, units)
+    notes += derived
+    warnings += doubtful
     if options.keep is not None:
         frame, note = keep_rows(frame, options.keep)
         notes.append(note)
@@ -140,30 +136,42 @@ def prepare(raw: RawTable, options: Options) -> Prepared:
     return Prepared(frame, tuple(notes), tuple(warnings), units, renamed)
 
 
-def _name_columns(frame: pd.DataFrame, options: Options) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the columns that the caller named, and those that were chosen by their names."""
-    given = dict(options.columns)
+def _choose(frame: pd.DataFrame, options: Options) -> Choice:
+    """Return the columns that are chosen by their names, and those that are ambiguous."""
     if not options.propose:
-        return given, {}
-    known = {*given, *map(str, frame.columns)}
+        return Choice()
+    with_values = {str(name) for name in frame.columns if not frame[name].isna().all()}
+    known = {*options.columns, *with_values}
     wanted = [name for name in COLUMNS if name not in known]
-    chosen = choose_columns(frame, wanted, given.values()).chosen
+    taken = [name for name in options.columns.values() if name is not None]
+    found = choose_columns(frame, wanted, taken)
+    chosen = dict(found.chosen)
     sized = {"params", "compute"} & {*known, *chosen}
     if "tokens" in chosen and is_other_data(chosen["tokens"]) and not sized:
         del chosen["tokens"]  # the table is of one quantity, which a law reads under its own name
     if options.keep == "last" and RUN not in known and {*_RUN_NAMES} & {*frame.columns}:
         chosen[RUN] = next(name for name in _RUN_NAMES if name in frame)
-    return given, chosen
+    return Choice(chosen, found.ambiguous)
 
 
-def _drop_empty(
-    frame: pd.DataFrame, sources: Mapping[str, str], given: Mapping[str, str]
-) -> tuple[pd.DataFrame, list[str]]:
+def _leave_out_if_unusable(
+    frame: pd.DataFrame, sources: dict[str, str], column: str
+) -> Iterator[str]:
+    """Delete a column that was chosen but is not needed if a value cannot be used; say so."""
+    numbers = read_numbers(frame[column], counts=True).to_numpy()
+    if not np.isfinite(numbers).all() or (numbers <= 0).any():
+        yield f"Column {sources[column]!r} is not used as {column}: some rows have no value."
+        del frame[column], sources[column]
+
+
+def _drop_empty(frame: pd.DataFrame, sources: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that can be used, and a sentence on the others."""
-    needed = [name for name in {**sources, **given} if name in frame]
+    needed = [name for name in sources if name in frame]
+    progress = choose_columns(frame, ["steps", "batch_size", "seq_len"]).chosen
     if "tokens" not in frame:
-        needed += choose_columns(frame, ["steps", "batch_size", "seq_len"]).chosen.values()
-    reasons = without_values(frame, dict.fromkeys(needed))
+        needed += progress.values()
+    steps = [progress["steps"]] if "steps" in progress else []
+    reasons = without_values(frame, dict.fromkeys(needed), steps)
     if not reasons:
         return frame, []
     unusable = np.logical_or.reduce(list(reasons.values()))
@@ -175,8 +183,17 @@ def _drop_empty(
     return frame[~unusable].copy(), [count_dropped(reasons, len(frame))]
 
 
-def _check_values(frame: pd.DataFrame, sources: Mapping[str, str]) -> list[str]:
-    """Make the columns floats, in place; raise all problems at once; return notes."""
+def _check_values(
+    frame: pd.DataFrame, sources: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Make the columns floats, in place, and raise all problems at once.
+
+    Returns
+    -------
+    tuple
+        A text of each column that had texts such as ``"70M"``, and notes.
+    """
+    texts: dict[str, str] = {}
     labels: list[str] | None = None
     problems: list[str] = []
     notes: list[str] = []
@@ -194,37 +211,13 @@ def _check_values(frame: pd.DataFrame, sources: Mapping[str, str]) -> list[str]:
         words = [x for x in cells if isinstance(x, str) and np.isnan(parse_number(x))]
         if words and not problems:
             notes.append(f"Column {shown} was read from text such as {words[0]!r}.")
+            texts[column] = words[0]
         frame[column] = numbers
     if len(problems) == 1:
         raise InputError(problems[0])
     if problems:
         raise InputError("\n  ".join([f"The table has {len(problems)} problems:", *problems]))
-    return notes
-
-
-def _small_counts(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield warnings about counts that are probably in millions or billions."""
-    for column, smallest in _SUSPICIOUS.items():
-        if column not in frame:
-            continue
-        values = frame[column]
-        small = values < smallest
-        if values.median() < smallest:
-            yield (
-                f"Column {column!r} has a median of {values.median():.4g}: it looks like "
-                f"thousands, millions or billions. Exponents are not affected, but answers will "
-                f"be in the same unit, and compute = 6 * params * tokens holds for counts only. "
-                f"Name the unit: units={{{column!r}: 'billions'}} (--unit {column}=billions in the "
-                f"shell), or millions."
-            )
-            return  # compute that was derived from this column is small for the same reason
-        if small.any():
-            row = int(np.argmax(small))
-            yield (
-                f"Column {column!r}, row {int(frame.index[row]) + 1}: {values.iloc[row]:.4g} looks "
-                f"like millions or billions among counts ({int(small.sum())} such rows). Correct "
-                f"these rows: they distort every answer."
-            )
+    return texts, notes
 
 
 def _duplicates(frame: pd.DataFrame) -> str:

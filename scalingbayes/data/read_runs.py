@@ -16,7 +16,7 @@ def read_runs(
     drop_empty: bool = False,
     keep: Keep | None = None,
     units: Mapping[str, str] | None = None,
-    **columns: str,
+    **columns: str | None,
 ) -> Runs:
     """Read a table of training runs from a file or a folder.
 

@@ -14,7 +14,7 @@ from scalingbayes.data.units import COUNTED
 Counted = Literal["total", "non_embedding"]
 """Parameters with embeddings, or without them."""
 
-_WIDTHS = ("d_model", "hidden_size", "width", "n_embd", "hidden_dim", "d")
+_WIDTHS = ("d_model", "hidden_size", "width", "n_embd", "hidden_dim")
 _VOCABS = ("n_vocab", "vocab_size", "vocab")
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 from jaxtyping import Bool
 
 from scalingbayes._core.errors import InputError
+from scalingbayes.data.columns import read_numbers
 from scalingbayes.data.counts import is_empty
+from scalingbayes.data.row_labels import label_rows
 
 Keep = Literal["best", "last"]
 """``"best"``: the row of least loss of each params and tokens. ``"last"``: each run's last row."""
@@ -16,8 +18,10 @@ Keep = Literal["best", "last"]
 RUN = "run_id"
 """The column that says which run a row belongs to."""
 
-_LABELS = ("name", "run", "run_id", "run_name", "id", "model")
 _PROGRESS = ("steps", "tokens", "compute")
+_FAILED = ("diverged", "oom", "failed", "crashed", "killed", "error", "diverge")
+_UNFINISHED = {"crashed", "failed", "killed", "running", "preempted", "preempting", "pending"}
+_UNFINISHED |= {"error", "interrupted", "cancelled", "canceled", "stopped"}
 _INFINITE = ("inf", "-inf", "+inf", "infinity", "-infinity")
 
 
@@ -41,6 +45,8 @@ def select(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         f"where must be a condition on columns, such as \"state == 'finished'\"; names that are no "
         f"identifiers stand in backticks, `eval/loss` < 4. Columns: {listing}."
     )
+    if not isinstance(where, str):
+        raise InputError(f"where must be a text; got {where!r}. {how}")
     if "@" in where or "__" in where:
         raise InputError(f"where={where!r} cannot be evaluated: @ and __ are not allowed. {how}")
     try:
@@ -66,7 +72,9 @@ def _values_of_columns(frame: pd.DataFrame, where: str) -> str:
     return " ".join(lines) or "Change the condition."
 
 
-def without_values(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.ndarray]:
+def without_values(
+    frame: pd.DataFrame, columns: Iterable[str], steps: Iterable[str] = ()
+) -> dict[str, np.ndarray]:
     """Return which rows cannot be used, by reason: no value, an infinite value, no training yet.
 
     Parameters
@@ -75,6 +83,8 @@ def without_values(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.
         The table, with the package's column names.
     columns
         The columns that must have a value.
+    steps
+        Columns of steps, besides tokens and compute, that are 0 before the training begins.
     """
     reasons: dict[str, np.ndarray] = {}
     dropped = np.zeros(len(frame), bool)
@@ -82,18 +92,23 @@ def without_values(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.
         cells = frame[column]
         empty = np.array([is_empty(cell) for cell in cells], bool)
         infinite = np.array([_is_infinite(cell) for cell in cells], bool)
-        for reason, mask in (("empty", empty), ("infinite", infinite)):
+        failed = np.array([_says_failed(cell) for cell in cells], bool)
+        for reason, mask in (("empty", empty), ("infinite", infinite), ("failed", failed)):
             new = mask & ~dropped
             if new.any():
                 reasons[f"{column} {reason}"] = new
                 dropped |= new
-    for column in ("steps", "tokens", "compute"):
+    for column in dict.fromkeys((*steps, "steps", "tokens", "compute")):
         if column in frame:
             zero = np.array([_is_zero(cell) for cell in frame[column]], bool) & ~dropped
             if zero.any():
                 reasons[f"{column} 0"] = zero
                 dropped |= zero
     return reasons
+
+
+def _says_failed(cell: Any) -> bool:
+    return isinstance(cell, str) and cell.strip().lower() in _FAILED
 
 
 def _is_infinite(cell: Any) -> bool:
@@ -142,29 +157,37 @@ def keep_rows(frame: pd.DataFrame, keep: str) -> tuple[pd.DataFrame, str]:
                 f"column of runs with {RUN}='NAME' (--column {RUN}=NAME in the shell). Columns: "
                 f"{_listing(frame.columns)}."
             )
-        kept = frame.loc[sorted(frame.groupby(RUN, dropna=False)[order].idxmax())]
+        progress = read_numbers(frame[order], counts=True)
+        if progress.isna().any():
+            row = label_rows(frame)[int(np.argmax(progress.isna()))]
+            raise InputError(
+                f"Column {order!r}, {row}: the last row of a run cannot be found without a number; "
+                f"fill it in, or drop the row by where=."
+            )
+        kept = frame.loc[sorted(progress.groupby(frame[RUN], dropna=False).idxmax())]
         what = f"the row of most {order} for each {RUN}"
     else:
         raise InputError(f"keep must be 'best' or 'last'; got {keep!r}.")
     return kept, f"Kept {what}: {len(kept)} of {len(frame)} rows."
 
 
-def label_rows(frame: pd.DataFrame) -> list[str]:
-    """Return what messages call each row: its number in the table, and its label if it has one."""
-    labels = _label_column(frame)
-    numbers = [f"row {int(index) + 1}" for index in frame.index]
-    if labels is None:
-        return numbers
-    return [f"{number} ({label})" for number, label in zip(numbers, frame[labels], strict=True)]
-
-
-def _label_column(frame: pd.DataFrame) -> str | None:
+def describe_unfinished(frame: pd.DataFrame) -> str:
+    """Return a warning about runs that did not finish, as a column of states says, or ""."""
     for name in frame.columns:
-        last = str(name).lower().split("/")[-1]
-        is_label = last in _LABELS and not pd.api.types.is_numeric_dtype(frame[name])
-        if is_label and frame[name].is_unique:
-            return str(name)
-    return None
+        if str(name).lower().split("/")[-1].split(".")[-1] not in ("state", "status"):
+            continue
+        states = frame[name].dropna().astype(str).str.strip()
+        unfinished = states[states.str.lower().isin(_UNFINISHED)]
+        if len(unfinished) and len(unfinished) < len(frame):
+            shown = f"`{name}`" if not str(name).isidentifier() else str(name)
+            other = states[~states.str.lower().isin(_UNFINISHED)]
+            is_done = f"{shown} == '{other.iloc[0]}'" if len(other) else f"{shown}.isna()"
+            return (
+                f"Column {name!r} says that {len(unfinished)} of {len(frame)} runs did not finish "
+                f'({", ".join(sorted(set(unfinished)))}). Leave these out by where="{is_done}" '
+                f"(--where in the shell), unless their losses are those of whole runs."
+            )
+    return ""
 
 
 def _listing(names: Iterable[str] | Sequence[str]) -> str:

@@ -19,7 +19,8 @@ from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
 from scalingbayes.data.recount import Counted, recount
-from scalingbayes.data.rows import Keep, label_rows
+from scalingbayes.data.row_labels import label_rows
+from scalingbayes.data.rows import Keep
 from scalingbayes.data.units import Units
 
 
@@ -55,9 +56,9 @@ class Runs:
         ``{"params": "billions"}``: the column is in billions. ``{"compute": "PF-days"}``. By
         default the unit that a column's name states.
     **columns
-        The name in the table of each column that has another name there: ``params="n_params"``.
-        Columns that are not named are chosen by their names, with a warning, where a single column
-        can be meant.
+        The name in the table of each column that has another name there: ``params="n_params"``;
+        None if the table has no such column. Columns that are not named are chosen by their names,
+        with a warning, where a single column can be meant.
 
     Attributes
     ----------
@@ -119,7 +120,7 @@ class Runs:
         drop_empty: bool = False,
         keep: Keep | None = None,
         units: Mapping[str, str] | None = None,
-        **columns: str,
+        **columns: str | None,
     ) -> None:
         options = Options(columns, where, drop_empty, keep, units or {})
         prepared = prepare(as_raw_table(table), options)
@@ -228,7 +229,9 @@ class Runs:
             for label in pd.unique(labels)
         }
 
-    def with_losses(self, losses: Iterable[str], *, drop_empty: bool = False) -> dict[str, "Runs"]:
+    def with_losses(
+        self, losses: Iterable[str], *, drop_empty: bool = False, unit: str | None = None
+    ) -> dict[str, "Runs"]:
         """Return the same runs with each of several losses, for :func:`scalingbayes.fit_many`.
 
         Parameters
@@ -237,6 +240,9 @@ class Runs:
             Columns of evaluation losses. Perplexities, as their names say, become losses.
         drop_empty
             Whether to drop, for each loss, the runs that have no value.
+        unit
+            The unit of all losses, such as ``"perplexity"``; by default the unit that each name
+            states.
 
         Raises
         ------
@@ -252,16 +258,20 @@ class Runs:
         """
         found = {}
         for column in losses:
-            if column not in self.frame:
-                raise unknown("column", column, map(str, self.frame), "Name a column of losses.")
+            if column == self.sources.get("loss", "loss") and "loss" in self.frame:
+                found[column] = self.with_frame(self.frame, f"{self.name}, {column}")
+                continue
+            if column not in self.frame or column in ("params", "tokens", "compute"):
+                raise unknown("loss", column, map(str, self.frame), "Name a column of losses.")
             raw = RawTable(self.frame[[column]].rename_axis(None))
-            options = Options({"loss": column}, drop_empty=drop_empty, propose=False)
+            units = {} if unit is None else {"loss": unit}
+            options = Options({"loss": column}, drop_empty=drop_empty, units=units, propose=False)
             prepared = prepare(raw, options)
             frame = self.frame.loc[prepared.frame.index].assign(loss=prepared.frame["loss"])
-            units = replace(self.units, loss=prepared.units.loss)
+            of_loss = replace(self.units, loss=prepared.units.loss)
             notes = (*self.notes, *prepared.notes)
             sources = {**self.sources, "loss": column}
-            found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, units, sources)
+            found[column] = Runs.of_frame(frame, f"{self.name}, {column}", notes, of_loss, sources)
         return found
 
     def count_params(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.column_choice import DATA_UNITS, words_of
-from scalingbayes.data.counts import MULTIPLES
+from scalingbayes.data.column_choice import DATA_UNITS
+from scalingbayes.data.unit_names import FLOPS_UNITS, LOGARITHMS, MULTIPLES, units_of_name
 
 PERPLEXITY = "perplexity"
 """The unit of a loss column that holds exp(loss)."""
@@ -20,9 +20,6 @@ COUNTED = {
 }
 """Which parameters ``params`` counts: the units of params, each as output names it."""
 
-FLOPS_UNITS = {"PF-days": 8.64e19, "PFLOPs": 1e15, "EFLOPs": 1e18, "ZFLOPs": 1e21}
-"""Units of compute, in FLOPs."""
-
 _LOSSES = {
     PERPLEXITY: PERPLEXITY,
     "nats": "nats",
@@ -30,11 +27,10 @@ _LOSSES = {
     "bits_per_byte": "bits per byte",
     "bits_per_character": "bits per character",
 }
-_MULTIPLES = {f"{word}s": factor for word, factor in MULTIPLES.items()}
-_SCALE_WORDS = {"m": "millions", "million": "millions", "b": "billions", "billion": "billions"}
-_SCALE_WORDS |= {"t": "trillions", "trillion": "trillions"}
-_SCALE_WORDS |= {word: word for word in _MULTIPLES}
-_SCALED = 1e6  # a column in millions or billions has a smaller median
+_FACTORS = {**MULTIPLES, **FLOPS_UNITS}
+_BASES = {"log10": 10.0, "ln": np.e, "log2": 2.0}
+_LARGEST = {"params": 1e14, "tokens": 1e17, "compute": 1e29}
+"""Medians above these are not in the multiple that a column's name states."""
 
 
 @dataclass(frozen=True)
@@ -88,58 +84,47 @@ def read_units(given: Mapping[str, str], sources: Mapping[str, str]) -> dict[str
         If a column can have no such unit.
     """
     known = {
-        "params": (*COUNTED, *_MULTIPLES),
-        "tokens": ("tokens", *DATA_UNITS, *_MULTIPLES),
-        "compute": (*FLOPS_UNITS, *_MULTIPLES),
+        "params": (*COUNTED, *MULTIPLES, *LOGARITHMS),
+        "tokens": ("tokens", *DATA_UNITS, *MULTIPLES, *LOGARITHMS),
+        "compute": (*FLOPS_UNITS, *MULTIPLES, *LOGARITHMS),
         "loss": tuple(_LOSSES),
     }
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"units must be a mapping from columns to units, such as {{'loss': 'perplexity'}}; got "
+            f"{given!r}."
+        )
     for column, unit in given.items():
         if column not in known:
             raise InputError(
                 f"units are those of {', '.join(known)}; got a unit of {column!r}. Convert other "
                 f"columns in the table."
             )
-        for word in map(str.strip, str(unit).split(",")):
+        words = [word.strip() for word in str(unit).split(",")]
+        if len({*words} & _FACTORS.keys()) > 1:
+            raise InputError(f"Column {column} cannot be in several units at once; got {unit!r}.")
+        for word in words:
             if word not in known[column]:
                 raise InputError(
                     f"The unit of {column} must be one of {', '.join(known[column])}; got {word!r}."
                 )
+    if absent := given.keys() - sources.keys():
+        column = min(absent)
+        raise InputError(f"There is no column {column!r} whose unit could be {given[column]!r}.")
     return {
         column: [word.strip() for word in given[column].split(",")]
         if column in given
-        else _units_of_name(column, name)
+        else units_of_name(column, name)
         for column, name in sources.items()
         if column in known
     }
 
 
-def _units_of_name(column: str, name: str) -> list[str]:
-    """Return the units that a column's name states: (B), samples, ppl, non_embedding, PF-days."""
-    words = words_of(name)
-    own = {*words}
-    found = [_SCALE_WORDS[word] for word in words if word in _SCALE_WORDS and column != "loss"][:1]
-    if column == "params":
-        if "embedding" in own or "embeddings" in own or "emb" in own:
-            without = own & {"non", "no", "without", "excluding", "wo", "minus"}
-            found.append("non_embedding" if without else "total")
-        if own & {"active", "activated"}:
-            found.append("active")
-    if column == "tokens":
-        found += [unit for unit, nouns in DATA_UNITS.items() if nouns & own][:1]
-    if column == "compute" and ({"pf", "petaflop", "petaflops"} & own and "days" in own):
-        found.append("PF-days")
-    if column == "loss":
-        if own & {"ppl", PERPLEXITY}:
-            found.append(PERPLEXITY)
-        elif "bpb" in own or {"bits", "byte"} <= own:
-            found.append("bits_per_byte")
-        elif "bpc" in own:
-            found.append("bits_per_character")
-    return found
-
-
 def convert(
-    frame: pd.DataFrame, units: Mapping[str, list[str]], given: Mapping[str, str]
+    frame: pd.DataFrame,
+    units: Mapping[str, list[str]],
+    given: Mapping[str, str],
+    texts: Mapping[str, str],
 ) -> tuple[Units, list[str]]:
     """Convert columns to counts, FLOPs and a loss, in place.
 
@@ -152,6 +137,8 @@ def convert(
     given
         The caller's units. A multiple that only the name of a column states is applied only if the
         numbers are small.
+    texts
+        A text of each column that was read from texts such as ``"70M"``, which have their multiple.
 
     Returns
     -------
@@ -161,32 +148,55 @@ def convert(
     Raises
     ------
     InputError
-        If a perplexity is not above 1.
+        If a perplexity is not above 1, or a column of texts such as ``"70M"`` is said to be in
+        millions.
     """
     notes, of_answers = [], dict[str, str]()
     for column, words in units.items():
         for word in words:
-            if word in _MULTIPLES:
-                if column in given or frame[column].median() < _SCALED:
-                    frame[column] *= _MULTIPLES[word]
-                    notes.append(f"Column {column!r} was read in {word}.")
-            elif word in FLOPS_UNITS:
-                frame[column] *= FLOPS_UNITS[word]
-                notes.append(f"Column {column!r} was converted from {word} to FLOPs.")
+            if word in _BASES:
+                frame[column] = _BASES[word] ** frame[column]
+                notes.append(f"Column {column!r} was read as {word} of the {column}.")
+            elif word in _FACTORS and column in texts:
+                if column in given:
+                    raise InputError(
+                        f"Column {column!r} cannot be in {word}: its cells, such as "
+                        f"{texts[column]!r}, state their own multiples. Leave out the unit."
+                    )
+            elif word in _FACTORS:
+                notes.append(_multiply(frame, column, word, stated=column in given))
             else:
                 of_answers[column] = word
     if of_answers.get("loss") == PERPLEXITY:
-        if (frame["loss"] <= 1).any():
-            row = int(np.argmax(frame["loss"] <= 1))
-            raise InputError(
-                f"Column 'loss', row {frame.index[row] + 1}: a perplexity must be above 1; got "
-                f"{frame['loss'].iloc[row]:.4g}. If the column holds losses, pass "
-                f"units={{'loss': 'nats'}} (--unit loss=nats in the shell)."
-            )
-        frame["loss"] = np.log(frame["loss"])
-        notes.append("Perplexities were converted to losses in nats: loss = ln(perplexity).")
+        notes.append(_take_logarithm(frame))
     if (what := of_answers.get("tokens", "tokens")) != "tokens":
         notes.append(f"Column 'tokens' counts {what}.")
     if counted := of_answers.get("params"):
         notes.append(f"Column 'params' counts parameters {COUNTED[counted]}.")
     return Units(**{name: unit for name, unit in of_answers.items() if name != "compute"}), notes
+
+
+def _multiply(frame: pd.DataFrame, column: str, unit: str, *, stated: bool) -> str:
+    """Multiply a column by its unit, in place, unless only its name states an impossible unit."""
+    median = float(frame[column].median())
+    if not stated and median * _FACTORS[unit] > _LARGEST[column]:
+        return (
+            f"The name of column {column!r} says {unit}, but its median is {median:.3g}: the "
+            f"column was read as it is."
+        )
+    frame[column] *= _FACTORS[unit]
+    what = "FLOPs" if unit in FLOPS_UNITS else "counts"
+    return f"Column {column!r} was converted from {unit} to {what}."
+
+
+def _take_logarithm(frame: pd.DataFrame) -> str:
+    """Convert perplexities to losses, in place."""
+    if (frame["loss"] <= 1).any():
+        row = int(np.argmax(frame["loss"] <= 1))
+        raise InputError(
+            f"Column 'loss', row {frame.index[row] + 1}: a perplexity must be above 1; got "
+            f"{frame['loss'].iloc[row]:.4g}. If the column holds losses, pass "
+            f"units={{'loss': 'nats'}} (--unit loss=nats in the shell)."
+        )
+    frame["loss"] = np.log(frame["loss"])
+    return "Perplexities were converted to losses in nats: loss = ln(perplexity)."

@@ -23,7 +23,7 @@ _SETTINGS = re.compile(
 )
 _NOT_SETTINGS = re.compile(
     r"seed|loss|ppl|perplexity|bpb|acc|accuracy|score|error|eval|val|valid|test|metric|stderr|"
-    r"compute|flops?|steps?|iter|run|id|name|uuid|url|hash|date|time|runtime|timestamp|created|"
+    r"params|tokens|compute|flops?|steps?|iter|run|id|name|uuid|url|hash|date|time|runtime|timestamp|created|"
     r"model|state|host|user|path|notes|tags|grad|norm|throughput|speed|mfu|memory|index|raw|final|unused"
 )
 
