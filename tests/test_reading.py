@@ -189,6 +189,65 @@ def test_what_is_assumed_of_text_is_noted(read, content, expected, note):
     assert pd.Series(table.notes).str.contains(note).any(), table.notes
 
 
+ALIGNED = """\
+Parameters (million)   d_model   n_layers   Tokens (B)   Loss
+                  70       512          6         0.35   4.28
+                 160       768         12         0.35   3.95
+"""
+WORDS = "params tokens loss\n70M 1.4B 4.28\n160M 3.2B 3.95\n"
+
+
+@pytest.mark.parametrize("title", ["", "Table 1. The runs of the sweep\n", "The runs, 2026\n\n"])
+def test_columns_two_spaces_apart_have_names_and_cells_with_spaces(read, title):
+    table = read(title + ALIGNED)
+    assert columns(table) == {
+        "Parameters (million)": [70, 160],
+        "d_model": [512, 768],
+        "n_layers": [6, 12],
+        "Tokens (B)": [0.35, 0.35],
+        "Loss": [4.28, 3.95],
+    }
+    assert any("above the header" in note for note in table.notes) == bool(title)
+
+
+@pytest.mark.parametrize(
+    "title", ["", "Sweep\n", "Table of runs\n", "The runs of a sweep, in nats\n", "Our runs\n\n"]
+)
+@pytest.mark.parametrize("separator", [" ", ",", ";", "\t"])
+def test_a_title_is_no_header(read, title, separator):
+    table = read(title + WORDS.replace(" ", separator))
+    expected = {"params": ["70M", "160M"], "tokens": ["1.4B", "3.2B"], "loss": [4.28, 3.95]}
+    assert columns(table) == expected
+    assert any("above the header" in note for note in table.notes) == bool(title)
+
+
+def test_thousands_between_spaces_are_one_cell(read):
+    table = read("params      tokens       loss\n70 000 000  350 000 000  4.2\n")
+    assert columns(table)["tokens"] == ["350 000 000"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Parameters (million) Tokens (B) Loss\n70   0.35   4.28\n160   0.35   3.95\n",
+        "params tokens loss\n70 0.35 4.28\n160 3.95\n",
+    ],
+)
+def test_columns_of_spaces_with_too_few_cells_are_refused(read, text):
+    with pytest.raises(sb.InputError, match=r"fewer fields than its header: [32] for the [53]"):
+        read(text)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("loss", ["4.268 ± 0.01", "4.268 +/- 0.01", "4.268 (0.01)", "91.2 %"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_separator_of_the_header_comes_before_spaces(read, separator, loss, rows):
+    row = separator.join(["70M", "0.35B", loss]) + "\n"
+    table = read(separator.join(["params", "tokens", "loss"]) + "\n" + row * rows)
+    expected = {"params": ["70M"], "tokens": ["0.35B"], "loss": [loss]}
+    assert columns(table) == {name: cells * rows for name, cells in expected.items()}
+
+
 def test_sizes_and_ambiguous_commas_remain_text(read):
     table = read('p,t,d,l\n"12,345,678",70M,"1,234",3\n"1,234",NA,"5,678",2.5\n')
     assert list(table.frame["p"]) == ["12,345,678", "1,234"]

@@ -38,6 +38,17 @@ def is_number(cell: str) -> bool:
     return bool(_PLAIN.fullmatch(cell) or _COMMA.fullmatch(cell))
 
 
+def begins_as_number(cell: str) -> bool:
+    """Return whether a cell begins as a number does.
+
+    Examples
+    --------
+    >>> [begins_as_number(cell) for cell in ("1e8", "~70M", "loss")]
+    [True, True, False]
+    """
+    return bool(_SIZE.match(cell))
+
+
 def convert_cells(
     columns: dict[str, Sequence[str]], semicolons: bool = False
 ) -> tuple[dict[str, pd.Series], list[str]]:

@@ -4,22 +4,26 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.data.reading.cells import MISSING, convert_cells, is_number
+from scalingbayes.data.reading.cells import convert_cells, is_number
 from scalingbayes.data.reading.grid import Grid, list_places, read_grid
 from scalingbayes.data.reading.markdown import has_markdown_table, read_markdown
 from scalingbayes.data.reading.raw_table import RawTable
+from scalingbayes.data.reading.separators import (
+    SPACES,
+    WIDE_SPACES,
+    are_names,
+    divide,
+    find_separator,
+    usual_width,
+)
+from scalingbayes.data.reading.transposed import USUAL_WORDS
 
-SPACES = " "
-"""Stands for any number of spaces and tabs between columns."""
-
-_SEPARATORS = (",", "\t", ";", "|", SPACES)
-_SAMPLE = 100  # lines that the separator is found from
+_BLANK = (SPACES, WIDE_SPACES)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
@@ -92,9 +96,9 @@ def read_delimited(text: str, source: str) -> RawTable:
     if lines and (announced := re.fullmatch(r'"?sep=(.)"?\s*', lines[0].text)):
         separator, lines = announced[1], lines[1:]  # written for Excel
     lines, comments = _without_comments(lines)
-    separator = separator or find_separator(lines)
+    separator = separator or find_separator([line.text for line in lines])
     rows, numbers = _split(lines, separator, source)
-    grid = Grid(source, rows, numbers, row_names=separator == SPACES)
+    grid = Grid(source, _join_titles(rows, separator), numbers, spaces=separator in _BLANK)
     if header := _header_in_comment(comments, grid, separator):
         grid.header = header
         grid.notes.append(f"The columns are named by the comment in line {comments[-1].number}.")
@@ -119,49 +123,10 @@ def _without_comments(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     return content, comments
 
 
-def find_separator(lines: Sequence[Line]) -> str:
-    """Return the separator that divides lines into equally many fields, as many of them numbers.
-
-    Examples
-    --------
-    >>> find_separator([Line(1, "loss;params"), Line(2, "3,1;1e8")])
-    ';'
-    """
-    sample = [line.text for line in lines if line.text.strip()][:_SAMPLE]
-    scores = {separator: _score(sample, separator) for separator in _SEPARATORS}
-    best = max(scores, key=lambda separator: scores[separator])  # the first of equals
-    return best if scores[best] else ","
-
-
-def _score(sample: list[str], separator: str) -> float:
-    try:
-        rows = [row for row in _fields(sample, separator) if row]
-    except csv.Error:
-        return 0.0
-    widths = Counter(map(len, rows))
-    if not widths or (width := widths.most_common(1)[0][0]) < 2:
-        return 0.0
-    cells = [cell.strip() for row in rows for cell in row]
-    present = [cell for cell in cells if cell.lower() not in MISSING]
-    numbers = sum(map(is_number, present)) / max(len(present), 1)
-    return widths[width] / len(rows) * (1 + numbers)
-
-
-def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
-    if separator == SPACES:
-        return [_words(line) for line in lines]
-    return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
-
-
-def _words(line: str) -> list[str]:
-    words = re.findall(r'"[^"]*"|\S+', line)
-    return [word[1:-1] if word[0] == '"' == word[-1] and len(word) > 1 else word for word in words]
-
-
 def _split(lines: list[Line], separator: str, source: str) -> tuple[list[list[str]], list[int]]:
     """Return the fields of each row, and the number of the last line of each row."""
-    if separator == SPACES:
-        return [_words(line.text) for line in lines], [line.number for line in lines]
+    if separator in _BLANK:
+        return divide([line.text for line in lines], separator), [line.number for line in lines]
     reader = csv.reader(
         (line.text for line in lines), delimiter=separator, skipinitialspace=True, strict=True
     )
@@ -180,6 +145,32 @@ def _split(lines: list[Line], separator: str, source: str) -> tuple[list[list[st
     return rows, numbers
 
 
+def _join_titles(rows: list[list[str]], separator: str) -> list[list[str]]:
+    """Return rows in which each line of text above the header is one cell.
+
+    The header is the first row of the usual width. It holds a name in each field.
+    """
+    filled = [i for i, row in enumerate(rows) if any(map(str.strip, row))]
+    width = usual_width([len(rows[i]) for i in filled])
+    start = next((i for i in filled if len(rows[i]) == width), 0)
+    if separator in _BLANK and _is_title(rows, start):
+        start += 1
+    titles = [i for i in filled if i < start]
+    header = rows[start] if titles else [""]
+    narrower = separator in _BLANK or all(len(rows[i]) < width for i in titles)
+    if not (all(map(str.strip, header)) and are_names(header) and narrower):
+        return rows
+    return [[separator.join(row).strip()] if i in titles else row for i, row in enumerate(rows)]
+
+
+def _is_title(rows: list[list[str]], start: int) -> bool:
+    """Return whether a row is a title that has by chance as many words as the header below."""
+    upper, lower = [*rows[start : start + 2], [""], [""]][:2]
+    if len(upper) != len(lower) or USUAL_WORDS.search(" ".join(upper)) or not are_names(lower):
+        return False
+    return len({match.lower() for match in USUAL_WORDS.findall(" ".join(lower))}) > 1
+
+
 def _header_in_comment(comments: list[Line], grid: Grid, separator: str) -> list[str] | None:
     """Return the header if the comment above the first row has it, as numpy.savetxt writes it."""
     first = next((i for i, row in enumerate(grid.rows) if any(cell.strip() for cell in row)), None)
@@ -188,8 +179,10 @@ def _header_in_comment(comments: list[Line], grid: Grid, separator: str) -> list
     above = [line for line in comments if line.number < grid.numbers[first]]
     if not above or above[-1] is not comments[-1]:
         return None
-    fields = _fields([above[-1].text.lstrip().removeprefix("#").strip(" \r\n")], separator)
-    names = [name.strip() for name in fields[0]] if fields else []
-    if len(names) != len(grid.rows[first]) or any(map(is_number, names)):
-        return None
-    return names
+    text = above[-1].text.lstrip().removeprefix("#").strip(" \r\n")
+    for between in (separator, SPACES) if separator == WIDE_SPACES else (separator,):
+        fields = divide([text], between)
+        names = [name.strip() for name in fields[0]] if fields else []
+        if len(names) == len(grid.rows[first]) and not any(map(is_number, names)):
+            return names
+    return None

@@ -36,8 +36,9 @@ class Grid:
         What a row is called in the source: line or row.
     header
         The header, if it is none of the rows.
-    row_names
-        Whether rows may begin with a name that the header leaves out, as R writes them.
+    spaces
+        Whether spaces separate the cells: rows may begin with a name that the header leaves out,
+        as R writes them, and an empty cell has no place.
     notes
         What was converted or assumed so far.
     """
@@ -47,7 +48,7 @@ class Grid:
     numbers: list[int]
     unit: str = "line"
     header: list[Any] | None = None
-    row_names: bool = False
+    spaces: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -238,7 +239,7 @@ def _fit_to_header(
     """Return rows as long as the header: empty cells are cut off at the end, or added."""
     width = len(header)
     longest = [next(i for i in range(len(row), 0, -1) if row[i - 1] != "") for row in rows]
-    if grid.row_names and rows and min(longest) == width + 1 == max(longest):
+    if grid.spaces and rows and min(longest) == width + 1 == max(longest):
         header, width = ["", *header], width + 1
     long = next((i for i, length in enumerate(longest) if length > width), None)
     if long is not None:
@@ -251,6 +252,14 @@ def _fit_to_header(
         )
     short = [numbers[i] for i, row in enumerate(rows) if len(row) < width]
     notes = []
+    if short and grid.spaces:
+        row = rows[numbers.index(short[0])]
+        raise InputError(
+            f"{grid.source}, line {short[0]} has fewer fields than its header: {len(row)} for the "
+            f"{width} columns {listing(header)}. The line is {', '.join(row)[:200]!r}. Spaces "
+            f"separate the columns: write nan for an empty cell, and separate all columns by two "
+            f"or more spaces if names or cells contain spaces."
+        )
     if short and grid.unit == "line":
         notes.append(
             f"Rows with fewer fields than the header are completed with missing values "
