@@ -101,6 +101,16 @@ def test_a_law_that_does_not_allocate(rng):
         sb.influence(post, compute=1e22)
 
 
+def test_perplexities_have_the_influence_of_their_losses(table, found):
+    runs = sb.Runs({**table, "loss": np.exp(table["loss"])}, units={"loss": "perplexity"})
+    other = sb.influence(fit(runs, noise="normal", engine="laplace", draws=4000), rows=3)
+    assert other.left_out == found.left_out
+    theirs, losses = (each.decisions()["median"].xs("all runs", level=1) for each in (other, found))
+    assert theirs["perplexity"] == pytest.approx(np.exp(losses["loss"]), rel=1e-4)
+    listed, of_losses = other.summary().sort_index(), found.summary().sort_index()
+    np.testing.assert_allclose(listed["perplexity"], np.exp(of_losses["loss"].astype(float)))
+
+
 def test_unusable_arguments_are_refused(post):
     with pytest.raises(sb.InputError, match="rows must be a positive integer; got 0"):
         sb.influence(post, rows=0)

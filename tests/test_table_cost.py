@@ -76,6 +76,11 @@ def test_decisions_use_the_tables_cost(small_table):
     np.testing.assert_allclose(explicit["params"], plain.allocate(1e21)["params"], rtol=1e-6)
     ten = sb.cheapest_run(measured, 2.9).median()["compute"]
     np.testing.assert_allclose(ten, 10 * sb.cheapest_run(plain, 2.9).median()["compute"], rtol=1e-6)
+    np.testing.assert_allclose(
+        sb.overtrain(measured, [0.5, 2.0], 1e22)["overhead"],
+        sb.overtrain(plain, [0.5, 2.0], 1e21)["overhead"],
+        rtol=1e-6,
+    )
     run = sb.plan(measured, 1e22).run
     assert 60 * run["params"] * run["tokens"] == pytest.approx(1e22, rel=1e-6)
     np.testing.assert_allclose(measured.exponents()["a"], plain.exponents()["a"], rtol=1e-6)
@@ -91,3 +96,26 @@ def test_a_wrong_row_and_scatter_make_no_bend(rng):
     cost = table_cost(LAW, runs_of(scattered))
     assert isinstance(cost, Proportional)
     assert cost.training == pytest.approx(12, rel=0.3)
+
+
+def test_the_overhead_of_a_smaller_model_is_in_the_flops_of_the_table(small_table):
+    params, tokens = small_table["params"], small_table["tokens"]
+    runs = sb.Runs({**small_table, "compute": flops(params, tokens)})
+    post = sb.fit(runs, "chinchilla", engine=sb.PriorDraws(draws=40), seed=1)
+    assert isinstance(post.cost, FittedCost)
+    factors = np.array([0.7, 1.0, 1.3])
+    found = sb.overtrain(post, factors, compute=1e21)
+    best = post.allocate(1e21).draws.isel(compute=0)
+    size, data = (best[name].to_numpy()[..., None] for name in ("params", "tokens"))
+    needed = flops(factors * size, found["tokens_factor"].to_numpy() * data)
+    reached = np.isfinite(needed)
+    overhead = found["overhead"].to_numpy()
+    np.testing.assert_allclose(
+        overhead[reached], (needed / flops(size, data) - 1)[reached], atol=3e-3
+    )
+    assert (overhead >= 0).all()  # the optimal model is the cheapest that reaches its loss
+
+
+def flops(params, tokens):
+    """Return FLOPs with a share of attention that falls with size."""
+    return 6 * params * tokens * (1 + (3e8 / params) ** (1 / 3))

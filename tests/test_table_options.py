@@ -230,6 +230,21 @@ def test_answers_are_in_the_users_unit(small_table):
     np.testing.assert_allclose(reached, sb.cheapest_run(nats, 3.0).draws["compute"], rtol=1e-6)
 
 
+def test_a_perplexity_is_an_input_in_the_users_unit(small_table):
+    loss = small_table["loss"]
+    accuracy = 1 / (1 + np.exp(3 * (loss - 2.5)))
+    runs = sb.Runs({"loss": np.exp(loss), "accuracy": accuracy}, units={"loss": "perplexity"})
+    post, nats = (
+        sb.fit(table, "accuracy(x=loss)", engine=sb.PriorDraws(draws=60), seed=2)
+        for table in (runs, {"loss": loss, "accuracy": accuracy})
+    )
+    found, of_nats = post.predict(loss=[9.0, 15.0]), nats.predict(loss=np.log([9.0, 15.0]))
+    np.testing.assert_allclose(found["expected"], of_nats["expected"], rtol=1e-5)
+    np.testing.assert_allclose(found.draws["loss"], [9.0, 15.0])
+    with pytest.raises(sb.InputError, match=r"loss is a perplexity.* must be above 1; got 0\.9"):
+        post.predict(loss=[0.9, 15.0])
+
+
 def test_several_losses_of_one_table_are_fitted_side_by_side(small_table):
     frame = pd.DataFrame(small_table).rename(columns={"loss": "c4_loss"})
     table = frame.assign(pile_loss=0.9 * frame["c4_loss"], code_ppl=np.exp(frame["c4_loss"]))

@@ -29,6 +29,8 @@ _DIGITS: dict[Kind, int] = {"count": 3, "share": 2, "ratio": 3, "year": 5}
 _FINEST: dict[Kind, int] = {"share": -3, "exponent": -3, "loss": -4, "year": -1}
 """Power of ten of the last digit that is worth printing beside an interval."""
 
+_SMALL_LOSS = 0.1  # below it, a target such as a learning rate is as precise as its interval
+
 _FAR = 3.0  # an end over the number, above which the end has fewer digits
 
 _SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
@@ -123,7 +125,7 @@ def write_with_interval(
     The last digit of the three numbers is the second significant digit of the distance to the
     nearer end. Each has at least two significant digits if the interval excludes 0. An end that is
     several times as large has three. A share is written to 0.1 % at most, an exponent to 0.001, a
-    loss to 0.0001. A constant has no interval.
+    loss of at least 0.1 to 0.0001. A constant has no interval.
 
     Parameters
     ----------
@@ -167,6 +169,8 @@ def _place(value: float, middle: float, place: int, same_sign: bool, kind: Kind)
     """Return the place of the last digit of one of the three numbers of an interval."""
     if kind == "year":
         return _FINEST[kind]
+    if kind == "loss" and abs(middle) < _SMALL_LOSS:
+        kind = "plain"
     if not math.isfinite(value) or value == 0:
         return max(place, _FINEST.get(kind, place))
     first = _exponent(value)

@@ -80,7 +80,7 @@ def allocate_command(
     options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
     hardware, amounts = options.hardware(), options.flops()
     post = read_posterior(posterior)
-    paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_law(post.law)
+    paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_fit(post)
     limits, inputs, notes = LimitOptions(
         max_params, max_tokens, min_tokens_per_param, max_unique_tokens
     ).for_law(post.law)

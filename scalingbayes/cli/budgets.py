@@ -38,7 +38,7 @@ CostName = Annotated[
     typer.Option(
         metavar="|".join(_COSTS),
         help="How training FLOPs are counted: 6ND, or transformer with attention and embeddings. "
-        "Default: as the law counts them.",
+        "Default: as the table counts them.",
         **_COST,
     ),
 ]
@@ -154,21 +154,21 @@ class CostOptions:
     inference_tokens: Number
     serving_price: Number
 
-    def for_law(self, law: sb.Law) -> sb.costs.Cost | None:
-        """Return the cost of a law's models, or None for the cost that the law states.
+    def for_fit(self, post: sb.Posterior) -> sb.costs.Cost | None:
+        """Return what a budget pays for, or None for the cost of the fit's table.
 
         Raises
         ------
         InputError
             If there is no such cost, the law does not allow it, or options do not go together.
         """
-        cost = self._training(law)
+        cost = self._training(post.law)
         if self.inference_tokens is None:
             if self.serving_price is not None:
                 raise sb.InputError("--serving-price needs --inference-tokens: add it.")
             return cost
         price = {} if self.serving_price is None else {"price": self.serving_price}
-        return (cost or sb.costs.Proportional.of(law.budget)).serve(self.inference_tokens, **price)
+        return (cost or post.cost).serve(self.inference_tokens, **price)
 
     def _training(self, law: sb.Law) -> sb.costs.Cost | None:
         if self.name is not None and self.name not in _COSTS:

@@ -34,9 +34,9 @@ def cheapest_run(
 ) -> Estimate:
     """Estimate the model size and tokens of the cheapest run that reaches a loss.
 
-    If ``cost`` includes serving, as ``sb.costs.Proportional().serve(1e13)`` does, this minimises
-    the total cost of training and serving (Sardana & Frankle 2023, arXiv:2401.00448, eq. 3):
-    smaller models on more tokens.
+    If ``cost`` includes serving, as ``post.cost.serve(1e13)`` does, this minimises the total cost
+    of training and serving (Sardana & Frankle 2023, arXiv:2401.00448, eq. 3): smaller models on
+    more tokens.
 
     Parameters
     ----------
@@ -45,7 +45,8 @@ def cheapest_run(
     loss
         Losses to reach, in the table's unit; shape (losses,).
     cost
-        What a budget pays for; by default the law's own cost.
+        What a budget pays for; by default :attr:`Posterior.cost`, the training FLOPs as the
+        table counts them.
     limits
         Bounds on the run, without ``shapes``.
     **inputs
@@ -69,7 +70,7 @@ def cheapest_run(
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
     >>> alone = sb.cheapest_run(post, 2.2)
-    >>> served = sb.cheapest_run(post, 2.2, sb.costs.Proportional().serve(1e12))
+    >>> served = sb.cheapest_run(post, 2.2, post.cost.serve(1e12))
     >>> bool((served["params"] < alone["params"]).all())
     True
     """

@@ -15,7 +15,7 @@ from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import optimum
+from scalingbayes.allocation import optimum, training_flops
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
@@ -66,7 +66,8 @@ def overtrain(
     """Estimate what it costs to train a smaller model to the loss of the optimal one.
 
     A model k_N times as large as the optimal one needs k_D times as many tokens, so that the
-    relative overhead of its training is k_N k_D - 1 (De Vries 2023, "Go smol or go home"). For
+    relative overhead of its training is k_N k_D - 1 if FLOPs are 6 N D (De Vries 2023, "Go smol or
+    go home"); otherwise the FLOPs of both models are counted as :attr:`Posterior.cost` does. For
     Chinchilla's law, k_D = (1 - (k_N^-alpha - 1) A N_opt^-alpha / (B D_opt^-beta))^(-1/beta), which
     is the same for every budget.
 
@@ -173,12 +174,24 @@ def _overtrain(
         draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
     tokens = np.asarray(found)
-    overhead = factors * tokens - 1
+    overhead = _overhead(post, {name: np.asarray(x) for name, x in run.items()}, factors, tokens)
     overhead[abs(overhead) < _ROUNDING] = 0.0  # of the optimal size itself
     sizes = dataset(post, {"tokens_factor": tokens, "overhead": overhead}, "size_factor", factors)
     title = f"Models smaller or larger than the optimal one of {_flops(budget)}, at its loss"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
     return Estimate(title, sizes, post.verdict, notes=notes)
+
+
+def _overhead(
+    post: Posterior,
+    run: Mapping[str, Float[np.ndarray, "chains draws"]],
+    factors: Float[np.ndarray, " sizes"],
+    tokens_factor: Float[np.ndarray, "chains draws sizes"],
+) -> Float[np.ndarray, "chains draws sizes"]:
+    """Return the compute of each size over that of the optimal run, less 1."""
+    size, tokens = (run[name][..., None] for name in (post.law.budget.size, "tokens"))
+    needed = training_flops(post.cost, factors * size, tokens_factor * tokens)
+    return needed / training_flops(post.cost, size, tokens) - 1
 
 
 def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:

@@ -145,7 +145,8 @@ def plan(
     compute
         The budget in FLOPs.
     cost
-        What the budget pays for; by default the law's own cost.
+        What the budget pays for; by default :attr:`Posterior.cost`, the training FLOPs as the
+        table counts them.
     limits
         Bounds on the run, without ``shapes``.
     regret

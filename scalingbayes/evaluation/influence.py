@@ -9,11 +9,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from scalingbayes._core.errors import InputError
+from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.evaluation.residuals import replicate_residuals
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference.pareto import pareto_smooth
 from scalingbayes.laws import Law
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import in_user_units, target_name
 from scalingbayes.results import Check, Estimate, IntervalKind, Result, Verdict, View
 from scalingbayes.results.intervals import interval_columns
 
@@ -208,7 +210,7 @@ def _decide(post: Posterior, budget: float | None, inputs: Mapping[str, Any]) ->
     law = post.law
     if budget is not None:
         found = post.allocate(budget, **inputs)
-        kept = ["a", law.budget.size, "tokens", law.target.column]
+        kept = ["a", law.budget.size, "tokens", target_name(post)]
         title = f"the allocation of {budget:.3g} FLOPs"
         return replace(found, title=title, draws=found.draws[kept].squeeze("compute", drop=True))
     data = post.tree["constant_data"]
@@ -217,9 +219,9 @@ def _decide(post: Posterior, budget: float | None, inputs: Mapping[str, Any]) ->
     sign = -1.0 if law.decreasing == ("loss",) else 1.0
     largest = int(np.argmax(sign * size))
     run: dict[str, Any] = {name: float(data[name].to_numpy()[largest]) for name in law.inputs}
-    found = post.predict(**run)
+    found = post.predict(**in_user_units(post, run))
     draws = found.draws[["expected"]].squeeze("run", drop=True)
-    return replace(found, title=f"the expected {law.target.column} of the largest run", draws=draws)
+    return replace(found, title=f"the expected {target_name(post)} of the largest run", draws=draws)
 
 
 def _quantities(law: Law, decision: Estimate) -> dict[str, Float[np.ndarray, " draws"]]:
@@ -240,6 +242,9 @@ def _shifts(post: Posterior, quantities: Mapping[str, Float[np.ndarray, " draws"
     label = next((name for name in _LABELS if name in table), None)
     columns = [name for name in (label, *_RUN, *post.law.inputs, target) if name in table]
     frame = table[list(dict.fromkeys(columns))].copy()
+    if "loss" in frame and post.record.data.units.is_perplexity:
+        frame["loss"] = np.exp(frame["loss"])
+        frame = frame.rename(columns={"loss": PERPLEXITY})
     residuals, _ = replicate_residuals(post, 0)
     frame["residual"] = np.median(residuals.values, axis=0)
     weights = np.stack([each for each, _ in smoothed])

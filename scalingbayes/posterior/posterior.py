@@ -270,9 +270,9 @@ class Posterior(DrawsResult):
         compute
             Budgets in FLOPs; ``Hardware.flops`` converts money and GPU hours.
         cost
-            What a budget pays for. The default is the law's, for most laws 6 * params * tokens.
-            ``sb.costs.Transformer`` counts attention and embeddings too. Both can include the
-            tokens that the model will serve: ``sb.costs.Proportional().serve(1e13)``.
+            What a budget pays for; by default :attr:`cost`, training as the table counts it.
+            ``sb.costs.Transformer`` counts attention and embeddings. Each cost can include the
+            tokens that the model will serve: ``post.cost.serve(1e13)``.
         limits
             Limits that the run must keep.
         **inputs

@@ -17,7 +17,7 @@ from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
-from scalingbayes.posterior.user_units import target_name, to_user_unit, with_units
+from scalingbayes.posterior.user_units import inputs_in_nats, target_name, to_user_unit, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def predict_runs(
             if name not in predicted
         }
     )
-    points: dict[str, np.ndarray] = dict(given)
+    points: dict[str, np.ndarray] = inputs_in_nats(post, given)
     index: dict[str, np.ndarray] = {}
     verdict = post.verdict
     for name, estimate in predicted.items():
