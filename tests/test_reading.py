@@ -248,6 +248,45 @@ def test_the_separator_of_the_header_comes_before_spaces(read, separator, loss, 
     assert columns(table) == {name: cells * rows for name, cells in expected.items()}
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected", "notes"),
+    [
+        (
+            ["Modell 0;70.000.000;350.000.000;4,2764", "Modell 1;500000;1.350.000.000;3,9"],
+            [[70_000_000, 500_000], [350_000_000, 1_350_000_000], [4.2764, 3.9]],
+            [
+                "Commas are decimal points in 'loss': 4,2764 is read as 4.2764.",
+                "Dots separate thousands in 'params', 'tokens': 70.000.000 is read as 70000000.",
+            ],
+        ),
+        (
+            ["a;70,0 Mio.;0,3 Mrd.;4,29", "b;1.160 Mio.;3 Mrd.;3,9"],
+            [["70.0 Mio.", "1160 Mio."], ["0.3 Mrd.", "3 Mrd."], [4.29, 3.9]],
+            ["in 'params', 'tokens', 'loss': 70,0 Mio. is read as 70.0 Mio."],
+        ),
+        (
+            ["a;70M;1.000.000;4,29 ± 0,01", "b;160M;1.000;3,9 ± 0,1"],
+            [["70M", "160M"], [1_000_000, 1000], ["4.29 ± 0.01", "3.9 ± 0.1"]],
+            ["4,29 ± 0,01 is read as 4.29 ± 0.01.", "Dots separate thousands in 'tokens'"],
+        ),
+        (
+            ["a;70.000.000;0.3B;4.250", "b;1.000.000;1.5B;3.125"],
+            [[70_000_000, 1_000_000], ["0.3B", "1.5B"], [4.25, 3.125]],
+            ["Dots separate thousands in 'params': 70.000.000 is read as 70000000."],
+        ),
+        (["a;1.3B;70M;3,125"], [["1.3B"], ["70M"], [3.125]], ["3,125 is read as 3.125"]),
+        (["a;70M;1B;91,2 %"], [["70M"], ["1B"], ["91.2 %"]], ["91,2 % is read as 91.2 %"]),
+        (["a;70M;1B;1.2.3"], [["70M"], ["1B"], ["1.2.3"]], []),
+    ],
+)
+def test_decimal_commas_and_dots_between_thousands(read, rows, expected, notes):
+    table = read("\n".join(["Modell;params;tokens;loss", *rows]) + "\n")
+    assert [list(table.frame[name]) for name in ("params", "tokens", "loss")] == expected
+    assert len(table.notes) == len(notes)
+    for note, part in zip(table.notes, notes, strict=True):
+        assert part in note
+
+
 def test_sizes_and_ambiguous_commas_remain_text(read):
     table = read('p,t,d,l\n"12,345,678",70M,"1,234",3\n"1,234",NA,"5,678",2.5\n')
     assert list(table.frame["p"]) == ["12,345,678", "1,234"]

@@ -24,7 +24,13 @@ _PLAIN = re.compile(rf"[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}|[+-]?inf(?:inity)?|na
 _NO_FRACTION = re.compile(rf"{_INTEGER}{_EXPONENT}")
 _COMMA = re.compile(rf"[+-]?(?:\d{{1,3}}(?:\.\d{{3}})+|\d*),\d+{_EXPONENT}")
 _THOUSANDS_POINT = r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+"
+_SEVERAL_POINTS = re.compile(r"\d\.\d{3}\.\d{3}")
 _SIZE = re.compile(r"[~≈<>]?\s*[+-]?[.,]?\d")
+_DIGITS = re.compile(rf"\d(?:[\d.,]*\d)?{_EXPONENT}|[.,]\d+{_EXPONENT}")
+_QUANTITY = re.compile(
+    rf"[~≈<>]?\s*[+-]?(?:{_DIGITS.pattern})"
+    rf"(?:\s*(?:±|\+/-|\+-|\()\s*(?:{_DIGITS.pattern})\)?)?[^\d.,]*\.?"
+)
 
 
 def is_number(cell: str) -> bool:
@@ -55,7 +61,8 @@ def convert_cells(
     """Return columns of text cells as typed columns, and what was assumed.
 
     A column becomes numeric, or boolean, if all of its cells are; otherwise it remains text. Sizes
-    such as ``70M`` and ``12,345,678`` remain text.
+    such as ``70M`` and ``12,345,678`` remain text; a decimal comma in them, as in ``70,5 Mio.``,
+    becomes a decimal point.
 
     Parameters
     ----------
@@ -69,19 +76,34 @@ def convert_cells(
     marked: Counter[str] = Counter()
     for name, cells in columns.items():
         if name in commas:
-            cells = [cell.replace(".", "").replace(",", ".") for cell in cells]
+            cells = list(map(_with_points, cells))
         converted[name], marks = _convert(cells)
         marked.update(marks)
     notes = [
         f"The text {mark!r} in columns of numbers is read as missing ({count} cells)."
         for mark, count in marked.items()
     ]
-    if commas:
-        name = next(iter(commas))
-        cell = next(cell for cell in columns[name] if re.search("[,.]", cell))
-        number = cell.replace(".", "").replace(",", ".")
-        notes.append(f"Commas are decimal points in {listing(commas)}: {cell} is read as {number}.")
-    return converted, notes
+    return converted, [*notes, *_notes_on_commas(columns, commas)]
+
+
+def _with_points(cell: str) -> str:
+    """Return a cell with decimal points instead of decimal commas, and without thousands dots."""
+    return _DIGITS.sub(lambda number: number[0].replace(".", "").replace(",", "."), cell)
+
+
+def _notes_on_commas(columns: dict[str, Sequence[str]], commas: Sequence[str]) -> list[str]:
+    """Return what was assumed of columns that have decimal commas, or dots between thousands."""
+    decimal = [name for name in commas if "," in "".join(columns[name])]
+    thousands = [name for name in commas if name not in decimal]
+    notes: list[str] = []
+    for names, assumed in (
+        (decimal, "Commas are decimal points"),
+        (thousands, "Dots separate thousands"),
+    ):
+        if names:
+            cell = next(cell for cell in columns[names[0]] if _with_points(cell) != cell)
+            notes.append(f"{assumed} in {listing(names)}: {cell} is read as {_with_points(cell)}.")
+    return notes
 
 
 def _convert(cells: Sequence[str]) -> tuple[pd.Series, Counter[str]]:
@@ -124,6 +146,7 @@ class _Style(Enum):
     """How the numbers of a column are written."""
 
     COMMA = "3,1"  # decimal commas for certain
+    POINT_THOUSANDS = "1.234.567"
     COMMA_OR_THOUSANDS = "12,345"
     THOUSANDS = "1,234,567"
     POINT = "3.1"  # decimal points for certain
@@ -132,22 +155,18 @@ class _Style(Enum):
 
 
 def _decimal_commas(columns: dict[str, Sequence[str]], semicolons: bool) -> list[str]:
-    """Return the columns in which a comma is the decimal sign.
+    """Return the columns in which a comma is the decimal sign, or dots separate thousands.
 
     The commas of a column such as ``12,345`` may separate thousands. They are decimal if another
     column has decimal commas for certain, or semicolons separate the columns, and no column has
     decimal points or commas between thousands.
     """
-    with_commas = {
-        name: style
-        for name, cells in columns.items()
-        if "," in "".join(cells) and (style := _style(cells)) is not _Style.OTHER
-    }
-    if not with_commas:
+    written = map(" ".join, columns.values())
+    if not any("," in text or _SEVERAL_POINTS.search(text) for text in written):
         return []
-    styles = {name: with_commas.get(name) or _style(cells) for name, cells in columns.items()}
+    styles = {name: _style(cells) for name, cells in columns.items()}
     found = set(styles.values())
-    decimal = {_Style.COMMA}
+    decimal = {_Style.COMMA, _Style.POINT_THOUSANDS}
     if not found & {_Style.POINT, _Style.THOUSANDS}:
         if _Style.COMMA in found:
             decimal |= {_Style.COMMA_OR_THOUSANDS, _Style.POINT_OR_THOUSANDS}
@@ -157,16 +176,25 @@ def _decimal_commas(columns: dict[str, Sequence[str]], semicolons: bool) -> list
 
 
 def _style(cells: Sequence[str]) -> _Style:
-    """Return how the numbers of a column are written."""
+    """Return how the numbers of a column are written, be they with units or without."""
     present = [cell for cell in cells if cell.lower() not in _NOTHING]
+    if (style := _style_of_numbers(present)) is not _Style.OTHER:
+        return style
+    if not all(map(_QUANTITY.fullmatch, present)):
+        return _Style.OTHER
+    style = _style_of_numbers([number for cell in present for number in _DIGITS.findall(cell)])
+    return _Style.OTHER if style is _Style.POINT else style  # 1.3B stands beside 3,125 too
+
+
+def _style_of_numbers(present: Sequence[str]) -> _Style:
+    """Return how numbers are written; OTHER if one of them is none."""
     signed = [cell for cell in present if "," in cell or "." in cell]
     unsigned = (cell for cell in present if "," not in cell and "." not in cell)
     if not signed or not all(map(_NO_FRACTION.fullmatch, unsigned)):
         return _Style.OTHER
-    for pattern, style in _STYLES:
-        if all(map(pattern.fullmatch, signed)):
-            return style
-    return _Style.OTHER
+    style = next((s for form, s in _STYLES if all(map(form.fullmatch, signed))), _Style.OTHER)
+    several = style is _Style.POINT_OR_THOUSANDS and any(cell.count(".") > 1 for cell in signed)
+    return _Style.POINT_THOUSANDS if several else style
 
 
 _STYLES = (
