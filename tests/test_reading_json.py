@@ -3,9 +3,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import scalingbayes as sb
+from scalingbayes.data.reading.files import read_file
 from scalingbayes.data.reading.json_text import read_json
 
 
@@ -65,3 +67,72 @@ def test_curves_of_different_lengths_are_refused():
     with pytest.raises(sb.InputError, match=r"Record 2 of .*'step' has 3, 'loss' has 2"):
         records = [{"step": [1, 2, 3], "loss": [5, 4, 3]}, {"step": [1, 2, 3], "loss": [5, 4]}]
         read_json(json.dumps(records), "runs.json")
+
+
+SIZES = [(7e7, 1.4e9, 4.2), (1.6e8, 3.2e9, 3.9)]
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ["loss-params-1", "step-tokens-2"], ["70M", "160M"], ["small", "token"]]
+)
+def test_an_object_of_runs_has_a_row_for_each(names):
+    runs = {
+        name: {"num_params": n, "tokens": d, "loss": loss}
+        for name, (n, d, loss) in zip(names, SIZES, strict=True)
+    }
+    table = read_json(json.dumps(runs), "runs.json")
+    assert list(table.frame) == ["run", "num_params", "tokens", "loss"]
+    assert list(table.frame["run"]) == names
+    assert list(table.frame["loss"]) == [4.2, 3.9]
+    assert table.notes == ("The names of the records are column 'run'.",)
+
+
+@pytest.mark.parametrize("keys", [["0", "1"], ["3", "17"], ["a", "b"]])
+def test_an_object_of_columns_has_a_row_for_each_inner_key(keys):
+    columns = {
+        name: dict(zip(keys, values, strict=True))
+        for name, values in zip(("params", "tokens", "loss"), zip(*SIZES, strict=True), strict=True)
+    }
+    frame = read_json(json.dumps(columns), "runs.json").frame
+    assert list(frame["params"]) == [7e7, 1.6e8]
+    assert list(frame["loss"]) == [4.2, 3.9]
+
+
+CONFIG = {"n_params": 70_000_000, "optimizer": {"lr": 0.1}}
+SUMMARY = {"val/loss": 4.2, "_wandb": {"runtime": 3}, "hist": {"_type": "histogram", "bins": [1]}}
+
+
+@pytest.mark.parametrize("write", [json.dumps, str], ids=["json", "python"])
+@pytest.mark.parametrize("summary", ["summary", "summaryMetrics"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_objects_in_cells_become_columns(tmp_path, write, summary, wrapped):
+    config = {name: {"value": value} for name, value in CONFIG.items()} if wrapped else CONFIG
+    last = SUMMARY | {"val/loss": float("nan")}
+    frame = pd.DataFrame(
+        {
+            "name": ["a", "b", "c"],
+            "config": [write(config), write(config), None],
+            summary: [write(SUMMARY), write(last), "{}"],
+            "note": ["{}", "x", "y"],
+        }
+    )
+    frame.to_csv(tmp_path / "runs.csv")
+    table = read_file(tmp_path / "runs.csv")
+    expected = pd.DataFrame(
+        {
+            "name": ["a", "b", "c"],
+            "config.n_params": [7e7, 7e7, np.nan],
+            "config.optimizer.lr": [0.1, 0.1, np.nan],
+            f"{summary}.val/loss": [4.2, np.nan, np.nan],
+            "note": ["{}", "x", "y"],
+        }
+    )
+    pd.testing.assert_frame_equal(table.frame, expected)
+    assert f"The cells of 'config', '{summary}' are JSON objects, written as text." in table.notes
+    assert any("media of W&B are left out: 'hist'" in note for note in table.notes)
+
+
+def test_cells_that_are_not_all_objects_stay(tmp_path):
+    path = tmp_path / "runs.csv"
+    pd.DataFrame({"loss": [3.1, 3.0], "config": ['{"n": 1}', "{broken"]}).to_csv(path, index=False)
+    assert list(read_file(path).frame["config"]) == ['{"n": 1}', "{broken"]

@@ -12,7 +12,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.data.reading.grid import Grid, read_grid
 from scalingbayes.data.reading.raw_table import RawTable, listing, raw_table
 from scalingbayes.data.reading.records import is_list, table_of_records
-from scalingbayes.data.reading.transposed import USUAL_WORDS
+from scalingbayes.data.reading.transposed import name_quantities
 from scalingbayes.data.reading.typed_cells import convert_values
 
 _USUAL_LISTS = ("runs", "rows", "data", "records", "results")
@@ -162,8 +162,7 @@ def _are_columns(outer: list[str], inner: list[str]) -> bool:
     """Return whether the outer keys name columns, and the inner keys rows."""
     if _count_up(inner) or _count_up(outer):
         return _count_up(inner)
-    words = [sum(bool(USUAL_WORDS.search(key)) for key in keys) for keys in (outer, inner)]
-    return words[0] > words[1]
+    return name_quantities(outer, inner)
 
 
 def _count_up(keys: Sequence[object]) -> bool:

@@ -7,6 +7,7 @@ from scalingbayes.data.reading.arrow import read_arrow
 from scalingbayes.data.reading.compressed import COMPRESSIONS, decompress, kind_of_zip, unpack
 from scalingbayes.data.reading.delimited import decode, read_delimited
 from scalingbayes.data.reading.in_memory import table_of_frame
+from scalingbayes.data.reading.json_cells import unpack_json_cells
 from scalingbayes.data.reading.json_text import read_json
 from scalingbayes.data.reading.kinds import kind_of
 from scalingbayes.data.reading.raw_table import RawTable
@@ -33,7 +34,8 @@ def read_single_file(path: Path) -> RawTable:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return transpose_quantities(melt_history(_read(content, path, path)))
+    table = unpack_json_cells(_read(content, path, path))
+    return transpose_quantities(melt_history(table))
 
 
 def _read(content: bytes, name: PurePath, path: Path) -> RawTable:

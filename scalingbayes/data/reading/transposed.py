@@ -1,7 +1,7 @@
 """Tables that have one column for each run, and one row for each quantity."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,18 @@ from scalingbayes.data.reading.typed_cells import convert_values
 
 USUAL_WORDS = re.compile("loss|param|token|flop|compute|step|perplexity|batch", re.IGNORECASE)
 """Words that names of quantities contain."""
+
+
+def name_quantities(names: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether names are quantities: two different ones, and none among the others.
+
+    Examples
+    --------
+    >>> name_quantities(["params", "loss"], ["run 1", "run 2"])
+    True
+    """
+    found = {match[0].lower() for name in names if (match := USUAL_WORDS.search(name))}
+    return len(found) > 1 and not any(map(USUAL_WORDS.search, others))
 
 
 def transpose_quantities(table: RawTable) -> RawTable:
@@ -24,8 +36,7 @@ def transpose_quantities(table: RawTable) -> RawTable:
     names = list(frame.iloc[:, 0])
     if not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         return table
-    found = {match[0].lower() for name in names if (match := USUAL_WORDS.search(name))}
-    if len(found) < 2 or any(USUAL_WORDS.search(str(name)) for name in frame):
+    if not name_quantities(names, map(str, frame)):
         return table
     label = "run" if "run" not in names else "column"
     columns: dict[str, Sequence[Any]] = {label: list(frame.columns[1:])}

@@ -35,7 +35,7 @@ def table_of_wandb_runs(runs: Sequence[WandbRun], source: str) -> RawTable:
         record = dict(run.identity)
         parts = (("config", run.config), ("summary", run.summary))
         for part, values in parts:
-            for name, value in flatten(_scalars(values, media), source).items():
+            for name, value in flatten(scalar_values(values, media), source).items():
                 if name in record and record[name] != value:
                     clashes[f"{part}.{name}"] = None
                     name = f"{part}.{name}"
@@ -50,7 +50,7 @@ def table_of_wandb_runs(runs: Sequence[WandbRun], source: str) -> RawTable:
     return RawTable(table.frame, tuple(notes))
 
 
-def _scalars(values: Mapping[str, Any], media: dict[str, None]) -> dict[str, Any]:
+def scalar_values(values: Mapping[str, Any], media: dict[str, None]) -> dict[str, Any]:
     """Return the values without W&B's own entries, and without media, whose names are added."""
     kept = {}
     for name, value in values.items():
@@ -89,7 +89,7 @@ def read_wandb_folder(runs: list[Path], folder: Path) -> RawTable:
         documents = decode_json(summary_path.read_text("utf-8"), str(summary_path))
         summary = documents[0] if documents else {}
         identity = {"id": _id(files)}
-        found.append(WandbRun(identity, _values(config), summary))
+        found.append(WandbRun(identity, config_values(config), summary))
     table = table_of_wandb_runs(found, str(folder))
     note = (
         f"{folder} has {len(runs)} runs of W&B; each metric has its last value. These files do not "
@@ -104,7 +104,7 @@ def _id(files: Path) -> str:
     return folder.name.rpartition("-")[2] or folder.name
 
 
-def _values(config: Mapping[str, Any]) -> dict[str, Any]:
+def config_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a ``config.yaml``, which has them in entries ``value``."""
     return {
         name: entry["value"] if isinstance(entry, Mapping) and "value" in entry else entry
