@@ -38,8 +38,11 @@ class PowerLaw:
 
     def __init__(self, k, b, template, draws=1):
         self.k, self.b = k, b
-        self.compute = template.compute
-        self.tree = {"posterior": template.tree["posterior"].isel(draw=slice(draws))}
+        self.record = template.record
+        self.tree = {
+            "posterior": template.tree["posterior"].isel(draw=slice(draws)),
+            "constant_data": template.tree["constant_data"],
+        }
 
     def allocate(self, compute, cost):
         shape = (*self.tree["posterior"].sizes.values(), len(compute))

@@ -147,3 +147,19 @@ def test_a_law_of_other_inputs_is_refused():
     post = SimpleNamespace(law=sb.get_law("deepseek"))
     with pytest.raises(sb.InputError, match="loss from params and tokens alone"):
         sb.frontier_gap(post)
+
+
+def test_the_cost_is_the_tables_and_other_data_than_tokens_is_refused(small_table):
+    flops = 60 * small_table["params"] * small_table["tokens"]
+    measured = sb.Runs({**small_table, "compute": flops})
+    post = sb.fit(measured, "chinchilla", engine=sb.PriorDraws(draws=40), seed=1)
+    models = {"params": [1e9], "tokens": [2e10]}
+    assert "Compute is counted as C = 60 N D." in repr(sb.frontier_gap(post, models))
+    with pytest.warns(sb.InputWarning, match="counts samples"):
+        samples = sb.Runs(small_table, units={"tokens": "samples"})
+    post = sb.fit(samples, "chinchilla", engine=sb.PriorDraws(draws=40), seed=1)
+    with pytest.raises(sb.InputError, match=r"D counts samples .* published models count tokens"):
+        sb.frontier_gap(post)
+    sb.frontier_gap(post, models)
+    with pytest.raises(sb.InputError, match=r"D counts samples .* count tokens"):
+        sb.data_exhaustion(post)

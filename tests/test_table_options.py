@@ -226,6 +226,8 @@ def test_answers_are_in_the_users_unit(small_table):
     np.testing.assert_allclose(
         sb.frontier_gap(post).draws["loss"], sb.frontier_gap(nats).draws["loss"], rtol=1e-6
     )
+    assert "Losses are in nats: ln(perplexity)." in repr(sb.frontier_gap(post))
+    assert "The regret is in nats" in repr(sb.plan(post, 1e21))
     reached = sb.cheapest_run(post, np.exp(3.0)).draws["compute"].to_numpy()
     np.testing.assert_allclose(reached, sb.cheapest_run(nats, 3.0).draws["compute"], rtol=1e-6)
 
@@ -283,6 +285,36 @@ def test_losses_that_disagree_are_said_to(rng):
     )
     assert any("disagree about a: " in note for note in posts.exponents().notes)
     assert any("disagree about params: " in note for note in posts.allocate(1e22).notes)
+    table["b_loss"][:4] = np.nan  # unequal rows
+    tables = sb.Runs(table).with_losses(["a_loss", "b_loss"], drop_empty=True)
+    unequal = sb.fit_many(
+        {"a": tables["a_loss"].filter(params > 1e7), "b": tables["b_loss"]},
+        sb.Model("chinchilla", "normal"),
+        engine=sb.Laplace(draws=500),
+        exact=True,
+    )
+    assert any("disagree about a: " in note for note in unequal.exponents().notes)
+    assert "Table of b: " in repr(unequal)
+
+
+def test_fits_of_different_costs_and_units_are_told_apart(small_table):
+    flops = 60 * small_table["params"] * small_table["tokens"]
+    tables = {
+        "plain": sb.Runs(small_table, units={"params": "total"}),
+        "measured": sb.Runs({**small_table, "compute": flops}, units={"params": "non_embedding"}),
+    }
+    posts = sb.fit_many(tables, "chinchilla", engine=sb.Laplace(draws=100), exact=True)
+    found = posts.allocate(1e21)
+    assert found.title == "Compute-optimal allocation by 2 fits"
+    assert any(note.startswith("plain: ") and "C = 6 N D" in note for note in found.notes)
+    assert any("C = 60 N D" in note and "without embeddings" in note for note in found.notes)
+    assert "N counts" not in posts.exponents().title
+    alike = sb.fit_many(
+        dict.fromkeys("ab", tables["plain"]), "chinchilla", engine=sb.Laplace(draws=100)
+    )
+    assert alike.exponents().title.endswith("; N counts parameters with embeddings")
+    assert "C = 6 N D; N counts" in alike.allocate(1e21).title
+    assert "Table: Column 'params' counts parameters with embeddings." in repr(alike)
 
 
 def test_params_are_counted_with_and_without_embeddings():

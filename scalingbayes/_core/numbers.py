@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-Kind = Literal["count", "flops", "share", "ratio", "loss", "exponent", "year", "plain"]
+Kind = Literal["count", "flops", "share", "ratio", "loss", "target", "exponent", "year", "plain"]
 """What a number measures: a count of parameters or tokens, FLOPs, a share of a whole, a ratio of
-two counts, a loss or a difference of losses, an exponent of compute, a year, or anything else."""
+two counts, a loss or a difference of losses, what a law predicts, an exponent of compute, a year,
+or anything else."""
 
 _NAMES: dict[str, Kind] = {
     **dict.fromkeys(("compute", "flops", "compute_needed", "isoflop_budget"), "flops"),
@@ -18,7 +19,8 @@ _NAMES: dict[str, Kind] = {
 _WORDS: dict[Kind, set[str]] = {
     "year": {"year"},
     "ratio": {"per", "factor", "ratio", "growth"},
-    "loss": {"loss", "regret", "expected", "observed"},
+    "loss": {"loss", "regret"},
+    "target": {"expected", "observed"},
     "count": {"params", "tokens", "samples", "words", "characters", "stock"},
 }
 """Words of a name that tell its kind, the first that applies."""
@@ -26,10 +28,10 @@ _WORDS: dict[Kind, set[str]] = {
 _DIGITS: dict[Kind, int] = {"count": 3, "share": 2, "ratio": 3, "year": 5}
 """Significant digits of a number without an interval; 4 for other kinds."""
 
-_FINEST: dict[Kind, int] = {"share": -3, "exponent": -3, "loss": -4, "year": -1}
+_FINEST: dict[Kind, int] = {"share": -3, "exponent": -3, "loss": -4, "target": -4, "year": -1}
 """Power of ten of the last digit that is worth printing beside an interval."""
 
-_SMALL_LOSS = 0.1  # below it, a target such as a learning rate is as precise as its interval
+_SMALL_TARGET = 0.1  # below it, a target is no loss: a learning rate is as precise as its interval
 
 _FAR = 3.0  # an end over the number, above which the end has fewer digits
 
@@ -125,7 +127,7 @@ def write_with_interval(
     The last digit of the three numbers is the second significant digit of the distance to the
     nearer end. Each has at least two significant digits if the interval excludes 0. An end that is
     several times as large has three. A share is written to 0.1 % at most, an exponent to 0.001, a
-    loss of at least 0.1 to 0.0001. A constant has no interval.
+    loss or a target of at least 0.1 to 0.0001. A constant has no interval.
 
     Parameters
     ----------
@@ -169,7 +171,7 @@ def _place(value: float, middle: float, place: int, same_sign: bool, kind: Kind)
     """Return the place of the last digit of one of the three numbers of an interval."""
     if kind == "year":
         return _FINEST[kind]
-    if kind == "loss" and abs(middle) < _SMALL_LOSS:
+    if kind == "target" and abs(middle) < _SMALL_TARGET:
         kind = "plain"
     if not math.isfinite(value) or value == 0:
         return max(place, _FINEST.get(kind, place))

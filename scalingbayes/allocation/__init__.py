@@ -10,7 +10,6 @@ from scalingbayes.allocation.optimum import (
     cost_of,
     exponents,
     optimum,
-    reference_budget,
     require_allocation,
 )
 from scalingbayes.allocation.table_cost import FittedCost, table_cost, training_flops
@@ -26,7 +25,6 @@ __all__ = [
     "cost_of",
     "exponents",
     "optimum",
-    "reference_budget",
     "require_allocation",
     "table_cost",
     "training_flops",

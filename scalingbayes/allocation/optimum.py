@@ -103,18 +103,6 @@ def exponents(
     return {name: found[name] for name in ("a", "b")}
 
 
-def reference_budget(law: Law, reference: Mapping[str, float]) -> float:
-    """Compute the FLOPs of a run at the reference point, which lies among the table's runs.
-
-    Raises
-    ------
-    InputError
-        If the law does not divide compute between size and tokens.
-    """
-    require_allocation(law)
-    return law.budget.flops * reference[law.budget.size] * reference["tokens"]
-
-
 def require_allocation(law: Law) -> None:
     """Check that a law divides compute between a model's size and tokens.
 

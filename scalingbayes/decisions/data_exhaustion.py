@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scalingbayes._core.arguments import check_number, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation import Proportional
+from scalingbayes.allocation import Proportional, training_flops
 from scalingbayes.decisions.assumptions import (
     BUDGET_GROWTH,
     FEASIBLE_BUDGET,
@@ -21,7 +21,7 @@ from scalingbayes.decisions.assumptions import (
     draw_logs,
     tabulate_assumptions,
 )
-from scalingbayes.decisions.law_draws import require_params_and_tokens
+from scalingbayes.decisions.law_draws import require_params_and_tokens, require_tokens
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
     SAMPLE_DIMS,
@@ -155,9 +155,10 @@ def data_exhaustion(
     Raises
     ------
     InputError
-        If the law reads other inputs or has no optimum at a budget of the projection, the stock is
-        unknown, an assumption is not positive or its quantiles decrease, or the years are in the
-        wrong order.
+        If the law reads other inputs or has no optimum at a budget of the projection, the table
+        counts samples or bytes in place of tokens, the stock is unknown, an assumption is not
+        positive or its quantiles decrease, or the years are in the wrong order.
+
 
     Examples
     --------
@@ -168,6 +169,9 @@ def data_exhaustion(
     True
     """
     require_params_and_tokens(post)
+    require_tokens(
+        post, "published models and stocks of text", "Convert the table's data to tokens."
+    )
     check_seed(seed)
     years = _years(compute_year, horizon, stock_year)
     limit = check_number("ceiling", ceiling)
@@ -210,7 +214,9 @@ def data_exhaustion(
         horizon=horizon,
         ceiling=limit,
     )
-    return replace(found, notes=_notes(found, float(post.compute.max())))
+    runs = (post.tree["constant_data"][name].to_numpy() for name in ("params", "tokens"))
+    largest_run = float(training_flops(_own_cost(post), *runs).max())
+    return replace(found, notes=_notes(found, largest_run))
 
 
 def _notes(found: DataExhaustion, largest_run: float) -> tuple[str, ...]:
@@ -264,11 +270,14 @@ def _log_demand(
     """Return log D_opt, interpolated from a grid of budgets that all draws share."""
     first = log_budget.min()
     steps = int(np.ceil((log_budget.max() - first) / _STEP)) + 1
-    # Training compute of published models is counted as 6 N D, as the law's own cost is.
-    own = Proportional.of(post.law.budget)
-    best = post.allocate(np.exp(first + _STEP * np.arange(steps + 1)), own)
+    best = post.allocate(np.exp(first + _STEP * np.arange(steps + 1)), _own_cost(post))
     tokens = best.draws["tokens"].transpose(*SAMPLE_DIMS, "compute").to_numpy()
     return _interpolate(np.log(tokens), (log_budget - first) / _STEP)
+
+
+def _own_cost(post: Posterior) -> Proportional:
+    """Return 6 N D, the law's own cost: published training compute is counted so."""
+    return Proportional.of(post.law.budget)
 
 
 def _interpolate(

@@ -15,10 +15,10 @@ from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import compute_to_reach, training_flops
 from scalingbayes.data.published import published_models
-from scalingbayes.decisions.law_draws import require_params_and_tokens
+from scalingbayes.decisions.law_draws import require_params_and_tokens, require_tokens
 from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.user_units import from_user_unit, target_name
+from scalingbayes.posterior.user_units import from_user_unit, predicts_perplexity, target_name
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
 _SHOWN = {
@@ -29,11 +29,13 @@ _SHOWN = {
 
 _LEGEND = (
     "Losses are those of the law, not published ones.",
-    "decades: compute C = 6 N D beyond the largest fitted run, in powers of 10.",
+    "decades: compute C beyond the largest fitted run, in powers of 10.",
     "excess loss: the model's loss above the least loss of the same compute.",
     "compute wasted: the share of its compute that the model's loss does not need. Serving costs "
     "are not counted: a small model may be intended.",
 )
+
+_IN_NATS = "Losses are in nats: ln(perplexity)."
 
 
 class FrontierGap(Estimate):
@@ -74,7 +76,8 @@ class FrontierGap(Estimate):
     def view(self, prob: float = 0.9) -> View:
         """Return the table of :meth:`by_model` and its legend."""
         medians = f"Medians, with {100 * prob:g}% intervals in brackets."
-        return replace(super().view(prob), table=self.by_model(prob), lines=(medians, *_LEGEND))
+        lines = (medians, *_LEGEND, *self.notes)
+        return replace(super().view(prob), table=self.by_model(prob), lines=lines)
 
 
 def frontier_gap(
@@ -98,16 +101,18 @@ def frontier_gap(
     Returns
     -------
     FrontierGap
-        Draws of shape (chains, draws, models): ``loss``, by the law; ``least_loss`` of the model's
-        compute C = 6 N D; ``excess_loss``, the difference of the two; ``compute_needed``, the FLOPs
-        with which the frontier reaches the model's loss; ``compute_wasted``, 1 - compute_needed /
-        C; and ``params_ratio``, N / N_opt(C).
+        Draws of shape (chains, draws, models): ``loss``, by the law, in nats for a table of
+        perplexities; ``least_loss`` of the model's compute C, which is counted as
+        :attr:`Posterior.cost` does, for most fits as 6 N D; ``excess_loss``, the difference of the
+        two; ``compute_needed``, the FLOPs with which the frontier reaches the model's loss;
+        ``compute_wasted``, 1 - compute_needed / C; and ``params_ratio``, N / N_opt(C).
 
     Raises
     ------
     InputError
         If the law has other inputs or another target, a column is missing, names are not unique, a
-        number is not positive, or the frontier does not reach a model's loss.
+        number is not positive, the frontier does not reach a model's loss, or the fit's table
+        counts samples or bytes in place of tokens and ``models`` are the published ones.
 
     Examples
     --------
@@ -118,6 +123,8 @@ def frontier_gap(
     True
     """
     require_params_and_tokens(post)
+    if models is None:
+        require_tokens(post, "published models", "Pass models=..., with tokens in the same unit.")
     frame = _read(published_models() if models is None else models)
     names = frame.index.to_numpy()
     params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
@@ -157,7 +164,10 @@ def frontier_gap(
         | {name: ("model", x) for name, x in along.items()},
     )
     title = f"Models against the frontier of the runs of {post.record.data.name!r}"
-    return FrontierGap(title, draws, post.verdict)
+    notes = [f"Compute is counted as {post.cost.equation}."]
+    if predicts_perplexity(post):
+        notes.append(_IN_NATS)
+    return FrontierGap(title, draws, post.verdict, notes=tuple(notes))
 
 
 def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:

@@ -113,6 +113,30 @@ def require_params_and_tokens(post: Any) -> None:
         )
 
 
+def require_tokens(post: Posterior, other: str, remedy: str) -> None:
+    """Check that the fit's table counts data in tokens.
+
+    Parameters
+    ----------
+    post
+        A fit.
+    other
+        What counts tokens.
+    remedy
+        What to do, as a sentence.
+
+    Raises
+    ------
+    InputError
+        If the table counts something else, such as samples.
+    """
+    if (unit := post.record.data.units.tokens) != "tokens":
+        raise InputError(
+            f"D counts {unit} in the table {post.record.data.name!r}, but {other} count tokens. "
+            f"{remedy}"
+        )
+
+
 def dataset(
     post: Posterior,
     arrays: Mapping[str, Any],

@@ -31,13 +31,15 @@ from scalingbayes.decisions.law_draws import (
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.user_units import to_user_unit, with_units
+from scalingbayes.posterior.user_units import predicts_perplexity, to_user_unit, with_units
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
 
 _EXPLAINED = (
     "regret: loss above the least loss that the budget allows, because the law is uncertain.",
     "wasted: share of the budget that would be saved if the law were known.",
 )
+
+_IN_NATS = "The regret is in nats: a difference of ln(perplexity)."
 
 _GRID_POINTS = 500
 _MARGIN = 1.5  # of the grid of sizes beyond the optima of the draws, in log size
@@ -64,7 +66,7 @@ class Plan(DrawsResult):
         Smallest and largest size, under the same budget, of expected regret at most ``regret``;
         None if no size has so little.
     regret
-        The tolerated expected regret, in the unit of the loss.
+        The tolerated expected regret, in the unit of the loss; in nats for perplexities.
     """
 
     compute: float
@@ -150,8 +152,9 @@ def plan(
     limits
         Bounds on the run, without ``shapes``.
     regret
-        Tolerated expected loss above the least loss of the budget, in the unit of the loss. The
-        result has the range of sizes within which the expected regret is at most this.
+        Tolerated expected loss above the least loss of the budget, in the unit of the loss, or in
+        nats for perplexities. The result has the range of sizes within which the expected regret is
+        at most this.
     **inputs
         The law's inputs other than the model's size and tokens.
 
@@ -295,11 +298,12 @@ class _LawLoss:
         draws = draws.squeeze("compute", drop=True)
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
+        notes = (_IN_NATS,) if predicts_perplexity(self.post) else ()
         return Estimate(
             with_units(self.post, title if limits is None else f"{title}; {limits}"),
             to_user_unit(self.post, draws, "loss"),
             self.post.verdict,
-            notes=beyond("FLOPs", np.array([budget]), self.post.compute),
+            notes=(*notes, *beyond("FLOPs", np.array([budget]), self.post.compute)),
         )
 
 

@@ -15,6 +15,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes.allocation import Cost, Limits, exponents, table_cost
+from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
@@ -24,7 +25,10 @@ from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
 
-_FEW_FITS = 20  # more fits than the losses of one table disagree by chance
+_FEW_NAMES = 10  # that a line lists
+_FEW_FITS = (
+    20  # that are listed one a line; more fits than the losses of one table disagree by chance
+)
 
 
 class Posteriors(Result, Mapping[Any, Posterior]):
@@ -103,8 +107,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
     def verdict(self) -> Verdict:
         """Whether all fits passed their checks, and which did not."""
         failed = [str(name) for name, each in self.verdicts.items() if not each.passed]
-        listed = ", ".join(failed[:10]) + (", ..." if len(failed) > 10 else "")
-        finding = f"{len(failed)} of {len(self)} fits failed theirs: {listed}"
+        finding = f"{len(failed)} of {len(self)} fits failed theirs: {_listed(failed)}"
         remedy = "see posts[name].verdict of each"
         passed = Check(True, f"all {len(self)} fits passed theirs", "")
         return Verdict((Check(False, finding, remedy) if failed else passed,))
@@ -145,8 +148,11 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         InputError
             If the law has no compute-optimal allocation, or has inputs other than size and tokens.
         """
+        each = {name: model.runs.units.describe() for name, model in self.models.items()}
+        units, of_fits = _shared(each)
         title, draws = "Exponents of N_opt ∝ C^a, D_opt ∝ C^b", self._exponents()
-        notes = self._disagreements(draws["a"], "a")
+        title = f"{title}; {units}" if units else title
+        notes = (*of_fits, *self._disagreements(draws["a"], "a"))
         if self._as_exact is None:
             return Estimate(title, draws, self.verdict, notes=notes)
         exact = self._as_exact._exponents()
@@ -161,8 +167,8 @@ class Posteriors(Result, Mapping[Any, Posterior]):
     ) -> Estimate:
         """Estimate the model size and the tokens of least loss, by each fit.
 
-        The arguments and the quantities are those of :meth:`Posterior.allocate`. A note says if the
-        fits of one table's losses disagree.
+        The arguments and the quantities are those of :meth:`Posterior.allocate`. Notes say if fits
+        of one table's losses disagree, and the cost and units of each fit if they differ.
 
         Raises
         ------
@@ -179,25 +185,25 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         draws = xr.concat([found.draws for found in each.values()], index)
         exacts = [found.exact for found in each.values() if found.exact is not None]
         size = next(iter(self.models.values())).law.budget.size
+        title, of_fits = _shared({name: found.title for name, found in each.items()})
         notes = dict.fromkeys(note for found in each.values() for note in found.notes)
         at_most = draws[size].isel(compute=-1)
         return Estimate(
-            first.title,
+            title or f"Compute-optimal allocation by {len(self)} fits",
             draws,
             self.verdict,
-            notes=(*notes, *self._disagreements(at_most, size)),
+            notes=(*of_fits, *notes, *self._disagreements(at_most, size)),
             exact=xr.concat(exacts, index) if exacts else None,
         )
 
     def _disagreements(self, draws: xr.DataArray, name: str) -> tuple[str, ...]:
         """Return a note if fits of one table's losses disagree about a quantity."""
-        runs = [model.runs.frame.index for model in self.models.values()]
-        alike = all(len(each) == len(runs[0]) and (each == runs[0]).all() for each in runs)
-        if not 1 < len(self) <= _FEW_FITS or not alike:
+        if not 1 < len(self) <= _FEW_FITS:
             return ()
         low, middle, high = draws.quantile([0.05, 0.5, 0.95], SAMPLE_DIMS).to_numpy()
         least, most = int(middle.argmin()), int(middle.argmax())
-        if high[least] >= low[most]:
+        tables = [model.runs for model in self.models.values()]
+        if high[least] >= low[most] or not _losses_of_one_table(tables[least], tables[most]):
             return ()
         names = [str(name) for name in self]
         return (
@@ -252,8 +258,43 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         return f"{len(self)} posteriors of {model.law.equation}"
 
     def view(self, prob: float = 0.9) -> View:
-        """Return the title and the verdict; the table may have thousands of rows."""
-        return View(self.title, verdict=self.verdict)
+        """Return the title, notes on the tables and the verdict; there may be thousands of rows."""
+        fits: dict[str, list[str]] = {}
+        for name, model in self.models.items():
+            for note in dict.fromkeys(model.runs.notes):
+                fits.setdefault(note, []).append(str(name))
+        lines = [
+            f"Table: {note}" if len(names) == len(self) else f"Table of {_listed(names)}: {note}"
+            for note, names in fits.items()
+        ]
+        return View(self.title, lines=_few(lines), verdict=self.verdict)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FEW_NAMES]) + (", ..." if len(names) > _FEW_NAMES else "")
+
+
+def _few(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _FEW_FITS
+    return (*lines[:_FEW_FITS], *([f"There are {more} more such notes."] if more > 0 else []))
+
+
+def _shared(texts: Mapping[Hashable, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the text that all fits share, or "" and a line for each fit."""
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values())), ()
+    return "", _few([f"{name}: {text}." for name, text in texts.items() if text])
+
+
+def _losses_of_one_table(one: Runs, other: Runs) -> bool:
+    """Return whether two tables seem to be those of :meth:`Runs.with_losses`.
+
+    Their losses are from different columns, and half of the rows of the shorter one are shared.
+    """
+    columns = {runs.sources.get("loss", "loss") for runs in (one, other)}
+    shared = len(one.frame.index.intersection(other.frame.index))
+    return len(columns) > 1 and 2 * shared >= min(len(one), len(other))
 
 
 @compiled

@@ -14,7 +14,7 @@ from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation import exponents, optimum, reference_budget
+from scalingbayes.allocation import exponents, optimum, table_cost, training_flops
 from scalingbayes.data.runs import Table
 from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
 from scalingbayes.evaluation.calibration.uniformity import Band, band, coverage_p_value, p_value
@@ -32,6 +32,7 @@ from scalingbayes.inference.importance import log_densities
 from scalingbayes.model.marginal import MarginalDensity, integrated
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 from scalingbayes.model.stacking import stack_densities
+from scalingbayes.posterior.allocate import exponent_budgets
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View, check_interval
 
@@ -376,12 +377,14 @@ def derived(simulation: Simulation, values: Mapping[str, np.ndarray]) -> dict[st
     fixed: dict[str, ArrayLike] = {
         name: jnp.median(x) for name, x in model.inputs.items() if name not in given
     }
-    largest = max(law.budget.flops * np.prod([model.inputs[name] for name in given], axis=0))
+    cost = table_cost(law, model.runs)
+    largest = training_flops(cost, *(np.asarray(model.inputs[name]) for name in given)).max()
     with precision("float64"):
         arrays = {name: jnp.asarray(values[name]) for name in law.parameters}
-        budget = jnp.asarray([reference_budget(law, model.reference)])
-        a = exponents(law, arrays, budget, fixed)["a"]
-        size = optimum(law, arrays, jnp.asarray([_FURTHER * largest]), fixed)[law.budget.size]
+        budget = jnp.asarray(exponent_budgets(law, model.reference, None, cost))
+        a = exponents(law, arrays, budget, fixed, cost=cost)["a"]
+        budget = jnp.asarray([_FURTHER * largest])
+        size = optimum(law, arrays, budget, fixed, cost)[law.budget.size]
         found = {EXPONENT: np.asarray(a)[..., 0], OPTIMUM: np.asarray(size)[..., 0]}
     return {name: np.where(np.isfinite(x), x, np.inf) for name, x in found.items()}
 
