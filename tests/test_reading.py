@@ -401,6 +401,57 @@ def test_the_line_for_a_pickle_reads_it(tmp_path):
     assert len(scope["runs"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("log", "loss", "steps", "losses"),
+    [
+        (
+            "number of parameters: 10.65M\nstep 0: train loss 4.28, val loss 4.29\n"
+            "iter 0: loss 4.2655, time 27292.56ms, mfu -100.00%\n"
+            "step 250: train loss 3.21, val loss 3.25\n",
+            "val_loss",
+            [0, 250],
+            [4.29, 3.25],
+        ),
+        (
+            "iter 0: loss 10.98, time 100ms\niter 10: loss 9.5e0, time 90ms, mfu 17.2%\n",
+            "loss",
+            [0, 10],
+            [10.98, 9.5],
+        ),
+        (
+            "step    1/19560 | loss 11.009 (+nanz)| norm 15.3\n"
+            "step    2/19560 | loss 10.956 (+nanz)| norm 15.2\n",
+            "loss",
+            [1, 2],
+            [11.009, 10.956],
+        ),
+        (
+            "[2026-01-01 10:00:00] Step: 5, train_loss: 3.5\n"
+            "[2026-01-01 10:01:00] Step: 6, train_loss: 3.4\n",
+            "loss",
+            [5, 6],
+            [3.5, 3.4],
+        ),
+    ],
+    ids=["nanoGPT evaluations", "nanoGPT iterations", "llm.c", "with times"],
+)
+def test_the_lines_for_a_training_log_read_it(tmp_path, log, loss, steps, losses):
+    path = tmp_path / "log.txt"
+    path.write_text(log)
+    with pytest.raises(sb.InputError, match="the log of a training run, not a table") as refused:
+        read_file(path)
+    code = [line[4:] for line in str(refused.value).splitlines() if line.startswith("    ")]
+    scope: dict = {"sb": sb}
+    exec("\n".join(code[:-1]), scope)
+    assert list(scope["frame"]["step"]) == steps
+    assert list(scope["frame"][loss]) == losses
+    assert code[-1] == f'runs = sb.Runs(frame, loss="{loss}")'
+
+
+def test_a_table_with_remarks_on_steps_is_no_log(read):
+    assert len(read("run,note\na,step 1 loss 3\nb,step 2 loss 3\n").frame) == 2
+
+
 def test_an_sqlite_file_is_named(tmp_path):
     path = tmp_path / "runs.csv"
     with sqlite3.connect(path) as connection:

@@ -12,6 +12,7 @@ from scalingbayes.data.reading.json_text import read_json
 from scalingbayes.data.reading.kinds import kind_of
 from scalingbayes.data.reading.raw_table import RawTable
 from scalingbayes.data.reading.tensorboard_events import read_events
+from scalingbayes.data.reading.training_log import refuse_training_log
 from scalingbayes.data.reading.transposed import transpose_quantities
 from scalingbayes.data.reading.wandb_history import melt_history
 from scalingbayes.data.reading.workbook import read_workbook
@@ -58,6 +59,8 @@ def _read(content: bytes, name: PurePath, path: Path) -> RawTable:
 
 def _read_text(content: bytes, kind: str, path: Path) -> RawTable:
     text, notes = decode(content, str(path))
+    if kind != "json":
+        refuse_training_log(text, str(path))
     read = read_json if kind == "json" else read_delimited
     table = read(text, str(path))
     return RawTable(table.frame, (*notes, *table.notes))
