@@ -59,8 +59,7 @@ def _read(content: bytes, name: PurePath, path: Path) -> RawTable:
 
 def _read_text(content: bytes, kind: str, path: Path) -> RawTable:
     text, notes = decode(content, str(path))
-    if kind != "json":
-        refuse_training_log(text, str(path))
+    refuse_training_log(text, str(path))
     read = read_json if kind == "json" else read_delimited
     table = read(text, str(path))
     return RawTable(table.frame, (*notes, *table.notes))

@@ -5,7 +5,7 @@ import re
 from scalingbayes._core.errors import InputError
 
 _NUMBER = r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
-_LINE = re.compile(r"^[^a-z,;|\t]*(?:step|iter|iteration|epoch)\b\W*\d.*loss\W*\d", re.I | re.M)
+_LINE = re.compile(r"^[^a-z,;|\t\"'{]*(?:step|iter|iteration|epoch)\b\W*\d.*loss\W*\d", re.I | re.M)
 _FORMS = (
     (
         rf"step (\d+): train loss {_NUMBER}, val loss {_NUMBER}",  # nanoGPT's evaluations
