@@ -119,6 +119,7 @@ def test_decimal_commas_and_dots_between_thousands(read, rows, expected, notes):
     assert len(table.notes) == len(notes)
     for note, part in zip(table.notes, notes, strict=True):
         assert part in note
+        assert not note.endswith("..")
 
 
 @pytest.mark.parametrize(
@@ -129,14 +130,14 @@ def test_decimal_commas_and_dots_between_thousands(read, rows, expected, notes):
             "iter 0: loss 4.2655, time 27292.56ms, mfu -100.00%\n"
             "step 250: train loss 3.21, val loss 3.25\n",
             "val_loss",
-            [0, 250],
-            [4.29, 3.25],
+            [250],
+            [3.25],
         ),
         (
             "iter 0: loss 10.98, time 100ms\niter 10: loss 9.5e0, time 90ms, mfu 17.2%\n",
             "loss",
-            [0, 10],
-            [10.98, 9.5],
+            [10],
+            [9.5],
         ),
         (
             "step    1/19560 | loss 11.009 (+nanz)| norm 15.3\n"
@@ -162,10 +163,10 @@ def test_the_lines_for_a_training_log_read_it(tmp_path, log, loss, steps, losses
         read_file(path)
     code = [line[4:] for line in str(refused.value).splitlines() if line.startswith("    ")]
     scope: dict = {"sb": sb}
-    exec("\n".join(code[:-1]), scope)
+    exec("\n".join(code), scope)
     assert list(scope["frame"]["step"]) == steps
     assert list(scope["frame"][loss]) == losses
-    assert code[-1] == f'runs = sb.Runs(frame, loss="{loss}")'
+    assert len(scope["runs"]) == len(steps)
 
 
 def test_json_lines_of_steps_are_no_log(read):

@@ -102,7 +102,8 @@ def _notes_on_commas(columns: dict[str, Sequence[str]], commas: Sequence[str]) -
     ):
         if names:
             cell = next(cell for cell in columns[names[0]] if _with_points(cell) != cell)
-            notes.append(f"{assumed} in {listing(names)}: {cell} is read as {_with_points(cell)}.")
+            note = f"{assumed} in {listing(names)}: {cell} is read as {_with_points(cell)}"
+            notes.append(f"{note.removesuffix('.')}.")  # a unit such as Mio. ends with a dot
     return notes
 
 

@@ -36,6 +36,7 @@ def refuse_training_log(text: str, source: str) -> None:
         f"    text = pathlib.Path({source!r}).read_text()\n"
         f'    found = re.findall(r"{form}", text)\n'
         f"    frame = pd.DataFrame(found, columns={list(names)}).astype(float)\n"
+        f'    frame = frame[frame["step"] > 0]\n'
         f'    frame["params"] = 124e6  # the parameters of the model\n'
         f'    frame["tokens"] = frame["step"] * 491520  # the tokens of one step\n'
         f'    runs = sb.Runs(frame, loss="{names[-1]}")\n'
