@@ -261,3 +261,18 @@ def test_the_error_beyond_the_runs_grows_with_the_distance():
     assert shared_error(post.as_exact, {"params": params, "tokens": tokens}) is None
     budget = post.allocate(compute)["loss"].isel(chain=0).transpose("draw", "compute")
     assert (budget.std("draw")[2] > budget.std("draw")[1]).item()
+
+
+def test_six_runs_on_a_smooth_law_have_intervals_near_their_scatter():
+    """Six rows within 0.1 % of 1.3 + 90 C^-0.0936, which is 2.085 at 1e22."""
+    compute = np.array([1e17, 3e17, 1e18, 3e18, 1e19, 3e19])
+    loss = [3.6046, 3.3809, 3.1650, 2.9799, 2.7946, 2.6526]
+    post = sb.fit({"compute": compute, "loss": loss}, "power_law(x=compute)", engine="laplace")
+    frame = post.predict(compute=[3e19, 1e22]).summary().xs("expected", level="quantity")
+    assert frame["eti90_lb"].iloc[1] < 2.085 < frame["eti90_ub"].iloc[1]
+    width = frame["eti90_ub"] - frame["eti90_lb"]
+    assert width.iloc[0] < 0.03  # 1 % of the loss: ten times the scatter
+    assert width.iloc[1] < 0.3
+    text = " ".join(repr(post).split())
+    assert "6 runs cannot tell whether the law is exact" in text
+    assert "no runs could be held out" in text
