@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scalingbayes as sb
 from scalingbayes.data.column_choice import choose_columns
 from scalingbayes.data.counts import parse_count, parse_number
 from scalingbayes.data.unit_names import units_of_name
@@ -100,6 +101,8 @@ def test_a_column_without_numbers_is_not_chosen():
 )
 def test_the_error_and_the_footnote_of_a_number_are_left_out(text, number):
     assert parse_number(text) == number
+    (note,) = sb.Runs({"compute": [1e20], "loss": [text]}).notes
+    assert f"read from text such as {text!r}" in note
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,10 @@ def test_total_and_active_params_are_asked_for():
     assert choose_columns(frame, ["params"]).ambiguous == {
         "params": ("total params", "active params")
     }
+
+
+def test_a_unit_of_the_column_applies_to_texts_without_a_multiple_of_their_own():
+    runs = sb.Runs({"tokens (B)": ["2.5*", "1,000"], "loss": [3.0, 2.9]}, tokens="tokens (B)")
+    assert runs.column("tokens").tolist() == [2.5e9, 1e12]
+    own = sb.Runs({"tokens (B)": ["2.5B", "1T"], "loss": [3.0, 2.9]}, tokens="tokens (B)")
+    assert own.column("tokens").tolist() == [2.5e9, 1e12]

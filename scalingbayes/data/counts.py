@@ -42,7 +42,7 @@ def parse_count(value: Any) -> float:
     """
     if not isinstance(value, str):
         return parse_number(value)
-    text = _NOUN.sub("", _THOUSANDS.sub("", _FOOTNOTE.sub("", value.strip())))
+    text = _clean(value)
     if found := _PLAIN.fullmatch(text):
         return float(found[1])
     if found := _POWER_OF_TEN.fullmatch(text):
@@ -74,6 +74,24 @@ def parse_number(value: Any) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
         return np.nan
     return float(value)
+
+
+def _clean(text: str) -> str:
+    """Return a text without footnotes, thousands separators and nouns such as tokens."""
+    return _NOUN.sub("", _THOUSANDS.sub("", _FOOTNOTE.sub("", text.strip())))
+
+
+def states_multiple(text: str) -> bool:
+    """Return whether a text states its own multiple, as ``"70M"`` and ``"pythia-70m"`` do."""
+    cleaned = _clean(text)
+    patterns = (_WITH_LETTER, _WITH_WORD, _POWER_OF_TEN)
+    matched = any(pattern.fullmatch(cleaned) for pattern in patterns)
+    return matched or np.isfinite(size_in_name(text))
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text is a plain number, without a multiple, an error or a footnote."""
+    return _PLAIN.fullmatch(text.strip()) is not None
 
 
 def size_in_name(name: Any) -> float:

@@ -16,7 +16,7 @@ from scalingbayes.data.column_choice import (
     is_other_data,
 )
 from scalingbayes.data.columns import COLUMNS, COUNTS, find_problems, read_numbers, rename
-from scalingbayes.data.counts import parse_number
+from scalingbayes.data.counts import is_plain, states_multiple
 from scalingbayes.data.derived import derive
 from scalingbayes.data.reading.raw_table import RawTable
 from scalingbayes.data.row_labels import label_rows
@@ -208,10 +208,12 @@ def _check_values(
             labels = labels or label_rows(frame)
             problems += find_problems(values, numbers, domain, labels, shown)
         cells = () if values.dtype.kind in "iuf" else values
-        words = [x for x in cells if isinstance(x, str) and np.isnan(parse_number(x))]
+        words = [x for x in cells if isinstance(x, str) and not is_plain(x)]
         if words and not problems:
             notes.append(f"Column {shown} was read from text such as {words[0]!r}.")
-            texts[column] = words[0]
+            own = [x for x in words if states_multiple(x)]
+            if own and column in COUNTS:
+                texts[column] = own[0]
         frame[column] = numbers
     if len(problems) == 1:
         raise InputError(problems[0])
