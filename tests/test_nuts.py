@@ -234,6 +234,7 @@ def test_progress_never_falls():
     assert seen == [0.2, 0.5, 0.5, 1.0]
 
 
+@pytest.mark.slow  # test_duration checks the progress of fits
 def test_progress_is_reported(small_table):
     seen: list[float] = []
     fit(small_table, draws=250, warmup=60, progress=seen.append)

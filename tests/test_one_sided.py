@@ -136,6 +136,7 @@ def test_engines_agree_on_failures(rng):
     assert abs(means["nuts"] - means["grid"]) < 0.2 * sd
 
 
+@pytest.mark.slow
 def test_failed_runs_bend_the_law_less():
     """The error of a from tables with 15 % failed runs is smaller than with Student's t."""
     rng = np.random.default_rng(7)
@@ -182,6 +183,7 @@ def test_posteriors_are_calibrated(noise):
     assert found.verdict.passed, str(found.verdict)
 
 
+@pytest.mark.slow
 def test_skewed_residuals_are_pointed_out(rng):
     clean = sb.check(fit(isoflop_table(rng), engine="laplace"))
     assert clean.verdict.passed

@@ -136,7 +136,11 @@ def test_a_target_that_rises_with_scale_is_refused_as_a_loss():
         bind(sb.Runs(table.assign(loss=accuracy(table))))
     line = 'sb.fit(sb.Runs(table, accuracy="NAME"), "accuracy(x=compute)")'
     assert line in str(e.value)
-    # What is advised works.
+
+
+@pytest.mark.slow
+def test_what_is_advised_for_an_accuracy_works():
+    table = grid(6, 5)
     runs = sb.Runs(table.assign(acc=accuracy(table)).drop(columns="loss"), accuracy="acc")
     post = sb.fit(runs, "accuracy(x=compute)", engine="laplace")
     at = post.predict(compute=[1e18, 1e21]).median()["expected"].to_numpy()
@@ -179,12 +183,15 @@ SEPARATE = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("full grid", marks=pytest.mark.slow), "two budgets share"]
-)
+@pytest.mark.parametrize("name", SEPARATE)
 def test_approach_1_refuses_separate_runs(name):
     with pytest.raises(sb.InputError, match="no sign of training curves"):
         sb.envelope(SEPARATE[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEPARATE)
+def test_the_row_of_approach_1_says_why_it_is_not_used(name):
     found = sb.compare_approaches(SEPARATE[name], posterior=False)
     row = found.summary().loc["1 envelope of training curves"]
     assert np.isnan(row["a"])

@@ -59,10 +59,10 @@ def derive(
     ambiguous = set(ambiguous)
     if "tokens" not in {*frame.columns, *ambiguous}:
         tokens, note = tokens_from_steps(frame, sources)
+        notes += filter(None, [note])
         if tokens is not None:
             frame["tokens"] = tokens
-        notes += filter(None, [note])
-        warnings += filter(None, [note])
+            warnings.append(note)
     given = [name for name in _SUSPICIOUS if name in frame]
     small = list(_small_counts(frame, given))
     warnings += small

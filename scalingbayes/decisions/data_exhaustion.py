@@ -35,6 +35,7 @@ from scalingbayes.results import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_IN_TOKENS = "published models and stocks of text"
 _STEP = np.log(10) / 4  # of a grid of log budgets; log D_opt is almost linear between its points
 _MAX_YEARS = 200
 
@@ -169,9 +170,7 @@ def data_exhaustion(
     True
     """
     require_params_and_tokens(post)
-    require_tokens(
-        post, "published models and stocks of text", "Convert the table's data to tokens."
-    )
+    require_tokens(post, _IN_TOKENS, "Convert the table's data to tokens.")
     check_seed(seed)
     years = _years(compute_year, horizon, stock_year)
     limit = check_number("ceiling", ceiling)
@@ -214,16 +213,16 @@ def data_exhaustion(
         horizon=horizon,
         ceiling=limit,
     )
-    runs = (post.tree["constant_data"][name].to_numpy() for name in ("params", "tokens"))
-    largest_run = float(training_flops(_own_cost(post), *runs).max())
-    return replace(found, notes=_notes(found, largest_run))
+    return replace(found, notes=_notes(found, post))
 
 
-def _notes(found: DataExhaustion, largest_run: float) -> tuple[str, ...]:
+def _notes(found: DataExhaustion, post: Posterior) -> tuple[str, ...]:
     """Write in how many draws each event occurs, and how far the median budget extrapolates."""
     year = found["year"]
     unmet, at_once = 1 - found.share_met(), float((year <= found.compute_year).mean())
     before_ceiling = float((year < found["ceiling_year"]).mean())
+    runs = (post.tree["constant_data"][name].to_numpy() for name in ("params", "tokens"))
+    largest_run = float(training_flops(_own_cost(post), *runs).max())
     notes = []
     if unmet > 0:
         notes.append(

@@ -23,7 +23,7 @@ _SETTINGS = re.compile(
 )
 _NOT_SETTINGS = re.compile(
     r"seed|loss|ppl|perplexity|bpb|acc|accuracy|score|error|eval|val|valid|test|metric|stderr|"
-    r"params|tokens|compute|flops?|steps?|iter|run|id|name|uuid|url|hash|date|time|runtime|timestamp|created|"
+    r"compute|flops?|steps?|iter|run|id|name|uuid|url|hash|date|time|runtime|timestamp|created|"
     r"model|state|host|user|path|notes|tags|grad|norm|throughput|speed|mfu|memory|index|raw|final|unused"
 )
 
@@ -187,6 +187,8 @@ def _settings_that_differ(
 def _may_be_setting(name: str, values: pd.Series, rows: int) -> bool:
     """Return whether a column may be a setting of runs, from its name and its values."""
     word = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    if word in ("params", "tokens"):  # a law of one quantity does not read the other
+        return False
     if re.search(rf"(^|_)({_NOT_SETTINGS.pattern})(_|$)", word):
         return False
     if re.search(rf"(^|_)({_SETTINGS.pattern})(_|$)", word):
