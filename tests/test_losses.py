@@ -76,3 +76,19 @@ def test_fits_of_different_costs_and_units_are_told_apart(small_table):
     assert alike.exponents().title.endswith("; N counts parameters with embeddings")
     assert "C = 6 N D; N counts" in alike.allocate(1e21).title
     assert "Table: Column 'params' counts parameters with embeddings." in repr(alike)
+
+
+def test_a_unit_of_several_losses_is_that_of_the_loss_that_was_read_too():
+    table = {"params": [1e8, 1e9], "tokens": [1e9, 1e10], "c4": [20.0, 10.0]}
+    columns = {"val_loss": [15.0, 9.0]}
+    with pytest.warns(sb.InputWarning, match="loss is 'val_loss'"):
+        chosen = sb.Runs({**table, **columns})
+    named = sb.Runs({**table, **columns}, loss="val_loss")
+    for runs in (chosen, named):
+        tables = runs.with_losses(["val_loss", "c4"], unit="perplexity")
+        for name, values in (("val_loss", [15.0, 9.0]), ("c4", [20.0, 10.0])):
+            np.testing.assert_allclose(tables[name].column("loss"), np.log(values))
+            assert tables[name].units.is_perplexity
+    perplexities = sb.Runs({**table, **columns}, loss="val_loss", units={"loss": "perplexity"})
+    (same,) = perplexities.with_losses(["val_loss"], unit="perplexity").values()
+    np.testing.assert_allclose(same.column("loss"), np.log([15.0, 9.0]))

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
 from scalingbayes._core.numbers import kind_of, write_distinct
-from scalingbayes.data.columns import COLUMNS, check_column, missing_column
+from scalingbayes.data.columns import COLUMNS, COUNTS, check_column, missing_column
 from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
@@ -258,12 +258,14 @@ class Runs:
         """
         found = {}
         for column in losses:
-            if column == self.sources.get("loss", "loss") and "loss" in self.frame:
+            is_read = "loss" in self.frame and column == self.sources.get("loss", "loss")
+            if is_read and unit in (None, self.units.loss):
                 found[column] = self.with_frame(self.frame, f"{self.name}, {column}")
                 continue
-            if column not in self.frame or column in ("params", "tokens", "compute"):
+            source = "loss" if is_read and column not in self.frame else column
+            if source not in self.frame or column in COUNTS:
                 raise unknown("loss", column, map(str, self.frame), "Name a column of losses.")
-            raw = RawTable(self.frame[[column]].rename_axis(None))
+            raw = RawTable(self.frame[[source]].set_axis([column], axis=1))
             units = {} if unit is None else {"loss": unit}
             options = Options({"loss": column}, drop_empty=drop_empty, units=units, propose=False)
             prepared = prepare(raw, options)
