@@ -48,6 +48,7 @@ import scalingbayes as sb
 from scalingbayes import cli
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import let_go
+from scalingbayes.data.reading.files import read_file
 
 mpl.use("agg")
 jax.config.update("jax_num_cpu_devices", 2)  # stand in for a mesh of accelerators
@@ -186,3 +187,15 @@ def compilations(monkeypatch):
     jax.monitoring.register_event_duration_secs_listener(counter)
     yield counter
     jax.monitoring.unregister_event_duration_listener(counter)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that writes a file and reads it as a raw table."""
+
+    def write_and_read(content, name="runs.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_file(path)
+
+    return write_and_read

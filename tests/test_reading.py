@@ -24,18 +24,6 @@ FRAME = pd.DataFrame(
 )
 
 
-@pytest.fixture
-def read(tmp_path):
-    """Write a file and read it."""
-
-    def write_and_read(content: str | bytes, name: str = "runs.csv") -> RawTable:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_file(path)
-
-    return write_and_read
-
-
 def columns(table: RawTable) -> dict[str, list]:
     return table.frame.to_dict("list")
 

@@ -7,18 +7,6 @@ from scalingbayes.data.reading.files import read_file
 from scalingbayes.data.reading.raw_table import RawTable
 
 
-@pytest.fixture
-def read(tmp_path):
-    """Write a file and read it."""
-
-    def write_and_read(content: str | bytes, name: str = "runs.csv") -> RawTable:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_file(path)
-
-    return write_and_read
-
-
 def columns(table: RawTable) -> dict[str, list]:
     return table.frame.to_dict("list")
 

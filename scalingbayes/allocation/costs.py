@@ -25,7 +25,9 @@ Real = Any
 LOG_SCALE_RANGE = (-50.0, 150.0)
 """Range of scales that searches cover; no real model is outside of it."""
 
-_TRAINING_OVER_SERVING = 3.0  # the backward pass costs twice the FLOPs of the forward pass
+TRAINING_OVER_SERVING = 3.0
+"""FLOPs of training over those of serving: the backward pass costs twice the forward pass."""
+
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -153,13 +155,13 @@ class Proportional(Cost):
     """
 
     training: Real = FLOPS_PER_PARAM_TOKEN
-    serving: Real = FLOPS_PER_PARAM_TOKEN / _TRAINING_OVER_SERVING
+    serving: Real = FLOPS_PER_PARAM_TOKEN / TRAINING_OVER_SERVING
     size: str = field(default="params", metadata={"static": True})
 
     @classmethod
     def of(cls, budget: Budget) -> "Proportional":
         """Return a law's own cost."""
-        return cls(budget.flops, budget.flops / _TRAINING_OVER_SERVING, budget.size)
+        return cls(budget.flops, budget.flops / TRAINING_OVER_SERVING, budget.size)
 
     @property
     @override
@@ -254,7 +256,7 @@ class Transformer(Cost):
 
     @override
     def log_training(self, scale: Scale) -> Scale:
-        return self.log_serving(scale) + jnp.log(_TRAINING_OVER_SERVING)
+        return self.log_serving(scale) + jnp.log(TRAINING_OVER_SERVING)
 
     @override
     def log_serving(self, scale: Scale) -> Scale:
@@ -266,7 +268,7 @@ class Transformer(Cost):
         serving = jnp.log(self._forward(n_layer, d_model))
         return (
             jnp.log(self._size(n_layer, d_model)),
-            serving + jnp.log(_TRAINING_OVER_SERVING),
+            serving + jnp.log(TRAINING_OVER_SERVING),
             serving,
         )
 

@@ -11,14 +11,15 @@ from jaxtyping import Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation.costs import Cost, Proportional, Real, Scale
+from scalingbayes.allocation.costs import TRAINING_OVER_SERVING, Cost, Proportional, Real, Scale
+from scalingbayes.data.derived import SAME_RATIO, TYPING_ERROR
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 
-_SAME = np.log(1.1)  # compute within this factor of the law's own cost is counted as such
+_SAME = np.log(SAME_RATIO)
 _STEEPEST = 0.95  # of bend times power, below 1, so that FLOPs per token increase with size
 _POWERS = (1 / 3, 2 / 3)  # at which the share of attention, and of embeddings, falls with size
-_FAR_OFF = np.log(5.0)  # from the median of the log ratios, beyond which a run is left out
+_FAR_OFF = np.log(TYPING_ERROR)  # such runs are left out
 _EXPLAINED = 0.5  # of the squares of the log ratios, that a bend must leave unexplained at most
 _SIZES = ("params", "active_params")  # sizes whose FLOPs a table can count in several ways
 
@@ -73,7 +74,7 @@ class FittedCost(Cost):
 
     @override
     def log_serving(self, scale: Scale) -> Scale:
-        return self.log_training(scale) - jnp.log(3.0)
+        return self.log_training(scale) - jnp.log(TRAINING_OVER_SERVING)
 
     @override
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
@@ -131,7 +132,7 @@ def _fit(
     constant = float(np.square(ratio - np.median(ratio)).sum())
     if np.ptp(best.bent) <= _SAME or best.error > _EXPLAINED * constant:
         training = flops * float(np.exp(np.median(ratio)))
-        return Proportional(training, training / 3, size)
+        return Proportional(training, training / TRAINING_OVER_SERVING, size)
     training = flops * float(np.exp(best.level))
     return FittedCost(training, best.bend, float(np.exp(middle)), best.power, size)
 

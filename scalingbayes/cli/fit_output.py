@@ -40,10 +40,8 @@ def show_and_write(
         estimates["exponents"] = exponents
     if budgets:
         estimates["allocation"] = found.allocate(budgets)
-    tables = {name: each.summary(prob) for name, each in estimates.items()}
-    view = found.view()
+    view = found.view(prob)
     if isinstance(found, sb.Posterior):
-        view = found.view(prob)
         view = replace(view, lines=(describe_interval(found, prob), *view.lines))
     print_view(replace(view, verdict=None, details=()))
     for each in estimates.values():
@@ -52,7 +50,8 @@ def show_and_write(
         print_text("\n".join([*view.details, ""]))
     print_verdict(found.verdict)
     if out is not None:
-        _write(out, found, {"summary": found.summary(prob), **tables})
+        results = {"summary": found, **estimates}
+        _write(out, found, {name: each.summary(prob) for name, each in results.items()})
 
 
 def _exponents(found: sb.Posterior | sb.Posteriors) -> Estimate | None:

@@ -8,6 +8,7 @@ that any column matches are the candidates. A single candidate is chosen; severa
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -275,9 +276,9 @@ def describe_choice(columns: Mapping[str, str]) -> tuple[str, str] | None:
     python = ", ".join(f"{quantity}={name!r}" for quantity, name in columns.items())
     own = {"params", "tokens", "compute", "loss"}
     shell = " ".join(
-        f"--{quantity} {_quoted(name)}"
+        f"--{quantity} {quote(name)}"
         if quantity in own
-        else f"--column {_quoted(f'{quantity}={name}')}"
+        else f"--column {quote(f'{quantity}={name}')}"
         for quantity, name in columns.items()
     )
     return (
@@ -293,9 +294,3 @@ def describe_ambiguous(choice: Choice) -> str:
         for quantity, names in choice.ambiguous.items()
     )
     return several and f"Columns were not chosen, since several are possible: {several}."
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

@@ -139,6 +139,17 @@ def read_numbers(values: pd.Series, *, counts: bool = False) -> pd.Series:
     return pd.Series(numbers, values.index, name=values.name)
 
 
+def are_usable(numbers: pd.Series, domain: Domain) -> bool:
+    """Return whether all numbers are finite and of the domain."""
+    found = numbers.to_numpy()
+    return bool(np.isfinite(found).all() and not domain.excludes(found).any())
+
+
+def show_column(column: str, source: str) -> str:
+    """Return what messages call a column: its name in the user's table, and the package's."""
+    return repr(column) if source == column else f"{source!r} ({column})"
+
+
 def find_problems(
     values: pd.Series,
     numbers: pd.Series,
@@ -229,7 +240,7 @@ def check_column(
     """
     numbers = read_numbers(frame[name], counts=name in COUNTS)
     # Rows are labelled only if there is a problem: labels of millions of rows take seconds.
-    if np.isfinite(numbers).all() and not domain.excludes(numbers.to_numpy()).any():
+    if are_usable(numbers, domain):
         return numbers
     raise InputError(
         " ".join(find_problems(frame[name], numbers, domain, label_rows(frame), shown))

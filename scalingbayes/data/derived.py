@@ -14,8 +14,12 @@ from scalingbayes.data.columns import check_column
 from scalingbayes.data.unit_names import FLOPS_UNITS, MULTIPLES, multiple_of_name
 from scalingbayes.data.units import Units
 
-_SAME_RATIO = 1.1  # compute within this factor of 6 * params * tokens is counted as such
-_TYPING_ERROR = 5.0  # factor from the ratio of the other rows beyond which a row is named
+SAME_RATIO = 1.1
+"""Compute within this factor of 6 * params * tokens is counted as such."""
+
+TYPING_ERROR = 5.0
+"""Factor from the median ratio to 6 * params * tokens, beyond which a row is probably wrong."""
+
 _FEW = 0.2  # share of the rows that may be errors; more are a way of counting
 
 _UNITS = (1e-2, 1e4)  # ratios outside of these are a matter of units, not of counting
@@ -101,7 +105,8 @@ def tokens_from_steps(
     if of_devices:
         return None, (
             f"There is no column of tokens. They were not computed from steps and batch size, "
-            f"because {_listing(of_devices)} may be a further factor: add a column of tokens."
+            f"because {', '.join(map(repr, of_devices))} may be a further factor: add a column of "
+            f"tokens."
         )
     in_tokens = "tokens" in words_of(names["batch_size"])
     factors = ["steps", "batch_size"] if in_tokens else ["steps", "batch_size", "seq_len"]
@@ -137,10 +142,6 @@ def _odd_ratio(frame: pd.DataFrame, units: Units) -> str:
         f"The median run has {ratio:.3g} tokens per param: check that params and tokens are "
         f"counts, and in the same unit."
     )
-
-
-def _listing(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
 
 
 def add_missing_count(frame: pd.DataFrame, ambiguous: set[str]) -> Iterator[str]:
@@ -189,7 +190,7 @@ def describe_compute(frame: pd.DataFrame, units: Units) -> tuple[str, str]:
     if ratio is None:
         return "", ""
     logs = np.log(ratio)
-    if np.exp(np.abs(logs)).max() <= _SAME_RATIO:
+    if np.exp(np.abs(logs)).max() <= SAME_RATIO:
         return "", ""
     usual = float(np.median(ratio))
     if units.tokens == "tokens" and not _UNITS[0] <= usual <= _UNITS[1]:
@@ -199,7 +200,7 @@ def describe_compute(frame: pd.DataFrame, units: Units) -> tuple[str, str]:
             f"units={{'tokens': 'billions'}} (--unit compute=EFLOPs in the shell); units of "
             f"compute are {', '.join(FLOPS_UNITS)}."
         )
-    odd = np.abs(logs - np.median(logs)) > np.log(_TYPING_ERROR)
+    odd = np.abs(logs - np.median(logs)) > np.log(TYPING_ERROR)
     if odd.any() and odd.mean() <= _FEW:
         row = int(np.argmax(odd))
         return "", (

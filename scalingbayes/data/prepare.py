@@ -15,7 +15,15 @@ from scalingbayes.data.column_choice import (
     describe_choice,
     is_other_data,
 )
-from scalingbayes.data.columns import COLUMNS, COUNTS, find_problems, read_numbers, rename
+from scalingbayes.data.columns import (
+    COLUMNS,
+    COUNTS,
+    are_usable,
+    find_problems,
+    read_numbers,
+    rename,
+    show_column,
+)
 from scalingbayes.data.counts import is_plain, states_multiple
 from scalingbayes.data.derived import derive
 from scalingbayes.data.reading.raw_table import RawTable
@@ -158,8 +166,7 @@ def _leave_out_if_unusable(
     frame: pd.DataFrame, sources: dict[str, str], column: str
 ) -> Iterator[str]:
     """Delete a column that was chosen but is not needed if a value cannot be used; say so."""
-    numbers = read_numbers(frame[column], counts=True).to_numpy()
-    if not np.isfinite(numbers).all() or (numbers <= 0).any():
+    if not are_usable(read_numbers(frame[column], counts=True), POSITIVE):
         yield f"Column {sources[column]!r} is not used as {column}: some rows have no value."
         del frame[column], sources[column]
 
@@ -202,9 +209,9 @@ def _check_values(
             continue
         values, source = frame[column], sources[column]
         numbers = read_numbers(values, counts=column in COUNTS)
-        shown = repr(column) if source == column else f"{source!r} ({column})"
+        shown = show_column(column, source)
         domain = REAL if column == "loss" else POSITIVE
-        if not np.isfinite(numbers).all() or domain.excludes(numbers.to_numpy()).any():
+        if not are_usable(numbers, domain):
             labels = labels or label_rows(frame)
             problems += find_problems(values, numbers, domain, labels, shown)
         cells = () if values.dtype.kind in "iuf" else values

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
 from scalingbayes._core.numbers import kind_of, write_distinct
-from scalingbayes.data.columns import COLUMNS, COUNTS, check_column, missing_column
+from scalingbayes.data.columns import COLUMNS, COUNTS, check_column, missing_column, show_column
 from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
 from scalingbayes.data.reading.raw_table import RawTable
@@ -166,8 +166,7 @@ class Runs:
 
     def shown(self, column: str) -> str:
         """Return what messages call a column: its name in the user's table, and the package's."""
-        source = self.sources.get(column, column)
-        return repr(column) if source == column else f"{source!r} ({column})"
+        return show_column(column, self.sources.get(column, column))
 
     def __len__(self) -> int:
         return len(self.frame)
