@@ -94,12 +94,6 @@ def test_other_noises_have_weak_priors_and_the_law_learned_ones():
     assert "those of sigma are weak" in sb.Model("coupled", "normal").origin_of_priors
 
 
-def test_a_users_law_of_a_learned_name_has_its_own_priors():
-    law = get_law("chinchilla")
-    own = sb.Law("coupled", law.function, law.parameters, equation="mine", source="a test")
-    assert sb.Model(own).origin_of_priors == "weak"
-
-
 def test_priors_replace_defaults_of_any_kind():
     given = {"alpha": dist.LogNormal(-1.0, 0.2)}
     defaults = {"alpha": dist.LogNormal(0.0, 1.0), "beta": dist.LogNormal(0.0, 1.1)}

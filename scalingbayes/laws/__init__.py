@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 
 from scalingbayes.laws.base.family import family, is_family
 from scalingbayes.laws.base.law import COMMON_INPUTS, Budget, Input, Law, Sum, power
-from scalingbayes.laws.base.registry import LAWS, get_law, list_laws, register
+from scalingbayes.laws.base.registry import LAWS, PACKAGE_LAWS, get_law, list_laws, register
 
 __all__ = [
     "COMMON_INPUTS",
@@ -36,3 +36,4 @@ def _register_modules() -> None:
 
 
 _register_modules()
+PACKAGE_LAWS.update(LAWS)

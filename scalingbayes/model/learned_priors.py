@@ -12,7 +12,7 @@ from typing import Any
 
 from numpyro.distributions import Distribution, LogNormal, Normal, constraints
 
-from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.errors import unknown
 from scalingbayes.laws import Law, get_law
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.model.noise import Noise
@@ -89,7 +89,7 @@ def find_learned(law: Law, noise: Noise, without: str | None = None) -> Referenc
     if without is not None and without not in _read()["studies"]:
         raise unknown("study", without, _read()["studies"])
     found = _read()["populations"].get(_SAME_SURFACE.get(law.name, law.name))
-    if found is None or not _is_registered(law):
+    if found is None:
         return ReferencePriors()
     population = found["all" if without is None else without]
     learned = noise.name in _LEARNED_NOISES and noise is get_noise(noise.name, law)
@@ -126,14 +126,6 @@ def describe_origin(learned: Mapping[str, Distribution], names: list[str]) -> st
 def _prior(parameter: Parameter, loc: float, scale: float) -> Distribution:
     """Return the prior of a number whose logarithm, if it is positive, is normal over sweeps."""
     return (Normal if parameter.prior.support is constraints.real else LogNormal)(loc, scale)
-
-
-def _is_registered(law: Law) -> bool:
-    """Whether the package knows the law by its name; a user's law may have the same name."""
-    try:
-        return get_law(law.name) is law
-    except InputError:
-        return False
 
 
 @cache

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from scalingbayes._core.errors import InputError
+
 
 def _power(base: Any, exponent: Any) -> Any:
     # At the reference point every input is the number 1, and so is each of its powers.
@@ -68,7 +70,7 @@ class Expression:
 
     Raises
     ------
-    ValueError
+    InputError
         If the text is not such an expression.
 
     Examples
@@ -87,9 +89,9 @@ class Expression:
         try:
             tree = _parse(ast.parse(self.text, mode="eval").body)
         except (SyntaxError, ValueError) as error:
-            raise ValueError(
-                f"the expression {self.text!r} cannot be parsed: {error}. Write it with names, "
-                f"numbers, + - * / **, parentheses, {', '.join(_FUNCTIONS)}"
+            raise InputError(
+                f"The expression {self.text!r} cannot be parsed: {error}. Write it with names, "
+                f"numbers, + - * / ** (not ^), parentheses, {', '.join(_FUNCTIONS)}."
             ) from error
         object.__setattr__(self, "tree", tree)
 

@@ -69,11 +69,11 @@ def _checked(law: str, option: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         several = [value] if isinstance(value, str) else value
         if isinstance(several, list | tuple) and all(isinstance(each, str) for each in several):
-            return tuple(several)
+            return tuple(_name(law, option, each) for each in several)
         expected = "names of columns"
     elif isinstance(default, bool | str):
         if isinstance(value, type(default)):
-            return value
+            return _name(law, option, value) if isinstance(value, str) else value
         expected = "True or False" if isinstance(default, bool) else "a name"
     else:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -81,6 +81,15 @@ def _checked(law: str, option: str, value: Any, default: Any) -> Any:
             return type(default)(value)
         expected = "a whole number" if isinstance(default, int) else "a number"
     raise InputError(f"{option} of law {law!r} must be {expected}; got {value!r}.")
+
+
+def _name(law: str, option: str, value: str) -> str:
+    if not value.isidentifier():
+        raise InputError(
+            f"{option} of law {law!r} must be a name made of letters, digits and _; got {value!r}. "
+            f"If {value!r} is a column, rename the column in the table."
+        )
+    return value
 
 
 def read_call(text: str) -> tuple[str, dict[str, Any]]:

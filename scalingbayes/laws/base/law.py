@@ -11,8 +11,10 @@ from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
+from scalingbayes.laws.base.declaration_checks import check_declarations
 from scalingbayes.laws.base.expressions import Expression
-from scalingbayes.laws.base.parameters import Parameter, in_order
+from scalingbayes.laws.base.function_checks import check_function
+from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
 
 Values = Float[Array, "*#shape"]
@@ -182,8 +184,8 @@ class Law:
 
     Raises
     ------
-    TypeError
-        If function, inputs, parameters and units do not match.
+    InputError
+        If function, inputs, parameters and units do not match, or the function cannot be compiled.
 
     Examples
     --------
@@ -212,63 +214,16 @@ class Law:
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
-        keywords = self._arguments(inspect.Parameter.KEYWORD_ONLY)
-        if set(keywords) != set(self.parameters):
-            raise TypeError(
-                f"law {self.name!r}: the function takes the parameters {sorted(keywords)} but "
-                f"{sorted(self.parameters)} are declared. Declare each with its prior, and make "
-                f"them keyword-only."
-            )
-        object.__setattr__(self, "inputs", self._complete_inputs())
-        if self.target.column in self.inputs:
-            raise TypeError(f"law {self.name!r} predicts {self.target.column!r} from itself.")
-        self._check_units_of_inputs()
-        self._check_names()
-        in_order(self.parameters)
-
-    def _complete_inputs(self) -> dict[str, Input]:
-        """Return all inputs of the function, in its order: declared, common, or by name only."""
-        names = self._arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        check_declarations(self)
+        names = self.arguments(inspect.Parameter.POSITIONAL_OR_KEYWORD)
         known = {**COMMON_INPUTS, **self.inputs}
-        if strays := set(self.inputs) - set(names):
-            raise TypeError(
-                f"law {self.name!r}: inputs declares {sorted(strays)}, which the function does not "
-                f"take."
-            )
-        return {name: known.get(name, Input(name.replace("_", " "))) for name in names}
+        complete = {name: known.get(name, Input(name.replace("_", " "))) for name in names}
+        object.__setattr__(self, "inputs", complete)
+        if not self.function.__module__.startswith("scalingbayes."):  # tests check those
+            check_function(self)
 
-    def _check_units_of_inputs(self) -> None:
-        for name, each in self.inputs.items():
-            shared = self.inputs.get(each.unit or "")
-            if each.unit is None and each.domain != POSITIVE:
-                raise TypeError(
-                    f"law {self.name!r}: input {name!r} is {each.domain.name}, so it cannot have a "
-                    f"unit of its own: give it unit='1'."
-                )
-            if each.unit not in (None, "1") and (shared is None or shared.unit is not None):
-                raise TypeError(
-                    f"law {self.name!r}: input {name!r} has the unit of {each.unit!r}, which is "
-                    f"not an input with a unit of its own."
-                )
-
-    def _check_names(self) -> None:
-        """Check that terms, decreasing inputs and units name what the law has."""
-        for what, given in {"terms": tuple(self.terms), "decreasing": self.decreasing}.items():
-            there = self.parameters if what == "terms" else self.inputs
-            if others := set(given) - set(there):
-                raise TypeError(
-                    f"law {self.name!r}: {what} names {sorted(others)}, which it does not have."
-                )
-        known = {self.target.column, *self.inputs, *self.parameters}
-        for name, parameter in self.parameters.items():
-            if foreign := parameter.depends_on - known:
-                raise TypeError(
-                    f"law {self.name!r}: the unit, shift or power of {name!r} names "
-                    f"{sorted(foreign)}, which are neither inputs, nor {self.target.column!r}, nor "
-                    f"parameters."
-                )
-
-    def _arguments(self, kind: object) -> tuple[str, ...]:
+    def arguments(self, kind: object) -> tuple[str, ...]:
+        """Return the names of the function's arguments of one kind of `inspect.Parameter`."""
         signature = inspect.signature(self.function).parameters.values()
         return tuple(argument.name for argument in signature if argument.kind is kind)
 

@@ -16,6 +16,7 @@ from numpyro.distributions import (
 )
 
 from scalingbayes._core.distributions import TruncatedBelow
+from scalingbayes._core.errors import InputError
 from scalingbayes.laws.base.expressions import Expression
 
 
@@ -47,8 +48,8 @@ class Parameter:
 
     Raises
     ------
-    ValueError
-        If ``unit``, ``shift`` or ``power`` cannot be parsed.
+    InputError
+        If ``prior`` is no distribution, or ``unit``, ``shift`` or ``power`` cannot be parsed.
 
     Examples
     --------
@@ -71,6 +72,11 @@ class Parameter:
         shift: Expression | str = "0",
         power: Expression | str = "1",
     ) -> None:
+        if not isinstance(prior, Distribution):
+            raise InputError(
+                f"The prior of the parameter {description!r} must be a distribution of numpyro, "
+                f"such as dist.LogNormal(0, 1); got {prior!r}."
+            )
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "prior", prior)
         for name, value in {"unit": unit, "shift": shift, "power": power}.items():
@@ -148,7 +154,7 @@ def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
 
     Raises
     ------
-    TypeError
+    InputError
         If parameters depend on each other in a cycle.
     """
     graph = {
@@ -158,7 +164,7 @@ def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
     try:
         return {name: parameters[name] for name in TopologicalSorter(graph).static_order()}
     except CycleError as error:
-        raise TypeError(f"parameters depend on each other: {error.args[1]}.") from error
+        raise InputError(f"parameters depend on each other: {error.args[1]}.") from error
 
 
 @jax.tree_util.register_dataclass

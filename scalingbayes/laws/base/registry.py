@@ -15,12 +15,21 @@ from scalingbayes.laws.base.law import Law
 LAWS: dict[str, Callable[..., Law]] = {}
 """Registered laws by name: functions of the law's options that return the law."""
 
+PACKAGE_LAWS: set[str] = set()
+"""Names of the laws of this package, which no other law may have: saved posteriors name them."""
+
 
 def register(law: Law | Callable[..., Law]) -> Law | Callable[..., Law]:
     """Register a law or a family of laws under its name, and return it.
 
     An earlier law of the same name is replaced. A function of options becomes a family.
+
+    Raises
+    ------
+    InputError
+        If a law of this package has the name.
     """
+    _check_name(law.name if isinstance(law, Law) else law.__name__)
     if isinstance(law, Law):
         LAWS[law.name] = partial(_itself, law)
     else:
@@ -42,7 +51,8 @@ def get_law(law: str | Law, **options: Any) -> Law:
     Raises
     ------
     InputError
-        If no law has the name, or the law has no such option.
+        If no law has the name, the law has no such option, or a law of this package has the name
+        of another law.
 
     Examples
     --------
@@ -50,6 +60,9 @@ def get_law(law: str | Law, **options: Any) -> Law:
     'L = E + A/x^alpha, x = tokens'
     """
     if isinstance(law, Law):
+        name = law.name.partition("(")[0]
+        if name in PACKAGE_LAWS and get_law(law.name) is not law:
+            _check_name(name)
         return _itself(law, **options)
     name, given = (law, {}) if law in LAWS else read_call(law)
     if name not in LAWS:
@@ -76,6 +89,14 @@ def list_laws() -> pd.DataFrame:
             "source": law.source,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("law")
+
+
+def _check_name(name: str) -> None:
+    if name in PACKAGE_LAWS:
+        raise InputError(
+            f"There is a law {name!r} in this package: give your law another name, such as "
+            f"'my_{name}'."
+        )
 
 
 def _itself(law: Law, **options: Any) -> Law:
