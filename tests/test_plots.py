@@ -71,11 +71,11 @@ def test_a_figure_of_any_estimate_has_a_panel_a_quantity(post):
     )
     for estimate in (numbers, curves, cases):
         figure = estimate.plot()
-        assert [ax.get_title() for ax in figure.axes] == list(estimate)
+        assert [ax.get_title().split(" = ")[0] for ax in figure.axes] == list(estimate)
     middle = curves.plot().axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(middle, curves.median()["params"], rtol=1e-6)
     labels = [text.get_text() for text in cases.plot().axes[0].get_yticklabels()]
-    assert labels == ["1e+09, 1e+11", "7e+09, 1e+11"]
+    assert labels == ["1B, 100B", "7B, 100B"]
 
 
 def test_results_plot_themselves(post):

@@ -20,13 +20,15 @@ COUNTED = {
 }
 """Which parameters ``params`` counts: the units of params, each as output names it."""
 
-_LOSSES = {
+LOSS_UNITS = {
     PERPLEXITY: PERPLEXITY,
     "nats": "nats",
     "bits": "bits",
     "bits_per_byte": "bits per byte",
     "bits_per_character": "bits per character",
 }
+"""Units of a loss, each as output names it."""
+
 _FACTORS = {**MULTIPLES, **FLOPS_UNITS}
 _BASES = {"log10": 10.0, "ln": np.e, "log2": 2.0}
 _LARGEST = {"params": 1e14, "tokens": 1e17, "compute": 1e29}
@@ -64,7 +66,7 @@ class Units:
         if self.tokens != "tokens":
             parts.append(f"D counts {self.tokens}")
         if self.loss:
-            parts.append(f"loss in {_LOSSES.get(self.loss, self.loss)}")
+            parts.append(f"loss in {LOSS_UNITS.get(self.loss, self.loss)}")
         return ", ".join(parts)
 
 
@@ -87,7 +89,7 @@ def read_units(given: Mapping[str, str], sources: Mapping[str, str]) -> dict[str
         "params": (*COUNTED, *MULTIPLES, *LOGARITHMS),
         "tokens": ("tokens", *DATA_UNITS, *MULTIPLES, *LOGARITHMS),
         "compute": (*FLOPS_UNITS, *MULTIPLES, *LOGARITHMS),
-        "loss": tuple(_LOSSES),
+        "loss": tuple(LOSS_UNITS),
     }
     if not isinstance(given, Mapping):
         raise InputError(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
+from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import known_errors
 from scalingbayes.model.noise import TAU, Noise
@@ -42,6 +43,10 @@ class Residuals:
         The 90 % quantile of the absolute residuals of replicated runs.
     target
         The column of the target.
+    runs
+        The table of the runs.
+    descriptions
+        What each input of the law is.
     """
 
     values: Float[np.ndarray, "draws runs"]
@@ -49,6 +54,8 @@ class Residuals:
     inputs: Mapping[str, Float[np.ndarray, " runs"]]
     band: float
     target: str
+    runs: Runs
+    descriptions: Mapping[str, str]
 
 
 class ResidualPair(NamedTuple):
@@ -80,11 +87,13 @@ def replicate_residuals(post: Posterior, seed: int) -> tuple[Residuals, Residual
     table = inputs, observed, errors
     with precision("float64"):
         arrays = to_device((values, post.record.reference, *table), "float64")
-        found = _residuals(law, post.noise, *arrays, post.effects_design, seed)
-    expected, *both = map(np.asarray, found)
+        arrays_of_draws = _residuals(law, post.noise, *arrays, post.effects_design, seed)
+    expected, *both = map(np.asarray, arrays_of_draws)
     pair = ResidualPair(*both)
     band = float(np.quantile(abs(pair.replicated), WIDE_BAND))
-    return Residuals(pair.observed, expected, inputs, band, column), pair
+    meanings = {name: each.description for name, each in law.inputs.items()}
+    found = Residuals(pair.observed, expected, inputs, band, column, post.runs, meanings)
+    return found, pair
 
 
 def _thin(post: Posterior, rows: int) -> dict[str, Float[np.ndarray, " draws"]]:

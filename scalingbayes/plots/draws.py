@@ -1,6 +1,6 @@
 """Figures of any draws: a panel a quantity."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +10,19 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scalingbayes._core.numbers import kind_of, write, write_with_interval
+from scalingbayes.plots.labels import escaped, number_axis
 from scalingbayes.plots.style import (
     BAND,
     INK,
+    Style,
     draw_band,
+    figure_of,
     finish,
     is_wide,
     median_and_bounds,
     panels,
+    percent,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ _MOST_LABELS = 40
 
 
 def plot_draws(
-    result: "DrawsResult", prob: float = 0.9, axes: Iterable[Axes] | None = None
+    result: "DrawsResult", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
 ) -> Figure:
     """Plot the draws of a result, a panel a quantity.
 
@@ -41,56 +46,76 @@ def plot_draws(
         A result with draws.
     prob
         Posterior probability of the equal-tailed intervals.
-    axes
+    ax
         One axes a quantity; new ones by default.
+
+    Returns
+    -------
+    Figure
+        The figure.
 
     Raises
     ------
     InputError
-        If ``axes`` has another number of axes.
+        If ``ax`` has another number of axes.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> len(sb.plots.plot_draws(post.exponents()).axes)
+    2
     """
     names = list(result)
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
     cases = min(max(result[name].isel(chain=0, draw=0).size for name in names), _MOST_LABELS)
     height = max(2.6, 0.16 * cases)
-    drawn = panels(axes, len(names), columns, figsize=(3.2 * columns, height * rows + 0.4))
-    for name, ax in zip(names, drawn, strict=True):
-        plot_quantity(result[name], prob, ax)
-        finish(ax, result.verdict)
-    figure = drawn[0].figure
-    assert isinstance(figure, Figure)
-    if axes is None:
-        figure.suptitle(result.title.splitlines()[0], fontsize="medium")
+    drawn = panels(ax, len(names), columns, figsize=(3.4 * columns, height * rows + 0.4))
+    for name, panel in zip(names, drawn, strict=True):
+        plot_quantity(result[name], prob, panel)
+        finish(panel, result.verdict)
+    figure = figure_of(drawn[0])
+    if ax is None:
+        figure.suptitle(escaped(result.title.splitlines()[0]), fontsize="medium")
     return figure
 
 
 def plot_quantity(draws: xr.DataArray, prob: float, ax: Axes) -> None:
-    """Plot one quantity with the dims ``chain`` and ``draw``, and at most any one other."""
+    """Plot one quantity with the dims ``chain`` and ``draw``, and any others."""
     draws = draws.squeeze([d for d in draws.dims if draws.sizes[d] == 1 and d not in _SAMPLE_DIMS])
     others = [dim for dim in draws.dims if dim not in _SAMPLE_DIMS]
+    name, kind = escaped(str(draws.name)), kind_of(str(draws.name))
     if not others:
-        plot_density(draws.to_numpy().ravel(), prob, ax)
-        ax.set_title(str(draws.name), fontsize="medium")
+        values = draws.to_numpy().ravel()
+        bounds = plot_density(values, prob, ax)
+        number_axis(ax.xaxis, kind, log=False)
+        written = write_with_interval(float(np.median(values)), *bounds, kind)
+        ax.set_title(f"{name} = {' '.join(written)}", fontsize="medium")
         return
     flat = draws.stack(case=others) if len(others) > 1 else draws.rename({others[0]: "case"})  # noqa: PD013
-    values = flat.transpose("case", ...).to_numpy().reshape(flat.sizes["case"], -1)
-    middle, lower, upper = median_and_bounds(values, prob)
-    index = flat.indexes.get("case", pd.RangeIndex(len(values)))
+    cases: np.ndarray = flat.transpose("case", ...).to_numpy().reshape(flat.sizes["case"], -1)
+    middle, lower, upper = median_and_bounds(cases, prob)
+    index = flat.indexes.get("case", pd.RangeIndex(len(cases)))
+    log = is_wide(middle)
     if len(others) == 1 and not isinstance(index, pd.MultiIndex) and index.dtype.kind in "iuf":
-        at = index.to_numpy(float)
-        draw_band(ax, at, middle, (lower, upper), ("median", f"{100 * prob:g}% band"))
-        ax.set(xlabel=str(others[0]), xscale="log" if is_wide(at) else "linear")
-        ax.set(yscale="log" if is_wide(middle) else "linear")
+        at: np.ndarray = index.to_numpy(float)
+        draw_band(ax, at, middle, (lower, upper), ("median", f"{percent(prob)} band"))
+        ax.set(xlabel=str(others[0]).replace("_", " "))
+        number_axis(ax.xaxis, kind_of(str(others[0])), is_wide(at))
+        number_axis(ax.yaxis, kind, log)
+        ax.legend(frameon=False, fontsize="x-small")
     else:
-        heights = np.arange(len(values))[::-1]
+        heights = np.arange(len(cases))[::-1]
         ax.hlines(heights, lower, upper, color=BAND, linewidth=3)
         ax.plot(middle, heights, "o", color=INK, markersize=3)
-        labelled = len(values) <= _MOST_LABELS
-        ax.set(yticks=heights if labelled else [], xscale="log" if is_wide(middle) else "linear")
+        number_axis(ax.xaxis, kind, log)
+        labelled = len(cases) <= _MOST_LABELS
+        ax.set(yticks=heights if labelled else [])
         if labelled:
-            ax.set_yticklabels([_label(each) for each in index], fontsize="small")
-    ax.set_title(str(draws.name), fontsize="medium")
+            labels = [_label(each, index.names) for each in index]
+            ax.set_yticklabels(labels, fontsize="small")
+    ax.set_title(name, fontsize="medium")
 
 
 def plot_density(values: Float[np.ndarray, " draws"], prob: float, ax: Axes) -> tuple[float, float]:
@@ -103,13 +128,21 @@ def plot_density(values: Float[np.ndarray, " draws"], prob: float, ax: Axes) -> 
         grid, density, _ = arviz_stats.base.array_stats.kde(finite)
         inside = (grid >= lower) & (grid <= upper)
         ax.plot(grid, density, color=INK)
-        ax.fill_between(grid[inside], density[inside], color=BAND, alpha=0.5, linewidth=0)
-    if np.isfinite(middle):
-        ax.axvline(middle, color=INK, linewidth=1)
+        label = f"{percent(prob)} interval"
+        shade: Style = {"color": BAND, "alpha": 0.5, "linewidth": 0, "label": label}
+        ax.fill_between(grid[inside], density[inside], **shade)
+        height = np.interp(middle, grid, density)
+        ax.vlines(middle, 0, height, color=INK, linewidth=1, label="median")
+    elif np.isfinite(middle):
+        ax.axvline(middle, color=INK, linewidth=1, label="median")
     ax.set(yticks=[], ylim=(0, None))
     return float(lower), float(upper)
 
 
-def _label(case: object) -> str:
+def _label(case: object, names: Sequence[Hashable]) -> str:
+    """Return the label of a row: counts as 33.9B, other numbers with three digits."""
     parts = case if isinstance(case, tuple) else (case,)
-    return ", ".join(f"{x:.3g}" if isinstance(x, float) else str(x) for x in parts)
+    return ", ".join(
+        write(float(x), kind_of(str(name))) if isinstance(x, float) else escaped(str(x))
+        for x, name in zip(parts, names, strict=True)
+    )

@@ -1,13 +1,26 @@
 """Figures of checks: ranks of simulated truths, and residuals."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
-from scalingbayes.plots.style import BAND, INK, RUNS, WARNING, finish, is_wide, panels
+from scalingbayes._core.numbers import kind_of
+from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis
+from scalingbayes.plots.style import (
+    BAND,
+    INK,
+    RUNS,
+    WARNING,
+    figure_of,
+    finish,
+    is_wide,
+    panels,
+)
 
 if TYPE_CHECKING:
     from scalingbayes.evaluation.calibration import Calibration
@@ -15,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def plot_calibration(
-    calibration: "Calibration", prob: float = 0.99, axes: Iterable[Axes] | None = None
+    calibration: "Calibration", prob: float = 0.99, ax: Axes | Iterable[Axes] | None = None
 ) -> Figure:
     """Plot the distribution of ranks of simulated truths, less the uniform one.
 
@@ -31,31 +44,30 @@ def plot_calibration(
         The result of :func:`scalingbayes.calibrate`.
     prob
         Probability of each band, simultaneous over its panel (Säilynoja et al. 2022).
-    axes
+    ax
         One axes a quantity; new ones by default.
     """
     names = [str(name) for name in calibration.ranks]
     rows = -(-len(names) // 4)
     columns = -(-len(names) // rows)
     size = (2.6 * columns, 2.2 * rows + 0.5)
-    drawn = panels(axes, len(names), columns, figsize=size, sharex=True, sharey=True)
+    drawn = panels(ax, len(names), columns, figsize=size, sharex=True, sharey=True)
     at, lower, upper = calibration.band(prob)
     summary = None if calibration.exact else calibration.summary()
-    for name, ax in zip(names, drawn, strict=True):
+    for name, panel in zip(names, drawn, strict=True):
         ranks = np.sort(calibration.ranks[name].to_numpy())
         found = np.searchsorted(ranks, at, side="right") / len(ranks)
         outside = ((found < lower) | (found > upper)).any()
         wrong = outside if summary is None else bool(summary["finding"][name])
-        ax.fill_between(at, lower - at, upper - at, color=BAND, alpha=0.5, linewidth=0)
-        ax.axhline(0, color=RUNS, linewidth=0.8)
-        ax.plot(at, found - at, color=WARNING if wrong else INK, linewidth=1.2)
-        ax.set_title(name, fontsize="medium")
-        finish(ax)
-    for ax in drawn[-columns:]:
-        ax.tick_params(labelbottom=True)
-    figure = drawn[0].figure
-    assert isinstance(figure, Figure)
-    if axes is None:
+        panel.fill_between(at, lower - at, upper - at, color=BAND, alpha=0.5, linewidth=0)
+        panel.axhline(0, color=RUNS, linewidth=0.8)
+        panel.plot(at, found - at, color=WARNING if wrong else INK, linewidth=1.2)
+        panel.set_title(name, fontsize="medium")
+        finish(panel)
+    for panel in drawn[-columns:]:
+        panel.tick_params(labelbottom=True)
+    figure = figure_of(drawn[0])
+    if ax is None:
         simulation = calibration.simulation
         law, count = simulation.model.law.name, len(simulation)
         figure.suptitle(f"Ranks of {count} truths, {law}: {100 * prob:g}% bands")
@@ -64,7 +76,7 @@ def plot_calibration(
     return figure
 
 
-def plot_residuals(checks: "PredictiveChecks", axes: Iterable[Axes] | None = None) -> Figure:
+def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None = None) -> Figure:
     """Plot residuals against each input and against the expected target, in units of sigma.
 
     Each point is a run at its posterior median, and its bar the 90 % interval over draws of the
@@ -74,17 +86,37 @@ def plot_residuals(checks: "PredictiveChecks", axes: Iterable[Axes] | None = Non
     ----------
     checks
         The result of :func:`scalingbayes.check`.
-    axes
+    ax
         One axes for each input of the law, and one more; new ones by default.
+
+    Returns
+    -------
+    Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> len(sb.plots.plot_residuals(sb.check(post)).axes)
+    3
     """
-    residuals = checks.residuals
+    residuals, runs = checks.residuals, checks.residuals.runs
     middle, low, high = np.quantile(residuals.values, [0.5, 0.05, 0.95], axis=0)
-    covariates = dict(residuals.inputs)
-    covariates[f"expected {residuals.target}"] = np.median(residuals.expected, axis=0)
-    count = len(covariates)
-    drawn = panels(axes, count, count, figsize=(3.6 * count, 3.2), sharey=True)
-    for (name, x), ax in zip(covariates.items(), drawn, strict=True):
-        ax.errorbar(
+    target = label_of(runs, residuals.target)
+    expected = np.median(residuals.expected, axis=0)
+    covariates = [
+        (label_of(runs, name, residuals.descriptions[name]), kind_of(name), name, x)
+        for name, x in residuals.inputs.items()
+    ]
+    covariates.append((f"expected {target}", "loss", residuals.target, expected))
+    count, linear = len(covariates), 3 * residuals.band
+    heavy = max(high.max(), -low.min()) > linear
+    drawn = panels(ax, count, count, figsize=(3.6 * count, 3.4), sharey=True)
+    for place, panel in enumerate(drawn):
+        label, kind, column, values = covariates[place]
+        x = in_user_unit(runs, column, values)
+        panel.errorbar(
             x,
             middle,
             [middle - low, high - middle],
@@ -94,18 +126,33 @@ def plot_residuals(checks: "PredictiveChecks", axes: Iterable[Axes] | None = Non
             ecolor=BAND,
             elinewidth=0.8,
             alpha=0.8,
+            label=None if place else "run, with the 90% interval of the law",
         )
-        ax.axhline(0, color=RUNS, linewidth=0.8)
-        for end in (-residuals.band, residuals.band):
-            ax.axhline(end, color=RUNS, linewidth=0.8, linestyle=":")
-        ax.set(xlabel=name, xscale="log" if is_wide(x) else "linear")
+        panel.axhline(0, color=RUNS, linewidth=0.8)
+        for end, name in ((-residuals.band, None), (residuals.band, "90% of replicated runs")):
+            legend = None if place else name
+            panel.axhline(end, color="#555555", linewidth=0.9, linestyle=":", label=legend)
+        panel.set(xlabel=label)
+        number_axis(panel.xaxis, kind, log=is_wide(x))
         # Under heavy tails a few far runs would press all others into a line.
-        if max(high.max(), -low.min()) > 3 * residuals.band:
-            ax.set_yscale("symlog", linthresh=3 * residuals.band)
-        finish(ax)
-    drawn[0].set_ylabel("residual, in sigma")
-    figure = drawn[0].figure
-    assert isinstance(figure, Figure)
-    if axes is None:
-        figure.suptitle(checks.title, fontsize="medium")
+        if heavy:
+            panel.set_yscale("symlog", linthresh=linear)
+            panel.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
+            panel.yaxis.set_major_formatter(FuncFormatter(partial(_write_outer, linear)))
+        finish(panel)
+    drawn[0].set_ylabel("residual (sigma of the noise)")
+    figure = figure_of(drawn[0])
+    if ax is not None:
+        drawn[0].legend(frameon=False, fontsize="x-small", loc="best")
+    else:
+        handles, labels = drawn[0].get_legend_handles_labels()
+        below: Any = "outside lower center"  # not in the type stubs
+        figure.legend(handles, labels, loc=below, ncols=2, frameon=False, fontsize="small")
+        title = "" if checks.verdict else "; it failed its checks"
+        figure.suptitle(f"{escaped(checks.title)}{title}", fontsize="medium")
     return figure
+
+
+def _write_outer(linear: float, value: float, _: int) -> str:
+    """Write a tick of a symlog axis, unless it is in the linear part, where ticks are crowded."""
+    return "" if 0 < abs(value) < linear else f"{value:g}"

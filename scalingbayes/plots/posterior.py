@@ -1,26 +1,49 @@
-"""Figures of a fit: its exponent and its compute-optimal frontier."""
+"""Figures of a fit's decisions: its exponent and its compute-optimal frontier."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from scalingbayes._core.numbers import write_with_interval
+from scalingbayes.plots.curves import (
+    estimate_band,
+    other_inputs,
+    require_allocation,
+    run_inputs,
+)
 from scalingbayes.plots.draws import plot_density
-from scalingbayes.plots.style import INK, RUNS, draw_band, finish, new_axes, panels
+from scalingbayes.plots.labels import escaped, input_label, label_of, number_axis
+from scalingbayes.plots.style import (
+    INK,
+    RUNS,
+    Style,
+    draw_band,
+    figure_of,
+    finish,
+    marker_area,
+    new_axes,
+    panels,
+    percent,
+)
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
-    from scalingbayes.results import Estimate
 
 _BUDGETS = 60
 _EXACT = "law taken as exact"
+_ROOM = 1.4  # for the legend, above a density
 _BEYOND = 100.0  # the largest budget drawn, over that of the largest run
 
 
-def overview(post: "Posterior", prob: float = 0.9, axes: Iterable[Axes] | None = None) -> Figure:
+def overview(
+    post: "Posterior",
+    prob: float = 0.9,
+    ax: Axes | Iterable[Axes] | None = None,
+    **inputs: float,
+) -> Figure:
     """Plot the posterior of the exponent a beside the band of N_opt against compute.
 
     Parameters
@@ -29,23 +52,37 @@ def overview(post: "Posterior", prob: float = 0.9, axes: Iterable[Axes] | None =
         A fit of a law that has a compute-optimal allocation.
     prob
         Posterior probability of the interval and of the band.
-    axes
+    ax
         Two axes; new ones by default.
+    **inputs
+        The law's inputs other than the model's size and tokens; by default the runs' medians.
+
+    Returns
+    -------
+    Figure
+        The figure.
 
     Raises
     ------
     InputError
         If the law has no compute-optimal allocation.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> len(sb.plots.overview(post).axes)
+    2
     """
-    left, right = panels(axes, 2, 2, figsize=(10, 4), width_ratios=(2, 3))
-    plot_exponent(post, prob=prob, ax=left)
-    plot_frontier(post, prob=prob, ax=right)
-    figure = left.figure
-    assert isinstance(figure, Figure)
-    return figure
+    left, right = panels(ax, 2, 2, figsize=(10, 4), width_ratios=(2, 3))
+    plot_exponent(post, prob, left, **inputs)
+    plot_frontier(post, prob, right, compute=None, **inputs)
+    return figure_of(left)
 
 
-def plot_exponent(post: "Posterior", prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_exponent(
+    post: "Posterior", prob: float = 0.9, ax: Axes | None = None, **inputs: float
+) -> Axes:
     """Plot the posterior density of a, of N_opt ∝ C^a, and its credible interval.
 
     Dashed lines are the ends of the interval that takes the law as exact.
@@ -58,34 +95,55 @@ def plot_exponent(post: "Posterior", prob: float = 0.9, ax: Axes | None = None) 
         Posterior probability of the equal-tailed interval.
     ax
         Where to draw; new axes by default.
+    **inputs
+        The law's inputs other than the model's size and tokens; by default the runs' medians.
+
+    Returns
+    -------
+    Axes
+        The axes.
 
     Raises
     ------
     InputError
         If the law has no compute-optimal allocation.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> sb.plots.plot_exponent(post).get_ylabel()
+    'posterior density'
     """
-    estimate = post.exponents()
+    require_allocation(post, "plot_parameters")
+    others, said = other_inputs(post, inputs)
+    estimate = post.exponents(**others)
     ax = new_axes(ax)
-    values = estimate["a"].to_numpy().ravel()
-    lower, upper = plot_density(values, prob, ax)
+    bounds = plot_density(estimate["a"].to_numpy().ravel(), prob, ax)
     if estimate.exact is not None:
-        for end, label in zip(_exact_ends(estimate, "a", prob), (_EXACT, None), strict=True):
-            ax.axvline(float(end), color=INK, linewidth=1, linestyle="--", label=label)
-        ax.legend(frameon=False, loc="upper left", fontsize="small")
-        ax.set_ylim(top=1.2 * ax.get_ylim()[1])  # room for the legend
+        exact = estimate_band(estimate, "a", prob, exact=True)
+        for end, label in ((exact.lower, f"{percent(prob)}, {_EXACT}"), (exact.upper, None)):
+            style: Style = {"color": INK, "linewidth": 1, "linestyle": "--"}
+            ax.axvline(float(end), ymax=1 / _ROOM, label=label, **style)
+    ax.set_ylim(top=_ROOM * ax.get_ylim()[1])
+    middle, interval = write_with_interval(float(estimate["a"].median()), *bounds, "exponent")
+    size = "N" if post.law.budget.size == "params" else _subscript(post.law.budget.size)
     ax.set(
-        xlabel=r"exponent $a$ of $N_\mathrm{opt} \propto C^{\,a}$",
+        xlabel=rf"exponent $a$ of ${size}_\mathrm{{opt}} \propto C^{{\,a}}$",
         ylabel="posterior density",
-        title=f"a = {np.median(values):.3f}, {100 * prob:g}% interval [{lower:.3f}, {upper:.3f}]",
+        title=f"a = {middle}, {percent(prob)} interval {interval}{said}",
     )
+    ax.legend(frameon=False, loc="upper left", fontsize="small")
     return finish(ax, estimate.verdict)
 
 
 def plot_frontier(
     post: "Posterior",
-    compute: tuple[float, float] | None = None,
     prob: float = 0.9,
     ax: Axes | None = None,
+    *,
+    compute: tuple[float, float] | None = None,
+    **inputs: float,
 ) -> Axes:
     """Plot the compute-optimal model size against the budget, with its credible band.
 
@@ -95,57 +153,76 @@ def plot_frontier(
     ----------
     post
         A fit of a law that has a compute-optimal allocation.
-    compute
-        Smallest and largest budget in FLOPs; by default from the smallest run's to a hundred
-        times the largest run's.
     prob
         Posterior probability of the equal-tailed band at each budget.
     ax
         Where to draw; new axes by default.
+    compute
+        Smallest and largest budget in FLOPs; by default from the smallest run's to a hundred
+        times the largest run's.
+    **inputs
+        The law's inputs other than the model's size and tokens; by default the runs' medians.
+
+    Returns
+    -------
+    Axes
+        The axes.
 
     Raises
     ------
     InputError
         If the law has no compute-optimal allocation.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> sb.plots.plot_frontier(post).get_ylabel()
+    'model size $N$ (parameters)'
     """
+    require_allocation(post, "plot_fit")
+    others, said = other_inputs(post, inputs)
     spent, size = post.compute, post.law.budget.size
     low, high = compute or (spent.min(), _BEYOND * spent.max())
-    estimate = post.allocate(low * (high / low) ** np.linspace(0, 1, _BUDGETS))
-    lower, upper = estimate.interval(prob)[size].transpose("bound", "compute").to_numpy()
+    budgets = np.geomspace(low, high, _BUDGETS)
+    estimate = post.allocate(budgets, **others)
     ax = new_axes(ax)
-    sizes = post.tree["constant_data"][size].to_numpy()
-    ax.scatter(spent, sizes, s=8, color=RUNS, label="training runs", linewidths=0)
-    labels = (r"$N_\mathrm{opt}$, median", f"{100 * prob:g}% band")
-    budgets = estimate[size]["compute"].to_numpy()
-    draw_band(ax, budgets, estimate.median()[size].to_numpy(), (lower, upper), labels)
+    runs: Style = {"s": marker_area(len(spent)), "color": RUNS, "linewidths": 0}
+    ax.scatter(spent, run_inputs(post)[size], label="training runs", **runs)
+    band = estimate_band(estimate, size, prob)
+    labels = (r"$N_\mathrm{opt}$, median", f"{percent(prob)} band")
+    draw_band(ax, budgets, band.median, (band.lower, band.upper), labels)
     if estimate.exact is not None:
-        for end, label in zip(_exact_ends(estimate, size, prob), (_EXACT, None), strict=True):
+        exact = estimate_band(estimate, size, prob, exact=True)
+        for end, label in ((exact.lower, f"{percent(prob)}, {_EXACT}"), (exact.upper, None)):
             ax.plot(budgets, end, color=INK, linewidth=1, linestyle="--", label=label)
     if spent.max() < high:
-        ax.axvline(spent.max(), color=RUNS, linewidth=1, linestyle=":")
-        ax.annotate(
-            "largest run",
-            (spent.max(), 0.03),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            color="#666666",
-            fontsize="small",
-        )
+        _mark_largest(ax, float(spent.max()))
+    name = "Compute-optimal model size" if size == "params" else f"Compute-optimal {size}"
     ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="training compute $C$ (FLOPs)",
-        ylabel="params $N$" if size == "params" else size.replace("_", " "),
-        title="Compute-optimal model size",
+        xlabel=label_of(post.runs, "compute"),
+        ylabel=input_label(post, size),
+        title=f"{escaped(name)}{said}",
     )
-    ax.legend(frameon=False, loc="upper left")
+    number_axis(ax.xaxis, "flops")
+    number_axis(ax.yaxis, "count")
+    ax.legend(frameon=False, loc="upper left", fontsize="small")
     return finish(ax, estimate.verdict)
 
 
-def _exact_ends(estimate: "Estimate", name: str, prob: float) -> Float[np.ndarray, "bounds *cases"]:
-    """Return the ends of the equal-tailed interval that takes the law as exact."""
-    assert estimate.exact is not None
-    tails = [(1 - prob) / 2, (1 + prob) / 2]
-    ends: np.ndarray = estimate.exact[name].quantile(tails, ("chain", "draw")).to_numpy()
-    return ends.squeeze()
+def _mark_largest(ax: Axes, compute: float) -> None:
+    """Draw a line at the compute of the largest run."""
+    ax.axvline(compute, color=RUNS, linewidth=1, linestyle=":")
+    ax.annotate(
+        "largest run",
+        (compute, 0.03),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        color="#666666",
+        fontsize="small",
+    )
+
+
+def _subscript(name: str) -> str:
+    return r"\mathrm{" + name.replace("_", r"\ ") + "}"

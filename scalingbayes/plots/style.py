@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from scalingbayes._core.errors import InputError
 
@@ -17,8 +19,59 @@ INK = "#1f4e79"
 BAND = "#7fa8d1"
 RUNS = "#9a9a9a"
 WARNING = "#b3261e"
+ACCENT = "#d55e00"
+
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Colours of things without an order (Okabe & Ito 2008)."""
+
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 1)))
+"""Line styles, beside the colours."""
+
+MARKERS = "osD^vPX"
+"""Markers, beside the colours."""
+
+Style = dict[str, Any]
+"""Options of a matplotlib function."""
+
+_ORDERED = "viridis"  # its lightness grows with the value, so that it can be printed in grey
+_LIGHTEST = 0.86  # of the colour map: what is lighter cannot be seen on white
+_MARKER_AREA = 3000.0  # of all runs together, in square points
 
 _WIDE = 10.0  # largest over smallest value of an axis that is drawn on a log scale
+
+
+def ordered_colors(
+    values: Float[np.ndarray, " values"], limits: tuple[float, float] | None = None
+) -> Float[np.ndarray, "values 4"]:
+    """Return colours whose lightness grows with positive values, on a log scale.
+
+    Parameters
+    ----------
+    values
+        The values.
+    limits
+        The values of the darkest and of the lightest colour; by default the least and the largest.
+    """
+    low, high = np.log(limits or (values.min(), values.max()))
+    share = (np.log(values) - low) / (high - low) if high > low else np.zeros(len(values))
+    colors: np.ndarray = mpl.colormaps[_ORDERED](_LIGHTEST * np.clip(share, 0.0, 1.0))
+    return colors
+
+
+def marker_area(count: int) -> float:
+    """Return the area of a run's marker in square points: smaller if there are more runs."""
+    return float(np.clip(_MARKER_AREA / count, 8.0, 32.0))
+
+
+def percent(prob: float) -> str:
+    """Return a probability as legends state it.
+
+    Examples
+    --------
+    >>> percent(0.9)
+    '90%'
+    """
+    return f"{100 * prob:g}%"
 
 
 def new_axes(ax: Axes | None, **how: Any) -> Axes:
@@ -26,12 +79,12 @@ def new_axes(ax: Axes | None, **how: Any) -> Axes:
     return plt.subplots(layout="constrained", **how)[1] if ax is None else ax
 
 
-def panels(axes: Iterable[Axes] | None, count: int, columns: int, **how: Any) -> list[Axes]:
+def panels(ax: Axes | Iterable[Axes] | None, count: int, columns: int, **how: Any) -> list[Axes]:
     """Return one axes a panel: those that the caller gave, or those of a new figure.
 
     Parameters
     ----------
-    axes
+    ax
         The caller's axes, or None.
     count
         Number of panels.
@@ -45,17 +98,24 @@ def panels(axes: Iterable[Axes] | None, count: int, columns: int, **how: Any) ->
     InputError
         If the caller gave another number of axes.
     """
-    if axes is None:
+    if ax is None:
         grid = plt.subplots(
             -(-count // columns), columns, squeeze=False, layout="constrained", **how
         )[1]
         for spare in grid.flat[count:]:
             spare.remove()
         return list(grid.flat[:count])
-    given = list(np.ravel(np.asarray(axes, object)))
+    given = list(np.ravel(np.asarray(ax, object)))
     if len(given) != count:
         raise InputError(f"This figure has {count} panels: give {count} axes, not {len(given)}.")
     return given
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes belong to."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
 
 
 def draw_band(
@@ -88,17 +148,44 @@ def is_wide(values: Float[np.ndarray, " values"]) -> bool:
     return bool((values > 0).all() and values.max() > _WIDE * values.min())
 
 
+def add_legend(ax: Axes, own: bool, title: str | None = None) -> None:
+    """Add a legend of many entries: beside axes of our own, and inside the axes of a caller.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    own
+        Whether the axes fill a figure of their own, so that there is room beside them.
+    title
+        The title of the legend.
+    """
+    how: dict[str, Any] = {"frameon": False, "fontsize": "small", "title": title}
+    if own:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **how)
+    else:
+        ax.legend(loc="upper right", ncols=2, **how)
+
+
+def label_band(ax: Axes, label: str) -> None:
+    """Add an entry to the legend for bands of several colours."""
+    ax.fill_between([], [], color=RUNS, alpha=0.5, linewidth=0, label=label)
+
+
 def finish(ax: Axes, verdict: "Verdict | None" = None) -> Axes:
     """Remove the upper and right frame, and mark axes of a fit that failed its checks."""
     ax.spines[["top", "right"]].set_visible(False)
     if verdict is not None and not verdict:
         ax.text(
             0.5,
-            0.5,
+            0.12,
             "the fit failed its checks",
             transform=ax.transAxes,
             ha="center",
+            va="bottom",
             color=WARNING,
             fontweight="bold",
+            zorder=10,
+            bbox={"facecolor": "white", "edgecolor": WARNING, "alpha": 0.9, "pad": 3},
         )
     return ax

@@ -31,6 +31,7 @@ from scalingbayes.model.random_effects import DenseDesign, Design, design_of_gro
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
 from scalingbayes.posterior.describe_fit import describe_allowance, describe_table
 from scalingbayes.posterior.diagnostics import diagnose, judge
+from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.io import unpack_table, write_tree
 from scalingbayes.posterior.predict import predict_runs
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
@@ -323,6 +324,24 @@ class Posterior(DrawsResult):
             return predict_runs(self, seed, inputs)
         return self.with_exact(lambda post: predict_runs(post, seed, inputs))
 
+    def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "chains draws runs"]:
+        """Compute the target that the law expects of new runs; :meth:`predict` adds their noise.
+
+        Arrays are several runs. The unit is that of the user's table.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, not one of the law's, or cannot be used.
+        """
+        return expected_targets(self, inputs)
+
+    def thin(self, draws: int) -> "Posterior":
+        """Return at most this many draws, evenly spaced; the verdict is that of all draws."""
+        thinned = Posterior(thin_tree(self.tree, draws), self.law, self.noise)
+        thinned.verdict = self.verdict
+        return thinned
+
     def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
         """Return an estimate, beside the one that takes the law as exact.
 
@@ -371,7 +390,7 @@ class Posterior(DrawsResult):
         """
         from scalingbayes.plots import overview, plot_draws
 
-        return overview(self, axes=ax) if self.law.allocates else plot_draws(self, axes=ax)
+        return overview(self, ax=ax) if self.law.allocates else plot_draws(self, ax=ax)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""

@@ -123,7 +123,7 @@ class DrawsResult(Result):
         """
         from scalingbayes.plots import plot_draws
 
-        return plot_draws(self, axes=ax)
+        return plot_draws(self, ax=ax)
 
     def __getitem__(self, name: str) -> xr.DataArray:
         if name not in self.draws.data_vars:

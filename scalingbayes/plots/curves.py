@@ -1,0 +1,198 @@
+"""What figures of a posterior draw: bands of its law, and its runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
+from scalingbayes._core.precision import precision
+from scalingbayes.plots.labels import escaped, in_user_unit, kind_of_input
+from scalingbayes.plots.style import median_and_bounds
+
+if TYPE_CHECKING:
+    from scalingbayes.posterior.posterior import Posterior
+    from scalingbayes.results import Estimate
+
+DRAWS = 1000
+"""Draws, at most, that a band of the law is computed from."""
+
+_NEAR = 0.05
+_SAME = 3  # significant digits to which inputs of one curve agree
+
+Numbers = Float[np.ndarray, " points"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """The median and the equal-tailed interval of a quantity at each point."""
+
+    median: Numbers
+    lower: Numbers
+    upper: Numbers
+
+
+def law_band(post: "Posterior", inputs: Mapping[str, Numbers], prob: float) -> Band:
+    """Compute the band of a law's target, in the user's unit, from at most 1,000 draws."""
+    draws = post.thin(DRAWS).expected(**inputs)
+    return Band(*median_and_bounds(np.moveaxis(draws, -1, 0).reshape(draws.shape[-1], -1), prob))
+
+
+def estimate_band(estimate: "Estimate", name: str, prob: float, exact: bool = False) -> Band:
+    """Return the band of a quantity of an estimate over its cases.
+
+    Parameters
+    ----------
+    estimate
+        The estimate, with one dim besides ``chain`` and ``draw``.
+    name
+        The quantity.
+    prob
+        Posterior probability of the interval.
+    exact
+        Whether to take the draws that take the law as exact.
+    """
+    draws = (estimate.exact if exact and estimate.exact is not None else estimate.draws)[name]
+    values = draws.transpose(..., "chain", "draw").to_numpy()
+    return Band(*median_and_bounds(values.reshape(*values.shape[:-2], -1), prob))
+
+
+def run_inputs(post: "Posterior") -> dict[str, Numbers]:
+    """Return the inputs of the fitted runs, in the user's units."""
+    data = post.tree["constant_data"]
+    return {name: in_user_unit(post.runs, name, data[name].to_numpy()) for name in post.law.inputs}
+
+
+def run_targets(post: "Posterior") -> Numbers:
+    """Return the targets of the fitted runs, in the user's unit."""
+    column = post.law.target.column
+    return in_user_unit(post.runs, column, post.tree["observed_data"][column].to_numpy())
+
+
+def flops(post: "Posterior", size: Numbers, tokens: Numbers) -> Numbers:
+    """Return the training FLOPs of runs, as the posterior's table counts them."""
+    return flops_per_token(post, size) * tokens
+
+
+def flops_per_token(post: "Posterior", size: Numbers) -> Numbers:
+    """Return the FLOPs of a training token of models, as the posterior's table counts them."""
+    with precision("float64"):
+        return np.exp(np.asarray(post.cost.log_training(jnp.log(jnp.asarray(size)))))
+
+
+def other_inputs(
+    post: "Posterior", given: Mapping[str, float], *, shared: bool = False
+) -> tuple[dict[str, Any], str]:
+    """Return the inputs of a law beside size and tokens, and what a title says of them.
+
+    Parameters
+    ----------
+    post
+        A posterior.
+    given
+        The caller's values. The others are the runs' medians.
+    shared
+        Whether to take the values that most runs share in place of medians, if there are such.
+
+    Raises
+    ------
+    InputError
+        If the law does not read one of the given inputs.
+    """
+    names = [name for name in post.law.inputs if name not in (post.law.budget.size, "tokens")]
+    for name in given:
+        if name not in names:
+            raise InputError(
+                f"Law {post.law.name!r} has no input {name!r} beside size and tokens; it has "
+                f"{', '.join(names) or 'none'}."
+            )
+    if not names:
+        return {}, ""
+    runs = run_inputs(post)
+    usual = {name: float(np.median(runs[name])) for name in names}
+    counts = pd.DataFrame({name: runs[name] for name in names}).value_counts()
+    if shared and counts.iloc[0] > 1:
+        usual = dict(zip(names, map(float, counts.index[0]), strict=True))
+    found = {name: float(given.get(name, usual[name])) for name in names}
+    said = ", ".join(f"{escaped(n)} {write(x, kind_of_input(post, n))}" for n, x in found.items())
+    return found, f"\nat {said}"
+
+
+def runs_near(post: "Posterior", others: Mapping[str, float]) -> Bool[np.ndarray, " runs"]:
+    """Return which fitted runs have about these inputs, to 5 %."""
+    near = np.ones(len(run_targets(post)), bool)
+    for name, value in others.items():
+        near &= np.isclose(run_inputs(post)[name], value, rtol=_NEAR)
+    return near
+
+
+def require_allocation(post: "Posterior", instead: str) -> None:
+    """Check that a posterior's law divides compute between size and tokens.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    if not post.law.allocates:
+        raise InputError(
+            f"Law {post.law.name!r} does not divide compute between a model's size and tokens, so "
+            f"there is no such figure of it: use sb.plots.{instead}."
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """Runs that share inputs, and are compared with one curve.
+
+    Parameters
+    ----------
+    inputs
+        The shared inputs.
+    rows
+        Which runs have these inputs, or nearly.
+    """
+
+    inputs: dict[str, float]
+    rows: np.ndarray
+
+
+def choose_cases(inputs: Mapping[str, Numbers], most: int) -> list[Case]:
+    """Choose cases over the range of inputs, each with the inputs of a run in its middle.
+
+    Parameters
+    ----------
+    inputs
+        Inputs that are held along a curve, by name; positive if there is a single one.
+    most
+        Number of cases, at most.
+    """
+    if not inputs:
+        return []
+    rounded = pd.DataFrame({n: [float(f"{x:.{_SAME}g}") for x in v] for n, v in inputs.items()})
+    numbers = rounded.groupby(list(rounded), sort=True).ngroup().to_numpy()
+    groups = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
+    if len(groups) > most and len(inputs) == 1:
+        (values,) = inputs.values()
+        edges = np.geomspace(values.min(), values.max(), most + 1)[1:-1]
+        numbers = np.searchsorted(edges, values, side="right")
+        groups = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    elif len(groups) > most:
+        largest = sorted(range(len(groups)), key=lambda place: -len(groups[place]))[:most]
+        groups = [groups[place] for place in sorted(largest)]
+    cases = []
+    for rows in groups:
+        first = next(iter(inputs.values()))[rows]
+        middle = rows[np.argsort(first, kind="stable")[len(rows) // 2]]
+        cases.append(Case({name: float(x[middle]) for name, x in inputs.items()}, rows))
+    return cases
+
+
+def write_case(post: "Posterior", case: Case) -> str:
+    """Return the inputs of a case as a legend states them."""
+    return ", ".join(write(x, kind_of_input(post, name)) for name, x in case.inputs.items())
