@@ -40,7 +40,7 @@ class Runs:
     name
         The name of the table in output.
     where
-        A condition that rows must meet, an expression of :meth:`pandas.DataFrame.query`:
+        A condition that rows must meet, an expression of ``pandas.DataFrame.query``:
         ``"state == 'finished'"``. Names that are no identifiers stand in backticks.
     drop_empty
         Whether to drop rows that have no value, or an infinite one, in a column that is used, and

@@ -128,7 +128,7 @@ def data_exhaustion(
         A fit of a law of params and tokens alone, to a table that has both as counts.
     stock
         Number of words in ``stock_year``, or the name of a row of
-        :func:`scalingbayes.data.published.token_stock` (Villalobos et al. 2022, arXiv:2211.04325).
+        :func:`scalingbayes.published.token_stock` (Villalobos et al. 2022, arXiv:2211.04325).
     stock_growth
         Factor of growth of the stock per year, 1.07 for 7 %. By default as published.
     stock_year
@@ -137,17 +137,18 @@ def data_exhaustion(
         Training tokens per token of the stock: below 1 if some are unfit for training, above 1 if
         tokens may be repeated.
     words_per_token
-        By default :data:`WORDS_PER_TOKEN`.
+        By default 0.65 to 0.85, a rule of thumb for English.
     compute
-        Largest budget of ``compute_year``, in FLOPs. By default :data:`LARGEST_BUDGET`, of 2022.
+        Largest budget of ``compute_year``, in FLOPs. By default that of 2022, PaLM 540B's, within a
+        factor of 2.
     compute_year
         Year of ``compute``, from which budgets grow.
     compute_growth
-        Factor of growth of budgets per year. By default the growth of the past,
-        :data:`BUDGET_GROWTH`, 4 to 5; a wider interval expresses doubts about the future.
+        Factor of growth of budgets per year. By default the growth of the past, 4
+        to 5; a wider interval expresses doubts about the future.
     ceiling
-        A budget in FLOPs, by default :data:`FEASIBLE_BUDGET`. The result has the year in which
-        budgets reach it; they grow beyond it.
+        A budget in FLOPs, by default 2e29, which is feasible by 2030 (Sevilla et al. 2024). The
+        result has the year in which budgets reach it; they grow beyond it.
     horizon
         Last year of the projection.
     seed

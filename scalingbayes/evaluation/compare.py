@@ -146,8 +146,8 @@ def compare(
     Comparison
         Standard errors are over folds, or over runs that were held out one by one. A single fold
         has none. Weights are those of
-        :func:`scalingbayes.evaluation.stacking.stacking_weights`, from the folds that fit all other
-        runs: from the largest fold alone if ``by="largest"``. A fold counts as 4 runs.
+        stacking (Yao et al. 2018), from the folds that fit all other runs: from the largest fold
+        alone if ``by="largest"``. A fold counts as 4 runs.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
 
     The priors and the likelihood are raised to powers slightly above and below 1, and the draws are
     reweighted. The result holds how far each marginal posterior moves (Kallioinen et al. 2024,
-    Statistics and Computing 34, 57; :func:`arviz_stats.psense_summary`). The exponent a is included
+    Statistics and Computing 34, 57; ``arviz_stats.psense_summary``). The exponent a is included
     if every draw has one and the law does not fix it.
 
     Parameters

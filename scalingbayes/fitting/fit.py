@@ -89,8 +89,7 @@ def fit(
         How much each run counts: 0 holds it out, a fraction discounts it; 1 by default.
     exact
         Whether to take the law as exact, and runs as independent. By default the posterior allows
-        for an error of the law that runs have in common: see
-        :mod:`scalingbayes.model.allowance`. Only the engines ``"nuts"``, ``"hmc"`` and
+        for an error of the law that runs have in common. Only the engines ``"nuts"``, ``"hmc"`` and
         ``"laplace"`` make this allowance, and only for noise models without errors that runs share.
     seed
         Seed of the random numbers. The same seed gives the same draws on the same device with the

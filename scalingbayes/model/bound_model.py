@@ -191,9 +191,9 @@ class BoundModel:
         ----------
         dtype
             ``"float64"`` or ``"float32"``. Call this method inside
-            :func:`~scalingbayes._core.precision.precision` of the same precision.
+            ``precision`` of the same precision.
         length
-            Number of rows, padding included; by default :func:`padded_length` of the table's.
+            Number of rows, padding included; by default ``padded_length`` of the table's.
         effects
             Number of random effects, padding included; by default the number in the table.
         """

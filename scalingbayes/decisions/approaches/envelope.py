@@ -40,7 +40,7 @@ def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Fronti
         of noisy curves is biased downwards.
     curves
         The column whose labels identify training curves. By default ``run_id`` if the table has
-        it; otherwise the column that :func:`scalingbayes.model.curves.find_curves` finds.
+        it; otherwise the column that looks like names of curves.
         ``"params"`` takes the rows of one size as one curve, whatever they are.
     seed
         Seed of the resamples.

@@ -72,7 +72,7 @@ def isoflop(
         The column whose labels identify budgets; numbers are budgets in FLOPs. By default
         ``isoflop_budget`` if the table has it; otherwise levels of nearly equal compute.
     tolerance
-        Relative width of a level of compute, as for :func:`scalingbayes.data.folds.levels`.
+        Relative width of a level of compute, as for :func:`scalingbayes.folds.levels`.
     weighted
         For Akima splines: whether the power law weights each optimum by its inverse variance under
         the noise. The sd of an optimum is at least 0.33 times the mean gap between sizes.

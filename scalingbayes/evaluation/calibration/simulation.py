@@ -101,7 +101,7 @@ def simulate(
         it has any, set the reference point of the default priors and the scale of known errors. A
         known error is kept on the target's scale: if the simulated loss is twice the design's, so
         is its error. By default the design is 64 runs over the ranges of
-        :func:`~scalingbayes.evaluation.calibration.typical_inputs`.
+        typical sweeps.
     model
         The law or the model, as for :func:`scalingbayes.fit`. The design must have the columns that
         the noise names. Without a reference point of its own, the model has the design's, with a

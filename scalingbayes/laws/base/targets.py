@@ -98,7 +98,7 @@ class Target:
     column
         The column of the table that holds the target.
     scale
-        Name of one of :data:`SCALES`.
+        ``"log"``, ``"logit"`` or ``"plain"``.
     higher_is_better
         Whether better runs have a larger target, such as an accuracy.
     """

@@ -1,0 +1,96 @@
+"""The code of the documentation: names and options exist, blocks run and print what pages say."""
+
+import ast
+import inspect
+import re
+import shlex
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import examples
+import pytest
+from typer.main import get_command
+
+import scalingbayes as sb
+from scalingbayes.cli import app
+
+PAGES = examples.pages()
+OBJECTS = {"sb": sb, "post": sb.Posterior, "runs": sb.Runs}  # what pages call by these names
+SHELL = re.compile(r"^```(?:sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
+NEAR = 0.3  # of a number, for draws of another machine
+
+
+def named(page: Path) -> str:
+    return page.name
+
+
+def find(node: ast.expr) -> object:
+    """Return what an expression such as ``sb.costs.Hardware`` names; None if it is of a variable."""
+    if isinstance(node, ast.Name):
+        return OBJECTS.get(node.id)
+    if isinstance(node, ast.Attribute) and (owner := find(node.value)) is not None:
+        found = getattr(owner, node.attr, None)
+        fields = getattr(owner, "__dataclass_fields__", {})
+        assert found is not None or node.attr in fields, f"{ast.unparse(node)} does not exist"
+        return found
+    return None
+
+
+def check_call(call: ast.Call) -> None:
+    """Assert that the keywords of a call are parameters of what it calls."""
+    function = find(call.func)
+    if callable(function):
+        known = inspect.signature(function).parameters
+        if all(each.kind is not each.VAR_KEYWORD for each in known.values()):
+            given = {keyword.arg for keyword in call.keywords if keyword.arg}
+            assert given <= set(known), f"{ast.unparse(call)}: {given - set(known)}"
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    for block in SHELL.findall(page.read_text("utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            _, found, arguments = line.rpartition("scalingbayes ")
+            if found and not line.lstrip().startswith("#"):
+                yield shlex.split(arguments, comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_names_and_parameters_in_python_exist(page: Path):
+    for block in examples.blocks(page):
+        for node in ast.walk(ast.parse(block.code)):
+            if isinstance(node, ast.Call):
+                check_call(node)
+            elif isinstance(node, ast.Attribute):
+                find(node)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_and_options_exist(page: Path):
+    known = get_command(app).commands
+    for name, *arguments in commands(page):
+        if name in {"--help", "--version"}:
+            continue
+        options = {option for each in known[name].params for option in each.opts}
+        given = {each.partition("=")[0] for each in arguments if each.startswith("--")}
+        assert given <= options | {"--help"}, f"{name}: {given - options}"
+
+
+def comparable(text: str) -> tuple[list[str], list[float]]:
+    """Return the words of a text, and its numbers."""
+    numbers = [float(each.replace(",", "")) for each in NUMBER.findall(text)]
+    return NUMBER.sub("", text).split(), numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in PAGES if examples.blocks(p)], ids=named)
+def test_blocks_print_what_pages_say(page: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for block, printed in examples.run(page):
+            if block.text is not None:
+                words, numbers = comparable(block.text)
+                now, now_numbers = comparable(printed)
+                assert now == words
+                assert now_numbers == pytest.approx(numbers, rel=NEAR, abs=0.02)
