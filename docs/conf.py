@@ -4,8 +4,10 @@ import importlib.metadata
 from pathlib import Path
 
 import typer
+from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
@@ -66,22 +68,16 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def visit_math(translator, node) -> None:
+def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
     """Write a formula within a line as MathML, which browsers draw without a script."""
     translator.body.append(tex2mathml(node.astext()))
-    raise_skip()
+    raise nodes.SkipNode
 
 
-def visit_displaymath(translator, node) -> None:
+def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula of its own as MathML."""
     translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
-    raise_skip()
-
-
-def raise_skip() -> None:
-    from docutils.nodes import SkipNode
-
-    raise SkipNode
+    raise nodes.SkipNode
 
 
 def write_shell_reference(app: Sphinx) -> None:
@@ -94,5 +90,6 @@ def write_shell_reference(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    """Add the writer of formulas, and the page that is made from the command line's help."""
     app.connect("builder-inited", write_shell_reference)
-    app.add_html_math_renderer("mathml", (visit_math, None), (visit_displaymath, None))
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))

@@ -3,9 +3,9 @@
     python docs/examples.py                # all pages
     python docs/examples.py docs/start.md  # one page
 
-The blocks of a page run in order, in one namespace and in a folder that holds ``runs.csv``. A block of
-text below a Python block is what it prints; a picture below it is the figure that it draws. A block
-below the comment ``<!-- not run -->`` needs something that is not at hand, and is only read.
+The blocks of a page run in order, in one namespace and in a folder that holds ``runs.csv``. A block
+of text below a Python block is what it prints; a picture below it is the figure that it draws. A
+block below the comment ``<!-- not run -->`` needs something that is not at hand, and is only read.
 """
 
 import ast
@@ -37,14 +37,17 @@ class Block:
 
     @property
     def code(self) -> str:
+        """The Python of the block."""
         return self.match["code"]
 
     @property
     def runs(self) -> bool:
+        """Whether the block can be run."""
         return not self.match["skip"]
 
     @property
     def text(self) -> str | None:
+        """What the page says that the block prints, if it does."""
         return self.match["text"]
 
 
@@ -86,7 +89,7 @@ def run(page: Path, draw: bool = False) -> Iterator[tuple[Block, str]]:
 
 
 def printed_by(code: str, names: dict[str, Any]) -> str:
-    """Run the code as a notebook's cell; return what it printed, and its last value if it has one."""
+    """Run the code as the cell of a notebook; return what it printed, and its last value."""
     body = ast.parse(code).body
     last = body.pop() if isinstance(body[-1], ast.Expr) else None
     with contextlib.redirect_stdout(io.StringIO()) as out:

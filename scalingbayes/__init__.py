@@ -2,7 +2,7 @@
 
 >>> import scalingbayes as sb
 >>> runs = sb.datasets.load("chinchilla")
->>> post = sb.fit(runs, "chinchilla", engine="laplace")
+>>> post = sb.fit(runs, "chinchilla")  # doctest: +SKIP
 >>> post.verdict.passed
 True
 """

@@ -6,6 +6,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import examples
@@ -27,14 +28,14 @@ def named(page: Path) -> str:
 
 
 def find(node: ast.expr) -> object:
-    """Return what an expression such as ``sb.costs.Hardware`` names; None if it is of a variable."""
+    """Return what an expression such as ``sb.fit`` names; None if it is of a variable."""
     if isinstance(node, ast.Name):
         return OBJECTS.get(node.id)
     if isinstance(node, ast.Attribute) and (owner := find(node.value)) is not None:
+        fields = getattr(owner, "__annotations__", {})
+        assert hasattr(owner, node.attr) or node.attr in fields, f"no {ast.unparse(node)}"
         found = getattr(owner, node.attr, None)
-        fields = getattr(owner, "__dataclass_fields__", {})
-        assert found is not None or node.attr in fields, f"{ast.unparse(node)} does not exist"
-        return found
+        return None if isinstance(found, property | cached_property) else found
     return None
 
 

@@ -5,11 +5,28 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message says what was wrong, what was expected, what to do."""
+    """Input that cannot be used. The message says what was wrong, what was expected, what to do.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> try:
+    ...     sb.Runs({"params": [-1.0], "tokens": [2e9], "loss": [3.1]})
+    ... except sb.InputError as error:
+    ...     print("not positive" in str(error))
+    True
+    """
 
 
 class InputWarning(UserWarning):
-    """Input that was used unchanged but is probably a mistake."""
+    """Input that was used unchanged but is probably a mistake.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import scalingbayes as sb
+    >>> warnings.simplefilter("error", sb.InputWarning)  # stop at doubtful tables  # doctest: +SKIP
+    """
 
 
 def unknown(

@@ -45,6 +45,12 @@ class Cost(ABC):
     serving_price
         Price of a serving FLOP over the price of a training FLOP, for instance because serving has
         a lower utilisation: ``served_on.price / trained_on.price`` of two :class:`Hardware`.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> isinstance(sb.costs.Transformer(context=4096, vocab=50_000), sb.costs.Cost)
+    True
     """
 
     served_tokens: Real = field(default=0.0, kw_only=True)

@@ -30,6 +30,15 @@ class Average(Result):
         Seed of the choice of draws.
     checks
         Checks besides those of the fits.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> posts = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
+    >>> mixed = sb.average(posts, {"chinchilla": 1, "coupled": 1}).allocate(1e24)
+    >>> sorted(mixed.draws)[:3]
+    ['a', 'b', 'loss']
     """
 
     def __init__(

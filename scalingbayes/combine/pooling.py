@@ -57,6 +57,14 @@ class Pooled(Result, Mapping[Any, Posterior]):
         Tables that were fitted again because their importance weights were unreliable.
     seed
         Seed of draws for a new table.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> tables = sb.datasets.load("overtraining").split("dataset")
+    >>> pooled = sb.pool(sb.fit_many(tables, "chinchilla"))  # doctest: +SKIP
+    >>> sorted(pooled)  # doctest: +SKIP
+    ['c4', 'redpajama', 'refinedweb']
     """
 
     def __init__(

@@ -73,6 +73,13 @@ def by_column(runs: Runs, column: str) -> dict[Any, Bool[np.ndarray, " runs"]]:
     ------
     InputError
         If the column is missing, has empty cells, or has a single label.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> folds = sb.folds.by_column(sb.datasets.load("overtraining"), "dataset")
+    >>> sorted(folds)
+    ['c4', 'redpajama', 'refinedweb']
     """
     labels = runs.labels(column)
     return _each(labels, f"Column {column!r}")
@@ -85,6 +92,12 @@ def by_compute(runs: Runs, tolerance: float = _TOLERANCE) -> dict[float, Bool[np
     ------
     InputError
         If the table has no compute, or a single level of it.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> len(sb.folds.by_compute(sb.datasets.load("chinchilla"))) > 10
+    True
     """
     compute = runs.column("compute")
     numbers = levels(compute, tolerance)

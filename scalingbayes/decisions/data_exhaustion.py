@@ -58,6 +58,14 @@ class DataExhaustion(Estimate):
         First and last year of the projection.
     ceiling
         A budget in FLOPs.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> found = sb.data_exhaustion(post)
+    >>> bool(2022 < found.median()["year"] < 2060)
+    True
     """
 
     curves: xr.Dataset
@@ -165,7 +173,7 @@ def data_exhaustion(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> found = sb.data_exhaustion(post, horizon=2100)
     >>> 2028 < float(found["year"].median()) < 2040
     True

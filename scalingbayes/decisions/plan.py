@@ -67,6 +67,14 @@ class Plan(DrawsResult):
         None if no size has so little.
     regret
         The tolerated expected regret, in the unit of the loss; in nats for perplexities.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> found = sb.plan(post, 1e22)
+    >>> list(found.run)
+    ['params', 'tokens', 'tokens_per_param']
     """
 
     compute: float
@@ -174,7 +182,7 @@ def plan(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> found = sb.plan(post, 1e22)
     >>> low, high = found.within
     >>> low < found.run["params"] < high

@@ -25,6 +25,14 @@ class Backtest(Result):
         and row of the table.
     posteriors
         For each fold, the posterior of the other runs.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> found = sb.backtest(runs, "chinchilla", engine="laplace", exact=True)
+    >>> found.independent_looks
+    4
     """
 
     pointwise: pd.DataFrame

@@ -43,6 +43,14 @@ class Comparison(Result):
         How weights were computed.
     verdict
         Whether the fits and refits passed their checks.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> posts = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
+    >>> sorted(sb.compare(posts).weights)
+    ['chinchilla', 'coupled']
     """
 
     scores: pd.DataFrame

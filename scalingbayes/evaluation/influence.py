@@ -52,6 +52,14 @@ class Influence(Result):
         Whether the decision depends on these runs, and what to do.
     notes
         How the decision was computed.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> found = sb.influence(post)  # doctest: +SKIP
+    >>> found.summary().index[0]  # the run that pulls hardest  # doctest: +SKIP
+    125
     """
 
     title: str

@@ -27,6 +27,14 @@ class Sensitivity(Result):
         that prior. Uniform priors have no effect.
     verdict
         The verdict on the fit.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> found = sb.sensitivity(post)
+    >>> "alpha" in found.summary().index
+    True
     """
 
     title: str
@@ -70,9 +78,8 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> runs = sb.datasets.load("chinchilla")
-    >>> sensitivity = sb.sensitivity(sb.fit(runs, "chinchilla", engine="laplace"))
-    >>> list(sensitivity.summary().columns)
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> list(sb.sensitivity(post).summary().columns)
     ['prior', 'likelihood', 'diagnosis', 'prior of', 'by']
     """
     from arviz_stats import psense, psense_summary

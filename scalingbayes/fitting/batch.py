@@ -132,6 +132,15 @@ def refit(
     ------
     InputError
         If the posterior does not hold its table, or the weights leave too few runs.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> half = post.runs.frame["compute"] < 1e21
+    >>> fits = sb.refit(post, {"small runs alone": half.to_numpy(float)})  # doctest: +SKIP
+    >>> list(fits)  # doctest: +SKIP
+    ['small runs alone']
     """
     record = post.record
     given = recorded_priors(record.priors, at_reference=False)

@@ -53,6 +53,11 @@ class Bootstrap(Engine):
     ------
     InputError
         If a setting is out of range.
+
+    Examples
+    --------
+    >>> Bootstrap(resamples=500, by="run_id").kind
+    'multinomial'
     """
 
     supports_random_effects: ClassVar[bool] = False

@@ -55,6 +55,11 @@ class Grid(Engine):
     ------
     InputError
         If a setting is out of range.
+
+    Examples
+    --------
+    >>> Grid(draws=1000).draws
+    1000
     """
 
     supports_random_effects: ClassVar[bool] = False

@@ -48,6 +48,11 @@ class Laplace(Engine):
     ------
     InputError
         If a setting is out of range.
+
+    Examples
+    --------
+    >>> Laplace(draws=2000).draws
+    2000
     """
 
     supports_allowance: ClassVar[bool] = True

@@ -41,6 +41,13 @@ class PriorDraws(Engine):
     InputError
         If a setting is out of range, or the priors almost exclude each other (such as a prior of
         e_0 below that of e_inf).
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> prior = sb.fit(runs, engine=sb.PriorDraws(draws=1000))  # doctest: +SKIP
+    >>> prior.exponents()  # what the priors say alone  # doctest: +SKIP
     """
 
     draws: int = 4000

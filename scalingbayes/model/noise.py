@@ -56,6 +56,13 @@ class Noise:
     symmetric
         Whether the distribution is symmetric about ``location`` and unimodal. If not, ``location``
         is the value of a run without excess, and the mode is near it.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> noise = sb.NormalNoise().for_law(sb.get_law("chinchilla"))
+    >>> list(noise.parameters)
+    ['sigma']
     """
 
     name: str

@@ -40,6 +40,12 @@ class NoiseModel:
     discrepancy
         ``"compute"`` or one of the law's inputs. The law's own error is a random walk in the log
         of it; tau is the sd of the walk over a factor of e.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> issubclass(sb.StudentTNoise, sb.NoiseModel)
+    True
     """
 
     name: ClassVar[str]
@@ -79,19 +85,35 @@ class StudentTNoise(NoiseModel):
     """Student's t on the target's scale, with inferred degrees of freedom nu.
 
     Its tails accommodate a few bad runs, which need not be removed by hand.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> str(sb.StudentTNoise(varying="compute"))
+    'student_t(varying=compute)'
     """
 
     name = "student_t"
 
 
 class NormalNoise(NoiseModel):
-    """Normal noise on the target's scale. One bad run can bend the law."""
+    """Normal noise on the target's scale. One bad run can bend the law.
+
+    Examples
+    --------
+    >>> model = sb.Model("chinchilla", sb.NormalNoise(groups="run_id"))
+    """
 
     name = "normal"
 
 
 class LaplaceNoise(NoiseModel):
-    """Laplace noise on the target's scale: its mode is the fit of least absolute deviations."""
+    """Laplace noise on the target's scale: its mode is the fit of least absolute deviations.
+
+    Examples
+    --------
+    >>> model = sb.Model("chinchilla", sb.LaplaceNoise())
+    """
 
     name = "laplace"
 
@@ -102,6 +124,10 @@ class HuberNoise(NoiseModel):
     Given the width of the tip, the maximum of the likelihood is the minimum of the Huber loss that
     Hoffmann et al. 2022 use (eq. 3). They state no likelihood; the spread sigma, which they do not
     need, is inferred here. The tip is 1e-3 wide on a log or logit scale.
+
+    Examples
+    --------
+    >>> model = sb.Model("chinchilla", "huber")  # the same as sb.HuberNoise()
     """
 
     name = "huber"
@@ -116,6 +142,10 @@ class OneSidedNoise(NoiseModel):
     the exponentially modified Gaussian (Grushka 1972, Analytical Chemistry 44, 1733). Its mean
     ``excess`` has a log-normal prior with the median and the spread of the prior of sigma. The
     level of the law and the excess are hard to tell apart if sigma is larger than the excess.
+
+    Examples
+    --------
+    >>> model = sb.Model("coupled", sb.OneSidedNoise())
     """
 
     name = "one_sided"
@@ -128,6 +158,10 @@ class FailureNoise(NoiseModel):
     probability ``failed``, whose prior is Beta(1, 4). A failed run is worse than the law by normal
     noise plus an exponential excess, as in :class:`OneSidedNoise`. The mean ``excess`` of failed
     runs has a log-normal prior whose median is ten times that of sigma.
+
+    Examples
+    --------
+    >>> model = sb.Model("coupled", sb.FailureNoise())
     """
 
     name = "failures"

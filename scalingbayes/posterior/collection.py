@@ -42,6 +42,14 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         The engine's draws of each fit, in the same order.
     settings
         The engine's settings of each fit, for its record.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> tables = sb.datasets.load("overtraining").split("dataset")
+    >>> fits = sb.fit_many(tables, "chinchilla")  # doctest: +SKIP
+    >>> fits["c4"].verdict.passed  # doctest: +SKIP
+    True
     """
 
     def __init__(

@@ -28,6 +28,14 @@ def load(
     InputError
         If there is no such file, it is not a saved posterior, it has another schema version, or
         the law or the noise model is unknown or differs from the one that was fitted.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> post.save("post.nc")  # doctest: +SKIP
+    >>> sb.load("post.nc").tree.identical(post.tree)  # doctest: +SKIP
+    True
     """
     tree, record = read_tree(path)
     known = get_law(law or record.law)

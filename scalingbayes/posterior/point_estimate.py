@@ -41,6 +41,14 @@ class PointEstimate(Result):
     searches
         A row a search: where it ended, its ``log_density``, and whether it ``converged``. Only the
         most promising searches are continued until they converge.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> point = sb.fit(runs, "chinchilla", engine="optimize")  # doctest: +SKIP
+    >>> list(point.values)  # doctest: +SKIP
+    ['E', 'A', 'B', 'alpha', 'beta', 'sigma', 'nu', 'spread_exponent']
     """
 
     model: BoundModel

@@ -49,7 +49,7 @@ from scalingbayes.results import (
 
 
 class Posterior(DrawsResult):
-    """Draws from the posterior of a law, by any engine.
+    """Draws from the posterior of a law, by any engine; :func:`scalingbayes.fit` returns one.
 
     ``post["alpha"]`` is the draws of the parameter alpha.
 

@@ -40,6 +40,16 @@ class Estimate(DrawsResult):
     exact
         Draws of the same quantities that take the law as exact, if the estimate allows for the
         law's error.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> exponents = post.exponents()
+    >>> bool(abs(exponents.median()["a"] + exponents.median()["b"] - 1) < 0.01)
+    True
+    >>> exponents["a"].dims
+    ('chain', 'draw')
     """
 
     title: str

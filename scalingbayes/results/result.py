@@ -20,6 +20,13 @@ class Result(ABC):
 
     A subclass has ``title``, ``verdict`` and, where it needs them, ``notes``: as fields of a
     dataclass or as properties. It defines :meth:`summary`, and :meth:`plot` where it has a figure.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> isinstance(post, sb.Result) and isinstance(post.exponents(), sb.Result)
+    True
     """
 
     # Declared for the type checker alone: a dataclass would take an inherited property for the

@@ -34,6 +34,14 @@ class Verdict:
         Remarks that do not fail the result, such as the parameters that the priors determine.
     of
         What was checked.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> if post.verdict:
+    ...     print("the fit passed its checks")
+    the fit passed its checks
     """
 
     checks: tuple[Check, ...]

@@ -76,6 +76,11 @@ def info(name: str) -> Dataset:
     ------
     InputError
         If there is no table of that name.
+
+    Examples
+    --------
+    >>> info("chinchilla").name
+    'chinchilla'
     """
     if name not in names():
         raise unknown("data set", name, names())

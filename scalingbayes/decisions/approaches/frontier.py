@@ -102,6 +102,13 @@ class Frontier(Result):
         the runs do not bracket the minimum.
     log_coefficients
         Natural logs of k in params = k C^a and tokens = k C^b.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.isoflop(sb.datasets.load("chinchilla"))
+    >>> list(found.allocate(1e24))
+    ['params', 'tokens']
     """
 
     exponents: Exponents

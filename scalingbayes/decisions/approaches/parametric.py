@@ -32,6 +32,13 @@ class Parametric(Result):
         The fit to the whole table.
     resampled
         Fits to resamples.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.parametric(sb.datasets.load("chinchilla"), starts=64)  # doctest: +SKIP
+    >>> round(found.exponents.a, 2)  # doctest: +SKIP
+    0.57
     """
 
     exponents: Exponents
@@ -90,6 +97,13 @@ def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) ->
     ------
     InputError
         If the table lacks a column or has too few rows.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.parametric(sb.datasets.load("chinchilla"), starts=64)  # doctest: +SKIP
+    >>> round(found.best.values["alpha"], 2)  # doctest: +SKIP
+    0.35
     """
     runs = as_runs(runs)
     model = Model("chinchilla", "huber")

@@ -74,6 +74,14 @@ class ApproachComparison(Result):
         The posterior, or None.
     runs_name
         Name of the table of runs.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> found = sb.compare_approaches(runs, curves="params")
+    >>> found.fits["2 IsoFLOP, parabolas"].allocate(1e24).columns.to_list()
+    ['params', 'tokens']
     """
 
     methods: pd.DataFrame

@@ -59,7 +59,7 @@ _CLEAR = 3.0  # standard errors
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(Result):
-    """Ranks of the true parameters of simulated tables among the draws of their posteriors.
+    """Ranks of simulated parameters among posterior draws; made by :func:`scalingbayes.calibrate`.
 
     Parameters
     ----------

@@ -48,6 +48,12 @@ class Simulation:
         or the losses covered more than a factor of a million. Whether a table is rejected depends
         on its observed values alone, so the intervals of a correct posterior keep their coverage
         over the tables that remain.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> simulation = sb.simulate(model="chinchilla", count=2)  # doctest: +SKIP
+    >>> simulation.table(0)  # a table of runs, with losses of its own  # doctest: +SKIP
     """
 
     model: BoundModel

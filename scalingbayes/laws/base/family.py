@@ -24,6 +24,15 @@ def family(make: Callable[..., Law]) -> Callable[..., Law]:
     ------
     TypeError
         If an option of the function has no default.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> @sb.family
+    ... def my_power(x="params"):
+    ...     return sb.get_law("power_law", x=x)
+    >>> my_power(x="tokens").name
+    "my_power(x='tokens')"
     """
     name = make.__name__
     options = inspect.signature(make).parameters

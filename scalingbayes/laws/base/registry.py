@@ -28,6 +28,12 @@ def register(law: Law | Callable[..., Law]) -> Law | Callable[..., Law]:
     ------
     InputError
         If a law of this package has the name.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> law = sb.Law("my_law", ...)  # doctest: +SKIP
+    >>> sb.register(law)  # now sb.fit(runs, "my_law")  # doctest: +SKIP
     """
     _check_name(law.name if isinstance(law, Law) else law.__name__)
     if isinstance(law, Law):
@@ -76,7 +82,13 @@ def get_law(law: str | Law, **options: Any) -> Law:
 
 
 def list_laws() -> pd.DataFrame:
-    """Return a table of all laws: equation, target, inputs, options with defaults, and source."""
+    """Return a table of all laws: equation, target, inputs, options with defaults, and source.
+
+    Examples
+    --------
+    >>> "chinchilla" in list_laws().index
+    True
+    """
     rows = {}
     for name, make in LAWS.items():
         law = make()

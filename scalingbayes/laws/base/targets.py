@@ -101,6 +101,11 @@ class Target:
         ``"log"``, ``"logit"`` or ``"plain"``.
     higher_is_better
         Whether better runs have a larger target, such as an accuracy.
+
+    Examples
+    --------
+    >>> Target("accuracy", scale="logit", higher_is_better=True).unit
+    '1'
     """
 
     column: str = "loss"
