@@ -3,7 +3,6 @@
 from . import plots
 from ._core.domains import Domain
 from ._core.errors import InputError, InputWarning
-from ._core.progress_bar import progress_bar
 from .allocation import Limits, costs
 from .combine.average import Average, average
 from .combine.pooling import Pooled, pool
@@ -150,7 +149,6 @@ __all__ = [
     "plots",
     "pool",
     "profile_grid",
-    "progress_bar",
     "published",
     "published_models",
     "read_runs",

@@ -254,7 +254,9 @@ def test_invalid_arguments_raise(small_table, call, message):
 def test_finished_chunks_are_not_fitted_again(small, sampled, tmp_path, monkeypatch):
     seen: list[float] = []
     out = tmp_path / "new" / "batch"
-    first = fit_many(small, seed=7, out=out, progress=seen.append, **FEW)
+    first = fit_many(
+        small, seed=7, out=out, progress=lambda fraction, _: seen.append(fraction), **FEW
+    )
     assert first.draws.identical(sampled.draws)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

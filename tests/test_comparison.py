@@ -178,7 +178,7 @@ def test_loaded_posteriors_give_the_same_comparison(posts, by_sweep, tmp_path):
 
 def test_the_largest_runs_are_predicted_from_the_others(posts, table):
     seen: list[float] = []
-    found = sb.compare(posts, by="largest", progress=seen.append)
+    found = sb.compare(posts, by="largest", progress=lambda fraction, _: seen.append(fraction))
     compute = table.column("compute")
     rows = found.pointwise.index.get_level_values("run")
     assert compute[rows].min() > np.delete(compute, rows).max()

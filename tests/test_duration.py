@@ -44,7 +44,9 @@ def test_a_gradient_is_measured(monkeypatch, rng):
 def test_progress_begins_at_0_and_never_falls_to_1(rng):
     seen = []
     engine = {"engine": "nuts", "draws": 20, "warmup": 50}
-    fit_default(sb.Runs(simulate(rng, 30)), progress=seen.append, **engine)
+    fit_default(
+        sb.Runs(simulate(rng, 30)), progress=lambda fraction, _: seen.append(fraction), **engine
+    )
     assert seen[0] == 0
     assert seen[-1] == pytest.approx(1)
     assert 0.5 in seen  # the allowance is chosen

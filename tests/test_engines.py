@@ -137,7 +137,7 @@ def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
 
 def test_the_same_seed_gives_the_same_weighted_draws(runs, laplace):
     seen: list[float] = []
-    again = fit(runs, engine="laplace", seed=1, progress=seen.append)
+    again = fit(runs, engine="laplace", seed=1, progress=lambda fraction, _: seen.append(fraction))
     assert again.tree.identical(laplace.tree)
     assert seen[-1] == 1.0
     other = fit(runs, engine="laplace", seed=2)

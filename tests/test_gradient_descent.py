@@ -23,7 +23,7 @@ def test_optax_finds_the_optimum_of_levenberg_marquardt(runs, optimizer, steps, 
     expected = fit(runs, engine=sb.Optimize(starts=16, objective=objective))
     seen: list[float] = []
     engine = sb.Optimize(16, objective, optimizer, steps)
-    found = fit(runs, engine=engine, progress=seen.append)
+    found = fit(runs, engine=engine, progress=lambda fraction, _: seen.append(fraction))
     # 1e-3 nats move a parameter by at most sqrt(0.002) = 0.045 standard errors.
     assert found.log_density == pytest.approx(expected.log_density, abs=1e-3)
     for name, value in expected.values.items():

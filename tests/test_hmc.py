@@ -8,7 +8,8 @@ from plain import bind, fit, simulate_tables
 from scipy import signal
 
 import scalingbayes as sb
-from scalingbayes.inference import HMC, NUTS, silent
+from scalingbayes._core.progress import silent
+from scalingbayes.inference import HMC, NUTS
 from scalingbayes.inference.hmc import lockstep
 from scalingbayes.inference.hmc.warmup import SUPERCHAINS, flatten, next_step_size
 from scalingbayes.posterior.diagnostics import diagnose, judge

@@ -11,8 +11,8 @@ from scipy import stats
 from simulation import simulate
 
 import scalingbayes as sb
+from scalingbayes._core.progress import silent
 from scalingbayes.inference import NUTS
-from scalingbayes.inference.draws import never_falling, silent
 from scalingbayes.inference.nuts import warmup
 from scalingbayes.inference.nuts.constants import Constants
 from scalingbayes.inference.nuts.starts import distinct_modes
@@ -211,9 +211,9 @@ def test_a_second_fit_compiles_nothing(runs, post, compilations):
 def test_blocks_do_not_change_the_draws(runs, monkeypatch):
     model = bind(runs)
     settings = NUTS(draws=30, warmup=50)
-    (whole,) = settings.run([model], [0], "float64", lambda part: None)
+    (whole,) = settings.run([model], [0], "float64", silent)
     monkeypatch.setattr("scalingbayes.inference.nuts.nuts.ROWS_PER_BLOCK", 240 * 7)
-    (split,) = settings.run([model], [0], "float64", lambda part: None)
+    (split,) = settings.run([model], [0], "float64", silent)
     # The gradient at the start of a block is computed anew, so that rounding differs.
     np.testing.assert_allclose(split.points, whole.points, rtol=1e-3)
 
@@ -222,22 +222,14 @@ def test_all_blocks_of_draws_are_one_program(runs, compilations):
     model = bind(runs)
     for draws in (30, 250):  # three chains, which no other test has
         before = compilations.count
-        NUTS(chains=3, draws=draws, warmup=50).run([model], [0], "float64", lambda part: None)
+        NUTS(chains=3, draws=draws, warmup=50).run([model], [0], "float64", silent)
     assert compilations.count == before
-
-
-def test_progress_never_falls():
-    seen: list[float] = []
-    report = never_falling(seen.append)
-    for part in (0.2, 0.5, 0.4, 1.0):
-        report(part)
-    assert seen == [0.2, 0.5, 0.5, 1.0]
 
 
 @pytest.mark.slow  # test_duration checks the progress of fits
 def test_progress_is_reported(small_table):
     seen: list[float] = []
-    fit(small_table, draws=250, warmup=60, progress=seen.append)
+    fit(small_table, draws=250, warmup=60, progress=lambda fraction, _: seen.append(fraction))
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from scalingbayes._core.precision import precision
+from scalingbayes._core.progress import silent
 from scalingbayes.inference import NUTS
-from scalingbayes.inference.draws import silent
 from scalingbayes.inference.nuts.jumps import jump
 from scalingbayes.inference.nuts.proposal_mixture import Mixture, learn, with_modes
 from scalingbayes.model.stacking import stack_densities

@@ -53,7 +53,8 @@ def test_divergences_fail_with_their_remedy(good):
         verdict = judge(*fit(good, diverging=3), {"target_accept": aim}, {})
         assert not verdict.passed
         assert "3 divergences" in str(verdict)
-        assert f"target_accept from {aim}, for instance to {higher}" in str(verdict)
+        remedy = f"target_accept from {aim}, such as engine 'nuts(target_accept={higher})'"
+        assert remedy in str(verdict)
 
 
 def test_a_parameter_determined_by_its_prior_is_a_note(good):

@@ -1,24 +1,99 @@
-"""A progress bar for long jobs."""
+"""Progress bars: in a terminal by rich, in a notebook as HTML."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import html
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from rich.console import Console
-from rich.progress import Progress
+_SECONDS_BETWEEN = 0.2  # updates of a notebook
 
 
-@contextmanager
-def progress_bar(title: str = "Sampling") -> Iterator[Callable[[float], None]]:
-    """Show a progress bar while the block runs, if standard error is a terminal.
+class Screen(Protocol):
+    """A progress bar that is shown."""
 
-    Yields the function that updates the bar: it takes the fraction of the work that is done.
+    def show(self, fraction: float, text: str) -> None:
+        """Show the fraction of the work that is done, and what is being done."""
 
-    Examples
-    --------
-    >>> with progress_bar("Fitting") as bar:  # doctest: +SKIP
-    ...     sb.fit_many(tables, progress=bar)
+    def close(self) -> None:
+        """Remove the bar."""
+
+
+def find_screen() -> Callable[[], Screen] | None:
+    """Return what makes a bar where a person watches: in a notebook or a terminal; else None."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if getattr(shell, "kernel", None) is not None:
+        return NotebookBar
+    return TerminalBar if sys.stderr is not None and sys.stderr.isatty() else None
+
+
+class TerminalBar:
+    """A bar on standard error, which vanishes when the work is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # what is piped stays in the pipe
+        )
+        self._task = self._bar.add_task("", total=1.0)
+        self._bar.start()
+
+    def show(self, fraction: float, text: str) -> None:
+        """Show the fraction of the work that is done, and what is being done."""
+        self._bar.update(self._task, completed=fraction, description=_printable(text))
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+
+class NotebookBar:
+    """A bar below the cell that is being executed, which vanishes when the work is done.
+
+    It is HTML, and needs no widgets.
     """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda done: bar.update(task, completed=done)
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html: Callable[[str], Any] = HTML
+        self._handle: Any = display(HTML(""), display_id=True)
+        self._shown: tuple[float, str] = (-1.0, "")  # when, and which text
+
+    def show(self, fraction: float, text: str) -> None:
+        """Show the fraction of the work that is done, and what is being done."""
+        now, (last, shown) = time.monotonic(), self._shown
+        if text == shown and now - last < _SECONDS_BETWEEN:
+            return
+        self._shown = now, text
+        words = html.escape(_printable(text))
+        self._handle.update(
+            self._html(
+                f'<progress value="{fraction:.3f}" max="1" aria-label="{words}"></progress> '
+                f"{fraction:.0%} {words}"
+            )
+        )
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._handle.update(self._html(""))
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters, which names from a table may have."""
+    return "".join(each for each in text if each.isprintable())

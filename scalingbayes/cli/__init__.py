@@ -1,29 +1,38 @@
 """The command line: one module a command.
 
-The commands share ``options`` (tables of runs), ``saved`` (saved posteriors), ``budgets`` and
-``printing``. Help is printed without importing JAX or pandas: the modules take public names from
-``scalingbayes`` when they are used, and import other names within functions.
+The commands share ``table_options`` (tables of runs), ``saved`` (saved posteriors), ``options``,
+``budgets``, ``printing`` and ``json_output``. Help is printed without importing JAX or pandas: the
+modules take public names from ``scalingbayes`` when they are used, and import other names within
+functions.
 """
 
 import gc
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+import scalingbayes as sb
 from scalingbayes._core.errors import InputError
 from scalingbayes.cli.allocate import allocate_command
 from scalingbayes.cli.approaches import approaches_command
+from scalingbayes.cli.backtest import backtest_command
 from scalingbayes.cli.cache import cache_command
+from scalingbayes.cli.check import check_command
 from scalingbayes.cli.compare import compare_command
 from scalingbayes.cli.data_exhaustion import data_exhaustion_command
 from scalingbayes.cli.datasets import datasets_command
 from scalingbayes.cli.fit import fit_command
 from scalingbayes.cli.frontier_gap import frontier_gap_command
+from scalingbayes.cli.json_output import with_json
 from scalingbayes.cli.laws import laws_command
+from scalingbayes.cli.plot import plot_command
 from scalingbayes.cli.predict import predict_command
-from scalingbayes.cli.printing import print_error, show_warning
+from scalingbayes.cli.printing import print_error, print_text, show_warning
+from scalingbayes.cli.show import show_command
 
 FAILED_FILE = 1
 """Exit status if a file cannot be read or written."""
@@ -32,21 +41,47 @@ UNUSABLE_INPUT = 2
 """Exit status if the input cannot be used."""
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fit neural scaling laws to training runs, and plan training from the posterior.",
 )
-app.command("fit")(fit_command)
-app.command("compare")(compare_command)
-app.command("approaches")(approaches_command)
-app.command("predict")(predict_command)
-app.command("allocate")(allocate_command)
-app.command("frontier-gap")(frontier_gap_command)
-app.command("data-exhaustion")(data_exhaustion_command)
-app.command("laws")(laws_command)
-app.command("datasets")(datasets_command)
-app.command("cache")(cache_command)
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "fit": fit_command,
+    "show": show_command,
+    "allocate": allocate_command,
+    "predict": predict_command,
+    "plot": plot_command,
+    "check": check_command,
+    "backtest": backtest_command,
+    "compare": compare_command,
+    "approaches": approaches_command,
+    "frontier-gap": frontier_gap_command,
+    "data-exhaustion": data_exhaustion_command,
+    "laws": laws_command,
+    "datasets": datasets_command,
+    "cache": cache_command,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(with_json(_name, _command))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print_text(f"scalingbayes {sb.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ import scalingbayes as sb
 from scalingbayes._core.numbers import write
 from scalingbayes.cli import budgets
 from scalingbayes.cli.budgets import BudgetOptions, CostOptions, LimitOptions
-from scalingbayes.cli.options import Prob
-from scalingbayes.cli.printing import describe_fit, describe_interval, print_view
+from scalingbayes.cli.options import Prob, Seed
+from scalingbayes.cli.printing import describe_fit, describe_interval, print_result
 from scalingbayes.cli.saved import (
     OtherInputs,
     Out,
-    SavedPosterior,
+    PosteriorOrTable,
     check_out,
     finish,
     parse_inputs,
@@ -47,7 +47,7 @@ Regret = Annotated[
 
 
 def allocate_command(
-    posterior: SavedPosterior,
+    posterior: PosteriorOrTable,
     compute: budgets.Compute = None,
     dollars: budgets.Dollars = None,
     gpu_hours: budgets.GpuHours = None,
@@ -67,6 +67,7 @@ def allocate_command(
     with_plan: WithPlan = False,
     regret: Regret = None,
     prob: Prob = 0.9,
+    seed: Seed = 0,
     out: Out = None,
 ) -> None:
     """Compute the compute-optimal model size and tokens for a budget, with credible intervals.
@@ -79,7 +80,7 @@ def allocate_command(
         raise sb.InputError("--regret is a setting of the plan: add --plan.")
     options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
     hardware, amounts = options.hardware(), options.flops()
-    post = read_posterior(posterior)
+    post = read_posterior(posterior, seed)
     paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_fit(post)
     limits, inputs, notes = LimitOptions(
         max_params, max_tokens, min_tokens_per_param, max_unique_tokens
@@ -94,9 +95,9 @@ def allocate_command(
     title = "\n".join([view.title, describe_fit(post), *priced])
     explained = f"a, b: local exponents, {post.law.budget.size} ∝ C^a and tokens ∝ C^b."
     lines = (describe_interval(post, prob), explained, *notes, *view.lines)
-    print_view(replace(view, title=title, lines=lines, verdict=None))
+    print_result("allocate", replace(view, title=title, lines=lines), table)
     for each in plans:
-        print_view(replace(each.view(prob), verdict=None))
+        print_result(f"plan {each.compute:g}", each.view(prob), _plan_rows(each, prob))
     finish(best.verdict, out, _rows(table, plans, prob))
 
 

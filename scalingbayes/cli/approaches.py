@@ -6,8 +6,8 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import exit_if_failed, print_view
-from scalingbayes.cli.saved import Out, check_out, write_out
+from scalingbayes.cli.printing import print_result
+from scalingbayes.cli.saved import Out, check_out, finish
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -59,6 +59,5 @@ def approaches_command(
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, None, RowOptions(where, drop_empty, keep, unit))
     found = sb.compare_approaches(runs, budgets=budgets, curves=curves, prob=prob, seed=seed)
-    print_view(found.view())
-    write_out(out, found.summary(), found.verdict)
-    exit_if_failed(found.verdict)
+    print_result("approaches", found.view(), found.summary())
+    finish(found.verdict, out, found.summary())

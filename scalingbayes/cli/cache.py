@@ -10,6 +10,7 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes._core.errors import InputError
+from scalingbayes.cli.json_output import document
 from scalingbayes.cli.printing import print_text
 
 _MEGABYTE = 1e6
@@ -38,6 +39,8 @@ def cache_command(
 
     store = open_store()
     if store is None:
+        if (found := document()) is not None:
+            found.add(folder=None)
         print_text(f"Compiled programs are not kept: {VARIABLE} is off, or has no usable folder.")
         return
     if action == "clear":
@@ -46,6 +49,9 @@ def cache_command(
     if action == "warm":
         _warm()
     count, size = len(store.programs()), store.size() / _MEGABYTE
+    if (found := document()) is not None:
+        found.add(folder=store.folder, programs=count, megabytes=size)
+        return
     print_text(f"{count} programs, {size:.1f} MB, in {store.folder}.")
 
 
@@ -68,12 +74,15 @@ def _warm() -> None:
 
 def fit_tables() -> None:
     """Fit simulated tables of each padded length by default."""
+    from scalingbayes._core.progress import report_progress
+
     random = np.random.default_rng(0)
-    with sb.progress_bar() as bar:
+    count = len(_WARMED_RUNS)
+    with report_progress(None) as report:
         for place, runs in enumerate(_WARMED_RUNS):
             params = np.exp(random.uniform(np.log(1e7), np.log(1e10), runs))
             tokens = np.exp(random.uniform(np.log(1e8), np.log(1e11), runs))
             loss = 1.7 + 400 / params**0.34 + 410 / tokens**0.28
             loss *= np.exp(random.normal(0, 0.01, runs))
-            sb.fit({"params": params, "tokens": tokens, "loss": loss})
-            bar((place + 1) / len(_WARMED_RUNS))
+            part = report.part(place / count, (place + 1) / count, f"tables of {runs} runs")
+            sb.fit({"params": params, "tokens": tokens, "loss": loss}, progress=part)

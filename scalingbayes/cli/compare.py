@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import scalingbayes as sb
-from scalingbayes.cli.options import NoiseName, Seed
-from scalingbayes.cli.printing import exit_if_failed, print_verdict, print_view
+from scalingbayes.cli.options import EngineName, Exact, FoldsBy, NoiseName, Seed, posterior_engine
+from scalingbayes.cli.printing import print_result
+from scalingbayes.cli.saved import Out, check_out, finish, saved_file
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -19,42 +20,40 @@ from scalingbayes.cli.table_options import (
     OtherColumns,
     ParamsColumn,
     RowOptions,
-    Source,
     TokensColumn,
     UnitsOfColumns,
     Where,
     read_table,
 )
 
-if TYPE_CHECKING:
-    from scalingbayes.inference import Engine
-
 _LEGEND = (
     "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
     "elpd_diff, dse: elpd minus that of the best law, and the standard error of this difference.",
 )
 
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TABLE|POSTERIOR...",
+        help="A table, or the name of a bundled data set: the laws are fitted to it. Or several "
+        "posteriors of one table, which `scalingbayes fit ... --out FOLDER` wrote.",
+    ),
+]
+Laws = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAWS",
+        help="Two or more scaling laws, separated by commas. Default: chinchilla,coupled.",
+    ),
+]
+
 
 def compare_command(
-    source: Source,
-    laws: Annotated[
-        str, typer.Option(metavar="LAWS", help="Two or more scaling laws, separated by commas.")
-    ] = "chinchilla,coupled",
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Which runs are held out together: `compute` (one level of compute at a time), "
-            "`largest` (levels of the runs with the most compute, each predicted from smaller "
-            "runs), or a column (one of its labels at a time). Default: each run alone."
-        ),
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="ENGINE",
-            help="How to fit: nuts, laplace or grid. Options in parentheses: 'nuts(draws=2000)'.",
-        ),
-    ] = "nuts",
+    source: Sources,
+    laws: Laws = None,
+    by: FoldsBy = None,
+    engine: EngineName = "nuts",
+    exact: Exact = False,
     noise: NoiseName = None,
     params: ParamsColumn = None,
     tokens: TokensColumn = None,
@@ -66,25 +65,54 @@ def compare_command(
     unit: UnitsOfColumns = None,
     column: OtherColumns = None,
     seed: Seed = 0,
+    out: Out = None,
 ) -> None:
     """Fit several scaling laws; print which of them predicts held-out runs best.
 
     Exit status: 0 if all fits passed their checks, 3 if one failed them, 2 if the input cannot be
     used.
     """
-    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
-    names, chosen = _law_names(laws), _engine(engine)
-    models = {name: sb.Model(name, noise) for name in names}
-    if by is not None:
-        sb.folds.as_folds(by, runs)  # report unusable folds before the fits
-    with sb.progress_bar() as bar:
-        posts = {name: sb.fit(runs, x, engine=chosen, seed=seed) for name, x in models.items()}
-        comparison = sb.compare(posts, by, seed=seed, progress=bar)
+    from scalingbayes._core.progress import report_progress
+
+    check_out(out)
+    posts = _read_posteriors(source, laws)
+    with report_progress(None) as report:
+        if posts is None:
+            columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+            rows = RowOptions(where, drop_empty, keep, unit)
+            runs = read_table(source[0], columns, column, rows)
+            names, chosen = _law_names(laws or "chinchilla,coupled"), posterior_engine(engine)
+            models = {name: sb.Model(name, noise) for name in names}
+            if by is not None:
+                sb.folds.as_folds(by, runs)  # report unusable folds before the fits
+            count, posts = len(models), {}
+            for place, (name, model) in enumerate(models.items()):
+                which = f"law {place + 1} of {count}: {name}"
+                part = report.part(place / count / 2, (place + 1) / count / 2, which)
+                posts[name] = sb.fit(
+                    runs, model, engine=chosen, exact=exact, seed=seed, progress=part
+                )
+        comparison = sb.compare(posts, by, seed=seed, progress=report.part(0.5, 1.0))
     view = comparison.view()
-    print_view(replace(view, lines=(*view.lines, *_LEGEND), verdict=None))
-    print_verdict(comparison.verdict)
-    exit_if_failed(comparison.verdict)
+    print_result("compare", replace(view, lines=(*view.lines, *_LEGEND)), comparison.summary())
+    finish(comparison.verdict, out, comparison.summary())
+
+
+def _read_posteriors(sources: list[str], laws: str | None) -> dict[str, sb.Posterior] | None:
+    """Return saved posteriors by law, or by source if they have one law; None for a table."""
+    files = [saved_file(source) for source in sources]
+    if files == [None]:
+        return None
+    if None in files or len(files) < 2:
+        raise sb.InputError(
+            "Give one table, or two or more saved posteriors; got "
+            f"{', '.join(sources)}. The laws of a table are named by --laws."
+        )
+    if laws is not None:
+        raise sb.InputError("--laws names the laws of a table: leave it out, or give a table.")
+    posts = {source: sb.load(file) for source, file in zip(sources, files, strict=True) if file}
+    by_law = {post.law.name: post for post in posts.values()}
+    return by_law if len(by_law) == len(posts) else posts
 
 
 def _law_names(text: str) -> list[str]:
@@ -97,15 +125,3 @@ def _law_names(text: str) -> list[str]:
     for name in names:
         sb.get_law(name)
     return names
-
-
-def _engine(text: str) -> Engine:
-    from scalingbayes.inference import get_engine
-
-    engine = get_engine(text)
-    if isinstance(engine, sb.Optimize | sb.Bootstrap | sb.PriorDraws):
-        raise sb.InputError(
-            f"Laws are compared by their posteriors, and --engine {text} computes none: choose "
-            f"nuts, laplace or grid."
-        )
-    return engine

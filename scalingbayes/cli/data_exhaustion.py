@@ -9,7 +9,7 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import describe_fit, describe_interval, print_text, print_view
+from scalingbayes.cli.printing import describe_fit, describe_interval, print_result
 from scalingbayes.cli.saved import Out, check_out, finish, read_posterior
 
 _BUNDLED = "chinchilla"
@@ -27,8 +27,9 @@ Belief = str | None
 OptionalPosterior = Annotated[
     str | None,
     typer.Argument(
-        help=f"A file posterior.nc with a law of params and tokens, that `scalingbayes fit ... "
-        f"--out FOLDER` wrote. Default: a fit of the bundled {_BUNDLED!r} runs.",
+        metavar="[POSTERIOR|TABLE]",
+        help=f"A saved posterior of a law of params and tokens, or a table, which is fitted by "
+        f"default first. Default: the bundled {_BUNDLED!r} runs.",
     ),
 ]
 Stock = Annotated[
@@ -124,15 +125,15 @@ def data_exhaustion_command(
     given: dict[str, Any] = {name: _belief(name, x) for name, x in beliefs.items() if x is not None}
     given |= {name: value for name, value in numbers.items() if value is not None}
     named = stock if stock[:1].isalpha() else _belief("stock", stock)
-    post = _fit_bundled(seed) if posterior is None else read_posterior(posterior)
+    post = read_posterior(_BUNDLED if posterior is None else posterior, seed)
     found = sb.data_exhaustion(post, named, seed=seed, **given)
     title = f"{found.title}\n{describe_fit(post)}"
     view = found.view(prob)
     assert view.table is not None
     lines = (describe_interval(post, prob), *view.lines)
-    table = view.table.rename(index=_MEANING)
-    print_view(replace(view, title=title, table=table, lines=lines, verdict=None))
-    finish(found.verdict, out, found.summary(prob))
+    shown, table = view.table.rename(index=_MEANING), found.summary(prob)
+    print_result("data-exhaustion", replace(view, title=title, table=shown, lines=lines), table)
+    finish(found.verdict, out, table)
 
 
 def _belief(name: str, text: str) -> Any:
@@ -145,12 +146,3 @@ def _belief(name: str, text: str) -> Any:
             f"quantile separated by commas, such as 4,4.5,5; got {text!r}."
         ) from error
     return found[0] if len(found) == 1 else found
-
-
-def _fit_bundled(seed: int) -> sb.Posterior:
-    print_text(
-        f"No posterior was given: fitting the bundled runs of {_BUNDLED!r}. To use your own runs, "
-        f"give a posterior that `scalingbayes fit` saved.\n"
-    )
-    with sb.progress_bar() as bar:
-        return sb.fit(sb.datasets.load(_BUNDLED), seed=seed, progress=bar)

@@ -9,10 +9,16 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.fit_output import show_and_write
-from scalingbayes.cli.options import NoiseName, Prob, Seed, WeakPriors
-from scalingbayes.cli.printing import (
-    exit_if_failed,
+from scalingbayes.cli.options import (
+    Exact,
+    Groups,
+    LawName,
+    NoiseName,
+    Prob,
+    Seed,
+    WeakPriors,
 )
+from scalingbayes.cli.printing import exit_if_failed
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -32,36 +38,15 @@ from scalingbayes.cli.table_options import (
 if TYPE_CHECKING:
     from scalingbayes.inference import Engine
 
-_ENGINE_HELP = (
-    "How to fit: nuts (samples the posterior), hmc (the same with many short chains, for an "
-    "accelerator), laplace or grid (compute the same posterior in independent ways), bootstrap "
-    "(confidence intervals) or prior (draws from the priors). Options in parentheses: "
-    "'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', 'laplace(draws=4000)', "
-    "'bootstrap(resamples=2000, by=run_id)'."
-)
-
-
-LawName = Annotated[
+EngineName = Annotated[
     str,
     typer.Option(
-        metavar="LAW",
-        help="Scaling law, with options if it has any: 'power_law(x=tokens)'. "
-        "`scalingbayes laws` lists them.",
-    ),
-]
-EngineName = Annotated[str, typer.Option(metavar="ENGINE", help=_ENGINE_HELP)]
-Groups = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Column whose labels say which runs share an error, such as the training curve.",
-    ),
-]
-Exact = Annotated[
-    bool,
-    typer.Option(
-        "--exact",
-        help="Take the law as exact. By default the intervals allow for the law's own error.",
+        metavar="ENGINE",
+        help="How to fit: nuts (samples the posterior), hmc (the same with many short chains, for "
+        "an accelerator), laplace or grid (compute the same posterior in independent ways), "
+        "bootstrap (confidence intervals) or prior (draws from the priors). Options in "
+        "parentheses: 'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', "
+        "'laplace(draws=4000)', 'bootstrap(resamples=2000, by=run_id)'.",
     ),
 ]
 Budgets = Annotated[
@@ -127,13 +112,12 @@ def fit_command(
         require_allocation(sb.get_law(law))  # before a fit that takes long
     _make_folder(out)
     post: sb.Posterior | sb.Posteriors
-    with sb.progress_bar() as bar:
-        if losses is None:
-            post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed, progress=bar)
-        else:
-            names = list(dict.fromkeys(map(str.strip, losses.split(","))))
-            tables = runs.with_losses(names, drop_empty=drop_empty, unit=of_losses)
-            post = sb.fit_many(tables, model, engine=chosen, exact=exact, seed=seed, progress=bar)
+    if losses is None:
+        post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed)
+    else:
+        names = list(dict.fromkeys(map(str.strip, losses.split(","))))
+        tables = runs.with_losses(names, drop_empty=drop_empty, unit=of_losses)
+        post = sb.fit_many(tables, model, engine=chosen, exact=exact, seed=seed)
     show_and_write(post, budget, out, prob)
     exit_if_failed(post.verdict)
 

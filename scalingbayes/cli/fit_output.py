@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes.cli.printing import describe_interval, print_text, print_verdict, print_view
+from scalingbayes.cli.json_output import document
+from scalingbayes.cli.printing import describe_interval, print_result, print_text, print_verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,32 @@ def show_and_write(
     prob
         Probability of the intervals.
     """
+    estimates = show(found, budgets, prob)
+    print_verdict(found.verdict)
+    if out is not None:
+        results = {"summary": found, **estimates}
+        _write(out, found, {name: each.summary(prob) for name, each in results.items()})
+
+
+def show(
+    found: sb.Posterior | sb.Posteriors, budgets: list[float] | None, prob: float
+) -> dict[str, Estimate]:
+    """Print a posterior, its priors, its exponents and the allocations of budgets.
+
+    Parameters
+    ----------
+    found
+        A posterior, or posteriors side by side.
+    budgets
+        Budgets in FLOPs, if any.
+    prob
+        Probability of the intervals.
+
+    Returns
+    -------
+    dict
+        The exponents and the allocations, if there are such.
+    """
     estimates: dict[str, Estimate] = {}
     if (exponents := _exponents(found)) is not None:
         estimates["exponents"] = exponents
@@ -43,15 +70,12 @@ def show_and_write(
     view = found.view(prob)
     if isinstance(found, sb.Posterior):
         view = replace(view, lines=(describe_interval(found, prob), *view.lines))
-    print_view(replace(view, verdict=None, details=()))
-    for each in estimates.values():
-        print_view(replace(each.view(prob), verdict=None))
-    if view.details:
-        print_text("\n".join([*view.details, ""]))
-    print_verdict(found.verdict)
-    if out is not None:
-        results = {"summary": found, **estimates}
-        _write(out, found, {name: each.summary(prob) for name, each in results.items()})
+        if (of_json := document()) is not None:
+            of_json.add(priors=found.record.priors, reference=found.record.reference)
+    print_result("summary", view, found.summary(prob))
+    for name, each in estimates.items():
+        print_result(name, each.view(prob), each.summary(prob))
+    return estimates
 
 
 def _exponents(found: sb.Posterior | sb.Posteriors) -> Estimate | None:

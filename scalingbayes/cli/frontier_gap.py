@@ -8,12 +8,12 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.options import Prob
-from scalingbayes.cli.printing import describe_fit, print_view
-from scalingbayes.cli.saved import Out, SavedPosterior, check_out, finish, read_posterior
+from scalingbayes.cli.printing import describe_fit, print_result
+from scalingbayes.cli.saved import Out, PosteriorOrTable, check_out, finish, read_posterior
 
 
 def frontier_gap_command(
-    posterior: SavedPosterior,
+    posterior: PosteriorOrTable,
     models: Annotated[
         Path | None,
         typer.Option(
@@ -34,5 +34,6 @@ def frontier_gap_command(
     post = read_posterior(posterior)
     found = sb.frontier_gap(post, None if models is None else sb.read_runs(models).frame)
     title = f"{found.title}\n{describe_fit(post)}"
-    print_view(replace(found.view(prob), title=title, verdict=None))
-    finish(found.verdict, out, found.summary(prob))
+    table = found.summary(prob)
+    print_result("frontier-gap", replace(found.view(prob), title=title), table)
+    finish(found.verdict, out, table)

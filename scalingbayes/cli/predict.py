@@ -9,11 +9,11 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli.options import Prob, Seed
-from scalingbayes.cli.printing import describe_fit, describe_interval, print_view
+from scalingbayes.cli.printing import describe_fit, describe_interval, print_result
 from scalingbayes.cli.saved import (
     OtherInputs,
     Out,
-    SavedPosterior,
+    PosteriorOrTable,
     check_out,
     finish,
     parse_inputs,
@@ -22,7 +22,7 @@ from scalingbayes.cli.saved import (
 
 
 def predict_command(
-    posterior: SavedPosterior,
+    posterior: PosteriorOrTable,
     params: Annotated[
         list[float] | None,
         typer.Option(
@@ -44,9 +44,9 @@ def predict_command(
     used.
     """
     check_out(out)
-    post = read_posterior(posterior)
     inputs = parse_inputs({"params": params, "tokens": tokens}, other)
     _check_counts(inputs)
+    post = read_posterior(posterior, seed)
     found = post.predict(seed=seed, **inputs)
     view = found.view(prob)
     lines = (
@@ -55,8 +55,9 @@ def predict_command(
         *view.lines,
     )
     title = f"{view.title}\n{describe_fit(post)}"
-    print_view(replace(view, title=title, lines=lines, verdict=None))
-    finish(found.verdict, out, found.summary(prob))
+    table = found.summary(prob)
+    print_result("predict", replace(view, title=title, lines=lines), table)
+    finish(found.verdict, out, table)
 
 
 def _check_counts(inputs: dict[str, Any]) -> None:

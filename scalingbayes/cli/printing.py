@@ -1,16 +1,20 @@
-"""Print results, verdicts, warnings and errors."""
+"""Print results, verdicts, warnings and errors: as text, or into the document of ``--json``."""
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 import scalingbayes as sb
+from scalingbayes.cli.json_output import document
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from scalingbayes.results import View
@@ -20,21 +24,38 @@ FAILED_CHECKS = 3
 
 
 def print_text(text: str, style: str | None = None) -> None:
-    """Print a text as it is."""
-    _console().print(text, style=style)
+    """Print a text; to standard error if standard output is JSON."""
+    _console(stderr=document() is not None).print(_printable(text), style=style)
 
 
-def print_view(view: View) -> None:
-    """Print a result as it prints in Python, with an empty line below it."""
-    print_text(f"{view.text()}\n")
+def print_result(name: str, view: View, table: pd.DataFrame) -> None:
+    """Print a result as it prints in Python, but the verdict, with an empty line below it.
+
+    Parameters
+    ----------
+    name
+        The name of the result in the document.
+    view
+        What is printed as text. The document has the title and the notes.
+    table
+        The numbers of the document.
+    """
+    if (found := document()) is not None:
+        found.add_result(name, view, table)
+        return
+    print_text(f"{replace(view, verdict=None).text()}\n")
 
 
 def print_verdict(verdict: sb.Verdict) -> None:
-    """Print whether the result passed its checks; a failure in red."""
-    print_text(str(verdict), style=None if verdict.passed else "bold red")
+    """Print whether the result passed its checks; a failure in red, with the shell's options."""
+    if (found := document()) is not None:
+        found.add_verdict(verdict)
+        return
+    text = re.sub(r"\bengine '", "--engine '", str(verdict))
+    print_text(text, style=None if verdict.passed else "bold red")
 
 
-def exit_if_failed(verdict: sb.Verdict) -> None:
+def exit_if_failed(*verdicts: sb.Verdict) -> None:
     """End with the status :data:`FAILED_CHECKS` if a check failed.
 
     Raises
@@ -42,7 +63,7 @@ def exit_if_failed(verdict: sb.Verdict) -> None:
     typer.Exit
         If a check failed.
     """
-    if not verdict.passed:
+    if not all(verdict.passed for verdict in verdicts):
         raise typer.Exit(FAILED_CHECKS)
 
 
@@ -75,7 +96,12 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__:
 def _print_problem(word: str, style: str, message: object) -> None:
     from rich.text import Text
 
-    _console(stderr=True).print(Text.assemble((word, style), f": {message}"))
+    _console(stderr=True).print(Text.assemble((word, style), f": {_printable(str(message))}"))
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters: names from a table could command the terminal."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")
 
 
 @cache

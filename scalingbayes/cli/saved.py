@@ -1,4 +1,4 @@
-"""Options of the commands that read a saved posterior, and the output that they share."""
+"""The source of commands that ask a posterior: a saved posterior, or a table that is fitted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes._core.errors import InputError
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
+from scalingbayes.cli.table_options import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SavedPosterior = Annotated[
-    str, typer.Argument(help="A file posterior.nc that `scalingbayes fit ... --out FOLDER` wrote.")
+_SAVED = "posterior.nc"
+_HDF5 = b"\x89HDF"  # the first bytes of a netCDF file
+
+PosteriorOrTable = Annotated[
+    str,
+    typer.Argument(
+        metavar="POSTERIOR|TABLE",
+        help=f"A file {_SAVED} that `scalingbayes fit ... --out FOLDER` wrote, or its folder. Or "
+        "a table, or the name of a bundled data set: it is fitted by default first.",
+    ),
 ]
 OtherInputs = Annotated[
     list[str] | None,
@@ -31,20 +41,61 @@ Out = Annotated[
 ]
 
 
-def read_posterior(path: str) -> sb.Posterior:
-    """Return a saved posterior.
+def saved_file(source: str) -> Path | None:
+    """Return the file of the saved posterior that a source names; None if it names a table.
 
     Raises
     ------
     InputError
-        If there is no such file, or it holds no posterior.
+        If there is no such file, but its name is that of a saved posterior.
     """
-    if not Path(path).is_file():
+    path = Path(source)
+    if path.is_dir():
+        return path / _SAVED if (path / _SAVED).is_file() else None
+    if path.is_file():
+        with path.open("rb") as file:
+            begins_as_saved = file.read(len(_HDF5)) == _HDF5
+        return path if begins_as_saved or path.suffix == ".nc" else None
+    if path.suffix == ".nc":
         raise sb.InputError(
-            f"There is no file {path!r}. Give a saved posterior: `scalingbayes fit runs.csv "
-            f"--out results` writes results/posterior.nc."
+            f"There is no file {source!r}. Give a saved posterior: `scalingbayes fit runs.csv "
+            f"--out results` writes results/{_SAVED}. Or give a table of runs."
         )
-    return sb.load(path)
+    return None
+
+
+def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
+    """Return a saved posterior, or that of a table, which is fitted by default.
+
+    Parameters
+    ----------
+    source
+        A saved posterior, its folder, a table, or the name of a bundled data set.
+    seed
+        Seed of the fit.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it holds no posterior, or the table cannot be used without
+        options.
+    """
+    if (path := saved_file(source)) is not None:
+        return sb.load(path)
+    try:
+        runs = read_table(source, {})
+    except InputError as error:
+        if not Path(source).exists():
+            raise
+        raise InputError(
+            f"{error} To name columns, fit first: `scalingbayes fit {source} --loss COLUMN --out "
+            f"FOLDER`, then give FOLDER."
+        ) from error
+    print_text(
+        f"Fitting {len(runs)} runs of {runs.name!r} by default. To keep the fit, or to choose law "
+        f"and columns: `scalingbayes fit {source} --out FOLDER`, then give FOLDER.\n"
+    )
+    return sb.fit(runs, seed=seed)
 
 
 def parse_inputs(
@@ -94,9 +145,27 @@ def check_out(out: Path | None) -> None:
         return
     if out.suffix.lower() != ".csv":
         raise sb.InputError(f"--out must be the name of a CSV file, such as table.csv; got {out}.")
+    check_writable(out, "CSV file")
+
+
+def check_writable(out: Path, what: str) -> None:
+    """Check that a file can be written to its folder.
+
+    Parameters
+    ----------
+    out
+        The file.
+    what
+        What the file is, such as ``"CSV file"``.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
     if out.is_dir() or not out.parent.is_dir():
         raise sb.InputError(
-            f"--out {out} cannot be written: name a CSV file in a folder that exists."
+            f"--out {out} cannot be written: name a {what} in a folder that exists."
         )
 
 

@@ -19,6 +19,7 @@ from numpyro.distributions import Distribution
 
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.combine.pooled_coordinates import (
     POOLABLE,
     is_positive,
@@ -191,6 +192,7 @@ def pool(
     *,
     between: float = 0.5,
     seed: int = 0,
+    progress: Progress = None,
 ) -> Pooled:
     """Pool parameters over tables, so that a table with few runs borrows from the others.
 
@@ -214,6 +216,8 @@ def pool(
         and the variance of the default prior.
     seed
         Seed of the random numbers.
+    progress
+        As for :func:`scalingbayes.fit`.
 
     Returns
     -------
@@ -264,10 +268,13 @@ def pool(
         name for name, each in weights.items() if not (each.reliable and posts[name].verdict.passed)
     ]
     if refitted:
-        for name, others in zip(posts, population.others, strict=True):
-            if name in refitted:
-                post, priors = posts[name], predictive_priors(pooled, others)
-                posts[name] = refit(post, {name: post.weights}, priors=priors, seed=seed)[name]
+        others_of = dict(zip(posts, population.others, strict=True))
+        with report_progress(progress, "fitting again") as report:
+            for place, name in enumerate(refitted):
+                post, priors = posts[name], predictive_priors(pooled, others_of[name])
+                part = report.part(place / len(refitted), (place + 1) / len(refitted), str(name))
+                again = refit(post, {name: post.weights}, priors=priors, seed=seed, progress=part)
+                posts[name] = again[name]
                 tables[name] = read_draws(posts[name], pooled)
         population, weights = infer()
     found = {}

@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.folds import Folds, as_folds
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.evaluation.score import score
 from scalingbayes.fitting.batch import fit_many
-from scalingbayes.inference import Engine, Progress
+from scalingbayes.inference import Engine
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.results import IntervalKind, Result, Verdict, View
@@ -89,7 +90,7 @@ def backtest(
     exact: bool = False,
     seed: int = 0,
     dtype: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Backtest:
     """Fit a model to a part of the runs, and score its predictions of the other runs.
 
@@ -121,16 +122,17 @@ def backtest(
     """
     runs = as_runs(runs)
     folds = as_folds(by, runs)
-    posts = fit_many(
-        dict.fromkeys(folds, runs),
-        model,
-        engine=engine,
-        weights={label: 1.0 * fold.fitted for label, fold in folds.items()},
-        exact=exact,
-        seed=seed,
-        dtype=dtype,
-        progress=progress,
-    )
+    with report_progress(progress, "held-out folds") as report:
+        posts = fit_many(
+            dict.fromkeys(folds, runs),
+            model,
+            engine=engine,
+            weights={label: 1.0 * fold.fitted for label, fold in folds.items()},
+            exact=exact,
+            seed=seed,
+            dtype=dtype,
+            progress=report,
+        )
     scores = {
         label: score(posts[label], runs.filter(fold.held_out)) for label, fold in folds.items()
     }

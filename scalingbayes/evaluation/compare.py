@@ -9,13 +9,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.folds import Fold, Folds, as_folds
 from scalingbayes.evaluation.held_out import hold_out, leave_one_out
 from scalingbayes.evaluation.stacking import RUNS_OF_A_UNIT, stacking_weights
-from scalingbayes.inference import Progress, silent
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
 
+_MOSTLY = 0.9  # the weight of a law that a mixture nearly consists of
 _CLEAR_NATS = 4.0
 _CLEAR_PROB = 0.95
 """A difference is clear if it exceeds 4 nats and its interval by Student's t excludes 0. Below 4
@@ -33,8 +34,9 @@ class Comparison(Result):
         scored runs, in nats. ``se``: its standard error. ``elpd_diff``: the law's elpd less that of
         the best law. ``dse``: its standard error. ``p_worse``: the probability, by Student's t,
         that the law is worse than the best. ``p``: effective number of parameters. ``rank`` and
-        ``weight``. If all engines compute the evidence, also ``log_evidence`` and ``probability``,
-        the law's posterior probability if all laws have the same prior probability.
+        ``weight``. If all posteriors take the law as exact and all engines compute the evidence,
+        also ``log_evidence`` and ``probability``, the law's posterior probability if one of the
+        laws is exact and all have the same prior probability.
     pointwise
         The log predictive density of each scored run: a row for each run, a column for each law.
     held_out
@@ -109,13 +111,37 @@ class Comparison(Result):
             text += f" It is clearly higher than {higher(clear)}." if clear else ""
         else:
             text = f"{best} is preferred: its elpd is higher than {higher(clear)}."
-        weights = ", ".join(f"{name} {weight:.0%}" for name, weight in self.weights.items())
-        return f"{text} Weights by {self.method}: {weights}."
+        return f"{text} {self._describe_weights(best, looks > 1 and not close)}"
+
+    def _describe_weights(self, best: Hashable, clear: bool) -> str:
+        """Return the weights, what they mean, and how they agree with the differences in elpd."""
+        weights = self.weights
+        listed = ", ".join(f"{name} {weight:.0%}" for name, weight in weights.items())
+        lines = [
+            f"Weights by {self.method}: {listed}. They say how to average the laws' predictions, "
+            f"not how probable a law is."
+        ]
+        heaviest = max(weights, key=weights.__getitem__)
+        if weights[heaviest] > weights[str(best)]:
+            lines.append(
+                f"{heaviest} has the largest weight, although {best} has the highest elpd: a "
+                f"mixture is scored as a whole"
+                + (", and on the largest fold alone." if "largest fold" in self.method else ".")
+            )
+        if not clear and weights[heaviest] > _MOSTLY:
+            lines.append("They are as uncertain as the difference in elpd.")
+        return " ".join(lines)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the table and the conclusion."""
         table = self.scores.drop(columns="rank")
-        return replace(super().view(prob), table=table, lines=(self.conclusion,))
+        lines: tuple[str, ...] = (self.conclusion,)
+        if "probability" in table:
+            lines += (
+                "probability: of each law, if one of them is exact and all are equally likely "
+                "before the runs are seen.",
+            )
+        return replace(super().view(prob), table=table, lines=lines)
 
 
 def compare(
@@ -123,7 +149,7 @@ def compare(
     by: str | Folds | None = None,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Comparison:
     """Compare laws by how well they predict held-out runs.
 
@@ -147,7 +173,7 @@ def compare(
     seed
         Seed of the refits.
     progress
-        A function that is called with the fraction of the refits that is done.
+        As for :func:`scalingbayes.fit`.
 
     Returns
     -------
@@ -175,21 +201,19 @@ def compare(
     """
     first = _check_comparable(posteriors)
     folds = None if by is None else as_folds(by, first.runs)
+    evidence = _evidence(posteriors)
     if folds is None:
         posteriors = {name: post.as_exact for name, post in posteriors.items()}
-    report = progress or silent
-    scores = {}
-    for place, (name, post) in enumerate(posteriors.items()):
-
-        def part(done: float, place: int = place) -> None:
-            report((place + done) / len(posteriors))
-
-        scores[name] = (
-            leave_one_out(name, post, seed, part)
-            if folds is None
-            else hold_out(name, post, folds, seed, part)
-        )
-        part(1.0)
+    scores, count = {}, len(posteriors)
+    with report_progress(progress, "held-out runs") as report:
+        for place, (name, post) in enumerate(posteriors.items()):
+            which = f"law {place + 1} of {count}: {name}"
+            part = report.part(place / count, (place + 1) / count, which)
+            scores[name] = (
+                leave_one_out(name, post, seed, part)
+                if folds is None
+                else hold_out(name, post, folds, seed, part)
+            )
     index = _index(folds, first.tree["observed_data"]["run"].to_numpy())
     scored = np.isfinite(next(iter(scores.values())).effective_parameters)
     pointwise = pd.DataFrame({name: each.elpd[scored] for name, each in scores.items()})
@@ -201,7 +225,7 @@ def compare(
     ]
     verdict = Verdict(tuple(checks))
     weights, method = _weigh(pointwise, folds)
-    table = _table(pointwise, effective, weights).join(_evidence(posteriors))
+    table = _table(pointwise, effective, weights).join(evidence)
     table.attrs["verdict"] = verdict.word
     return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.progress import Report
 from scalingbayes.data.folds import Fold
 from scalingbayes.fitting.batch import refit
-from scalingbayes.inference import Progress
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.extrapolation import shared_error
 from scalingbayes.posterior.posterior import Posterior
@@ -40,7 +40,7 @@ class HeldOutScores:
     checks: tuple[Check, ...]
 
 
-def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> HeldOutScores:
+def leave_one_out(name: str, post: Posterior, seed: int, report: Report) -> HeldOutScores:
     """Score each run by importance sampling (PSIS), and by a refit where that is unreliable.
 
     Parameters
@@ -51,8 +51,8 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
         A posterior.
     seed
         Seed of the refits.
-    progress
-        A function that is called with the fraction of the refits that is done.
+    report
+        Where the progress of the refits is reported.
 
     Raises
     ------
@@ -83,13 +83,13 @@ def leave_one_out(name: str, post: Posterior, seed: int, progress: Progress) -> 
         return HeldOutScores(elpd, in_sample - elpd, ())
     rows = np.arange(len(elpd))
     folds = {int(run): Fold(rows == run, rows != run) for run in np.flatnonzero(~reliable)}
-    exact = hold_out(name, post, folds, seed, progress)
+    exact = hold_out(name, post, folds, seed, report.part(0.0, 1.0, "refits without one run"))
     elpd = np.where(reliable, elpd, exact.elpd)
     return HeldOutScores(elpd, in_sample - elpd, exact.checks)
 
 
 def hold_out(
-    name: str, post: Posterior, folds: Mapping[Any, Fold], seed: int, progress: Progress
+    name: str, post: Posterior, folds: Mapping[Any, Fold], seed: int, report: Report
 ) -> HeldOutScores:
     """Score the runs that each fold holds out by a refit to the runs that the fold fits.
 
@@ -103,8 +103,8 @@ def hold_out(
         For each fold, which runs are held out, and which runs are fitted.
     seed
         Seed of the refits.
-    progress
-        A function that is called with the fraction of the refits that is done.
+    report
+        Where the progress of the refits is reported.
     """
     runs, law = post.runs, post.law
     inputs = {column: runs.column(column, each.domain) for column, each in law.inputs.items()}
@@ -130,7 +130,7 @@ def hold_out(
         )
 
     weights = {label: fold.fitted * post.weights for label, fold in folds.items()}
-    refits = refit(post, weights, seed=seed, progress=progress)
+    refits = refit(post, weights, seed=seed, progress=report)
     elpd, in_sample = np.full(len(runs), np.nan), np.full(len(runs), np.nan)
     has_discrepancy = bool(post.noise.discrepancy)
     for place, (label, (mask, _)) in enumerate(folds.items()):
@@ -145,7 +145,15 @@ def hold_out(
     check = Check(
         not failed,
         f"{len(folds) - len(failed)} of {len(folds)} refits of {name} passed their checks",
-        f"fit it with more draws, or with engine 'nuts'; these refits failed: "
-        f"{', '.join(failed[:_MAX_LISTED])}",
+        f"{_remedy(post)}; these refits failed: {', '.join(failed[:_MAX_LISTED])}",
     )
     return HeldOutScores(elpd, in_sample - elpd, (check,))
+
+
+def _remedy(post: Posterior) -> str:
+    """Return what to do if refits fail, given the engine that they use."""
+    options = post.record.options
+    if "warmup" not in options:  # draws that are not from chains
+        return "fit it with engine 'nuts'"
+    more = ", ".join(f"{name}={2 * options[name]}" for name in ("draws", "warmup"))
+    return f"fit it with engine '{post.record.engine}({more})'"

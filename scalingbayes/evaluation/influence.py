@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.evaluation.residuals import replicate_residuals
 from scalingbayes.fitting.batch import refit
@@ -126,6 +127,7 @@ def influence(
     compute: float | None = None,
     rows: int = 5,
     seed: int = 0,
+    progress: Progress = None,
     **inputs: float,
 ) -> Influence:
     """Compute how far each run pulls the exponent a and the optimal size at a budget.
@@ -146,6 +148,8 @@ def influence(
         How many runs are left out together; at most a fifth of the runs.
     seed
         Seed of the refit.
+    progress
+        As for :func:`scalingbayes.fit`.
     **inputs
         The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
 
@@ -186,7 +190,8 @@ def influence(
     chosen = order[: min(rows, max(1, int(_LARGEST_SHARE * len(frame))))]
     weights = exact.weights.copy()
     weights[chosen] = 0.0
-    again = refit(exact, {"without": weights}, seed=seed)["without"]
+    with report_progress(progress, "refit without the runs that pull hardest") as report:
+        again = refit(exact, {"without": weights}, seed=seed, progress=report)["without"]
     without = _decide(again, budget, inputs)
     left_out = tuple(int(frame.index[i]) for i in chosen)
     verdict = _judge(quantities, _quantities(exact.law, without), left_out, exact, again)
@@ -293,9 +298,7 @@ def _judge(
         )
     for which, each in {"the fit": post, "the refit without these runs": again}.items():
         if not each.verdict.passed:
-            checks.append(
-                Check(False, f"{which} failed its checks", "fit with engine 'nuts' or more draws")
-            )
+            checks.append(Check(False, f"{which} failed its checks", "see its verdict"))
     return Verdict(tuple(checks), of="decision")
 
 

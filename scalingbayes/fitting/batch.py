@@ -14,6 +14,7 @@ from numpyro.distributions import Distribution
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
+from scalingbayes._core.progress import Progress, Report, report_progress
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.chunks import ChunkFolder, Chunks, make_chunks
 from scalingbayes.fitting.fit import (
@@ -21,7 +22,7 @@ from scalingbayes.fitting.fit import (
     describe_run,
     run_engine,
 )
-from scalingbayes.inference import Draws, Engine, Optimize, Progress, get_engine, silent
+from scalingbayes.inference import Draws, Engine, Optimize, get_engine
 from scalingbayes.laws.base.resolved_priors import recorded_priors
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
@@ -41,7 +42,7 @@ def fit_many(
     seed: int = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Posteriors:
     """Fit a model to many tables at once.
 
@@ -70,7 +71,7 @@ def fit_many(
         A folder to which finished chunks of fits are written. After an interruption, the same call
         continues from there.
     progress
-        A function that is called with the fraction of the fits that is done.
+        As for :func:`scalingbayes.fit`.
 
     Returns
     -------
@@ -99,9 +100,8 @@ def fit_many(
     check_seed(seed)
     models = _bind_all(as_model(model), tables, weights, chosen)
     dtype = dtype or default_dtype(max(len(each.runs) for each in models.values()))
-    return _fit_models(
-        models, chosen, seed, dtype, exact=exact, out=out, progress=progress or silent
-    )
+    with report_progress(progress) as report:
+        return _fit_models(models, chosen, seed, dtype, exact=exact, out=out, report=report)
 
 
 def refit(
@@ -110,7 +110,7 @@ def refit(
     *,
     priors: Mapping[str, Distribution] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Posteriors:
     """Fit a posterior's model to its runs again, with other weights.
 
@@ -126,7 +126,7 @@ def refit(
     seed
         Seed of the random numbers.
     progress
-        A function that is called with the fraction of the fits that is done.
+        As for :func:`scalingbayes.fit`.
 
     Raises
     ------
@@ -149,14 +149,9 @@ def refit(
     assert isinstance(engine, Engine)
     check_seed(seed)
     model = Model(post.law, post.noise, priors={**given, **(priors or {})}, default_priors=defaults)
-    return _fit_models(
-        _bind_all(model, dict.fromkeys(weights, post.runs), weights, engine),
-        engine,
-        seed,
-        record.dtype,
-        exact=post.exact,
-        progress=progress or silent,
-    )
+    models = _bind_all(model, dict.fromkeys(weights, post.runs), weights, engine)
+    with report_progress(progress) as report:
+        return _fit_models(models, engine, seed, record.dtype, exact=post.exact, report=report)
 
 
 def _fit_models(
@@ -166,7 +161,7 @@ def _fit_models(
     dtype: str,
     *,
     exact: bool,
-    progress: Progress,
+    report: Report,
     out: str | Path | None = None,
 ) -> Posteriors:
     """Fit models chunk by chunk."""
@@ -184,17 +179,17 @@ def _fit_models(
         chunks = folder.open(fingerprint, lambda: make_chunks(lengths))
     in_order = list(models.values())
 
-    def run(positions: Sequence[int], report: Progress) -> list[Draws]:
+    def run(positions: Sequence[int], report: Report) -> list[Draws]:
         return run_engine(
             engine,
             [in_order[i] for i in positions],
             [seeds[i] for i in positions],
             dtype,
             exact=exact,
-            progress=report,
+            report=report,
         )
 
-    return Posteriors(models, _run_chunks(run, chunks, lengths, folder, progress), records)
+    return Posteriors(models, _run_chunks(run, chunks, lengths, folder, report), records)
 
 
 def _bind_all(model: Model, tables: Any, weights: Any, engine: Engine) -> dict[Any, BoundModel]:
@@ -227,11 +222,11 @@ def _by_name(given: Any, argument: str) -> dict[Hashable, Any]:
 
 
 def _run_chunks(
-    run: Callable[[Sequence[int], Progress], list[Draws]],
+    run: Callable[[Sequence[int], Report], list[Draws]],
     chunks: Chunks,
     lengths: Sequence[int],
     folder: ChunkFolder | None,
-    progress: Progress,
+    report: Report,
 ) -> list[Draws]:
     """Read finished chunks, run the others, and return the draws of all fits in order.
 
@@ -245,8 +240,8 @@ def _run_chunks(
         The padded length of each table.
     folder
         Where chunks are read from and written to.
-    progress
-        A function that is called with the fraction of the fits that is done.
+    report
+        Where progress is reported.
     """
     draws: dict[int, Draws] = {}
     missing = []
@@ -259,18 +254,21 @@ def _run_chunks(
     for chunk in chunks:
         largest[lengths[chunk[0]]] = max(largest[lengths[chunk[0]]], len(chunk))
     for number in missing:
-        chunk, done = chunks[number], len(draws)
-
-        def report(fraction: float, done: int = done, size: int = len(chunk)) -> None:
-            progress((done + fraction * size) / len(lengths))
-
+        chunk = chunks[number]
+        part = _part(report, len(draws), len(draws) + len(chunk), len(lengths))
         # All chunks of one length share a compiled program: smaller chunks repeat their last fit.
         size = largest[lengths[chunk[0]]]
-        found = run((chunk + chunk[-1:] * size)[:size], report)[: len(chunk)]
+        found = run((chunk + chunk[-1:] * size)[:size], part)[: len(chunk)]
         if folder is not None:
             folder.write(number, found)
         draws |= dict(zip(chunk, found, strict=True))
     return [draws[position] for position in range(len(lengths))]
+
+
+def _part(report: Report, first: int, last: int, count: int) -> Report:
+    """Return the report of the fits ``first`` to ``last``, of ``count``."""
+    which = f"fits {first + 1} to {last}" if last - first > 1 else f"fit {last}"
+    return report.part(first / count, last / count, f"{which} of {count}" if count > 1 else "")
 
 
 def _fingerprint(

@@ -11,16 +11,15 @@ from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.devices import describe_devices
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
+from scalingbayes._core.progress import Progress, Report, report_progress
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.duration import announce_duration
 from scalingbayes.inference import (
     Draws,
     Engine,
     Optimize,
-    Progress,
     engine_name,
     get_engine,
-    silent,
 )
 from scalingbayes.inference.allowance import choose_allowances
 from scalingbayes.model.bound_model import BoundModel
@@ -29,6 +28,7 @@ from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 
 _CHOICE = 0.5  # share of a fit's time that the choice of the allowance takes
+_SAMPLING = "sampling"
 
 
 @overload
@@ -41,7 +41,7 @@ def fit(  # type: ignore[overload-overlap]
     exact: bool = ...,
     seed: int = ...,
     dtype: str | None = ...,
-    progress: Progress | None = ...,
+    progress: Progress = ...,
 ) -> PointEstimate: ...
 
 
@@ -55,7 +55,7 @@ def fit(
     exact: bool = ...,
     seed: int = ...,
     dtype: str | None = ...,
-    progress: Progress | None = ...,
+    progress: Progress = ...,
 ) -> Posterior: ...
 
 
@@ -68,7 +68,7 @@ def fit(
     exact: bool = False,
     seed: int = 0,
     dtype: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Posterior | PointEstimate:
     """Fit a scaling law to a table of training runs.
 
@@ -97,7 +97,9 @@ def fit(
     dtype
         ``"float64"`` or ``"float32"``; by default float64 on a CPU and float32 elsewhere.
     progress
-        A function that is called from time to time with the fraction of the work that is done.
+        None shows a progress bar if a person watches, in a notebook or a terminal, and the work
+        takes longer than two seconds. False shows none. A function is called with the fraction that
+        is done, and a text that says what is being done.
 
     Returns
     -------
@@ -129,12 +131,13 @@ def fit(
     dtype = dtype or default_dtype(len(runs))
     bound = as_model(model).bind(runs, weights)
     check_random_effects(bound, engine)
-    report = progress or silent
     if isinstance(engine, Optimize):
-        optimum = engine.run_point(bound, int(seed), dtype, report)
+        with report_progress(progress, "searching for the best fit") as report:
+            optimum = engine.run_point(bound, int(seed), dtype, report)
         return PointEstimate.from_optimum(bound, optimum, engine.objective)
     announce_duration(bound, engine, dtype, allowance=not exact and engine.supports_allowance)
-    (draws,) = run_engine(engine, [bound], [int(seed)], dtype, exact=exact, progress=report)
+    with report_progress(progress) as report:
+        (draws,) = run_engine(engine, [bound], [int(seed)], dtype, exact=exact, report=report)
     return Posterior.from_draws(bound, draws, describe_run(engine, seed, dtype))
 
 
@@ -145,7 +148,7 @@ def run_engine(
     dtype: str,
     *,
     exact: bool,
-    progress: Progress,
+    report: Report,
 ) -> list[Draws]:
     """Fit models, with an allowance for the law's error unless the law is taken as exact.
 
@@ -159,17 +162,16 @@ def run_engine(
         ``"float64"`` or ``"float32"``.
     exact
         Whether to take the law as exact.
-    progress
-        A function that is called with the fraction of the work that is done.
+    report
+        Where progress is reported.
     """
     if exact or not engine.supports_allowance or models[0].noise.has_random_effects:
-        return engine.run(models, seeds, dtype, progress)
-    allowed = choose_allowances(models, seeds, dtype, lambda part: progress(_CHOICE * part))
+        return engine.run(models, seeds, dtype, report.part(0.0, 1.0, _SAMPLING))
+    choice = report.part(0.0, _CHOICE, "choosing the allowance for the law's error")
+    allowed = choose_allowances(models, seeds, dtype, choice)
     pairs = zip(models, allowed, strict=True)
     mixtures = [replace(model, allowance=each.allowance) for model, each in pairs]
-    found = engine.run(
-        mixtures, seeds, dtype, lambda part: progress(_CHOICE + (1 - _CHOICE) * part)
-    )
+    found = engine.run(mixtures, seeds, dtype, report.part(_CHOICE, 1.0, _SAMPLING))
     return [
         replace(
             draws,

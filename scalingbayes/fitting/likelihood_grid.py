@@ -17,8 +17,8 @@ from scalingbayes._core.devices import fetch, over_devices, side_by_side
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.precision import default_dtype, precision, to_dtype
 from scalingbayes._core.programs import compiled
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.runs import Table, as_runs
-from scalingbayes.inference import Progress
 from scalingbayes.inference.linear import fit_cells, linear_form
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import BoundModel
@@ -42,7 +42,7 @@ def evaluate_grid(
     weights: Float[np.ndarray, " runs"] | None = None,
     dtype: str | None = None,
     memory: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> xr.DataArray:
     """Evaluate the log likelihood at every cell of a grid of parameters.
 
@@ -66,7 +66,7 @@ def evaluate_grid(
     memory
         Bytes that the grid may take; by default half of the machine's memory.
     progress
-        A function that is called from time to time with the fraction of the cells that is done.
+        As for :func:`scalingbayes.fit`.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def evaluate_grid(
     devices = len(jax.devices())
     at_once = min(count, max(devices, _CALL // size // devices * devices))
     result = np.empty((count, size), dtype)
-    with precision(dtype):
+    with precision(dtype), report_progress(progress, "evaluating the grid") as report:
         density = fetch(bound.density(dtype))  # NumPy arrays go to any number of devices and hosts
         arrays = to_dtype(values, dtype)
         log_slopes = _log_slopes(bound)
@@ -120,8 +120,7 @@ def evaluate_grid(
             found = fetch(_evaluate(density, names, outer, arrays, index, len(runs)))
             last = min(first + at_once, count)
             result[first:last] = found.reshape(at_once, size)[: last - first] + log_slopes
-            if progress is not None:
-                progress(last / count)
+            report(last / count)
     coords = {name: values[name] for name in names}
     attrs = {"law": bound.law.name, "noise": bound.noise.name, "runs": runs.name}
     return xr.DataArray(result.reshape(shape), coords, names, "log_likelihood", attrs)

@@ -5,7 +5,7 @@ from typing import Any
 
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.inference.bootstrap import Bootstrap
-from scalingbayes.inference.draws import Draws, Progress, silent
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.grid import Grid
 from scalingbayes.inference.hmc import HMC
@@ -27,10 +27,8 @@ __all__ = [
     "Optimize",
     "Optimum",
     "PriorDraws",
-    "Progress",
     "engine_name",
     "get_engine",
-    "silent",
 ]
 
 ENGINES: dict[str, type[Engine] | type[Optimize]] = {

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
-from scalingbayes.inference.draws import Draws, Progress, silent
+from scalingbayes._core.progress import Report, silent
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.mode import TIGHT
 from scalingbayes.inference.optimize import OBJECTIVES, Objective, Optimize, search
@@ -76,18 +77,16 @@ class Bootstrap(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
 
-        def one(fit: int) -> Draws:
-            def report(part: float) -> None:
-                progress((fit + part) / len(models))
+        count = len(models)
+        return [
+            self._run(model, seeds[fit], dtype, progress.part(fit / count, (fit + 1) / count))
+            for fit, model in enumerate(models)
+        ]
 
-            return self._run(models[fit], seeds[fit], dtype, report)
-
-        return [one(fit) for fit in range(len(models))]
-
-    def _run(self, model: BoundModel, seed: int, dtype: str, progress: Progress) -> Draws:
+    def _run(self, model: BoundModel, seed: int, dtype: str, progress: Report) -> Draws:
         best = Optimize(self.starts, self.objective).run_point(model, seed, dtype, silent)
         random = np.random.default_rng([seed, 1])
         units = self._units(model)

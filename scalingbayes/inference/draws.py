@@ -1,6 +1,6 @@
 """The result of an engine: draws over unconstrained coordinates, with statistics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,28 +8,6 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from scalingbayes.model.allowance import Allowance
-
-Progress = Callable[[float], None]
-"""Called with the fraction of the work that is done, up to 1."""
-
-
-def silent(part: float) -> None:
-    """Report no progress."""
-
-
-def never_falling(progress: Progress) -> Progress:
-    """Return a callback that reports the largest fraction so far.
-
-    The fraction done falls when a fit turns out to need more work than was planned.
-    """
-    largest = 0.0
-
-    def report(part: float) -> None:
-        nonlocal largest
-        largest = max(largest, part)
-        progress(largest)
-
-    return report
 
 
 @dataclass(frozen=True, eq=False)

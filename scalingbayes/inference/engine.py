@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes._core.progress import Report
+from scalingbayes.inference.draws import Draws
 from scalingbayes.model.bound_model import BoundModel
 
 
@@ -19,7 +20,7 @@ class Engine(ABC):
 
     @abstractmethod
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         """Return draws for each model. Models are fitted side by side where that is faster.
 

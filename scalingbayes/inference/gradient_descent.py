@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.devices import fetch, over_devices, queue_width
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.draws import Progress
+from scalingbayes._core.progress import Report
 from scalingbayes.inference.mode import log_density_and_gain
 from scalingbayes.model.log_density import LogDensity
 
@@ -53,7 +53,7 @@ def descend(
     steps: int,
     batch_rows: int | None,
     seed: int,
-    progress: Progress,
+    progress: Report,
 ) -> Descent:
     """Run an optimiser from every start.
 

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes._core.progress import Report
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
@@ -72,7 +73,7 @@ class Grid(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         found = []
         for done, (model, seed) in enumerate(zip(models, seeds, strict=True), start=1):

@@ -7,8 +7,9 @@ from typing import ClassVar, override
 import numpy as np
 
 from scalingbayes._core.precision import precision
+from scalingbayes._core.progress import Report
 from scalingbayes.inference.adaptive_importance import adaptive_proposals
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.importance import (
     OVERSAMPLING,
@@ -66,7 +67,7 @@ class Laplace(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         random = [np.random.default_rng(seed) for seed in seeds]
         with precision(dtype):

@@ -16,7 +16,7 @@ from scalingbayes._core.devices import fetch, over_devices, queue_width, run_que
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device, to_dtype
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.draws import Progress
+from scalingbayes._core.progress import Report
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
 from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model.bound_model import BoundModel, padded_length
@@ -114,7 +114,7 @@ class Optimize:
                     "rows: add optimizer=optax.adam(...), or leave batch_rows out."
                 )
 
-    def run_point(self, model: BoundModel, seed: int, dtype: str, progress: Progress) -> Optimum:
+    def run_point(self, model: BoundModel, seed: int, dtype: str, progress: Report) -> Optimum:
         """Search from all starts, and return the best end.
 
         Parameters
@@ -162,7 +162,7 @@ class Optimize:
         return Optimum(point[best], float(log_density[best]), table)
 
     def _least_squares(
-        self, density: LogDensity, starts: Float[np.ndarray, "starts dim"], progress: Progress
+        self, density: LogDensity, starts: Float[np.ndarray, "starts dim"], progress: Report
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the end of each search, its log density, and whether it converged.
 

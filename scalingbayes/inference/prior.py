@@ -13,7 +13,8 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.draws import Draws, Progress
+from scalingbayes._core.progress import Report
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.settings import check_whole
 from scalingbayes.model.bound_model import BoundModel
@@ -57,7 +58,7 @@ class PriorDraws(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         found = []
         for model, seed in zip(models, seeds, strict=True):

@@ -77,12 +77,14 @@ def _chain_checks(
     diagnostics: Mapping[str, xr.Dataset],
 ) -> list[Check]:
     needed = MIN_ESS_PER_CHAIN * posterior.sizes["chain"]
+    draws = posterior.sizes["draw"]
     name, r_hat = _extreme(diagnostics["r_hat"], largest=True)
     checks = [
         Check(
             r_hat <= MAX_R_HAT,
             f"R-hat at most {r_hat:.4f}" if r_hat <= MAX_R_HAT else f"R-hat {r_hat:.3f} for {name}",
-            "the chains disagree; give more warmup and draws, or look for several modes",
+            f"the chains disagree; give more warmup and draws{_such_as(facts, draws=2 * draws)}, "
+            f"or look for several modes",
         )
     ]
     for method in ("bulk", "tail"):
@@ -93,7 +95,7 @@ def _chain_checks(
                 f"{method} ESS at least {ess:.0f}"
                 if ess >= needed
                 else f"{method} ESS {ess:.0f} for {name}, below {needed}",
-                "give more draws",
+                f"give more draws{_such_as(facts, draws=2 * draws)}",
             )
         )
     count = int(stats["diverging"].sum())
@@ -102,11 +104,19 @@ def _chain_checks(
         Check(
             count == 0,
             f"{count or 'no'} divergences",
-            f"the sampler's steps are too long in places; raise target_accept from {accepted:g}, "
-            f"for instance to {1 - (1 - accepted) / 10:g}",
+            f"the sampler's steps are too long in places; raise target_accept from {accepted:g}"
+            f"{_such_as(facts, target_accept=round(1 - (1 - accepted) / 10, 9))}",
         )
     )
     return checks
+
+
+def _such_as(facts: Mapping[str, Any], **settings: float) -> str:
+    """Return NUTS with other settings, as ``sb.fit`` and the command line take it."""
+    if "sequential_gradients" in facts:  # HMC, whose many short chains are stored as a few
+        return ""
+    given = ", ".join(f"{setting}={value:g}" for setting, value in settings.items())
+    return f", such as engine 'nuts({given})'"
 
 
 def _independent_checks(

@@ -81,12 +81,12 @@ def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
     for where, outside, end, run in directions:
         if not outside.any() or (decades := abs(np.log10(end / run))) < _LEAST_DECADES:
             continue
-        one = len(asked) == 1
         kind: Kind = "flops" if what == "FLOPs" else kind_of(what)
-        asked_for = f"{write(end, kind)} {what} lie"
-        which = asked_for if one else f"{outside.sum()} of {len(asked)} lie up to"
-        largest = write(float(f"{run:.3g}"), kind)
-        notes.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({largest} {what}).")
+        furthest, count = f"{write(end, kind)} {what}", outside.sum()
+        several = f"{count} of {len(asked)} values, the furthest {furthest}, are up to"
+        which = f"{furthest} is" if count == 1 else several
+        nearest = write(float(f"{run:.3g}"), kind)
+        notes.append(f"Extrapolated: {which} {decades:.1f} decades {where} ({nearest} {what}).")
     return tuple(notes)
 
 

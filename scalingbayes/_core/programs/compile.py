@@ -15,6 +15,7 @@ from jax.experimental import serialize_executable
 
 from scalingbayes._core.programs import fingerprint
 from scalingbayes._core.programs.store import open_store
+from scalingbayes._core.progress import announce
 
 _MOST_PROGRAMS = 256  # in memory; each holds about thirty memory maps, of which Linux allows 65,530
 
@@ -109,8 +110,9 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
     def _load_or_compile(self, call: _Call, types: tuple[Any, ...]) -> _Program:
         store = open_store() if jax.process_count() == 1 else None
         if store is None or fingerprint.SOURCE is None:
-            computation, returned = self._lower(call)
-            return _Program(computation.compile(), returned)
+            with announce("compiling"):
+                computation, returned = self._lower(call)
+                return _Program(computation.compile(), returned)
         lowered: tuple[jax.stages.Lowered, jax.tree_util.PyTreeDef] | None = None
         try:
             described = call.fixed, fingerprint.structure(call.structure), str(types)
@@ -122,8 +124,8 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
         stored = store.read(name)
         if stored is not None and (program := _load(stored, len(types))) is not None:
             return program
-        computation, returned = lowered or self._lower(call)
-        with _loads_of_jax() as loads:
+        with announce("compiling, once on this machine"), _loads_of_jax() as loads:
+            computation, returned = lowered or self._lower(call)
             program = _Program(computation.compile(), returned)
         # JAX's own cache, if the user has one, gives programs that cannot be stored again.
         storable = not loads and fingerprint.source_is_unchanged()

@@ -10,6 +10,7 @@ import pandas as pd
 from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write_with_interval
+from scalingbayes._core.progress import Progress, Report, report_progress
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.decisions.approaches.envelope import envelope
 from scalingbayes.decisions.approaches.frontier import Frontier
@@ -156,6 +157,7 @@ def compare_approaches(
     curves: str | None = None,
     prob: float = 0.9,
     seed: int = 0,
+    progress: Progress = None,
 ) -> ApproachComparison:
     """Estimate a and b by the three approaches of Hoffmann et al. 2022 and from a posterior.
 
@@ -179,6 +181,8 @@ def compare_approaches(
         Probability of the posterior's equal-tailed interval.
     seed
         Seed of the resamples and of the posterior.
+    progress
+        As for :func:`scalingbayes.fit`.
 
     Raises
     ------
@@ -215,13 +219,17 @@ def compare_approaches(
     }
     fits: dict[str, Frontier | Parametric] = {}
     rows: dict[str, dict[str, float | str]] = {}
-    for name, method in methods.items():
-        try:
-            fits[name] = method()
-            rows[name] = {**fits[name].exponents.row(), "trust": _TRUST[name]}
-        except InputError as error:
-            rows[name] = _row(note=f"not used: {error}".rstrip("."))
-    found, own_rows = _posterior_rows(runs, posterior, prob, seed)
+    with report_progress(progress) as report:
+        for place, (name, method) in enumerate(methods.items()):
+            report(place / 2 / len(methods), f"approach {name}")
+            try:
+                fits[name] = method()
+                rows[name] = {**fits[name].exponents.row(), "trust": _TRUST[name]}
+            except InputError as error:
+                rows[name] = _row(note=f"not used: {error}".rstrip("."))
+        found, own_rows = _posterior_rows(
+            runs, posterior, prob, seed, report.part(0.5, 1.0, "posterior")
+        )
     rows |= own_rows
     rows["Kaplan et al. 2020"] = _row(
         **KAPLAN,
@@ -234,14 +242,14 @@ def compare_approaches(
 
 
 def _posterior_rows(
-    runs: Runs, posterior: Posterior | Literal[False] | None, prob: float, seed: int
+    runs: Runs, posterior: Posterior | Literal[False] | None, prob: float, seed: int, report: Report
 ) -> tuple[Posterior | None, dict[str, dict[str, float | str]]]:
     """Return the posterior, fitted if none is given, and its rows: why it has none if it fails."""
     if posterior is False:
         return None, {}
     if posterior is None:
         try:
-            posterior = fit(runs, seed=seed)
+            posterior = fit(runs, seed=seed, progress=report)
         except InputError as error:
             note = f"not used: {error}".rstrip(".")
             return None, {f"posterior of law {DEFAULT_LAW!r}": _row(note=note)}

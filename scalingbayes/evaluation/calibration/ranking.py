@@ -14,6 +14,7 @@ from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.allocation import exponents, optimum, table_cost, training_flops
 from scalingbayes.data.runs import Table
 from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
@@ -24,7 +25,6 @@ from scalingbayes.inference import (
     Engine,
     Grid,
     Laplace,
-    Progress,
     engine_name,
     get_engine,
 )
@@ -186,7 +186,7 @@ def calibrate(
     seed: int = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> Calibration:
     """Check posteriors by simulation: simulate tables, fit them, and rank the true parameters.
 
@@ -237,7 +237,7 @@ def calibrate(
             f"posterior. Use 'nuts', 'laplace' or 'grid'."
         )
     simulation = simulate(runs, model, count=tables, seed=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), report_progress(progress, "simulated tables") as report:
         warnings.simplefilter("ignore", InputWarning)  # raised for the design already
         posts = fit_many(
             simulation.tables,
@@ -247,7 +247,7 @@ def calibrate(
             seed=seed,
             dtype=dtype,
             out=out,
-            progress=progress,
+            progress=report,
         )
     return rank(simulation, posts, engine_name(chosen), seed)
 

@@ -13,9 +13,10 @@ from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
+from scalingbayes._core.progress import silent
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.evaluation.calibration.design import typical_inputs
-from scalingbayes.inference import PriorDraws, silent
+from scalingbayes.inference import PriorDraws
 from scalingbayes.laws import Law
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity

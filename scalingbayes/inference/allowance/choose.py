@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from scalingbayes._core.precision import precision, to_dtype
+from scalingbayes._core.progress import Report, silent
 from scalingbayes.inference.allowance.lack_of_fit import exactness, residuals_at
 from scalingbayes.inference.allowance.plain_fits import (
     PlainFit,
@@ -23,7 +24,7 @@ from scalingbayes.inference.allowance.plain_fits import (
 )
 from scalingbayes.inference.allowance.splits import Split, make_splits
 from scalingbayes.inference.allowance.tempered import Tempered, temper
-from scalingbayes.inference.draws import Draws, Progress, silent
+from scalingbayes.inference.draws import Draws
 from scalingbayes.model.allowance import LIKELIHOOD_POWERS, ROW_EXPONENTS, Allowance
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.stacking import stack_densities
@@ -66,7 +67,7 @@ class Allowed:
 
 
 def choose_allowances(
-    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress = silent
+    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report = silent
 ) -> list[Allowed]:
     """Choose the allowance of each table. One table's allowance does not depend on the others.
 
@@ -123,7 +124,7 @@ def _make_batch(
 
 
 def _choose(
-    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+    models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
 ) -> list[Allowed]:
     tables, batch = _make_batch(models, seeds)
     densities = stack_densities(batch, dtype)

@@ -9,7 +9,8 @@ import numpy as np
 from scalingbayes._core.devices import interleave, queue_width
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
-from scalingbayes.inference.draws import Draws, Progress, never_falling
+from scalingbayes._core.progress import Report
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.hmc.lockstep import BLOCK
 from scalingbayes.inference.hmc.warmup import (
@@ -103,13 +104,13 @@ class HMC(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         with precision(dtype):
-            return self._sample(models, seeds, dtype, never_falling(progress))
+            return self._sample(models, seeds, dtype, progress)
 
     def _sample(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         random = [np.random.default_rng(seed) for seed in seeds]
         searched, sampled = searched_and_sampled(models, dtype)
@@ -127,7 +128,7 @@ class HMC(Engine):
             warm.tuning,
             warm.thinning,
             self.draws // BLOCK,
-            lambda part: progress((1 + part) / 2),
+            progress.part(0.5, 1.0),
         )
         points = warm.tuning.whitening.to_points(flatten(trace.x.astype(float)))
         points = draw_random_effects(sampled, points, random, dtype)

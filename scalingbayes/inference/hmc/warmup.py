@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from scalingbayes._core.devices import interleave
-from scalingbayes.inference.draws import Progress, silent
+from scalingbayes._core.progress import Report, silent
 from scalingbayes.inference.hmc.lockstep import Superchains, Trace, Tuning, advance
 from scalingbayes.inference.nuts.constants import Constants
 from scalingbayes.inference.nuts.sampling import Density
@@ -60,7 +60,7 @@ class Batch:
         tuning: Tuning,
         thinning: Int[np.ndarray, " fits"],
         blocks: int,
-        progress: Progress = silent,
+        progress: Report = silent,
     ) -> tuple[Superchains, Trace]:
         """Draw from each chain in blocks, as :func:`~.lockstep.advance` does."""
         traces = []
@@ -104,7 +104,7 @@ def warm_up(
     rounds: int,
     target_accept: float,
     max_thinning: int,
-    progress: Progress,
+    progress: Report,
 ) -> WarmUp:
     """Adapt in rounds. A fit whose superchains disagree or diverge gets further rounds.
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from scalingbayes._core.devices import interleave
 from scalingbayes._core.precision import precision
-from scalingbayes.inference.draws import Draws, Progress, never_falling
+from scalingbayes._core.progress import Report
+from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.nuts.constants import (
     BLOCK,
@@ -103,13 +104,13 @@ class NUTS(Engine):
 
     @override
     def run(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         with precision(dtype):
-            return self._sample(models, seeds, dtype, never_falling(progress))
+            return self._sample(models, seeds, dtype, progress)
 
     def _sample(
-        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Progress
+        self, models: Sequence[BoundModel], seeds: Sequence[int], dtype: str, progress: Report
     ) -> list[Draws]:
         constants = self.constants
         random = [np.random.default_rng(seed) for seed in seeds]

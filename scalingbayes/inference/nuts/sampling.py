@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Shaped
 from scalingbayes._core.devices import by_owner, fetch, map_each, map_tasks
 from scalingbayes._core.precision import to_dtype
 from scalingbayes._core.programs import compiled
-from scalingbayes.inference.draws import Progress
+from scalingbayes._core.progress import Report
 from scalingbayes.inference.nuts.constants import BLOCK
 from scalingbayes.inference.nuts.kernel import Adaptation, Controls, Info, init, step
 from scalingbayes.inference.whitening import Whitening
@@ -94,7 +94,7 @@ class Batch:
     block: int
     max_tree_depth: int
     dtype: str
-    progress: Progress
+    progress: Report
 
     @property
     def owner(self) -> Int[np.ndarray, " chains"]:
