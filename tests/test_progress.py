@@ -31,8 +31,11 @@ def test_fractions_never_fall_and_texts_of_parts_are_joined(seen, listen):
         report.part(0.5, 1.0).part(0.5, 1.0, "law 2")(1.5)
     expected = [
         (0.0, "fits"),
+        (0.0, "fits: law 1"),
         (0.25, "fits: law 1: sampling"),
         (0.25, "fits: law 1: sampling"),
+        (0.5, "fits"),
+        (0.75, "fits"),
         (1.0, "fits: law 2"),
         (1.0, "fits"),
     ]
@@ -51,6 +54,7 @@ def test_work_within_work_is_reported_once_and_compiling_in_its_place(seen, list
         (0.5, "sampling"),
         (0.5, "compiling"),
         (0.5, "sampling"),
+        (0.5, "law 2"),
         (0.5, "law 2"),
         (0.5, "law 2: compiling"),
         (0.5, "law 2"),
@@ -167,7 +171,7 @@ def test_a_terminal_shows_a_bar_and_a_pipe_does_not(monkeypatch):
 def test_a_notebook_shows_html_and_removes_it(monkeypatch):
     display = pytest.importorskip("IPython.display")
     shown = []
-    handle = SimpleNamespace(update=lambda each: shown.append(each.data))
+    handle = SimpleNamespace(update=lambda each: shown.append(each._repr_html_()))
     monkeypatch.setattr(display, "display", lambda *_, **__: handle)
     ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", ipython)

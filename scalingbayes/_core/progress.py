@@ -48,8 +48,10 @@ class Report:
         self._show(done, ": ".join(each for each in (self._text, text) if each))
 
     def part(self, first: float, last: float, text: str = "") -> "Report":
-        """Return the report of a part, which begins and ends at these fractions of this one."""
-        return Report(self, first, last, text)
+        """Begin a part of this work, from one fraction of it to another; return its report."""
+        part = Report(self, first, last, text)
+        part(0.0)
+        return part
 
 
 def _show_nothing(fraction: float, text: str) -> None:

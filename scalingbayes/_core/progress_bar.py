@@ -69,10 +69,9 @@ class NotebookBar:
     """
 
     def __init__(self) -> None:
-        from IPython.display import HTML, display
+        from IPython.display import display
 
-        self._html: Callable[[str], Any] = HTML
-        self._handle: Any = display(HTML(""), display_id=True)
+        self._handle: Any = display(_Line(), display_id=True)
         self._shown: tuple[float, str] = (-1.0, "")  # when, and which text
 
     def show(self, fraction: float, text: str) -> None:
@@ -81,17 +80,28 @@ class NotebookBar:
         if text == shown and now - last < _SECONDS_BETWEEN:
             return
         self._shown = now, text
-        words = html.escape(_printable(text))
-        self._handle.update(
-            self._html(
-                f'<progress value="{fraction:.3f}" max="1" aria-label="{words}"></progress> '
-                f"{fraction:.0%} {words}"
-            )
-        )
+        self._handle.update(_Line(fraction, _printable(text)))
 
     def close(self) -> None:
         """Remove the bar."""
-        self._handle.update(self._html(""))
+        self._handle.update(_Line())
+
+
+class _Line:
+    """A line of a notebook: a bar and what is being done, or nothing."""
+
+    def __init__(self, fraction: float = 0.0, text: str = "") -> None:
+        self._fraction, self._text = fraction, text
+
+    def __repr__(self) -> str:
+        return f"{self._fraction:.0%} {self._text}" if self._text else ""
+
+    def _repr_html_(self) -> str:
+        if not self._text:
+            return ""
+        words = html.escape(self._text)
+        bar = f'<progress value="{self._fraction:.3f}" max="1" aria-label="{words}"></progress>'
+        return f"{bar} {self._fraction:.0%} {words}"
 
 
 def _printable(text: str) -> str:

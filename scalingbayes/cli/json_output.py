@@ -98,14 +98,13 @@ def with_json(name: str, command: Callable[..., None]) -> Callable[..., None]:
         finally:
             _document = None
 
-    own = inspect.signature(command)
+    own = inspect.signature(command, eval_str=True).parameters.values()
     option = inspect.Parameter(
         "as_document", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json
     )
-    run.__signature__ = own.replace(  # type: ignore[attr-defined]
-        parameters=[*own.parameters.values(), option]
-    )
-    run.__annotations__ = {**command.__annotations__, "as_document": Json}
+    every = [*own, option]
+    run.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in every}
     return run
 
 

@@ -72,7 +72,7 @@ FoldsBy = Annotated[
         "--by",
         help="Which runs are held out together: `compute` (one level of compute at a time), "
         "`largest` (levels of the runs with the most compute, each predicted from smaller "
-        "runs), or a column (one of its labels at a time). Default: each run alone.",
+        "runs), or a column (one of its labels at a time).",
     ),
 ]
 Prob = Annotated[

@@ -4,6 +4,9 @@
 and a figure of several panels the Figure; both may be changed afterwards.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from scalingbayes.plots.approaches import plot_approaches
 from scalingbayes.plots.decisions import plot_data_exhaustion, plot_overtraining
 from scalingbayes.plots.draws import plot_draws
@@ -15,6 +18,7 @@ from scalingbayes.plots.predicted import plot_backtest, plot_predicted
 from scalingbayes.plots.surface import plot_surface
 
 __all__ = [
+    "KINDS",
     "overview",
     "plot_approaches",
     "plot_backtest",
@@ -30,3 +34,12 @@ __all__ = [
     "plot_residuals",
     "plot_surface",
 ]
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "overview": overview,
+    "exponent": plot_exponent,
+    "frontier": plot_frontier,
+    "residuals": plot_residuals,
+    "parameters": plot_draws,
+}
+"""The figures of a posterior, by the names that `scalingbayes plot` takes."""
