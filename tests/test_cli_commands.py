@@ -186,7 +186,7 @@ def test_backtest_agrees_with_python(shell):
 
 
 def test_lists_as_json(shell):
-    laws = {each["name"] for each in parse(shell("laws", "--json"))["laws"]}
+    laws = {each["law"] for each in parse(shell("laws", "--json"))["laws"]}
     assert laws == set(sb.list_laws().index)
     assert parse(shell("laws", "kaplan", "--json"))["equation"] == sb.get_law("kaplan").equation
     sets = parse(shell("datasets", "--json"))["datasets"]
@@ -213,7 +213,7 @@ def test_a_control_sequence_in_a_name_does_not_reach_the_terminal(shell, folder,
         (("compare", "results", "--by", "compute"), "Give one table, or two or more saved"),
         (("compare", "results", "failed.nc", "--laws", "kaplan"), "leave it out"),
         (("backtest", "chinchilla", "--engine", "optimize"), "computes none"),
-        (("predict", "bad.csv", "--params", "1e9"), "--loss COLUMN --out FOLDER`, then give FOLD"),
+        (("check", "bad.csv"), "--loss COLUMN --out FOLDER`, then give FOLDER"),
     ],
 )
 def test_unusable_input_gives_one_message_and_no_json(shell, folder, arguments, message):

@@ -84,6 +84,11 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
         return sb.load(path)
     try:
         runs = read_table(source, {})
+        print_text(
+            f"Fitting {len(runs)} runs of {runs.name!r} by default. To keep the fit, or to choose "
+            f"law and columns: `scalingbayes fit {source} --out FOLDER`, then give FOLDER.\n"
+        )
+        return sb.fit(runs, seed=seed)
     except InputError as error:
         if not Path(source).exists():
             raise
@@ -91,11 +96,6 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
             f"{error} To name columns, fit first: `scalingbayes fit {source} --loss COLUMN --out "
             f"FOLDER`, then give FOLDER."
         ) from error
-    print_text(
-        f"Fitting {len(runs)} runs of {runs.name!r} by default. To keep the fit, or to choose law "
-        f"and columns: `scalingbayes fit {source} --out FOLDER`, then give FOLDER.\n"
-    )
-    return sb.fit(runs, seed=seed)
 
 
 def parse_inputs(
