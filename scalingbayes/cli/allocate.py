@@ -97,7 +97,9 @@ def allocate_command(
     lines = (describe_interval(post, prob), explained, *notes, *view.lines)
     print_result("allocate", replace(view, title=title, lines=lines), table)
     for each in plans:
-        print_result(f"plan {each.compute:g}", each.view(prob), _plan_rows(each, prob))
+        print_result(
+            f"plan {write(each.compute, 'flops')}", each.view(prob), _plan_rows(each, prob)
+        )
     finish(best.verdict, out, _rows(table, plans, prob))
 
 

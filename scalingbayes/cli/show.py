@@ -27,6 +27,8 @@ from scalingbayes.cli.table_options import (
     read_table,
 )
 
+_FIRST_ROWS = 10
+
 Shown = Annotated[
     str,
     typer.Argument(
@@ -58,10 +60,14 @@ def show_command(
         return
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
+    from scalingbayes.results import format_table
+
     if (found := document()) is not None:
         found.add(title=runs.name, notes=runs.notes, rows=rows(runs.frame))
         return
-    print_text(f"{runs!r}\n\n{runs.frame.to_string(max_rows=10)}")
+    print_text(f"{runs!r}\n\n{format_table(runs.frame.head(_FIRST_ROWS))}")
+    if len(runs) > _FIRST_ROWS:
+        print_text(f"... and {len(runs) - _FIRST_ROWS} more rows")
 
 
 def _show_posterior(post: sb.Posterior, prob: float) -> None:

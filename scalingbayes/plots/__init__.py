@@ -39,7 +39,6 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "overview": overview,
     "exponent": plot_exponent,
     "frontier": plot_frontier,
-    "residuals": plot_residuals,
     "parameters": plot_draws,
 }
 """The figures of a posterior, by the names that `scalingbayes plot` takes."""
