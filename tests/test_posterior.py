@@ -3,6 +3,7 @@
 import json
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,10 +45,20 @@ def test_log_likelihoods_equal_those_of_scipy(post, runs):
 
 
 def test_arviz_reads_the_tree(post):
+    import arviz_plots
     import arviz_stats
 
     loo = arviz_stats.loo(post.tree)
     assert np.isfinite(loo.elpd)
+    tree = post.sample_posterior_predictive(seed=3)
+    replicated = tree["posterior_predictive"]["loss"]
+    assert dict(replicated.sizes) == {"chain": 4, "draw": 1000, "run": len(post.runs)}
+    # Of the runs, about 90 % lie in the 90 % intervals of their replications.
+    low, high = replicated.quantile([0.05, 0.95], ("chain", "draw")).to_numpy()
+    inside = ((low < post.runs.column("loss")) & (post.runs.column("loss") < high)).mean()
+    assert inside > 0.9 - 4 * np.sqrt(0.09 / len(post.runs))
+    arviz_plots.plot_ppc_dist(tree, num_samples=5)
+    plt.close("all")
 
 
 def test_summary_has_arvizs_columns(post):

@@ -1,7 +1,7 @@
 """Numbers as a person reads them: 33.9B parameters, 5.76e23 FLOPs, 0.501 [0.488, 0.513]."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 Kind = Literal["count", "flops", "share", "ratio", "loss", "target", "exponent", "year", "plain"]
@@ -99,6 +99,17 @@ def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:
         power = _exponent(value)
         return f"{_fixed(value / 10.0**power, place - power, bare)}e{power}"
     return _fixed(value, place, bare).replace(",", "" if kind == "year" else ",")
+
+
+def write_all(named: Mapping[str, float]) -> str:
+    """Write named numbers.
+
+    Examples
+    --------
+    >>> write_all({"params": 33.9e9, "loss": 2.0771})
+    'params 33.9B, loss 2.077'
+    """
+    return ", ".join(f"{name} {write(value, kind_of(name))}" for name, value in named.items())
 
 
 def write_distinct(values: Iterable[float], kind: Kind) -> list[str]:

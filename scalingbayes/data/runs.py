@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -13,7 +14,7 @@ from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
-from scalingbayes._core.numbers import kind_of, write_distinct
+from scalingbayes._core.numbers import kind_of, write, write_distinct
 from scalingbayes.data.columns import COLUMNS, COUNTS, check_column, missing_column, show_column
 from scalingbayes.data.prepare import Options, hashable, prepare
 from scalingbayes.data.reading.in_memory import TableLike, as_raw_table
@@ -352,7 +353,12 @@ class Runs:
 
     def _repr_html_(self) -> str:
         title = f"{escape(self.name)}: {len(self)} training runs"
-        return f"<p>{title}</p>{self.frame.to_html(max_rows=10)}"
+        notes = "<br>".join(map(escape, self.notes))
+        formatters = {
+            name: partial(write, kind=kind_of(name)) for name in COLUMNS if name in self.frame
+        }
+        table = self.frame.to_html(max_rows=10, formatters=formatters)
+        return f"<p>{title}</p>{table}<p>{notes}</p>"
 
 
 Table = Runs | TableLike

@@ -84,11 +84,12 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     """
     from arviz_stats import psense, psense_summary
 
-    for group, reason in {
+    needed = {
         "log_prior": "its draws are not from a posterior",
         "log_likelihood": "its log likelihoods were not kept: the table is too large",
-    }.items():
-        if group not in post.tree:
+    }
+    for group, reason in needed.items():
+        if group not in post.tree and not (group == "log_likelihood" and not post.exact):
             raise InputError(f"The sensitivity of this fit cannot be computed: {reason}.")
     posterior = post.tree["posterior"].to_dataset()
     log_prior = post.tree["log_prior"].to_dataset()
@@ -100,12 +101,9 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
         )
     if (exponent := _exponent(post)) is not None:
         posterior = posterior.assign({"exponent a": exponent})
-    weights = post.tree["constant_data"]["weights"]
-    likelihood = (post.tree["log_likelihood"].to_dataset() * weights).sum("run")
-    if not post.exact:
-        mixture = post.tree["allowance"]["log_mixture"]
-        likelihood = xr.Dataset(dict.fromkeys(likelihood, mixture))
-    groups = {"posterior": posterior, "log_prior": log_prior, "log_likelihood": likelihood}
+    likelihood = {post.law.target.column: _log_likelihood(post)}
+    groups = {"posterior": posterior, "log_prior": log_prior}
+    groups["log_likelihood"] = xr.Dataset(likelihood)
     tree = xr.DataTree.from_dict(groups)
     try:
         frame = psense_summary(tree, threshold=threshold)
@@ -127,6 +125,14 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     frame.attrs["verdict"] = post.verdict.word
     title = f"Sensitivity to the priors and to the runs of {post.record.data.name!r}"
     return Sensitivity(title, frame, post.verdict)
+
+
+def _log_likelihood(post: Posterior) -> xr.DataArray:
+    """Return the log likelihood of the table at each draw, as the posterior weighs its runs."""
+    if not post.exact:
+        return post.tree["allowance"].to_dataset()["log_mixture"]
+    by_run = post.tree["log_likelihood"].to_dataset()[post.law.target.column]
+    return (by_run * post.weights).sum("run")
 
 
 def _exponent(post: Posterior) -> xr.DataArray | None:

@@ -14,6 +14,7 @@ from numpyro.distributions import Distribution, Normal, TransformedDistribution
 from numpyro.distributions.transforms import AffineTransform, PowerTransform, Transform
 
 from scalingbayes._core.domains import NONNEGATIVE
+from scalingbayes._core.numbers import write_all
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
@@ -31,6 +32,8 @@ from scalingbayes.model.random_effects import (
     EffectsDesign,
     design_of_groups,
 )
+from scalingbayes.model.view import view_of_model
+from scalingbayes.results import View
 
 _SMALLEST_LENGTH = 64
 _LARGE_TABLE = 1 << 16  # rows above which padding costs more than compiling another program
@@ -308,16 +311,22 @@ class BoundModel:
             for name, parameter in self.parameters.items()
         }
 
-    def __repr__(self) -> str:
-        reference = ", ".join(f"{name} {value:.4g}" for name, value in self.reference.items())
-        lines = [
+    def view(self) -> View:
+        """Return what the model shows of itself in a terminal or notebook."""
+        reference = write_all(self.reference)
+        return view_of_model(
             f"Model of {self.runs.name!r} ({len(self.runs)} runs)",
-            f"  law    {self.law.equation}   ({self.law.source})",
-            f"  noise  {self.noise.equation}",
-            f"  priors at the reference point ({reference}); defaults {self.origin_of_priors}",
-            *(f"    {statement}" for statement in self.describe_priors().values()),
-        ]
-        return "\n".join(lines)
+            self.law,
+            self.noise,
+            self.priors,
+            f"({reference}); defaults {self.origin_of_priors}",
+        )
+
+    def __repr__(self) -> str:
+        return self.view().text()
+
+    def _repr_html_(self) -> str:
+        return self.view().html()
 
 
 def known_errors(

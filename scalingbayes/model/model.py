@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpyro.distributions import Distribution
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write_all
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.laws import Law, get_law
 from scalingbayes.laws.base.parameters import Parameter
@@ -18,6 +19,8 @@ from scalingbayes.model.identifiability import check_identifiable
 from scalingbayes.model.learned_priors import ReferencePriors, describe_origin, find_learned
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.noise_models import NoiseModel, default_noise, get_noise
+from scalingbayes.model.view import view_of_model
+from scalingbayes.results import View
 
 DEFAULT_LAW = "coupled"
 """This law contains Chinchilla's law and Kaplan's law, and predicted larger runs best on public
@@ -161,18 +164,17 @@ class Model:
         check_identifiable(bound)
         return bound
 
+    def view(self) -> View:
+        """Return what the model shows of itself in a terminal or notebook."""
+        where = "of each table" if self.reference is None else f"({write_all(self.reference)})"
+        where = f"{where}; defaults {self.origin_of_priors}"
+        return view_of_model("Model", self.law, self.noise, self.priors, where)
+
     def __repr__(self) -> str:
-        priors = [
-            prior.describe(name, self.parameters[name]) for name, prior in self.priors.items()
-        ]
-        where = "of each table" if self.reference is None else str(dict(self.reference))
-        lines = [
-            f"Model with law {self.law.name!r}: {self.law.equation}   ({self.law.source})",
-            f"  noise  {self.noise.equation}",
-            f"  priors at the reference point {where}; defaults {self.origin_of_priors}",
-            *(f"    {statement}" for statement in priors),
-        ]
-        return "\n".join(lines)
+        return self.view().text()
+
+    def _repr_html_(self) -> str:
+        return self.view().html()
 
 
 ModelLike = str | Law | Model

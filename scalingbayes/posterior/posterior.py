@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.numbers import kind_of, write
+from scalingbayes._core.numbers import write_all
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import (
     Cost,
@@ -33,7 +33,7 @@ from scalingbayes.posterior.describe_fit import describe_allowance, describe_tab
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.io import unpack_table, write_tree
-from scalingbayes.posterior.predict import predict_runs
+from scalingbayes.posterior.predict import predict_runs, with_posterior_predictive
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 from scalingbayes.posterior.tree import exact_tree, make_dataset, make_tree
@@ -58,7 +58,8 @@ class Posterior(DrawsResult):
     tree
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the units of the table, with
         dims ``chain`` and ``draw``. The other groups are ``sample_stats``; ``log_likelihood``, of
-        the target of each run (left out where it would not fit into memory); ``log_prior``, of the
+        the target of each run, for a law taken as exact (left out where it would not fit into
+        memory); ``log_prior``, of the
         number that each parameter's prior is about; ``observed_data``; ``constant_data``; and
         ``table``, with all columns. Runs of weight 0 are in none of them. The attribute
         ``scalingbayes`` is the record as JSON.
@@ -342,6 +343,14 @@ class Posterior(DrawsResult):
         thinned.verdict = self.verdict
         return thinned
 
+    def sample_posterior_predictive(self, seed: int = 0) -> xr.DataTree:
+        """Return the tree with draws of what new runs like those of the table would reach.
+
+        They are the group ``posterior_predictive``, as ArviZ's functions expect:
+        ``az.plot_ppc_dist(post.sample_posterior_predictive())``. ``seed`` is the seed of the noise.
+        """
+        return with_posterior_predictive(self, seed)
+
     def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
         """Return an estimate, beside the one that takes the law as exact.
 
@@ -375,8 +384,7 @@ class Posterior(DrawsResult):
         record = self.record
         if record.options.get("objective") == "likelihood":
             return "Priors were not used."
-        places = record.reference.items()
-        reference = ", ".join(f"{name} {write(at, kind_of(name))}" for name, at in places)
+        reference = write_all(record.reference)
         statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())
         return (
             f"Priors, at the reference point of the data ({reference}); defaults "

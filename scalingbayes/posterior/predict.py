@@ -17,7 +17,14 @@ from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
-from scalingbayes.posterior.user_units import inputs_in_nats, target_name, to_user_unit, with_units
+from scalingbayes.posterior.user_units import (
+    from_user_unit,
+    in_user_units,
+    inputs_in_nats,
+    target_name,
+    to_user_unit,
+    with_units,
+)
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 if TYPE_CHECKING:
@@ -62,6 +69,20 @@ def predict_runs(
         compute = training_flops(post.cost, given[law.budget.size], given["tokens"])
         notes = beyond("FLOPs", compute, post.compute)
     return Estimate(with_units(post, title), draws, verdict, notes=notes)
+
+
+def with_posterior_predictive(post: "Posterior", seed: int) -> xr.DataTree:
+    """Return the tree of a posterior with the group ``posterior_predictive``."""
+    constant = post.tree["constant_data"]
+    given = {name: constant[name].to_numpy() for name in post.law.inputs}
+    predicted = predict_runs(post, seed, in_user_units(post, given))["observed"]
+    values = from_user_unit(post, predicted.transpose(*SAMPLE_DIMS, "run").to_numpy())
+    found = post.named({post.law.target.column: values}, "run")
+    groups = post.tree.to_dict()
+    groups["/posterior_predictive"] = found.assign_coords(run=constant["run"].to_numpy())
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs = dict(post.tree.attrs)
+    return tree
 
 
 def _paired(

@@ -127,7 +127,7 @@ def make_tree(model: BoundModel, draws: Draws, settings: Mapping[str, Any]) -> x
         "constant_data": make_dataset(constant, ("run",), by_run),
         "table": pack_table(model.runs.frame[counted], rows),
     }
-    if pointwise:
+    if pointwise and draws.exact is None:
         groups["log_likelihood"] = _log_likelihood(model, found, coords)
     if random_effects is not None and model.effects_labels_and_design is not None:
         labels, _ = model.effects_labels_and_design

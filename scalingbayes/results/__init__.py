@@ -8,7 +8,7 @@ from scalingbayes.results.intervals import (
     interval_columns,
 )
 from scalingbayes.results.readable import readable
-from scalingbayes.results.rendering import View, format_table
+from scalingbayes.results.rendering import View, format_table, parameter_table
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult, Result
 from scalingbayes.results.verdict import Check, Verdict
 
@@ -25,5 +25,6 @@ __all__ = [
     "check_interval",
     "format_table",
     "interval_columns",
+    "parameter_table",
     "readable",
 ]

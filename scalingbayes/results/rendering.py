@@ -1,7 +1,7 @@
 """The text and the HTML of a result."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -27,6 +27,11 @@ def format_table(frame: pd.DataFrame) -> str:
             formatters[name] = f"{{:<{width}}}".format
     text = shown.to_string(header=header, formatters=formatters)
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def parameter_table(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return a table of words with a row a parameter."""
+    return pd.DataFrame.from_dict(dict(rows), orient="index").rename_axis("parameter")
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,41 @@ class View:
             details = f"<details><summary>{first}</summary>{'<br>'.join(others)}</details>"
         return f"{title}{table}{lines}{tables}{verdict}{details}"
 
+    def markdown(self) -> str:
+        """Return the tables as Markdown."""
+        shown = [("", self.table), *self.tables] if self.table is not None else self.tables
+        return "\n\n".join(
+            "\n\n".join(filter(None, (heading, _markdown_table(table)))) for heading, table in shown
+        )
+
+    def latex(self) -> str:
+        """Return the tables as LaTeX, for the package booktabs."""
+        tables = [
+            *(() if self.table is None else (self.table,)),
+            *(each for _, each in self.tables),
+        ]
+        return "\n".join(_flat(each).to_latex(index=False, escape=True) for each in tables)
+
+
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as text, with the labels of its rows in columns."""
+    shown = readable(frame)
+    names = [str(name or "") for name in shown.index.names]
+    labels = pd.DataFrame(
+        {i: shown.index.get_level_values(i).to_numpy() for i in range(len(names))}
+    )
+    flat = pd.concat([labels, shown.reset_index(drop=True)], axis=1)
+    return flat.set_axis([*names, *map(str, shown.columns)], axis=1)
+
+
+def _markdown_table(frame: pd.DataFrame) -> str:
+    flat = _flat(frame)
+    rows = [list(flat.columns), *flat.to_numpy().tolist()]
+    cells = [[str(x).replace("|", "\\|") for x in row] for row in rows]
+    labels = frame.index.nlevels
+    rule = [*["---"] * labels, *["---:"] * (len(flat.columns) - labels)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
+
 
 def _wrap(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
@@ -94,7 +134,11 @@ def _escape(text: str) -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    return readable(frame).to_html()
+    """Return a table as HTML; a single name of rows stands in the line of the columns' names."""
+    shown = readable(frame)
+    if shown.index.nlevels == 1:
+        shown.columns.name, shown.index.name = shown.index.name, None
+    return shown.to_html()
 
 
 def _paragraph(text: str) -> str:

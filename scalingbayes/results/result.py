@@ -104,6 +104,20 @@ class Result(ABC):
         verdict = None if self.verdict else self.verdict
         return View(self.title, self.summary(prob), self.notes, verdict)
 
+    def to_markdown(self, prob: float = 0.9) -> str:
+        """Return the result's table as Markdown, as it prints.
+
+        ``prob`` is as for :meth:`view`.
+        """
+        return self.view(prob).markdown()
+
+    def to_latex(self, prob: float = 0.9) -> str:
+        """Return the result's table as LaTeX (booktabs), as it prints.
+
+        ``prob`` is as for :meth:`view`.
+        """
+        return self.view(prob).latex()
+
     def __repr__(self) -> str:
         return self.view().text()
 

@@ -1,6 +1,7 @@
 """Verdicts: whether a result passed its checks, why, and what to do if it did not."""
 
 from dataclasses import dataclass
+from html import escape
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,8 @@ class Verdict:
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        first, *others = str(self).splitlines()
+        first = escape(first) if self.passed else f"<b>{escape(first)}</b>"
+        return f"<p>{'<br>'.join([first, *map(escape, others)])}</p>"

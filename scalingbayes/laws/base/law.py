@@ -16,6 +16,7 @@ from scalingbayes.laws.base.expressions import Expression
 from scalingbayes.laws.base.function_checks import check_function
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
+from scalingbayes.results import View, parameter_table
 
 Values = Float[Array, "*#shape"]
 """An input or a parameter of a law. All of them broadcast against each other."""
@@ -256,15 +257,14 @@ class Law:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{parameter.description}</td>"
-            f"<td>{parameter.describe_prior(name)}</td></tr>"
+        reads = "; ".join(f"{name}, {each.description}" for name, each in self.inputs.items())
+        title = f"Law {self.name}: {self.equation}\n{self.source}"
+        lines = (f"The law predicts {self.target.column}. It reads {reads}.",)
+        rows = {
+            name: {
+                "meaning": parameter.description,
+                "prior at the reference point": parameter.describe_prior(name),
+            }
             for name, parameter in self.parameters.items()
-        )
-        reads = "; ".join(f"{name}: {each.description}" for name, each in self.inputs.items())
-        return (
-            f"<p><b>{self.name}</b>: {self.equation}<br>{self.source}<br>"
-            f"predicts {self.target.column} from {reads}</p>"
-            f"<table><tr><th>parameter</th><th>meaning</th><th>prior at the reference point</th>"
-            f"</tr>{rows}</table>"
-        )
+        }
+        return View(title, parameter_table(rows), lines).html()
