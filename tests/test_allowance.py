@@ -93,6 +93,7 @@ def test_the_evidence_of_each_posterior_is_its_integral():
     assert allowance.log_evidence[0, 1] == pytest.approx(integral, abs=0.2)
 
 
+@pytest.mark.slow
 def test_two_engines_agree_on_the_mixture():
     table = bent(np.random.default_rng(3), bend=0.01)
     posts = [fit_default(table, engine=name) for name in ("nuts", "laplace")]
@@ -130,6 +131,7 @@ def test_weights_follow_exactness_and_folds():
     assert odds == pytest.approx(np.exp(-4))
 
 
+@pytest.mark.slow
 def test_the_choice_does_not_depend_on_the_other_tables_of_a_batch(rng):
     tables, seeds = [bent(rng, bend=0.01), bent(rng, bend=0.01)], [3, 8]
     together = choose(tables, seeds)

@@ -313,6 +313,7 @@ def test_the_best_of_a_list_of_shapes_is_the_least_loss(post):
         post.allocate(1e21, TRANSFORMER, nothing)
 
 
+@pytest.mark.slow
 def test_epochs_of_scarce_data_and_the_gain_of_the_next():
     law = get_law("data_constrained")
     values = {"E": 1.87, "A": 521.0, "B": 1488.0, "alpha": 0.35, "beta": 0.35}

@@ -69,6 +69,7 @@ def test_the_spread_exponent_is_recovered(rng):
     assert exponent == pytest.approx(0.3, abs=0.05)
 
 
+@pytest.mark.slow
 def test_known_errors_are_not_part_of_sigma(rng):
     errors = np.where(np.arange(200) < 100, 0.05, 0.0)
     table = simulate(rng, spread_exponent=0.0, errors=errors)

@@ -54,6 +54,7 @@ def test_the_chinchilla_posterior(table, runs, all_runs):
         assert abs(draws["sigma"].mean() - 0.0041) < 0.3 * draws["sigma"].std()
 
 
+@pytest.mark.slow
 def test_a_posterior_known_by_importance_sampling(rng):
     # The model is written again in NumPy and SciPy, with priors in the table's units, so that it
     # shares nothing with the package's reference point. Importance sampling integrates it.

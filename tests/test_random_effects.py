@@ -249,6 +249,7 @@ def test_a_discrepancy_widens_predictions_further_out():
     assert sd[2] > 1.5 * float(plain[2])
 
 
+@pytest.mark.slow
 def test_a_discrepancy_survives_a_file(tmp_path, rng):
     table, _ = curves(rng)
     post = fit(table, noise="normal(discrepancy=compute)", engine="laplace", draws=100)

@@ -1,6 +1,7 @@
 """Tests of the base class of results: tables, verdicts, draws by name, text, HTML, copies."""
 
 import copy
+import dataclasses
 import pickle
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import xarray as xr
 
 import scalingbayes as sb
-from scalingbayes.results import Check, Estimate, Verdict, View, format_table
+from scalingbayes.results import Check, Estimate, Verdict, View, format_table, readable
 
 PASSED = Verdict((Check(True, "R-hat at most 1.001", ""),))
 FAILED = Verdict((Check(False, "R-hat 2 for <b>", "give more draws"),))
@@ -94,7 +95,9 @@ def test_laws_are_pickled():
 
 
 def test_posteriors_and_points_are_pickled(small_table):
-    posts = sb.fit_many({"a": small_table, "b": small_table}, engine="laplace")
+    posts = sb.fit_many(
+        {"a": small_table, "b": small_table}, "chinchilla", engine="laplace", exact=True
+    )
     point = sb.fit(small_table, "chinchilla", engine="optimize")
     for found in (posts, point):
         again = pickle.loads(pickle.dumps(found))
@@ -107,3 +110,29 @@ def test_a_point_is_a_result(runs):
     assert point.verdict
     assert list(point.summary()["value"]) == list(point.values.values())
     assert "Point of greatest likelihood" in point._repr_html_()
+
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+def test_markdown_and_latex_hold_the_printed_numbers(rng):
+    found = estimate(rng, a=0.5)
+    (median, interval) = list(found.view().table.pipe(readable).iloc[0])
+    assert f"| a | {median} | {interval} |" in found.to_markdown()
+    assert f"a & {median} & {interval} \\\\" in found.to_latex()
+    table = pd.DataFrame({"50%|_x": [1.0]}, index=pd.Index(["a&b"], name="row"))
+    assert "a\\&b & 1 \\\\" in View("", table).latex()
+    assert "| row | 50%\\|_x |" in View("", table).markdown()
+
+
+def test_markup_in_names_is_escaped(small_table, post):
+    runs = sb.Runs(pd.DataFrame(small_table | {MARKUP: 1.0}), name=MARKUP)
+    law = dataclasses.replace(sb.get_law("chinchilla"), name=MARKUP, equation=MARKUP, source=MARKUP)
+    model = sb.Model(law)
+    failed = Verdict((Check(False, MARKUP, MARKUP),), notes=(MARKUP,), of=MARKUP)
+    shown = [runs, law, model, model.bind(runs), failed]
+    shown.append(Estimate(MARKUP, post.draws.rename(E=MARKUP), failed, notes=(MARKUP,)))
+    for each in shown:
+        html = each._repr_html_()
+        assert "onerror" in html
+        assert "<img" not in html
