@@ -1,5 +1,6 @@
-"""The allowance for a law's error, and what was done to the table, in a few sentences."""
+"""What a fit says of itself: the allowance for the law's error, the table, the priors."""
 
+from scalingbayes._core.numbers import write_all
 from scalingbayes.model.allowance import Allowance
 from scalingbayes.posterior.record import Record
 
@@ -39,3 +40,14 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
 def describe_table(record: Record) -> tuple[str, ...]:
     """Return what was converted, dropped or assumed when the table was read."""
     return tuple(f"Table: {note}" for note in record.data.notes)
+
+
+def describe_priors(record: Record) -> str:
+    """Return each parameter's prior, and the reference point at which it is stated."""
+    if record.options.get("objective") == "likelihood":
+        return "Priors were not used."
+    statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())
+    return (
+        f"Priors, at the reference point of the data ({write_all(record.reference)}); defaults "
+        f"{record.origin_of_priors}:\n{statements}"
+    )

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.numbers import write_all
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import (
     Cost,
@@ -29,7 +28,7 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
-from scalingbayes.posterior.describe_fit import describe_allowance, describe_table
+from scalingbayes.posterior.describe_fit import describe_allowance, describe_priors, describe_table
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.io import unpack_table, write_tree
@@ -381,15 +380,7 @@ class Posterior(DrawsResult):
 
     def describe_priors(self) -> str:
         """Return each parameter's prior, and the reference point at which it is stated."""
-        record = self.record
-        if record.options.get("objective") == "likelihood":
-            return "Priors were not used."
-        reference = write_all(record.reference)
-        statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())
-        return (
-            f"Priors, at the reference point of the data ({reference}); defaults "
-            f"{record.origin_of_priors}:\n{statements}"
-        )
+        return describe_priors(self.record)
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the exponent a and the frontier, or the parameters of a law that has neither.
