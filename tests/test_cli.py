@@ -137,7 +137,7 @@ def test_compare_prints_scores_and_weights(command):
     ):
         assert word in done.stdout
     assert "Weights by stacking of the largest fold" in " ".join(done.stdout.split())
-    assert "2 of 2 fits passed their checks" in done.stdout
+    assert "all 2 fits passed their checks" in done.stdout
 
 
 @pytest.mark.parametrize(

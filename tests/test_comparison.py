@@ -367,3 +367,29 @@ def test_refits_have_the_settings_of_the_fit(posts):
     assert again.record.seed != post.record.seed
     evidence = [each.record.facts["log_evidence"] for each in (again, post)]
     assert evidence[0] == pytest.approx(evidence[1], abs=0.1)
+
+
+def test_a_failed_fit_gives_its_own_remedy(posts, table):
+    few = fit(table, "chinchilla", seed=3, engine="laplace", draws=100)
+    found = sb.compare({"coupled": posts["coupled"], "chinchilla": few})
+    check, *_ = (each for each in found.verdict.checks if not each.passed)
+    assert check.finding.startswith("chinchilla: ")
+    assert check.remedy in str(few.verdict)
+    assert "THE COMPARISON FAILED ITS CHECKS" in str(found)
+
+
+def test_the_weights_of_an_unclear_comparison_are_as_uncertain():
+    scores = pd.DataFrame({"elpd_diff": [0.0, -30.0], "dse": [0.0, 25.0]}, ["one", "two"])
+    index = pd.RangeIndex(40, name="run")
+    pointwise = pd.DataFrame(np.zeros((40, 2)), index, ["one", "two"])
+    for weights, said in (
+        ([0.97, 0.03], "They are as uncertain as the difference in elpd."),
+        ([0.3, 0.7], "two has the largest weight, although one has the highest elpd"),
+        ([0.7, 0.3], "not how probable a law is."),
+    ):
+        found = Comparison(
+            scores.assign(weight=weights), pointwise, "each", "stacking", Verdict(())
+        )
+        assert "do not clearly separate one from two" in found.conclusion
+        assert said in found.conclusion
+    assert found.conclusion.endswith(said)

@@ -220,10 +220,10 @@ def compare(
     pointwise.index = index[scored]
     effective = {n: float(each.effective_parameters[scored].sum()) for n, each in scores.items()}
     checks = [
-        _fits_passed(posteriors),
+        *_fits_passed(posteriors),
         *(check for each in scores.values() for check in each.checks),
     ]
-    verdict = Verdict(tuple(checks))
+    verdict = Verdict(tuple(checks), of="comparison")
     weights, method = _weigh(pointwise, folds)
     table = _table(pointwise, effective, weights).join(evidence)
     table.attrs["verdict"] = verdict.word
@@ -345,14 +345,15 @@ def _evidence(posteriors: Mapping[str, Posterior]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=list(posteriors))
 
 
-def _fits_passed(posteriors: Mapping[str, Posterior]) -> Check:
-    """Check that all fits passed their checks."""
-    failed = [name for name, post in posteriors.items() if not post.verdict.passed]
-    return Check(
-        not failed,
-        f"{len(posteriors) - len(failed)} of {len(posteriors)} fits passed their checks",
-        f"see the verdict of {', '.join(failed)}",
-    )
+def _fits_passed(posteriors: Mapping[str, Posterior]) -> list[Check]:
+    """Return the checks that the fits failed, or one check if they failed none."""
+    failed = [
+        Check(False, f"{name}: {check.finding}", check.remedy)
+        for name, post in posteriors.items()
+        for check in post.verdict.checks
+        if not check.passed
+    ]
+    return failed or [Check(True, f"all {len(posteriors)} fits passed their checks", "")]
 
 
 def _describe_folds(by: str | Folds | None, folds: Mapping[Any, Fold] | None, count: int) -> str:
