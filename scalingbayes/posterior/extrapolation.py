@@ -46,14 +46,23 @@ def shared_error(
         The error of each draw; None if the law is taken as exact, has no training compute, or
         predicts no loss.
     """
-    target, budget = post.law.target, post.law.budget
-    if post.exact or not post.law.allocates or target.scale != "log":
+    normal = standard_errors(post)
+    if normal is None:
         return None
-    chains, draws = post.draws.sizes["chain"], post.draws.sizes["draw"]
-    normal = np.random.default_rng([post.record.seed, 1]).standard_normal((chains, draws, 1))
-    compute = training_flops(post.cost, inputs[budget.size], inputs["tokens"])
+    compute = training_flops(post.cost, inputs[post.law.budget.size], inputs["tokens"])
     decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
     return ERROR_PER_DECADE * decades * normal
+
+
+def standard_errors(post: "Posterior") -> Float[np.ndarray, "chains draws 1"] | None:
+    """Return the standard normal number of each draw that :func:`shared_error` scales.
+
+    None where that function returns None.
+    """
+    if post.exact or not post.law.allocates or post.law.target.scale != "log":
+        return None
+    chains, draws = post.draws.sizes["chain"], post.draws.sizes["draw"]
+    return np.random.default_rng([post.record.seed, 1]).standard_normal((chains, draws, 1))
 
 
 def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:

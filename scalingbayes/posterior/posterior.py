@@ -373,6 +373,12 @@ class Posterior(DrawsResult):
         """
         write_tree(self.tree, path)
 
+    def report(self, path: str | Path, budget: Budgets | None = None, **options: Any) -> Path:
+        """Write a report, one HTML file: see :func:`scalingbayes.report.write_report`."""
+        from scalingbayes.report import write_report
+
+        return write_report(self, path, budget, **options)
+
     def named(self, arrays: Mapping[str, Any], dim: str) -> xr.Dataset:
         """Return arrays of shape (chains, draws, cases) as a dataset; ``dim`` names the cases."""
         coords = {name: self.draws[name].to_numpy() for name in SAMPLE_DIMS}

@@ -1,4 +1,4 @@
-"""Published tables other than training runs: sizes of known models, and stocks of language data.
+"""Published tables other than training runs: sizes of models, stocks of data, exponents.
 
 A table is two files in this folder: ``NAME.csv``, and its source and notes ``NAME.toml``.
 """
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-__all__ = ["published_models", "token_stock"]
+__all__ = ["published_exponents", "published_models", "token_stock"]
 
 _FOLDER = files(__name__)
 
@@ -29,6 +29,25 @@ def published_models() -> pd.DataFrame:
     280000000000.0
     """
     return _read("published_models")
+
+
+def published_exponents() -> pd.DataFrame:
+    """Return published exponents of compute-optimal training.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One result a row: ``study`` and ``approach``; ``a`` and ``b`` of N_opt ∝ C^a and
+        D_opt ∝ C^b, as far as they are stated; the ends ``a_low`` and ``a_high`` of the interval of
+        ``a``, which ``interval`` describes; and the ``source``.
+
+    Examples
+    --------
+    >>> exponents = published_exponents().set_index("study")
+    >>> float(exponents.loc["Kaplan et al. 2020", "a"])
+    0.73
+    """
+    return _read("published_exponents")
 
 
 def token_stock() -> pd.DataFrame:

@@ -1,0 +1,88 @@
+"""Figures of a report, as SVG that can stand in a page."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_FONTS = ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
+_SETTINGS = {
+    "svg.fonttype": "none",  # text remains text: small, sharp and read by screen readers
+    "svg.hashsalt": "scalingbayes",
+    "font.family": "sans-serif",
+    "font.sans-serif": _FONTS,
+    "mathtext.default": "regular",
+    "font.size": 11,
+    "axes.titlesize": 12,
+}
+_MANY = 300  # marks of a series, above which they are drawn as an image
+_DPI = 160  # of such images
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a report.
+
+    Parameters
+    ----------
+    svg
+        The SVG element.
+    caption
+        What the figure shows, and how to read it.
+    """
+
+    svg: Markup
+    caption: str
+
+
+def draw(name: str, caption: str, plot: Callable[[], Axes | Figure]) -> Drawing:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    name
+        A short name, which is part of the names of the figure's elements.
+    caption
+        What the figure shows.
+    plot
+        A function that draws the figure, and returns its axes or itself.
+    """
+    with mpl.rc_context(_SETTINGS):
+        drawn: Any = plot()
+        figure: Any = drawn.figure if isinstance(drawn, Axes) else drawn
+        for axes in figure.axes:
+            _rasterise(axes)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+    return Drawing(Markup(_inline(text.getvalue(), name, caption)), caption)
+
+
+def _rasterise(axes: Axes) -> None:
+    for collection in axes.collections:
+        if np.size(collection.get_offsets()) > 2 * _MANY:
+            collection.set_rasterized(True)
+    for line in axes.lines:
+        marker = line.get_marker()
+        if marker not in ("None", None, "", " ") and np.size(line.get_xdata()) > _MANY:
+            line.set_rasterized(True)
+
+
+def _inline(text: str, name: str, caption: str) -> str:
+    """Return an SVG file as an element whose ids differ from those of other figures."""
+    element = text[text.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r'\bid="', f'id="{name}-', element)
+    element = re.sub(r'(xlink:href|href)="#', rf'\1="#{name}-', element)
+    element = element.replace("url(#", f"url(#{name}-")
+    element = re.sub(r' width="[^"]*pt"| height="[^"]*pt"', "", element, count=2)
+    label = str(Markup.escape(caption))
+    return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,0 +1,275 @@
+"""Write the report of a fit."""
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from scalingbayes._core.arguments import check_number
+from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import kind_of, write, write_with_interval
+from scalingbayes.allocation import Cost, Hardware, Limits
+from scalingbayes.data.published import published_exponents
+from scalingbayes.inference import Progress
+from scalingbayes.posterior.allocate import Budgets
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.report.decision import Asked, choose, decide
+from scalingbayes.report.evidence import describe_backtest, gather
+from scalingbayes.report.figures import Drawing, draw
+from scalingbayes.report.javascript import UntranslatableError
+from scalingbayes.report.planner import make_planner, thin
+from scalingbayes.report.reproduce import describe_reproduction
+from scalingbayes.report.settings import planner_settings
+from scalingbayes.results.readable import readable
+
+_EXAMPLE_HARDWARE = Hardware(peak_flops=989e12, utilisation=0.4, price_per_hour=2.5)
+_MOST_ROWS = 1000  # of the table of runs
+
+
+def write_report(
+    post: Posterior,
+    path: str | Path,
+    budget: Budgets | None = None,
+    *,
+    cost: Cost | None = None,
+    limits: Limits | None = None,
+    hardware: Hardware | None = None,
+    prob: float = 0.9,
+    backtest: bool = True,
+    progress: Progress | None = None,
+    **inputs: float,
+) -> Path:
+    """Write a report of a fit: one HTML file that needs no network.
+
+    The report has the decision for each budget, a planner that answers for other budgets, whether
+    the fit is to be believed, its exponents beside published ones, its priors, the table of runs,
+    and how to reproduce it.
+
+    Parameters
+    ----------
+    post
+        The fit.
+    path
+        The file, such as ``"report.html"``.
+    budget
+        Budgets in FLOPs; by default 10 and 100 times the compute of the largest run.
+    cost
+        What a budget pays for; by default training, as the table counts its FLOPs. Served tokens
+        are set in the planner.
+    limits
+        Limits that the run must keep, without ``shapes``.
+    hardware
+        The accelerator whose hours and price the planner shows.
+    prob
+        Posterior probability of the intervals.
+    backtest
+        Whether to predict the largest runs from smaller ones, which fits the law again: seconds to
+        a minute.
+    progress
+        A function that is called with the fraction of those fits that is done.
+    **inputs
+        The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If a budget, the cost, the limits or an input cannot be used.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), engine="laplace")
+    >>> post.report("report.html", budget=1e24, backtest=False)  # doctest: +SKIP
+    PosixPath('report.html')
+    """
+    check_number("prob", prob)
+    if limits is not None and limits.shapes is not None:
+        raise InputError("limits.shapes cannot be used in a report. Remove shapes from the limits.")
+    thinned = thin(post)
+    page: dict[str, Any] = {"post": post, "today": date.today().isoformat(), "prob": prob}
+    page |= {"decision": None, "planner": None, "exponents": None, "script": None}
+    if post.law.allocates:
+        asked = choose(thinned, budget, cost, limits, inputs, prob)
+        decision = decide(thinned, asked)
+        page |= {"decision": decision, "exponents": _exponents(thinned, asked)}
+        if decision.answers:
+            page |= _planner(thinned, asked, hardware)
+    elif budget is not None or inputs:
+        raise InputError(
+            f"Law {post.law.name!r} does not divide compute between a model's size and tokens, so "
+            f"it has no decision for a budget: leave out budget and inputs."
+        )
+    page |= _believed(post, backtest, progress)
+    page |= {"runs": _runs(post), "reproduction": describe_reproduction(post)}
+    html = _environment().get_template("report.html").render(page)
+    target = Path(path)
+    with atomic_write(target) as temporary:
+        Path(temporary).write_text(html, encoding="utf-8")
+    return target
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("scalingbayes.report", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["table"] = _table
+    environment.globals["style"] = Markup(_text_of("report.css"))
+    return environment
+
+
+def _text_of(name: str) -> str:
+    return files("scalingbayes.report").joinpath("page", name).read_text("utf-8")
+
+
+def _planner(post: Posterior, asked: Asked, hardware: Hardware | None) -> dict[str, Any]:
+    """Return the planner's data and its script, or a sentence on why there is none."""
+    try:
+        planner = make_planner(post, asked.cost, asked.inputs, asked.prob)
+    except UntranslatableError as error:
+        return {"planner": {"missing": f"This law cannot be computed in a page: {error}."}}
+    settings = planner_settings(post, asked, hardware or _EXAMPLE_HARDWARE, hardware is None)
+    code = "\n".join(
+        [
+            "(() => {",
+            '"use strict";',
+            _text_of("planner.js"),
+            _text_of("controls.js"),
+            f"startPage({planner.functions});",
+            "})();",
+        ]
+    )
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    return {
+        "planner": {"data": planner.data, "settings": settings, "missing": ""},
+        "script": {"code": Markup(code), "hash": digest},
+    }
+
+
+def _believed(post: Posterior, with_backtest: bool, progress: Progress | None) -> dict[str, Any]:
+    evidence = gather(post, with_backtest, progress)
+    return {
+        "evidence": evidence,
+        "figures": _figures(post, evidence),
+        "backtest_line": "" if evidence.backtest is None else describe_backtest(evidence.backtest),
+        "priors": _priors(post),
+    }
+
+
+def _figures(post: Posterior, evidence: Any) -> dict[str, Drawing]:
+    from scalingbayes import plots
+
+    draws: dict[str, tuple[str, Callable[[], Any]]] = {
+        "residuals": (
+            "Residuals of the runs, in units of the noise. A trend, or more than a tenth of the "
+            "runs outside the dotted lines, means that the law or the noise is wrong.",
+            partial(plots.plot_residuals, evidence.checks),
+        ),
+    }
+    if post.law.allocates:
+        draws["frontier"] = (
+            "Compute-optimal model size for each budget, with its interval, and the runs.",
+            partial(plots.plot_frontier, post),
+        )
+    return {name: draw(name, *how) for name, how in draws.items()}
+
+
+def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
+    """Return the rows of the fit's exponents and of published ones."""
+    if set(post.law.inputs) != {post.law.budget.size, "tokens"}:
+        return None
+    try:
+        found = post.exponents(cost=asked.cost).summary(asked.prob)
+    except InputError:
+        return None
+    own = {name: _written(found.loc[name]) for name in ("a", "b")}
+    table = published_exponents()
+    texts = table.fillna({"interval": ""})
+    rows = [
+        (
+            texts["study"][row],
+            texts["approach"][row],
+            _published(*table.loc[row, ["a", "a_low", "a_high"]]),
+            _published(table.loc[row, "b"]),
+            texts["interval"][row],
+            texts["source"][row],
+        )
+        for row in table.index
+    ]
+    return {"own": own, "rows": rows, "notes": " ".join(table.attrs["notes"].split())}
+
+
+def _written(row: pd.Series) -> str:
+    """Return an exponent and its interval as text, from a row of a summary."""
+    middle, lower, upper = map(float, row.iloc[:3])
+    return " ".join(write_with_interval(middle, lower, upper, "exponent")).strip()
+
+
+def _published(value: Any, low: Any = math.nan, high: Any = math.nan) -> str:
+    """Return a published exponent as text, with its interval if it has one."""
+    interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+    return f"{write(float(value), 'exponent', -3)}{interval}"
+
+
+def _priors(post: Posterior) -> list[tuple[str, str, str]]:
+    """Return for each parameter its prior, and the share of its precision that the prior gives."""
+    shares = post.record.prior_shares
+    return [
+        (name, prior["statement"], write(shares[name], "share") if name in shares else "")
+        for name, prior in post.record.priors.items()
+    ]
+
+
+def _runs(post: Posterior) -> dict[str, Any]:
+    """Return the columns and the rows of the table of runs, as text."""
+    frame = post.runs.frame
+    shown = frame.head(_MOST_ROWS)
+    kinds = [kind_of(str(name)) for name in shown.columns]
+
+    def cell(value: Any, place: int) -> str:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return write(float(value), kinds[place]) if number else str(value)
+
+    rows = [[cell(x, i) for i, x in enumerate(row)] for row in shown.itertuples(index=False)]
+    sources = post.record.data.sources
+    columns = [
+        f"{name} ({sources[name]})" if sources.get(name, name) != name else str(name)
+        for name in shown.columns
+    ]
+    return {"columns": columns, "rows": rows, "left_out": len(frame) - len(shown)}
+
+
+def _table(frame: pd.DataFrame) -> Markup:
+    """Return a table of results as HTML; all text is escaped."""
+    shown = readable(frame).reset_index()
+    head = Markup("").join(Markup("<th scope=col>{}</th>").format(str(n)) for n in shown.columns)
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(Markup("<td>{}</td>").format(str(x)) for x in row)
+        )
+        for row in shown.itertuples(index=False)
+    )
+    return Markup(
+        '<div class="scroll" tabindex="0"><table><thead><tr>{}</tr></thead><tbody>{}</tbody>'
+        "</table></div>"
+    ).format(head, body)
