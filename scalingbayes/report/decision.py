@@ -148,9 +148,9 @@ def decide(post: Posterior, asked: Asked) -> Decision:
     written = write_distinct(asked.budgets, "flops")
     answers = []
     for place, (budget, text) in enumerate(zip(asked.budgets, written, strict=True)):
-        rows = table.loc[budget]
+        rows = table.loc[[budget]].droplevel(0)
         numbers = tuple(
-            Number(label, *_written(rows.loc[name], _kind(name, target)))
+            Number(label, *written_row(rows, name, _kind(name, target)))
             for name, label in labels.items()
             if name in rows.index
         )
@@ -165,9 +165,9 @@ def decide(post: Posterior, asked: Asked) -> Decision:
     )
 
 
-def _written(row: pd.Series, kind: Kind) -> tuple[str, str]:
+def written_row(table: pd.DataFrame, name: str, kind: Kind) -> tuple[str, str]:
     """Return a median and its interval as text, from a row of a summary."""
-    middle, lower, upper = map(float, row.iloc[:3])
+    middle, lower, upper = table.loc[[name]].to_numpy(float)[0, :3]
     return write_with_interval(middle, lower, upper, kind)
 
 

@@ -79,7 +79,7 @@ def backtest_of(post: Posterior, progress: Progress | None = None) -> Backtest:
 def describe_backtest(tested: Backtest) -> str:
     """Return what a back-test found, in one sentence."""
     frame = tested.summary()
-    total = {str(name): float(x) for name, x in frame.loc["all"].items()}
+    total = dict(zip(frame.columns, frame.loc[["all"]].to_numpy(float)[0], strict=True))
     runs, looks = int(total["runs"]), tested.independent_looks
     share = write(total["in90"], "share").replace("%", " %")
     levels = "level" if looks == 1 else "levels"

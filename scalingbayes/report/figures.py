@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _FONTS = ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",  # text remains text: small, sharp and read by screen readers
     "svg.hashsalt": "scalingbayes",
     "font.family": "sans-serif",

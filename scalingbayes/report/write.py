@@ -17,13 +17,13 @@ from markupsafe import Markup
 from scalingbayes._core.arguments import check_number
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
-from scalingbayes._core.numbers import kind_of, write, write_with_interval
+from scalingbayes._core.numbers import kind_of, write
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
 from scalingbayes.inference import Progress
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.report.decision import Asked, choose, decide
+from scalingbayes.report.decision import Asked, choose, decide, written_row
 from scalingbayes.report.evidence import describe_backtest, gather
 from scalingbayes.report.figures import Drawing, draw
 from scalingbayes.report.javascript import UntranslatableError
@@ -34,6 +34,7 @@ from scalingbayes.results.readable import readable
 
 _EXAMPLE_HARDWARE = Hardware(peak_flops=989e12, utilisation=0.4, price_per_hour=2.5)
 _MOST_ROWS = 1000  # of the table of runs
+_SIZE_AND_TOKENS = 2  # inputs of a law whose exponents depend on nothing else
 
 
 def write_report(
@@ -180,15 +181,24 @@ def _figures(post: Posterior, evidence: Any) -> dict[str, Drawing]:
     from scalingbayes import plots
 
     draws: dict[str, tuple[str, Callable[[], Any]]] = {
+        "fit": (
+            "The runs, and the law fitted to them, with 90 % bands.",
+            partial(plots.plot_fit, post),
+        ),
         "residuals": (
             "Residuals of the runs, in units of the noise. A trend, or more than a tenth of the "
             "runs outside the dotted lines, means that the law or the noise is wrong.",
             partial(plots.plot_residuals, evidence.checks),
         ),
     }
-    if post.law.allocates:
+    if evidence.backtest is not None:
+        draws["backtest"] = (
+            "Runs that were left out: predicted against observed, with 90 % intervals.",
+            partial(plots.plot_backtest, evidence.backtest),
+        )
+    if post.law.allocates and len(post.law.inputs) == _SIZE_AND_TOKENS:
         draws["frontier"] = (
-            "Compute-optimal model size for each budget, with its interval, and the runs.",
+            "Compute-optimal model size for each budget, with its 90 % band, and the runs.",
             partial(plots.plot_frontier, post),
         )
     return {name: draw(name, *how) for name, how in draws.items()}
@@ -196,13 +206,13 @@ def _figures(post: Posterior, evidence: Any) -> dict[str, Drawing]:
 
 def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
     """Return the rows of the fit's exponents and of published ones."""
-    if set(post.law.inputs) != {post.law.budget.size, "tokens"}:
+    if len(post.law.inputs) != _SIZE_AND_TOKENS:
         return None
     try:
         found = post.exponents(cost=asked.cost).summary(asked.prob)
     except InputError:
         return None
-    own = {name: _written(found.loc[name]) for name in ("a", "b")}
+    own = {name: " ".join(written_row(found, name, "exponent")).strip() for name in ("a", "b")}
     table = published_exponents()
     texts = table.fillna({"interval": ""})
     rows = [
@@ -217,12 +227,6 @@ def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
         for row in table.index
     ]
     return {"own": own, "rows": rows, "notes": " ".join(table.attrs["notes"].split())}
-
-
-def _written(row: pd.Series) -> str:
-    """Return an exponent and its interval as text, from a row of a summary."""
-    middle, lower, upper = map(float, row.iloc[:3])
-    return " ".join(write_with_interval(middle, lower, upper, "exponent")).strip()
 
 
 def _published(value: Any, low: Any = math.nan, high: Any = math.nan) -> str:
