@@ -244,6 +244,7 @@ def test_a_law_without_allocation_has_a_report_without_decision(tmp_path):
         post.report(tmp_path / "report.html", budget=1e22)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # ArviZ's, of few draws
 def test_a_failed_fit_says_so_first(tmp_path, runs):
     post = fit(runs, engine=sb.NUTS(draws=4, chains=2, warmup=50))
     assert not post.verdict
