@@ -7,13 +7,13 @@ import pandas as pd
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.folds import as_folds
 from scalingbayes.evaluation.backtest import Backtest
 from scalingbayes.evaluation.predictive_checks import PredictiveChecks, check
 from scalingbayes.evaluation.score import score
 from scalingbayes.evaluation.sensitivity import Sensitivity, sensitivity
 from scalingbayes.fitting.batch import refit
-from scalingbayes.inference import Progress
 from scalingbayes.posterior.posterior import Posterior
 
 _FEW = 5  # runs held out, below which a share of them says nothing
@@ -30,7 +30,7 @@ class Evidence:
     without_sensitivity: str
 
 
-def gather(post: Posterior, with_backtest: bool, progress: Progress | None) -> Evidence:
+def gather(post: Posterior, with_backtest: bool, progress: Progress) -> Evidence:
     """Return the evidence on a fit.
 
     Parameters
@@ -40,7 +40,7 @@ def gather(post: Posterior, with_backtest: bool, progress: Progress | None) -> E
     with_backtest
         Whether to predict the largest runs from smaller ones; the law is fitted again.
     progress
-        A function that is called with the fraction of those fits that is done.
+        What to show of progress, as for :func:`scalingbayes.fit`.
     """
     tested: Backtest | None = None
     examined: Sensitivity | None = None
@@ -59,7 +59,7 @@ def gather(post: Posterior, with_backtest: bool, progress: Progress | None) -> E
     return Evidence(check(post), tested, without_backtest, examined, without_sensitivity)
 
 
-def backtest_of(post: Posterior, progress: Progress | None = None) -> Backtest:
+def backtest_of(post: Posterior, progress: Progress = None) -> Backtest:
     """Predict the largest runs of a fit from its smaller runs, with the fit's model and settings.
 
     Raises
@@ -69,7 +69,8 @@ def backtest_of(post: Posterior, progress: Progress | None = None) -> Backtest:
     """
     folds = as_folds("largest", post.runs)
     weights = {label: post.weights * fold.fitted for label, fold in folds.items()}
-    posts = refit(post, weights, seed=post.record.seed, progress=progress)
+    with report_progress(progress, "back-test") as report:
+        posts = refit(post, weights, seed=post.record.seed, progress=report)
     scores = {
         label: score(posts[label], post.runs.filter(fold.held_out)) for label, fold in folds.items()
     }

@@ -18,9 +18,9 @@ from scalingbayes._core.arguments import check_number
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
+from scalingbayes._core.progress import Progress
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
-from scalingbayes.inference import Progress
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.report.decision import Asked, choose, decide, written_row
@@ -47,7 +47,7 @@ def write_report(
     hardware: Hardware | None = None,
     prob: float = 0.9,
     backtest: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = None,
     **inputs: float,
 ) -> Path:
     """Write a report of a fit: one HTML file that needs no network.
@@ -77,7 +77,7 @@ def write_report(
         Whether to predict the largest runs from smaller ones, which fits the law again: seconds to
         a minute.
     progress
-        A function that is called with the fraction of those fits that is done.
+        What to show of progress, as for :func:`scalingbayes.fit`.
     **inputs
         The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
 
@@ -167,7 +167,7 @@ def _planner(post: Posterior, asked: Asked, hardware: Hardware | None) -> dict[s
     }
 
 
-def _believed(post: Posterior, with_backtest: bool, progress: Progress | None) -> dict[str, Any]:
+def _believed(post: Posterior, with_backtest: bool, progress: Progress) -> dict[str, Any]:
     evidence = gather(post, with_backtest, progress)
     return {
         "evidence": evidence,
