@@ -236,6 +236,12 @@ class Average(Result):
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)
 
+    def plot(self, ax: Any = None, prob: float = 0.9, **inputs: float) -> Any:
+        """Plot the laws side by side; see :func:`scalingbayes.plots.plot_laws`."""
+        from scalingbayes.plots import plot_laws
+
+        return plot_laws(self, prob, ax, compute=None, **inputs)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the title and the verdict; the laws may have no parameter in common."""
         return View(self.title, verdict=self.verdict)

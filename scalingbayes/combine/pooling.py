@@ -181,6 +181,12 @@ class Pooled(Result, Mapping[Any, Posterior]):
         note = f"Fitted again, with the prior that the other tables predict: {again}."
         return Verdict(checks, (note,) if again else ())
 
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the parameters, a row a table; see :func:`scalingbayes.plots.plot_posteriors`."""
+        from scalingbayes.plots import plot_posteriors
+
+        return plot_posteriors(self, prob, ax, quantities=self.parameters)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the table of the population and the verdict."""
         return replace(super().view(prob), verdict=self.verdict)

@@ -81,6 +81,12 @@ class FrontierGap(Estimate):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the gaps, a row a model; see :func:`scalingbayes.plots.plot_frontier_gap`."""
+        from scalingbayes.plots import plot_frontier_gap
+
+        return plot_frontier_gap(self, prob, ax)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the table of :meth:`by_model` and its legend."""
         medians = f"Medians, with {100 * prob:g}% intervals in brackets."

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -118,6 +119,12 @@ class Plan(DrawsResult):
         means = self.outcome.draws.mean()
         frame.insert(1, "mean", [float(means[name]) for name in frame.index])
         return frame
+
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the sizes, the loss and the regret; see :func:`scalingbayes.plots.plot_plan`."""
+        from scalingbayes.plots import plot_plan
+
+        return plot_plan(self, prob, ax)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the run, the table of its outcome, and the range of sizes."""

@@ -1,6 +1,7 @@
 """Backtests: fit a model to a part of the runs, and score its predictions of the other runs."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -69,6 +70,12 @@ class Backtest(Result):
         frame.loc["folds alike", "runs"] = total["runs"]
         frame.attrs["verdict"] = self.verdict.word
         return frame
+
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot predicted against observed targets; see :func:`scalingbayes.plots.plot_backtest`."""
+        from scalingbayes.plots import plot_backtest
+
+        return plot_backtest(self, prob, ax)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the table, how many independent looks there are, and the verdict."""

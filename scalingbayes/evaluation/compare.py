@@ -132,6 +132,12 @@ class Comparison(Result):
             lines.append("They are as uncertain as the difference in elpd.")
         return " ".join(lines)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the differences of elpd; see :func:`scalingbayes.plots.plot_comparison`."""
+        from scalingbayes.plots import plot_comparison
+
+        return plot_comparison(self, ax=ax)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the table and the conclusion."""
         table = self.scores.drop(columns="rank")

@@ -110,6 +110,12 @@ class Influence(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the shifts without each run; see :func:`scalingbayes.plots.plot_influence`."""
+        from scalingbayes.plots import plot_influence
+
+        return plot_influence(self, ax=ax)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the runs that pull hardest, the decision with and without them, the verdict."""
         listed = f"With and without rows {', '.join(map(str, self.left_out))}:"

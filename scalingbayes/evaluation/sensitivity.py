@@ -1,6 +1,7 @@
 """Sensitivity of a posterior to its priors and to its data, by power-scaling."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -47,6 +48,12 @@ class Sensitivity(Result):
         The table has no credible intervals: ``prob`` and ``kind`` are ignored.
         """
         return self.parameters
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the sensitivities; see :func:`scalingbayes.plots.plot_sensitivity`."""
+        from scalingbayes.plots import plot_sensitivity
+
+        return plot_sensitivity(self, ax=ax)
 
 
 def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:

@@ -4,17 +4,23 @@
 and a figure of several panels the Figure; both may be changed afterwards.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-from scalingbayes.plots.approaches import plot_approaches
-from scalingbayes.plots.decisions import plot_data_exhaustion, plot_overtraining
+from scalingbayes.plots.approaches import plot_approaches, plot_exponents, plot_optima
+from scalingbayes.plots.checks import plot_influence, plot_sensitivity
+from scalingbayes.plots.decisions import (
+    plot_data_exhaustion,
+    plot_frontier_gap,
+    plot_overtraining,
+    plot_plan,
+)
 from scalingbayes.plots.draws import plot_draws
 from scalingbayes.plots.evaluation import plot_calibration, plot_residuals
 from scalingbayes.plots.fit import plot_fit
 from scalingbayes.plots.isoflop import plot_isoflop
+from scalingbayes.plots.kinds import KINDS
 from scalingbayes.plots.posterior import overview, plot_exponent, plot_frontier
-from scalingbayes.plots.predicted import plot_backtest, plot_predicted
+from scalingbayes.plots.predicted import plot_backtest, plot_point_estimate, plot_predicted
+from scalingbayes.plots.runs import plot_runs
+from scalingbayes.plots.side_by_side import plot_comparison, plot_laws, plot_posteriors
 from scalingbayes.plots.surface import plot_surface
 
 __all__ = [
@@ -23,22 +29,25 @@ __all__ = [
     "plot_approaches",
     "plot_backtest",
     "plot_calibration",
+    "plot_comparison",
     "plot_data_exhaustion",
     "plot_draws",
     "plot_exponent",
+    "plot_exponents",
     "plot_fit",
     "plot_frontier",
+    "plot_frontier_gap",
+    "plot_influence",
     "plot_isoflop",
+    "plot_laws",
+    "plot_optima",
     "plot_overtraining",
+    "plot_plan",
+    "plot_point_estimate",
+    "plot_posteriors",
     "plot_predicted",
     "plot_residuals",
+    "plot_runs",
+    "plot_sensitivity",
     "plot_surface",
 ]
-
-KINDS: dict[str, Callable[[Any], Any]] = {
-    "overview": overview,
-    "exponent": plot_exponent,
-    "frontier": plot_frontier,
-    "parameters": plot_draws,
-}
-"""The figures of a posterior, by the names that `scalingbayes plot` takes."""

@@ -1,18 +1,44 @@
-"""Figures of decisions: smaller models on more tokens, and the stock of tokens."""
+"""Figures of decisions: a plan, smaller models, the stock of tokens, models and the frontier."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from scalingbayes.plots.style import BAND, INK, RUNS, WARNING, draw_band, finish, new_axes
+from scalingbayes._core.numbers import kind_of, write, write_with_interval
+from scalingbayes.plots.curves import Band
+from scalingbayes.plots.draws import plot_density
+from scalingbayes.plots.labels import escaped, number_axis
+from scalingbayes.plots.rows import HEIGHT, draw_rows
+from scalingbayes.plots.style import (
+    ACCENT,
+    BAND,
+    INK,
+    RUNS,
+    Style,
+    draw_band,
+    figure_of,
+    finish,
+    is_wide,
+    new_axes,
+    panels,
+    percent,
+)
 
 if TYPE_CHECKING:
-    from scalingbayes.decisions import DataExhaustion, Overtraining
+    from scalingbayes.decisions import DataExhaustion, FrontierGap, Overtraining, Plan
 
 _HIGHEST_OVERHEAD = 2.0
 _YEARS_AFTER = 3  # the interval's end
+_GAPS = (
+    ("params_ratio", r"model size / $N_\mathrm{opt}$ of its compute", 1.0),
+    ("excess_loss", "loss above the frontier's", 0.0),
+    ("compute_wasted", "share of compute wasted", 0.0),
+)
+"""Quantities of a frontier gap, their labels, and their values on the frontier."""
 
 
 def plot_overtraining(
@@ -28,6 +54,18 @@ def plot_overtraining(
         Posterior probability of the equal-tailed band and of the critical size's interval.
     ax
         Where to draw; new axes by default.
+
+    Returns
+    -------
+    Axes
+        The axes.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> sb.plots.plot_overtraining(sb.overtrain(post)).get_ylabel()
+    'extra training compute'
     """
     ax = new_axes(ax)
     overhead = overtraining.median()["overhead"]
@@ -35,21 +73,20 @@ def plot_overtraining(
     bounds = overtraining.interval(prob)["overhead"]
     lower, upper = bounds.transpose("bound", "size_factor").to_numpy()
     critical = overtraining.critical_size.interval(prob)["size_factor"].to_numpy()
-    ax.axvspan(*critical, color=RUNS, alpha=0.3, linewidth=0, label="critical size")
+    label = f"critical size, {percent(prob)} interval"
+    ax.axvspan(*critical, color=RUNS, alpha=0.3, linewidth=0, label=label)
     # The overhead is infinite below the critical size, which matplotlib cannot fill.
     upper = np.minimum(upper, 10 * _HIGHEST_OVERHEAD)
-    labels = ("overhead, median", f"{100 * prob:g}% band")
+    labels = ("overhead, median", f"{percent(prob)} band")
     draw_band(ax, factors, overhead.to_numpy(), (lower, upper), labels, where=np.isfinite(lower))
     ax.set(
-        xscale="log",
-        xlabel="model size / optimal model size",
+        xlabel="model size / compute-optimal model size",
         ylabel="extra training compute",
-        xticks=[0.1, 0.2, 0.3, 0.5, 0.7, 1, 2, 3],
+        xlim=(factors.min(), factors.max()),
         ylim=(-0.02, _HIGHEST_OVERHEAD),
         title="Smaller models on more tokens, at the same loss",
     )
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    number_axis(ax.xaxis, "ratio", is_wide(factors))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.legend(frameon=False, loc="upper right")
     return finish(ax, overtraining.verdict)
@@ -70,8 +107,20 @@ def plot_data_exhaustion(
         Posterior probability of the equal-tailed bands and of the interval.
     ax
         Where to draw; new axes by default.
+
+    Returns
+    -------
+    Axes
+        The axes.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> sb.plots.plot_data_exhaustion(sb.data_exhaustion(post)).get_xlabel()
+    'year'
     """
-    year, lower, upper = map(float, exhaustion.summary(prob).loc["year"].to_numpy())
+    year, lower, upper = map(float, exhaustion.summary(prob).loc["year"].to_numpy()[:3])
     last = int(np.minimum(exhaustion.horizon, np.ceil(upper) + _YEARS_AFTER))
     curves = exhaustion.curves.sel(year=slice(None, last))
     years = curves["year"].to_numpy()
@@ -83,32 +132,138 @@ def plot_data_exhaustion(
         ("demand", INK, BAND, r"$D_\mathrm{opt}$ of the largest budget"),
     ):
         middle, low, high = quantiles[name].transpose("quantile", "year").to_numpy()
-        ax.plot(years, middle, color=color, label=f"{label}, median and {100 * prob:g}% band")
+        ax.plot(years, middle, color=color, label=f"{label}, median and {percent(prob)} band")
         ax.fill_between(years, low, high, color=shade, alpha=0.4, linewidth=0)
     if np.isfinite(lower):
         stock = quantiles["stock"].sel(quantile=0.5)
         height = float(np.interp(np.minimum(year, last), years, stock))
         end = float(np.minimum(upper, last))
-        label = f"year in which they meet, {100 * prob:g}% interval"
-        how: dict[str, Any] = {"linewidth": 3, "solid_capstyle": "butt", "label": label}
-        ax.plot([lower, end], [height] * 2, color=WARNING, **how)
+        label = f"year in which they meet, {percent(prob)} interval"
+        how: Style = {"color": ACCENT, "linewidth": 3, "solid_capstyle": "butt", "label": label}
+        ax.plot([lower, end], [height] * 2, **how)
         if np.isfinite(year):
-            ax.plot(year, height, "o", color=WARNING, markersize=7)
+            ax.plot(year, height, "o", color=ACCENT, markersize=7)
         if end < upper:
-            ax.plot(end, height, ">", color=WARNING, markersize=9, clip_on=False)
+            ax.plot(end, height, ">", color=ACCENT, markersize=9, clip_on=False)
     if np.isfinite(year):
-        latest = f"{upper:.1f}" if np.isfinite(upper) else f"after {last}"
-        title = f"Demand meets the stock in {year:.1f} [{lower:.1f}, {latest}]"
+        middle_year, interval = write_with_interval(year, lower, upper, "year")
+        interval = interval.replace("inf", f"after {exhaustion.horizon}")
+        title = f"Demand meets the stock in {middle_year} {interval}"
     else:
         unmet = 1 - exhaustion.share_met()
-        title = f"Demand does not meet the stock by {last} in {unmet:.0%} of the draws"
+        title = (
+            f"Demand does not meet the stock by {exhaustion.horizon} in {unmet:.0%} of the draws"
+        )
     ax.set(
-        yscale="log",
         xlabel="year",
-        ylabel="tokens",
+        ylabel="training data $D$ (tokens)",
         title=title,
         xlim=(exhaustion.compute_year, last),
     )
+    number_axis(ax.yaxis, "count")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, loc="upper left")
     return finish(ax, exhaustion.verdict)
+
+
+def plot_plan(plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None) -> Figure:
+    """Plot a plan: the range of good sizes, and the draws of its loss and of its regret.
+
+    Parameters
+    ----------
+    plan
+        The result of :func:`scalingbayes.plan`.
+    prob
+        Posterior probability of the equal-tailed intervals.
+    ax
+        Three axes; new ones by default.
+
+    Returns
+    -------
+    Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> len(sb.plots.plot_plan(sb.plan(post, 1e23)).axes)
+    3
+    """
+    sizes, loss, regret = panels(ax, 3, 3, figsize=(11, 3.2))
+    size, tokens = plan.run[plan.size], plan.run["tokens"]
+    if plan.within is not None:
+        label = f"expected regret at most {plan.regret:g}"
+        sizes.plot(plan.within, [0, 0], color=BAND, linewidth=8, label=label)
+    sizes.plot([size], [0], "*", color=ACCENT, markersize=15, label="plan")
+    sizes.set(
+        yticks=[],
+        ylim=(-1, 1.4),
+        xlabel="model size $N$ (parameters)" if plan.size == "params" else escaped(plan.size),
+        title=f"{write(plan.compute, 'flops')} FLOPs: {write(size, 'count')} on "
+        f"{write(tokens, 'count')} tokens",
+    )
+    sizes.margins(x=0.15)
+    number_axis(sizes.xaxis, "count", plan.within is not None)
+    sizes.legend(frameon=False, fontsize="small", loc="upper left")
+    target = next(iter(plan))
+    for name, panel in ((target, loss), ("regret", regret)):
+        values = plan[name].to_numpy().ravel()
+        bounds = plot_density(values, prob, panel)
+        middle, interval = write_with_interval(float(np.median(values)), *bounds, kind_of(name))
+        panel.set(xlabel=escaped(name), title=f"{escaped(name)} {middle} {interval}")
+        number_axis(panel.xaxis, kind_of(name), log=False)
+    mean = float(plan["regret"].mean())
+    regret.axvline(mean, color=ACCENT, linestyle="--", label=f"expected, {mean:.2g}")
+    for panel in (loss, regret):
+        panel.legend(frameon=False, fontsize="small", loc="upper right")
+    for panel in (sizes, loss, regret):
+        panel.title.set_fontsize("medium")
+        finish(panel, plan.verdict)
+    return figure_of(sizes)
+
+
+def plot_frontier_gap(
+    gap: "FrontierGap", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
+) -> Figure:
+    """Plot how far models are from the frontier: size, excess loss and wasted compute.
+
+    Parameters
+    ----------
+    gap
+        The result of :func:`scalingbayes.frontier_gap`.
+    prob
+        Posterior probability of the equal-tailed intervals.
+    ax
+        Three axes; new ones by default.
+
+    Returns
+    -------
+    Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> gap = sb.frontier_gap(post, {"model": ["A"], "params": [280e9], "tokens": [300e9]})
+    >>> len(sb.plots.plot_frontier_gap(gap).axes)
+    3
+    """
+    middle, bounds = gap.median(), gap.interval(prob)
+    names = [str(name) for name in middle["model"].to_numpy()]
+    height = 1.3 + 0.8 * HEIGHT * len(names)
+    drawn = panels(ax, 3, 3, figsize=(11, height), sharey=True)
+    for (name, label, at), panel in zip(_GAPS, drawn, strict=True):
+        ends = bounds[name].transpose("bound", "model").to_numpy()
+        band = Band(middle[name].to_numpy(), *ends)
+        draw_rows(panel, names, band, prob)
+        panel.axvline(at, color=RUNS, linewidth=1, linestyle=":")
+        panel.set_xlabel(label)
+        number_axis(panel.xaxis, kind_of(name), name == "params_ratio" and is_wide(ends))
+        finish(panel, gap.verdict)
+    drawn[0].legend(frameon=False, fontsize="x-small")
+    figure = figure_of(drawn[0])
+    if ax is None:
+        figure.suptitle(escaped(gap.title), fontsize="medium")
+    return figure

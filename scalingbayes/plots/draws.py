@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SAMPLE_DIMS = ("chain", "draw")
 _MOST_LABELS = 40
+_CENTRAL = [0.025, 0.975]  # quantiles; a log axis has draws whose ratio of these is above ten
 
 
 def plot_draws(
@@ -77,7 +78,8 @@ def plot_draws(
         finish(panel, result.verdict)
     figure = figure_of(drawn[0])
     if ax is None:
-        figure.suptitle(escaped(result.title.splitlines()[0]), fontsize="medium")
+        title = f"{escaped(result.title.splitlines()[0])}: medians, {percent(prob)} intervals"
+        figure.suptitle(title, fontsize="medium")
     return figure
 
 
@@ -88,8 +90,9 @@ def plot_quantity(draws: xr.DataArray, prob: float, ax: Axes) -> None:
     name, kind = escaped(str(draws.name)), kind_of(str(draws.name))
     if not others:
         values = draws.to_numpy().ravel()
-        bounds = plot_density(values, prob, ax)
-        number_axis(ax.xaxis, kind, log=False)
+        log = is_wide(np.quantile(values, _CENTRAL))
+        bounds = plot_density(values, prob, ax, log=log)
+        number_axis(ax.xaxis, kind, log)
         written = write_with_interval(float(np.median(values)), *bounds, kind)
         ax.set_title(f"{name} = {' '.join(written)}", fontsize="medium")
         return
@@ -97,35 +100,52 @@ def plot_quantity(draws: xr.DataArray, prob: float, ax: Axes) -> None:
     cases: np.ndarray = flat.transpose("case", ...).to_numpy().reshape(flat.sizes["case"], -1)
     middle, lower, upper = median_and_bounds(cases, prob)
     index = flat.indexes.get("case", pd.RangeIndex(len(cases)))
-    log = is_wide(middle)
+    log = is_wide(middle) or (kind == "count" and bool((middle > 0).all()))
     if len(others) == 1 and not isinstance(index, pd.MultiIndex) and index.dtype.kind in "iuf":
         at: np.ndarray = index.to_numpy(float)
         draw_band(ax, at, middle, (lower, upper), ("median", f"{percent(prob)} band"))
-        ax.set(xlabel=str(others[0]).replace("_", " "))
-        number_axis(ax.xaxis, kind_of(str(others[0])), is_wide(at))
+        along = kind_of(str(others[0]))
+        unit = " (FLOPs)" if along == "flops" else ""
+        ax.set(xlabel=escaped(str(others[0])).replace("_", " ") + unit)
+        number_axis(ax.xaxis, along, is_wide(at))
         number_axis(ax.yaxis, kind, log)
-        ax.legend(frameon=False, fontsize="x-small")
     else:
         heights = np.arange(len(cases))[::-1]
         ax.hlines(heights, lower, upper, color=BAND, linewidth=3)
         ax.plot(middle, heights, "o", color=INK, markersize=3)
         number_axis(ax.xaxis, kind, log)
         labelled = len(cases) <= _MOST_LABELS
-        ax.set(yticks=heights if labelled else [])
+        ax.set(yticks=heights if labelled else [], ylim=(-0.6, len(cases) - 0.4))
         if labelled:
             labels = [_label(each, index.names) for each in index]
             ax.set_yticklabels(labels, fontsize="small")
+            ax.set_ylabel(", ".join(escaped(str(name)) for name in index.names))
     ax.set_title(name, fontsize="medium")
 
 
-def plot_density(values: Float[np.ndarray, " draws"], prob: float, ax: Axes) -> tuple[float, float]:
-    """Plot the density, the median and the equal-tailed interval; returns the interval."""
+def plot_density(
+    values: Float[np.ndarray, " draws"], prob: float, ax: Axes, *, log: bool = False
+) -> tuple[float, float]:
+    """Plot the density, the median and the equal-tailed interval; returns the interval.
+
+    Parameters
+    ----------
+    values
+        The draws.
+    prob
+        Posterior probability of the interval.
+    ax
+        The axes.
+    log
+        Whether to plot the density of the logarithm, for an axis on a log scale.
+    """
     import arviz_stats
 
     finite = values[np.isfinite(values)]
     middle, lower, upper = median_and_bounds(values, prob)
     if len(finite) > 1 and np.ptp(finite) > 0:
-        grid, density, _ = arviz_stats.base.array_stats.kde(finite)
+        grid, density, _ = arviz_stats.base.array_stats.kde(np.log(finite) if log else finite)
+        grid = np.exp(grid) if log else grid
         inside = (grid >= lower) & (grid <= upper)
         ax.plot(grid, density, color=INK)
         label = f"{percent(prob)} interval"

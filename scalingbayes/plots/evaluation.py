@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +16,7 @@ from scalingbayes.plots.style import (
     INK,
     RUNS,
     WARNING,
+    add_legend_below,
     figure_of,
     finish,
     is_wide,
@@ -141,13 +142,9 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
             panel.yaxis.set_major_formatter(FuncFormatter(partial(_write_outer, linear)))
         finish(panel)
     drawn[0].set_ylabel("residual (sigma of the noise)")
+    add_legend_below(drawn[0], ax is None)
     figure = figure_of(drawn[0])
-    if ax is not None:
-        drawn[0].legend(frameon=False, fontsize="x-small", loc="best")
-    else:
-        handles, labels = drawn[0].get_legend_handles_labels()
-        below: Any = "outside lower center"  # not in the type stubs
-        figure.legend(handles, labels, loc=below, ncols=2, frameon=False, fontsize="small")
+    if ax is None:
         title = "" if checks.verdict else "; it failed its checks"
         figure.suptitle(f"{escaped(checks.title)}{title}", fontsize="medium")
     return figure

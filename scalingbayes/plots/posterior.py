@@ -115,7 +115,7 @@ def plot_exponent(
     >>> sb.plots.plot_exponent(post).get_ylabel()
     'posterior density'
     """
-    require_allocation(post, "plot_parameters")
+    require_allocation(post, "plot_draws")
     others, said = other_inputs(post, inputs)
     estimate = post.exponents(**others)
     ax = new_axes(ax)

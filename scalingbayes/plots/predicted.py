@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.plots.curves import Numbers, run_inputs, run_targets
-from scalingbayes.plots.labels import escaped, in_user_unit, number_axis, target_label
+from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis, target_label
 from scalingbayes.plots.style import (
     ACCENT,
     COLORS,
     INK,
     MARKERS,
     RUNS,
+    add_legend_below,
     finish,
     marker_area,
     median_and_bounds,
@@ -24,6 +25,7 @@ from scalingbayes.plots.style import (
 
 if TYPE_CHECKING:
     from scalingbayes.evaluation.backtest import Backtest
+    from scalingbayes.posterior.point_estimate import PointEstimate
     from scalingbayes.posterior.posterior import Posterior
 
 _DRAWS = 400  # of the predictions; noise is slow to draw
@@ -92,9 +94,10 @@ def plot_predicted(
     if held_out is not None:
         runs = as_runs(held_out)
         groups.append(_predict(post, "held-out runs", *_inputs_and_target(post, runs), prob, seed))
-    ax = new_axes(ax, figsize=(6, 5.5))
+    own, ax = ax is None, new_axes(ax, figsize=(6, 6))
     _draw(ax, groups, [INK, ACCENT], prob)
-    _label(ax, post, f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}")
+    _label(ax, target_label(post), f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}")
+    add_legend_below(ax, own)
     return finish(ax, post.verdict)
 
 
@@ -135,10 +138,49 @@ def plot_backtest(
         rows = backtest.pointwise.loc[label].index
         runs = whole.with_frame(whole.frame.loc[rows])
         groups.append(_predict(post, str(label), *_inputs_and_target(post, runs), prob, seed))
-    ax = new_axes(ax, figsize=(6, 5.5))
+    own, ax = ax is None, new_axes(ax, figsize=(6, 6))
     _draw(ax, groups, list(COLORS), prob)
-    _label(ax, post, f"{escaped(post.law.name)}, runs held out of {escaped(whole.name)}")
+    title = f"{escaped(post.law.name)}, runs held out of {escaped(whole.name)}"
+    _label(ax, target_label(post), title)
+    add_legend_below(ax, own)
     return finish(ax, backtest.verdict)
+
+
+def plot_point_estimate(estimate: "PointEstimate", ax: Axes | None = None) -> Axes:
+    """Plot the target that a best fit expects of its runs against the observed one.
+
+    A point has no intervals.
+
+    Parameters
+    ----------
+    estimate
+        A fit by the engine ``"optimize"``.
+    ax
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    Axes
+        The axes.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> best = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="optimize")
+    >>> sb.plots.plot_point_estimate(best).get_ylabel()
+    'predicted loss $L$'
+    """
+    runs, law = estimate.model.runs, estimate.model.law
+    inputs = {name: runs.column(name, each.domain) for name, each in law.inputs.items()}
+    column = law.target.column
+    expected = in_user_unit(runs, column, estimate.expected(**inputs))
+    observed = in_user_unit(runs, column, runs.column(column, law.target.on_scale.domain))
+    own, ax = ax is None, new_axes(ax, figsize=(6, 6))
+    _draw(ax, [_Predicted("fitted runs", observed, expected, expected, expected)], [INK], None)
+    title = f"{escaped(law.name)}, best fit to {escaped(runs.name)}"
+    _label(ax, label_of(runs, column), title)
+    add_legend_below(ax, own)
+    return finish(ax, estimate.verdict)
 
 
 def _inputs_and_target(post: "Posterior", runs: Runs) -> tuple[dict[str, Numbers], Numbers]:
@@ -165,16 +207,15 @@ def _predict(
     return _Predicted(label, observed, *median_and_bounds(values, prob))
 
 
-def _draw(ax: Axes, groups: list[_Predicted], colors: list[str], prob: float) -> None:
+def _draw(ax: Axes, groups: list[_Predicted], colors: list[str], prob: float | None) -> None:
     """Draw groups of runs with their intervals, and the line on which predictions are right."""
     area = marker_area(sum(len(each.observed) for each in groups))
     for place, each in enumerate(groups):
         color = colors[place % len(colors)]
         error = float(np.median(np.abs(each.median / each.observed - 1)))
-        label = (
-            f"{escaped(each.label)}: {percent(prob)} intervals hold {each.held} of "
-            f"{len(each.observed)}, median error {error:.2%}"
-        )
+        held = f"{each.held} of {len(each.observed)}"
+        intervals = "" if prob is None else f"{percent(prob)} intervals hold {held}, "
+        label = f"{escaped(each.label)}: {intervals}median error {error:.2%}"
         ax.errorbar(
             each.observed,
             each.median,
@@ -198,12 +239,7 @@ def _draw(ax: Axes, groups: list[_Predicted], colors: list[str], prob: float) ->
     ax.set(xlim=(low, high), ylim=(low, high))
     for axis in (ax.xaxis, ax.yaxis):
         number_axis(axis, "loss", log)
-    ax.legend(fontsize="small", loc="upper left", framealpha=0.85, edgecolor="none")
 
 
-def _label(ax: Axes, post: "Posterior", title: str) -> None:
-    ax.set(
-        xlabel=f"observed {target_label(post)}",
-        ylabel=f"predicted {target_label(post)}",
-        title=title,
-    )
+def _label(ax: Axes, target: str, title: str) -> None:
+    ax.set(xlabel=f"observed {target}", ylabel=f"predicted {target}", title=title)

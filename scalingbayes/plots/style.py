@@ -1,5 +1,6 @@
 """Colours, axes and marks that all figures share."""
 
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ MARKERS = "osD^vPX"
 Style = dict[str, Any]
 """Options of a matplotlib function."""
 
+_TITLE_WIDTH = 60  # characters of a line
 _ORDERED = "viridis"  # its lightness grows with the value, so that it can be printed in grey
 _LIGHTEST = 0.86  # of the colour map: what is lighter cannot be seen on white
 _MARKER_AREA = 3000.0  # of all runs together, in square points
@@ -165,6 +167,21 @@ def add_legend(ax: Axes, own: bool, title: str | None = None) -> None:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **how)
     else:
         ax.legend(loc="upper right", ncols=2, **how)
+
+
+def add_legend_below(ax: Axes, own: bool) -> None:
+    """Add a legend of long entries: below axes of our own, and inside the axes of a caller."""
+    if own:
+        handles, labels = ax.get_legend_handles_labels()
+        below: Any = "outside lower center"  # not in the type stubs
+        figure_of(ax).legend(handles, labels, loc=below, frameon=False, fontsize="small")
+    else:
+        ax.legend(fontsize="x-small", loc="best", framealpha=0.85, edgecolor="none")
+
+
+def set_long_title(ax: Axes, title: str) -> None:
+    """Set a title that may take several lines."""
+    ax.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize="medium")
 
 
 def label_band(ax: Axes, label: str) -> None:

@@ -265,6 +265,12 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         model = next(iter(self.models.values()))
         return f"{len(self)} posteriors of {model.law.equation}"
 
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the parameters, a row a fit; see :func:`scalingbayes.plots.plot_posteriors`."""
+        from scalingbayes.plots import plot_posteriors
+
+        return plot_posteriors(self, prob, ax)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the title, notes on the tables and the verdict; there may be thousands of rows."""
         fits: dict[str, list[str]] = {}

@@ -1,6 +1,7 @@
 """Point estimates: the best fit, and how many searches found it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -151,6 +152,12 @@ class PointEstimate(Result):
         frame = pd.DataFrame({"value": self.values}).rename_axis("parameter")
         frame.attrs["verdict"] = self.verdict.word
         return frame
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot predicted targets; see :func:`~scalingbayes.plots.plot_point_estimate`."""
+        from scalingbayes.plots import plot_point_estimate
+
+        return plot_point_estimate(self, ax=ax)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the table and the verdict."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,12 @@ class Exponents(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the exponents; see :func:`scalingbayes.plots.plot_exponents`."""
+        from scalingbayes.plots import plot_exponents
+
+        return plot_exponents(self, ax=ax)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Frontier(Result):
@@ -163,6 +170,12 @@ class Frontier(Result):
         ``prob`` and ``kind`` are ignored.
         """
         return self.exponents.summary(prob, kind)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the optima and the power laws; see :func:`scalingbayes.plots.plot_optima`."""
+        from scalingbayes.plots import plot_optima
+
+        return plot_optima(self, ax=ax)
 
 
 def draw_parts(count: int, seed: int) -> Float[np.ndarray, "resamples count"]:

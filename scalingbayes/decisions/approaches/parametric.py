@@ -69,6 +69,12 @@ class Parametric(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the exponents; see :func:`scalingbayes.plots.plot_exponents`."""
+        from scalingbayes.plots import plot_exponents
+
+        return plot_exponents(self.exponents, ax=ax)
+
     def view(self, prob: float = 0.9) -> View:
         """Return the exponents, and the parameters of the best fit."""
         parameters = ("Parameters of the best fit", self.best.summary())
