@@ -114,5 +114,3 @@ def test_perplexities_have_the_influence_of_their_losses(table, found):
 def test_unusable_arguments_are_refused(post):
     with pytest.raises(sb.InputError, match="rows must be a positive integer; got 0"):
         sb.influence(post, rows=0)
-    with pytest.raises(sb.InputError, match="There is no figure of Influence"):
-        sb.influence(post, rows=1).plot()

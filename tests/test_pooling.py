@@ -3,6 +3,7 @@
 from dataclasses import replace
 from statistics import NormalDist
 
+import matplotlib.pyplot as plt
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -64,6 +65,13 @@ def posts(template):
 @pytest.fixture(scope="module")
 def pooled(posts):
     return sb.pool(posts, ["alpha"])
+
+
+def test_the_figure_has_a_row_a_table(pooled):
+    (ax,) = pooled.plot().axes
+    medians = [float(np.median(pooled[name]["alpha"])) for name in pooled]
+    assert ax.lines[0].get_xdata() == pytest.approx(medians)
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
-from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.errors import unknown
 from scalingbayes.results.intervals import IntervalKind
 from scalingbayes.results.rendering import View
 from scalingbayes.results.verdict import Verdict
@@ -19,7 +19,7 @@ class Result(ABC):
     """Base class of results.
 
     A subclass has ``title``, ``verdict`` and, where it needs them, ``notes``: as fields of a
-    dataclass or as properties. It defines :meth:`summary`, and :meth:`plot` where it has a figure.
+    dataclass or as properties. It defines :meth:`summary` and :meth:`plot`.
 
     Examples
     --------
@@ -70,6 +70,7 @@ class Result(ABC):
             If ``prob`` is not between 0 and 1, or the result has no interval of this kind.
         """
 
+    @abstractmethod
     def plot(self, ax: Any = None) -> Any:
         """Plot the result.
 
@@ -83,15 +84,7 @@ class Result(ABC):
         -------
         Axes or Figure
             The axes, or the figure if it has several panels.
-
-        Raises
-        ------
-        InputError
-            If there is no figure of this kind of result.
         """
-        raise InputError(
-            f"There is no figure of {type(self).__name__}: plot columns of its summary()."
-        )
 
     def view(self, prob: float = 0.9) -> View:
         """Return what the result shows of itself in a terminal or notebook.
