@@ -389,10 +389,7 @@ class Posterior(DrawsResult):
         return describe_priors(self.record)
 
     def plot(self, ax: Any = None) -> Any:
-        """Plot the exponent a and the frontier, or the parameters of a law that has neither.
-
-        See :func:`scalingbayes.plots.overview` and :func:`scalingbayes.plots.plot_draws`.
-        """
+        """Plot the exponent a and the frontier, or the parameters of a law that has neither."""
         from scalingbayes.plots import overview, plot_draws
 
         return overview(self, ax=ax) if self.law.allocates else plot_draws(self, ax=ax)
