@@ -313,14 +313,9 @@ class BoundModel:
 
     def view(self) -> View:
         """Return what the model shows of itself in a terminal or notebook."""
-        reference = write_all(self.reference)
-        return view_of_model(
-            f"Model of {self.runs.name!r} ({len(self.runs)} runs)",
-            self.law,
-            self.noise,
-            self.priors,
-            f"({reference}); defaults {self.origin_of_priors}",
-        )
+        title = f"Model of {self.runs.name!r} ({len(self.runs)} runs)"
+        where = f"({write_all(self.reference)}); defaults {self.origin_of_priors}"
+        return view_of_model(title, self.law, self.noise, self.priors, where)
 
     def __repr__(self) -> str:
         return self.view().text()
