@@ -17,6 +17,7 @@ import scalingbayes as sb
 from scalingbayes.cli import app
 
 PAGES = examples.pages()
+DOCS = Path(examples.__file__).parent
 OBJECTS = {"sb": sb, "post": sb.Posterior, "runs": sb.Runs}  # what pages call by these names
 SHELL = re.compile(r"^```(?:sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
@@ -76,6 +77,20 @@ def test_commands_and_options_exist(page: Path):
         options = {option for each in known[name].params for option in each.opts}
         given = {each.partition("=")[0] for each in arguments if each.startswith("--")}
         assert given <= options | {"--help"}, f"{name}: {given - options}"
+
+
+def test_every_public_name_is_in_the_reference():
+    reference = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
+    listed = set(re.findall(r"^ {3}([\w.]+)$", reference, re.MULTILINE))
+    names = {name for name in sb.__all__ if callable(getattr(sb, name))} | set(sb.plots.__all__)
+    assert not names - listed
+
+
+def test_every_figure_is_in_the_gallery():
+    gallery = (DOCS / "gallery.md").read_text("utf-8")
+    pictures = {Path(each).stem for each in re.findall(r"\((figures/\S+)\)", gallery)}
+    figures = {name.removeprefix("plot_") for name in sb.plots.__all__ if name.islower()}
+    assert figures == pictures
 
 
 def comparable(text: str) -> tuple[list[str], list[float]]:
