@@ -40,6 +40,13 @@ SLOW = (  # each of these compiles many programs
     "scalingbayes.evaluation.compare.compare",
     "scalingbayes.evaluation.influence.influence",
     "scalingbayes.fitting.batch.fit_many",
+    "scalingbayes.plots.approaches.plot_approaches",
+    "scalingbayes.plots.checks.plot_influence",
+    "scalingbayes.plots.predicted.plot_backtest",
+    "scalingbayes.plots.predicted.plot_point_estimate",
+    "scalingbayes.plots.side_by_side.plot_comparison",
+    "scalingbayes.plots.side_by_side.plot_laws",
+    "scalingbayes.plots.side_by_side.plot_posteriors",
 )
 
 
@@ -61,4 +68,5 @@ def test_every_public_name_has_an_example() -> None:
     public = [getattr(scalingbayes, name) for name in scalingbayes.__all__]
     documented = [(each.__name__, each.__doc__ or "") for each in public if callable(each)]
     # A result may name the function that returns it, which has the example.
-    assert not [name for name, text in documented if ">>> " not in text and ":func:" not in text]
+    enough = (">>> ", ":func:", ":meth:")
+    assert not [name for name, text in documented if not any(each in text for each in enough)]

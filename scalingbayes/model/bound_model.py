@@ -57,13 +57,6 @@ class BoundModel:
         Where the default priors come from, in a few words.
     allowance
         The allowance for the law's error; None if the law is taken as exact.
-
-    Examples
-    --------
-    >>> import scalingbayes as sb
-    >>> model = sb.Model("chinchilla").bind(sb.datasets.load("chinchilla"))
-    >>> sorted(model.reference)
-    ['loss', 'params', 'tokens']
     """
 
     law: Law

@@ -49,7 +49,7 @@ def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) ->
     >>> values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
     >>> found = sb.compare_approaches(sb.isoflop_sweep(values))
     >>> sb.plots.plot_approaches(found).get_title()
-    'simulated'
+    'noise-free runs on L = E + A/N^alpha + B/D^beta'
     """
     table = comparison.summary()
     ax = new_axes(ax, figsize=(9, 1.2 + 0.45 * len(table)))

@@ -63,7 +63,7 @@ def plot_overtraining(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_overtraining(sb.overtrain(post)).get_ylabel()
     'extra training compute'
     """
@@ -116,7 +116,7 @@ def plot_data_exhaustion(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_data_exhaustion(sb.data_exhaustion(post)).get_xlabel()
     'year'
     """
@@ -186,7 +186,7 @@ def plot_plan(plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None 
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> len(sb.plots.plot_plan(sb.plan(post, 1e23)).axes)
     3
     """
@@ -245,7 +245,7 @@ def plot_frontier_gap(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> gap = sb.frontier_gap(post, {"model": ["A"], "params": [280e9], "tokens": [300e9]})
     >>> len(sb.plots.plot_frontier_gap(gap).axes)
     3

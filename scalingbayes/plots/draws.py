@@ -63,7 +63,7 @@ def plot_draws(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> len(sb.plots.plot_draws(post.exponents()).axes)
     2
     """

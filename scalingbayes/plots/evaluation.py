@@ -98,7 +98,7 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> len(sb.plots.plot_residuals(sb.check(post)).axes)
     3
     """

@@ -88,7 +88,7 @@ def plot_fit(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_fit(post).get_xlabel()
     'training compute $C$ (FLOPs)'
     """

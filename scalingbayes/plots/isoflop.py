@@ -88,7 +88,7 @@ def plot_isoflop(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_isoflop(post).get_xlabel()
     'model size $N$ (parameters)'
     """

@@ -70,7 +70,7 @@ def overview(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> len(sb.plots.overview(post).axes)
     2
     """
@@ -111,7 +111,7 @@ def plot_exponent(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_exponent(post).get_ylabel()
     'posterior density'
     """
@@ -176,7 +176,7 @@ def plot_frontier(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_frontier(post).get_ylabel()
     'model size $N$ (parameters)'
     """

@@ -84,7 +84,7 @@ def plot_predicted(
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("chinchilla")
     >>> small = runs.frame["compute"] < 1e21
-    >>> post = sb.fit(runs.filter(small), "chinchilla", engine="laplace")
+    >>> post = sb.fit(runs.filter(small), "chinchilla")  # doctest: +SKIP
     >>> ax = sb.plots.plot_predicted(post, held_out=runs.filter(~small))
     >>> ax.get_ylabel()
     'predicted loss $L$'

@@ -82,7 +82,7 @@ def plot_surface(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla", engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> sb.plots.plot_surface(post, plan=sb.plan(post, 1e23)).get_ylabel()
     'training data $D$ (tokens)'
     """

@@ -81,10 +81,8 @@ class Posterior(DrawsResult):
         ----------
         model
             The model that was fitted.
-        draws
-            The engine's draws.
-        settings
-            The engine's settings, for the record.
+        draws, settings
+            The engine's draws, and its settings for the record.
         """
         return cls(make_tree(model, draws, settings), model.law, model.noise)
 

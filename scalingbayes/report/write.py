@@ -96,7 +96,7 @@ def write_report(
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> post = sb.fit(sb.datasets.load("chinchilla"), engine="laplace")
+    >>> post = sb.fit(sb.datasets.load("chinchilla"))  # doctest: +SKIP
     >>> post.report("report.html", budget=1e24, backtest=False)  # doctest: +SKIP
     PosixPath('report.html')
     """
