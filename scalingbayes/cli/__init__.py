@@ -32,6 +32,7 @@ from scalingbayes.cli.laws import laws_command
 from scalingbayes.cli.plot import plot_command
 from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, print_text, show_warning
+from scalingbayes.cli.report import report_command
 from scalingbayes.cli.show import show_command
 
 FAILED_FILE = 1
@@ -52,6 +53,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "allocate": allocate_command,
     "predict": predict_command,
     "plot": plot_command,
+    "report": report_command,
     "check": check_command,
     "backtest": backtest_command,
     "compare": compare_command,

@@ -19,6 +19,7 @@ from scalingbayes.cli.options import (
     WeakPriors,
 )
 from scalingbayes.cli.printing import exit_if_failed
+from scalingbayes.cli.report import check_report_file, write_report
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -70,6 +71,14 @@ Folder = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Folder for posterior.nc, summary.csv and other tables."),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.HTML",
+        help="Also write a report of the fit, one HTML file with a planner. `scalingbayes report` "
+        "has more options.",
+    ),
+]
 
 
 def fit_command(
@@ -92,6 +101,7 @@ def fit_command(
     unit: UnitsOfColumns = None,
     budget: Budgets = None,
     out: Folder = None,
+    report: Report = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
 ) -> None:
@@ -110,6 +120,10 @@ def fit_command(
         from scalingbayes.allocation import require_allocation
 
         require_allocation(sb.get_law(law))  # before a fit that takes long
+    if report is not None:
+        if losses is not None:
+            raise sb.InputError("--report needs one loss: remove --losses, or choose --loss.")
+        check_report_file("--report", report)
     _make_folder(out)
     post: sb.Posterior | sb.Posteriors
     if losses is None:
@@ -119,6 +133,8 @@ def fit_command(
         tables = runs.with_losses(names, drop_empty=drop_empty, unit=of_losses)
         post = sb.fit_many(tables, model, engine=chosen, exact=exact, seed=seed)
     show_and_write(post, budget, out, prob)
+    if report is not None and isinstance(post, sb.Posterior):
+        write_report(post, report, budget, prob=prob)
     exit_if_failed(post.verdict)
 
 

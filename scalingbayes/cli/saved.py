@@ -148,7 +148,7 @@ def check_out(out: Path | None) -> None:
     check_writable(out, "CSV file")
 
 
-def check_writable(out: Path, what: str) -> None:
+def check_writable(out: Path, what: str, option: str = "--out") -> None:
     """Check that a file can be written to its folder.
 
     Parameters
@@ -157,6 +157,8 @@ def check_writable(out: Path, what: str) -> None:
         The file.
     what
         What the file is, such as ``"CSV file"``.
+    option
+        The option that names the file.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def check_writable(out: Path, what: str) -> None:
     """
     if out.is_dir() or not out.parent.is_dir():
         raise sb.InputError(
-            f"--out {out} cannot be written: name a {what} in a folder that exists."
+            f"{option} {out} cannot be written: name a {what} in a folder that exists."
         )
 
 

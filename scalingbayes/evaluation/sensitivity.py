@@ -1,5 +1,8 @@
 """Sensitivity of a posterior to its priors and to its data, by power-scaling."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +116,8 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     groups["log_likelihood"] = xr.Dataset(likelihood)
     tree = xr.DataTree.from_dict(groups)
     try:
-        frame = psense_summary(tree, threshold=threshold)
+        with _without_advice():
+            frame = psense_summary(tree, threshold=threshold)
         single = {
             name: {
                 str(parameter): float(value)
@@ -140,6 +144,18 @@ def _log_likelihood(post: Posterior) -> xr.DataArray:
         return post.tree["allowance"].to_dataset()["log_mixture"]
     by_run = post.tree["log_likelihood"].to_dataset()[post.law.target.column]
     return (by_run * post.weights).sum("run")
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Suppress ArviZ's message that refers to its web page; the table has the diagnosis."""
+    logger = logging.getLogger("arviz_stats")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _exponent(post: Posterior) -> xr.DataArray | None:

@@ -1,12 +1,32 @@
 """What a fit says of itself: the allowance for the law's error, the table, the priors."""
 
 from scalingbayes._core.numbers import write_all
+from scalingbayes.laws import Law
 from scalingbayes.model.allowance import Allowance
+from scalingbayes.model.noise import Noise
 from scalingbayes.posterior.record import Record
 
 _NONE = 0.7  # exactness above which the residuals show no lack of fit
 _CLEAR = 0.3  # exactness below which the lack of fit is clear
 _FEW = 3  # runs per parameter, below which the residuals say little
+
+
+def describe_fit(record: Record, law: Law, noise: Noise) -> str:
+    """Return what was fitted to what, in two lines."""
+    of = "Bootstrapped best fits" if record.of == "bootstrap" else record.of.capitalize()
+    exact = record.allowance is None
+    taken = "law taken as exact" if exact else "allowance for the law's error"
+    return (
+        f"{of} of {law.equation} ({law.source})\n"
+        f"{record.data.rows} runs of {record.data.name!r}; {noise.equation}; {taken}; "
+        f"{record.engine}, seed {record.seed}"
+    )
+
+
+def describe_data(allowance: Allowance | None, record: Record) -> tuple[str, ...]:
+    """Return sentences on the allowance, and on what was done to the table when it was read."""
+    table = (f"Table: {note}" for note in record.data.notes)
+    return (*describe_allowance(allowance, record), *table)
 
 
 def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str, ...]:
@@ -35,11 +55,6 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
     if rows < _FEW * parameters:
         lines.append(f"{rows} runs cannot tell whether the law is exact.")
     return tuple(lines)
-
-
-def describe_table(record: Record) -> tuple[str, ...]:
-    """Return what was converted, dropped or assumed when the table was read."""
-    return tuple(f"Table: {note}" for note in record.data.notes)
 
 
 def describe_priors(record: Record) -> str:

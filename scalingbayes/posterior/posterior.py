@@ -28,7 +28,7 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
-from scalingbayes.posterior.describe_fit import describe_allowance, describe_priors, describe_table
+from scalingbayes.posterior.describe_fit import describe_data, describe_fit, describe_priors
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.io import unpack_table, write_tree
@@ -94,14 +94,7 @@ class Posterior(DrawsResult):
     @property
     def title(self) -> str:
         """What was fitted to what, in two lines."""
-        record = self.record
-        of = "Bootstrapped best fits" if record.of == "bootstrap" else record.of.capitalize()
-        taken = "law taken as exact" if self.exact else "allowance for the law's error"
-        return (
-            f"{of} of {self.law.equation} ({self.law.source})\n"
-            f"{record.data.rows} runs of {record.data.name!r}; {self.noise.equation}; {taken}; "
-            f"{record.engine}, seed {record.seed}"
-        )
+        return describe_fit(self.record, self.law, self.noise)
 
     @property
     def draws(self) -> xr.Dataset:
@@ -395,5 +388,5 @@ class Posterior(DrawsResult):
     def view(self, prob: float = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""
         priors = tuple(self.describe_priors().splitlines())
-        lines = (*describe_allowance(self.allowance, self.record), *describe_table(self.record))
+        lines = describe_data(self.allowance, self.record)
         return View(self.title, self.summary(prob), lines, self.verdict, details=priors)

@@ -22,6 +22,7 @@ from scalingbayes._core.progress import Progress
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
+from scalingbayes.posterior.describe_fit import describe_allowance
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.report.decision import Asked, choose, decide, written_row
 from scalingbayes.report.evidence import describe_backtest, gather
@@ -174,6 +175,7 @@ def _believed(post: Posterior, with_backtest: bool, progress: Progress) -> dict[
         "figures": _figures(post, evidence),
         "backtest_line": "" if evidence.backtest is None else describe_backtest(evidence.backtest),
         "priors": _priors(post),
+        "allowance": describe_allowance(post.allowance, post.record),
     }
 
 
