@@ -12,6 +12,7 @@ or anything else."""
 _NAMES: dict[str, Kind] = {
     **dict.fromkeys(("compute", "flops", "compute_needed", "isoflop_budget"), "flops"),
     **dict.fromkeys(("wasted", "compute_wasted", "overhead"), "share"),
+    **dict.fromkeys(("in50", "in90", "weight"), "share"),
     **dict.fromkeys(("a", "b"), "exponent"),
 }
 """Kinds of whole names."""

@@ -142,7 +142,7 @@ def largest(
     >>> from scalingbayes.data import datasets
     >>> found = largest(datasets.load("chinchilla"), folds=2)
     >>> {label: (int(f.held_out.sum()), int(f.fitted.sum())) for label, f in found.items()}
-    {'compute from 1.29e+21': (20, 225), 'compute from 6.57e+20': (20, 205)}
+    {'compute from 1.29e21': (20, 225), 'compute from 6.57e20': (20, 205)}
     """
     if scale not in runs.frame:
         remedy = "Name the column that orders runs by size: sb.folds.largest(runs, scale=...)."
@@ -159,7 +159,8 @@ def largest(
             continue
         if not enough or len(found) == folds:
             break
-        found[f"{scale} from {sizes[held_out].min():.3g}"] = Fold(held_out, fitted)
+        smallest = f"{sizes[held_out].min():.3g}".replace("e+", "e")
+        found[f"{scale} from {smallest}"] = Fold(held_out, fitted)
         first = last + 1
     if not found:
         raise InputError(

@@ -1,6 +1,7 @@
 """The posteriors of many fits, by the name of their table."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,16 @@ from scalingbayes.model.stacking import stack_densities
 from scalingbayes.posterior.allocate import Budgets, evaluate_per_budget, exponent_budgets
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import SAMPLE_DIMS, Check, Estimate, IntervalKind, Result, Verdict, View
+from scalingbayes.results import (
+    SAMPLE_DIMS,
+    Check,
+    Estimate,
+    IntervalKind,
+    Result,
+    Verdict,
+    View,
+    one_row_a_case,
+)
 
 _FEW_NAMES = 10  # that a line lists
 _FEW_FITS = (
@@ -272,7 +282,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         return plot_posteriors(self, prob, ax)
 
     def view(self, prob: float = 0.9) -> View:
-        """Return the title, notes on the tables and the verdict; there may be thousands of rows."""
+        """Return the parameters of a few fits, notes on the tables and the verdict."""
         fits: dict[str, list[str]] = {}
         for name, model in self.models.items():
             for note in dict.fromkeys(model.runs.notes):
@@ -281,7 +291,11 @@ class Posteriors(Result, Mapping[Any, Posterior]):
             f"Table: {note}" if len(names) == len(self) else f"Table of {_listed(names)}: {note}"
             for note, names in fits.items()
         ]
-        return View(self.title, lines=_few(lines), verdict=self.verdict)
+        view = View(self.title, lines=_few(lines), verdict=self.verdict)
+        if len(self) > _FEW_FITS:
+            return view
+        table = one_row_a_case(self.summary(prob).drop(columns="verdict"))
+        return replace(view, table=table)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from scalingbayes.results.intervals import (
     check_interval,
     interval_columns,
 )
-from scalingbayes.results.readable import readable
+from scalingbayes.results.readable import one_row_a_case, readable
 from scalingbayes.results.rendering import View, format_table, parameter_table
 from scalingbayes.results.result import SAMPLE_DIMS, DrawsResult, Result
 from scalingbayes.results.verdict import Check, Verdict
@@ -25,6 +25,7 @@ __all__ = [
     "check_interval",
     "format_table",
     "interval_columns",
+    "one_row_a_case",
     "parameter_table",
     "readable",
 ]

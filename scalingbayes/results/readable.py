@@ -28,7 +28,7 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
 
     The two ends of an interval become one column, ``[lower, upper]``. A number with an interval has
     the digits that the interval supports; a constant has no interval. A quantity is known by the
-    name of its column, or by the last name of its row: see
+    name of its column, or by its row's label in the level ``quantity`` or the last level: see
     :func:`scalingbayes._core.numbers.kind_of`. Programs read the table itself.
 
     Parameters
@@ -38,7 +38,8 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """
     intervals = {each.lower: each for each in _intervals(frame)}
     uppers = {each.upper for each in intervals.values()}
-    rows = [kind_of(str(name)) for name in frame.index.get_level_values(-1)]
+    level = "quantity" if "quantity" in frame.index.names else -1
+    rows = [kind_of(str(name)) for name in frame.index.get_level_values(level)]
     centre = next((name for name in _CENTRES if name in frame), None)
     if centre == "exponent":
         rows = ["exponent"] * len(frame)

@@ -81,7 +81,7 @@ class View:
         table = "" if self.table is None else _table(self.table)
         tables = "".join(f"{_paragraph(heading)}{_table(each)}" for heading, each in self.tables)
         lines = _paragraph("\n".join(self.lines))
-        verdict = "" if self.verdict is None else _paragraph(str(self.verdict))
+        verdict = "" if self.verdict is None else self.verdict._repr_html_()
         details = ""
         if self.details:
             first, *others = map(_escape, self.details)
