@@ -18,10 +18,11 @@ from scalingbayes.plots.curves import (
     run_targets,
     runs_near,
 )
-from scalingbayes.plots.labels import escaped, input_label, number_axis, target_label
+from scalingbayes.plots.labels import answer_name, escaped, input_label, number_axis, target_label
 from scalingbayes.plots.style import (
     ACCENT,
     Style,
+    add_legend_below,
     figure_of,
     finish,
     marker_area,
@@ -90,7 +91,7 @@ def plot_surface(
     others, said = other_inputs(post, inputs, shared=True)
     size, runs, targets = post.law.budget.size, run_inputs(post), run_targets(post)
     ends = {name: _ends(runs[name], plan, name) for name in (size, "tokens")}
-    ax = new_axes(ax, figsize=(7, 5.5))
+    own, ax = ax is None, new_axes(ax, figsize=(7, 6.5))
     norm = _draw_contours(post, ax, ends, others)
     near, area = runs_near(post, others), 1.5 * marker_area(len(targets))
     ax.scatter(
@@ -115,13 +116,13 @@ def plot_surface(
     ax.set(
         xlabel=input_label(post, size),
         ylabel=input_label(post, "tokens"),
-        title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median{said}",
+        title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median {answer_name(post)}{said}",
         xlim=ends[size],
         ylim=ends["tokens"],
     )
     for axis in (ax.xaxis, ax.yaxis):
         number_axis(axis, "count")
-    ax.legend(fontsize="small", loc="upper left", framealpha=0.85)
+    add_legend_below(ax, own)
     return finish(ax, post.verdict)
 
 

@@ -342,13 +342,7 @@ class Posterior(DrawsResult):
         return with_posterior_predictive(self, seed)
 
     def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
-        """Return an estimate, beside the one that takes the law as exact.
-
-        Parameters
-        ----------
-        ask
-            A function that estimates something from a posterior.
-        """
+        """Return what ``ask`` estimates of a posterior, beside what it does if the law is exact."""
         estimate = ask(self)
         if self.exact:
             return estimate
