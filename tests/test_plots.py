@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from plain import fit
 
 import scalingbayes as sb
 from scalingbayes import plots
+from scalingbayes.results import Check, Verdict
 
 
 @pytest.fixture(autouse=True)
@@ -57,9 +57,10 @@ def test_axes_of_the_caller_are_used(post):
     assert plots.plot_exponent(post, ax=right) is right
 
 
-def test_a_failed_fit_is_marked(small_table):
-    post = fit(small_table, draws=10, warmup=50)
-    for ax in plots.overview(post).axes:
+def test_a_failed_fit_is_marked(post):
+    failed = post.thin(100)
+    failed.verdict = Verdict((Check(False, "it did not converge", "fit again"),))
+    for ax in (*plots.overview(failed).axes, plots.plot_fit(failed), plots.plot_isoflop(failed)):
         assert any("failed its checks" in text.get_text() for text in ax.texts)
 
 

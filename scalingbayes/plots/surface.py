@@ -116,7 +116,8 @@ def plot_surface(
     ax.set(
         xlabel=input_label(post, size),
         ylabel=input_label(post, "tokens"),
-        title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median {answer_name(post)}{said}",
+        title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median "
+        f"{escaped(answer_name(post))}{said}",
         xlim=ends[size],
         ylim=ends["tokens"],
     )
