@@ -70,9 +70,9 @@ FoldsBy = Annotated[
     str | None,
     typer.Option(
         "--by",
-        help="Which runs are held out together: `compute` (one level of compute at a time), "
-        "`largest` (levels of the runs with the most compute, each predicted from smaller "
-        "runs), or a column (one of its labels at a time).",
+        help="Which runs are held out together: `compute` (one level of compute at a time, of at "
+        "most 12 levels), `largest` (levels of the runs with the most compute, each predicted "
+        "from smaller runs), or a column (one of its labels at a time).",
     ),
 ]
 Prob = Annotated[

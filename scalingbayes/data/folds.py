@@ -15,6 +15,8 @@ from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.runs import Runs
 
 _TOLERANCE = 0.05
+_TOLERANCES = (_TOLERANCE, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+_MOST_LEVELS = 12  # folds by compute, of which each is a refit
 _FEWEST = 5
 _HELD_OUT_FRACTION = 0.08  # smallest fraction of the runs that a fold of the largest runs holds out
 _FITTED_FRACTION = 0.4  # smallest fraction of the runs below the second and later folds
@@ -85,8 +87,19 @@ def by_column(runs: Runs, column: str) -> dict[Any, Bool[np.ndarray, " runs"]]:
     return _each(labels, f"Column {column!r}")
 
 
-def by_compute(runs: Runs, tolerance: float = _TOLERANCE) -> dict[float, Bool[np.ndarray, " runs"]]:
+def by_compute(
+    runs: Runs, tolerance: float | None = None
+) -> dict[float, Bool[np.ndarray, " runs"]]:
     """Return one fold for each level of compute; the label is the level's largest compute.
+
+    Parameters
+    ----------
+    runs
+        The table.
+    tolerance
+        How far runs of a level may be below its largest run, as for :func:`levels`. By default the
+        smallest of 0.05, 0.1, 0.2, 0.3, 0.5, 0.7 and 0.9 that makes at most 12 levels: each fold is
+        a refit.
 
     Raises
     ------
@@ -96,11 +109,16 @@ def by_compute(runs: Runs, tolerance: float = _TOLERANCE) -> dict[float, Bool[np
     Examples
     --------
     >>> import scalingbayes as sb
-    >>> len(sb.folds.by_compute(sb.datasets.load("chinchilla"))) > 10
-    True
+    >>> runs = sb.datasets.load("chinchilla")
+    >>> len(sb.folds.by_compute(runs)), len(sb.folds.by_compute(runs, tolerance=0.05))
+    (8, 84)
     """
     compute = runs.column("compute")
-    numbers = levels(compute, tolerance)
+    tried = _TOLERANCES if tolerance is None else (tolerance,)
+    for each in tried:
+        numbers = levels(compute, each)
+        if numbers.max() < _MOST_LEVELS:
+            break
     tops = np.array([compute[numbers == number].max() for number in range(numbers.max() + 1)])
     return _each(tops[numbers], "Column 'compute'")
 

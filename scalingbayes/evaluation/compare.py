@@ -168,11 +168,11 @@ def compare(
         Which runs are held out together. By default each run is held out alone, with the law taken
         as exact: by importance sampling (PSIS-LOO, Vehtari et al. 2017,
         doi:10.1007/s11222-016-9696-4), and by a refit if its Pareto k is too large. Runs of one
-        budget, sweep or training curve share errors, so each
-        is easily predicted from the others. Hold them out together: with the name of a column, or
-        with ``"compute"``, which holds out one level of compute at a time. ``"largest"`` predicts
-        up to four levels of the largest runs, each from all smaller runs (leave-future-out,
-        Bürkner et al. 2020, doi:10.1080/00949655.2020.1783262), which is closest to extrapolation.
+        budget, sweep or training curve share errors, so each is easily predicted from the others.
+        Hold them out together: with the name of a column, or with ``"compute"``, which holds out
+        one level of compute at a time, of at most 12 levels. ``"largest"`` predicts up to
+        four levels of the largest runs, each from all smaller runs (leave-future-out, Bürkner et
+        al. 2020, doi:10.1080/00949655.2020.1783262), which is closest to extrapolation.
         A mapping has folds or masks of ``post.runs`` by label, such as
         ``sb.folds.largest(post.runs, at_least=20)``. Each law is refitted once for each fold, with
         the settings of its posterior.
