@@ -72,6 +72,7 @@ def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
         "N_opt ∝ C^a",
         "LogNormal",
         "R-hat",
+        "THE MODEL FAILED ITS CHECKS",  # as in sb.check's example
     ):
         assert word in done.stdout
     assert "passed its checks" in done.stdout

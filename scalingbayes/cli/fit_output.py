@@ -38,6 +38,7 @@ def show_and_write(
     """
     estimates = show(found, budgets, prob)
     print_verdict(found.verdict)
+    _print_misfit(found)
     if out is not None:
         results = {"summary": found, **estimates}
         _write(out, found, {name: each.summary(prob) for name, each in results.items()})
@@ -76,6 +77,17 @@ def show(
     for name, each in estimates.items():
         print_result(name, each.view(prob), each.summary(prob))
     return estimates
+
+
+def _print_misfit(found: sb.Posterior | sb.Posteriors) -> None:
+    """Print what the residuals say against a law taken as exact, if they say anything.
+
+    The sentences on the allowance say it of other fits.
+    """
+    if isinstance(found, sb.Posterior) and found.exact and found.record.of == "posterior":
+        checks = sb.check(found).verdict
+        if not checks.passed:
+            print_verdict(checks)
 
 
 def _exponents(found: sb.Posterior | sb.Posteriors) -> Estimate | None:
