@@ -12,10 +12,12 @@ from scalingbayes._core.numbers import Kind, kind_of, write, write_distinct, wri
 from scalingbayes.allocation import Cost, Limits
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name
-from scalingbayes.report.near_optimal import WASTE, near_optimal_sizes
+from scalingbayes.report.near_optimal import WASTE, expected_waste, near_optimal_sizes
 
 DEFAULT_BUDGETS = (10.0, 100.0)
 """Budgets of a report, as multiples of the largest run's compute."""
+
+_SMALL = 0.02  # a share that is written to a tenth of a per cent
 
 _LABELS = {
     "params": "Model size N",
@@ -73,7 +75,9 @@ class Answer:
     compared: str
     numbers: tuple[Number, ...]
     sizes: str
-    """The range of sizes that waste at most 1 % of the budget."""
+    """The range of sizes that waste at most 1 % of the budget, at the median of the law."""
+    waste: str
+    """The share of the budget that the median size is expected to waste; empty if unknown."""
 
     def __getitem__(self, label: str) -> Number:
         return next(each for each in self.numbers if each.label == label)
@@ -88,7 +92,7 @@ class Decision:
     missing: str = ""
     size_label: str = "Model size N"
     target_label: str = "Loss"
-    waste: str = field(default=write(WASTE, "share").replace("%", " %"))
+    waste: str = field(default=f"{100 * WASTE:g}\u00a0%")
 
 
 def choose(
@@ -115,7 +119,7 @@ def choose(
         )
     assumed = tuple(name for name in others if name not in inputs)
     values = {name: float(inputs.get(name, _usual(post, name))) for name in others}
-    multiples = post.compute.max() * np.array(DEFAULT_BUDGETS)
+    multiples = [float(f"{each * post.compute.max():.1e}") for each in DEFAULT_BUDGETS]
     asked = check_numbers("budget", multiples if budget is None else budget).ravel()
     return Asked(
         tuple(map(float, asked)),
@@ -144,6 +148,8 @@ def decide(post: Posterior, asked: Asked) -> Decision:
     except InputError as error:
         return Decision(missing=str(error))
     smallest, largest = near_optimal_sizes(post, best, asked.cost, asked.limits, **asked.inputs)
+    budgets, median = np.array(asked.budgets), best.median()[size].to_numpy()
+    waste = expected_waste(post, median, budgets, asked.cost, asked.limits, **asked.inputs)
     table = best.summary(asked.prob)
     written = write_distinct(asked.budgets, "flops")
     answers = []
@@ -156,7 +162,8 @@ def decide(post: Posterior, asked: Asked) -> Decision:
         )
         ends = (float(np.median(x[..., place])) for x in (smallest, largest))
         low, high = (write(end, kind_of(size)) for end in ends)
-        answers.append(Answer(text, _compare(post, budget), numbers, f"{low} to {high}"))
+        lost = "" if np.isnan(waste[place]) else _share(float(waste[place]))
+        answers.append(Answer(text, _compare(post, budget), numbers, f"{low} to {high}", lost))
     return Decision(
         tuple(answers),
         _assumptions(post, asked),
@@ -175,16 +182,20 @@ def _kind(name: str, target: str) -> Kind:
     return "target" if name == target else kind_of(name)
 
 
+def _share(value: float) -> str:
+    return write(max(value, 0.0), "share", -3 if value < _SMALL else -2).replace("%", "\u00a0%")
+
+
 def _compare(post: Posterior, budget: float) -> str:
     ratio = budget / post.compute.max()
     if ratio < 1:
         return "within the compute of the runs"
-    return f"{write(ratio, 'ratio')} times the compute of the largest run"
+    return f"{write(float(f'{ratio:.2g}'), 'ratio')} times the largest run"
 
 
 def _assumptions(post: Posterior, asked: Asked) -> tuple[str, ...]:
     """Return sentences on what the decision assumes."""
-    law, prob = post.law, f"{100 * asked.prob:g} %"
+    law, prob = post.law, f"{100 * asked.prob:g}\u00a0%"
     lines = [f"The law {law.equation} holds from the runs to the budget ({law.source})."]
     if post.exact:
         lines.append(
@@ -196,7 +207,7 @@ def _assumptions(post: Posterior, asked: Asked) -> tuple[str, ...]:
             f"The {prob} intervals allow for an error of the law itself, which grows with the "
             f"distance from the runs."
         )
-    lines.append(f"The budget pays for {asked.cost.equation}.")
+    lines.append(f"The budget counts FLOPs as {asked.cost.equation}.")
     if asked.limits is not None:
         lines.append(f"The run keeps the limits {asked.limits}.")
     for name, value in asked.inputs.items():
@@ -206,7 +217,8 @@ def _assumptions(post: Posterior, asked: Asked) -> tuple[str, ...]:
         lines.append(f"Units of the table: {units}.")
     if asked.are_default:
         lines.append(
-            "No budget was given: the report shows 10 and 100 times the compute of the largest run."
+            "No budget was given: the report shows about 10 and 100 times the compute of the "
+            "largest run."
         )
     lines.append(
         "New runs use the same data, architecture and training recipe, tuned as well as the runs."

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _FONTS = ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
+_FAMILIES = ", ".join([*(f"'{font}'" for font in _FONTS), "sans-serif"])
+_PIXELS_PER_POINT = 1.5
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # text remains text: small, sharp and read by screen readers
     "svg.hashsalt": "scalingbayes",
@@ -83,6 +85,10 @@ def _inline(text: str, name: str, caption: str) -> str:
     element = re.sub(r'\bid="', f'id="{name}-', element)
     element = re.sub(r'(xlink:href|href)="#', rf'\1="#{name}-', element)
     element = element.replace("url(#", f"url(#{name}-")
-    element = re.sub(r' width="[^"]*pt"| height="[^"]*pt"', "", element, count=2)
+    width = re.search(r' width="([\d.]+)pt"', element)
+    assert width is not None
+    element = re.sub(r' (width|height)="[^"]*pt"', "", element, count=2)
+    element = re.sub(r"'DejaVu Sans'(?!,)", _FAMILIES, element)  # of formulas; not on every system
     label = str(Markup.escape(caption))
-    return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    size = f'width="{_PIXELS_PER_POINT * float(width[1]):.0f}"'
+    return element.replace("<svg", f'<svg role="img" aria-label="{label}" {size}', 1)

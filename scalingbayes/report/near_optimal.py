@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import Cost, Limits, cost_of
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
@@ -61,6 +61,42 @@ def near_optimal_sizes(
         values, fixed, log_sizes, log_budgets = to_device(given, "float64")
         low, high = _range(law, values, fixed, log_sizes, log_budgets, paid, bounds)
         return np.asarray(low), np.asarray(high)
+
+
+def expected_waste(
+    post: Posterior,
+    sizes: Float[np.ndarray, " budgets"],
+    budgets: Float[np.ndarray, " budgets"],
+    cost: Cost,
+    limits: Limits | None = None,
+    **inputs: float,
+) -> Float[np.ndarray, " budgets"]:
+    """Return the share of each budget that a model of a given size is expected to waste.
+
+    A draw's waste is the share of the budget that reaching the same loss does not need. Its mean
+    over the draws is above 0 because the best size is uncertain.
+
+    Parameters
+    ----------
+    post
+        The posterior.
+    sizes
+        The size of the model, for each budget.
+    budgets
+        Budgets in FLOPs.
+    cost, limits, **inputs
+        As for :meth:`Posterior.allocate`, without ``limits.shapes``.
+    """
+    law, bounds = post.law, {} if limits is None else limits.bounds
+    with precision("float64"):
+        given = (post.values, beside_budget(law, inputs), np.log(sizes), np.log(budgets))
+        values, fixed, log_sizes, log_budgets = to_device(given, "float64")
+        ends = (jnp.full_like(log_sizes, end) for end in LOG_SCALE_RANGE)
+        scale = bisect(lambda scale: cost.log_size(scale) - log_sizes, *ends)
+        log_tokens = cap_tokens(cost.log_tokens(scale, log_budgets), bounds)
+        loss = expected(law, with_budget_axis(law, values), fixed, log_sizes, log_tokens)
+        needed = compute_to_reach(law, values, loss, fixed, cost, limits)
+        return np.asarray((1 - needed / budgets).mean((0, 1)))
 
 
 @partial(compiled, static=("law",))

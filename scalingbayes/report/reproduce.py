@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from scalingbayes.data import datasets
 from scalingbayes.posterior.posterior import Posterior
 
 
@@ -44,10 +45,13 @@ def _code(post: Posterior) -> str:
     record = post.record
     columns = {name: source for name, source in record.data.sources.items() if source != name}
     named = "".join(f", {name}={source!r}" for name, source in columns.items())
+    name = record.data.name
+    bundled = name in datasets.names()
+    read = f"sb.datasets.load({name!r})" if bundled else f"sb.read_runs({name!r}{named})"
     exact = ", exact=True" if post.exact and record.of == "posterior" else ""
     return (
         "import scalingbayes as sb\n\n"
-        f"runs = sb.read_runs({record.data.name!r}{named})\n"
+        f"runs = {read}\n"
         f"model = sb.Model({record.law!r}, {record.noise!r})\n"
         f"post = sb.fit(runs, model, engine={record.engine!r}, seed={record.seed}{exact})\n"
         'post.report("report.html")'

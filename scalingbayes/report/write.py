@@ -188,8 +188,8 @@ def _figures(post: Posterior, evidence: Any) -> dict[str, Drawing]:
             partial(plots.plot_fit, post),
         ),
         "residuals": (
-            "Residuals of the runs, in units of the noise. A trend, or more than a tenth of the "
-            "runs outside the dotted lines, means that the law or the noise is wrong.",
+            "Residuals of the runs at the posterior median, in units of the noise. Bars are 90 % "
+            "intervals over the draws of the law.",
             partial(plots.plot_residuals, evidence.checks),
         ),
     }
@@ -214,7 +214,7 @@ def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
         found = post.exponents(cost=asked.cost).summary(asked.prob)
     except InputError:
         return None
-    own = {name: " ".join(written_row(found, name, "exponent")).strip() for name in ("a", "b")}
+    own = {name: written_row(found, name, "exponent") for name in ("a", "b")}
     table = published_exponents()
     texts = table.fillna({"interval": ""})
     rows = [
@@ -231,17 +231,23 @@ def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
     return {"own": own, "rows": rows, "notes": " ".join(table.attrs["notes"].split())}
 
 
-def _published(value: Any, low: Any = math.nan, high: Any = math.nan) -> str:
+def _published(value: Any, low: Any = math.nan, high: Any = math.nan) -> tuple[str, str]:
     """Return a published exponent as text, with its interval if it has one."""
-    interval = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
-    return f"{write(float(value), 'exponent', -3)}{interval}"
+    interval = "" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]"
+    return write(float(value), "exponent", -3), interval
 
 
-def _priors(post: Posterior) -> list[tuple[str, str, str]]:
-    """Return for each parameter its prior, and the share of its precision that the prior gives."""
+def _priors(post: Posterior) -> list[tuple[str, str, str, str]]:
+    """Return for each parameter its meaning, its prior, and the prior's share of its precision."""
     shares = post.record.prior_shares
+    parameters = {**post.law.parameters, **post.noise.parameters}
+    meanings = {name: each.description for name, each in parameters.items()}
+
+    def share(name: str) -> str:
+        return write(shares[name], "share") if name in shares else ""
+
     return [
-        (name, prior["statement"], write(shares[name], "share") if name in shares else "")
+        (name, meanings.get(name, ""), prior["statement"], share(name))
         for name, prior in post.record.priors.items()
     ]
 

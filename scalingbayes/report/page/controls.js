@@ -150,18 +150,16 @@ function drawCurve(svg, planner, asked, found, settings) {
   const half = Math.min(reach, 5);
   const sizes = Array.from({ length: 49 }, (_, place) => middle + half * (place / 24 - 1));
   const kept = [];
-  planner.curve(asked, sizes, 400).forEach((each, place) => {
+  planner.curve(asked, sizes, 1000).forEach((each, place) => {
     if (Number.isFinite(each.upper)) kept.push({ ...each, size: sizes[place] });
   });
   svg.replaceChildren();
   if (kept.length < 2) return;
-  const best = found.loss.median;
+  const best = kept.reduce((a, b) =>
+    Math.abs(b.size - middle) < Math.abs(a.size - middle) ? b : a).median;
   const lows = kept.map((each) => each.lower);
   const lowest = Math.min(...lows);
-  const highest = Math.max(
-    Math.min(Math.max(...kept.map((each) => each.upper)), best + 3 * (best - lowest) + 0.25 * best * 0.2),
-    found.loss.upper,
-  );
+  const highest = Math.min(Math.max(...kept.map((each) => each.upper)), best + 4 * (best - lowest));
   const pad = 0.05 * (highest - lowest);
   const [from, to] = [lowest - pad, highest + pad];
   const x = (size) => left + ((size - (middle - half)) / (2 * half)) * (width - left - 12);
@@ -235,7 +233,8 @@ function startPage(functions) {
   const planner = createPlanner(data, functions);
   const form = document.querySelector("#planner form");
   const at = (id) => document.getElementById(id);
-  const prob = `${+(100 * data.prob).toFixed(6)} %`;
+  const percent = (share) => `${+(100 * share).toFixed(6)}\u00a0%`;
+  const prob = percent(data.prob);
   let waiting = false;
   let announcing = 0;
 
@@ -320,11 +319,11 @@ function startPage(functions) {
 
   function remarksOn(asked, found) {
     const remarks = [];
-    const decades = Math.log10(asked.compute / data.largestCompute);
-    if (decades > 0.1) {
+    const ratio = asked.compute / data.largestCompute;
+    if (ratio > 1.25) {
       remarks.push(
-        `Extrapolated: ${decades.toFixed(1)} decades of compute beyond the largest run ` +
-        `(${writeNumber(data.largestCompute, "flops")} FLOPs).`,
+        `Extrapolated: ${writeNumber(Number(ratio.toPrecision(2)), "ratio")} times the compute of ` +
+        `the largest run (${writeNumber(Number(data.largestCompute.toPrecision(3)), "flops")} FLOPs).`,
       );
     }
     if (found.unspent) remarks.push("The limits leave some of the budget unspent.");
@@ -334,8 +333,10 @@ function startPage(functions) {
   function describeQuestion(asked) {
     const parts = [`Budget: ${writeNumber(asked.compute, "flops")} FLOPs`];
     const hours = asked.compute / hourly();
-    parts.push(`${writeNumber(hours, "count")} GPU hours`);
-    parts.push(`$${writeNumber(hours * hardwareState.price.value, "count")}`);
+    const rounded = (value) => writeNumber(Number(value.toPrecision(3)), "count");
+    const which = hardware.example ? " of an example accelerator" : "";
+    parts.push(`${rounded(hours)} GPU hours`);
+    parts.push(`$${rounded(hours * hardwareState.price.value)}${which}`);
     let text = parts.join(" = ");
     for (const { control, value } of states) {
       if (value !== null) text += `; ${control.label.toLowerCase()}: ${writeNumber(value, control.kind)}`;
@@ -349,6 +350,7 @@ function startPage(functions) {
     at("question").textContent = describeQuestion(asked);
     if (found.lost) {
       at("numbers").replaceChildren();
+      at("bar").textContent = "";
       at("curve").replaceChildren();
       at("legend").textContent = "";
       at("remarks").replaceChildren();
@@ -365,16 +367,18 @@ function startPage(functions) {
     at("numbers").replaceChildren(...cards);
     const ends = [found.smallest.median, found.largest.median];
     const [low, high] = ends.map((end) => writeNumber(end, "count"));
-    at("range").textContent = `Sizes from ${low} to ${high} waste at most ${100 * data.waste} % of the compute.`;
+    at("range").textContent = `Sizes from ${low} to ${high} waste at most ${percent(data.waste)} of the compute, if the law is at its median.`;
     [at("range").dataset.smallest, at("range").dataset.largest] = ends;
     at("remarks").replaceChildren(...remarksOn(asked, found).map((line) => element("li", {}, [line])));
     at("legend").textContent =
       `Loss of a run of each size that spends the budget: median and ${prob} band. ` +
       "Dot: the best size. Shaded: the sizes that waste little.";
     drawCurve(at("curve"), planner, asked, found, settings);
-    announce(`Model size ${writeNumber(found.size.median, "count")}, ` +
-      `${writeNumber(found.tokens.median, "count")} tokens, expected ${settings.target} ` +
-      `${writeNumber(found.loss.median, "loss")}. ${at("range").textContent}`);
+    const short = `${size}: ${writeInterval(found.size, "count")[0]}, ` +
+      `tokens: ${writeInterval(found.tokens, "count")[0]}, ` +
+      `${settings.target}: ${writeInterval(found.loss, "loss")[0]}`;
+    at("bar").textContent = short;
+    announce(`${short}. ${at("range").textContent}`);
   }
 
   function announce(text) {
