@@ -65,6 +65,7 @@ def open_page(browser):
 
 def read(page) -> dict[str, list[float]]:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    page.wait_for_selector("#numbers[data-draws=all]")
     found = {
         card.get_attribute("data-name"): [
             float(card.get_attribute(f"data-{end}")) for end in ("median", "lower", "upper")

@@ -2,6 +2,8 @@
 
 const SUFFIXES = { K: 1e3, M: 1e6, B: 1e9, G: 1e9, T: 1e12, Q: 1e15 };
 const SIGNIFICANT = 3;
+const QUICK_DRAWS = 1000; // that answer while a slider moves
+const REST = 150; // milliseconds after which a slider rests
 
 /** Return the number that a text means, such as 1e24, 70B or 1,400,000; NaN if it is none. */
 function readNumber(text) {
@@ -108,7 +110,7 @@ function addControl(form, control, changed) {
     const place = Number(slider.value);
     state.value = isOff(place) ? null : Number((10 ** place).toPrecision(SIGNIFICANT));
     show(true);
-    changed();
+    changed(true);
   });
   field.addEventListener("input", () => {
     const empty = field.value.trim() === "";
@@ -120,7 +122,7 @@ function addControl(form, control, changed) {
     }
     state.value = value;
     show(false);
-    changed();
+    changed(false);
   });
   field.addEventListener("change", () => {
     if (!field.hasAttribute("aria-invalid")) show(true);
@@ -140,7 +142,7 @@ function addControl(form, control, changed) {
 }
 
 /** Draw the loss against the model's size at the budget: median, band, optimum and range. */
-function drawCurve(svg, planner, asked, found, settings) {
+function drawCurve(svg, planner, asked, found, settings, most) {
   const [width, height, left, bottom, top] = [640, 300, 62, 44, 12];
   const log = (value) => Math.log(value);
   const middle = log(found.size.median);
@@ -150,7 +152,7 @@ function drawCurve(svg, planner, asked, found, settings) {
   const half = Math.min(reach, 5);
   const sizes = Array.from({ length: 49 }, (_, place) => middle + half * (place / 24 - 1));
   const kept = [];
-  planner.curve(asked, sizes, 1000).forEach((each, place) => {
+  planner.curve(asked, sizes, most).forEach((each, place) => {
     if (Number.isFinite(each.upper)) kept.push({ ...each, size: sizes[place] });
   });
   svg.replaceChildren();
@@ -236,6 +238,8 @@ function startPage(functions) {
   const percent = (share) => `${+(100 * share).toFixed(6)}\u00a0%`;
   const prob = percent(data.prob);
   let waiting = false;
+  let quickly = false;
+  let resting = 0;
   let announcing = 0;
 
   const { hardware } = settings;
@@ -248,12 +252,16 @@ function startPage(functions) {
   const hourly = () => hardwareState.peak.value * hardwareState.utilisation.value * 3600;
   let unit = "flops";
 
-  const changed = () => {
+  // While a slider moves, a part of the draws answers at once; all of them when it rests.
+  const changed = (moving) => {
+    clearTimeout(resting);
+    if (moving) resting = setTimeout(update, REST, false);
+    quickly = moving;
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      update();
+      update(quickly);
     });
   };
 
@@ -280,7 +288,7 @@ function startPage(functions) {
   const rescale = () => {
     const shift = Math.log10(units[unit].perUnit());
     budget.range(settings.budgets[0] - shift, settings.budgets[1] - shift);
-    changed();
+    changed(false);
   };
   for (const [name, [label, low, high, value, kind]] of Object.entries(numbers)) {
     hardwareState[name] = addControl(more, { name, label, low, high, off: "", value, kind }, rescale);
@@ -344,9 +352,11 @@ function startPage(functions) {
     return `${text}. Medians, with ${prob} intervals.`;
   }
 
-  function update() {
+  function update(quick) {
     const asked = question();
-    const found = planner.summary(asked);
+    const every = quick ? Math.max(1, Math.floor(planner.count / QUICK_DRAWS)) : 1;
+    const found = planner.summary(asked, every);
+    at("numbers").dataset.draws = quick ? "some" : "all";
     at("question").textContent = describeQuestion(asked);
     if (found.lost) {
       at("numbers").replaceChildren();
@@ -373,7 +383,7 @@ function startPage(functions) {
     at("legend").textContent =
       `Loss of a run of each size that spends the budget: median and ${prob} band. ` +
       "Dot: the best size. Shaded: the sizes that waste little.";
-    drawCurve(at("curve"), planner, asked, found, settings);
+    drawCurve(at("curve"), planner, asked, found, settings, quick ? QUICK_DRAWS / 2 : QUICK_DRAWS);
     const short = `${size}: ${writeInterval(found.size, "count")[0]}, ` +
       `tokens: ${writeInterval(found.tokens, "count")[0]}, ` +
       `${settings.target}: ${writeInterval(found.loss, "loss")[0]}`;
@@ -388,5 +398,5 @@ function startPage(functions) {
     }, 500);
   }
 
-  update();
+  update(false);
 }

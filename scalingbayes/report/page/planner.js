@@ -8,11 +8,11 @@ const LOG_USUAL_RATIO = 3; // log of tokens over size, where a search starts
 const GRID_STEP = 0.25; // of the scale
 const GRID_REACH = 80; // steps of the grid to each side of its centre
 const FIRST_STEP = 0.1; // of the scale, from the last draw's optimum
-const SCALE_ERROR = 1e-6; // of an optimal scale
+const SCALE_ERROR = 1e-5; // of the last step to an optimal scale
 const LONGEST_RANGE = 5; // of the scale, to each side of an optimum
 const RANGE_STEP = 0.25; // of the scale
-const UNEVEN = 50;
-const RANGE_ERROR = 1e-5; // of the distance from an optimum to the end of a range
+const HUGE = 1e6; // above any slope or loss of interest
+const RANGE_ERROR = 1e-4; // of the last step to the end of a range
 
 /** Return the numbers that a text of base 64 holds as float64, the lowest byte first. */
 function decodeNumbers(text) {
@@ -66,25 +66,23 @@ function nearestGridMinimum(f, centre) {
   return NaN;
 }
 
-/** Return the root of a function between two points, by the secant method in a bracket. */
+/** Return the root of a function between two points, by the Illinois method. */
 function rootBetween(f, low, fLow, high, fHigh, error) {
   let [a, fa, b, fb] = [low, fLow, high, fHigh];
   if (!(fa < 0)) return a;
   if (!(fb > 0)) return b;
   let before = 0; // the end that the last step replaced
+  let last = NaN;
   for (let count = 0; count < 60; count += 1) {
-    // Values that differ much in size would make steps tiny: bisection instead.
-    const uneven = fb > -UNEVEN * fa || -fa > UNEVEN * fb || count % 8 === 7;
-    const x = uneven ? (a + b) / 2 : a + ((b - a) * -fa) / (fb - fa);
+    const x = fb < HUGE ? a + ((b - a) * fa) / (fa - fb) : (a + b) / 2;
     const fx = f(x);
-    if (fx === 0 || b - a < error) return x;
+    if (fx === 0 || Math.abs(x - last) < error || b - a < error) return x;
+    last = x;
     if (fx < 0) {
-      if (x - a < error) return x;
       [a, fa] = [x, fx];
-      if (before === -1) fb /= 2; // the Illinois rule
+      if (before === -1) fb /= 2;
       before = -1;
     } else {
-      if (b - x < error) return x;
       [b, fb] = [x, fx];
       if (before === 1) fa /= 2;
       before = 1;
@@ -118,7 +116,7 @@ function distanceToLevel(f, least, level, longest) {
   const target = Math.sqrt(level - least);
   const excess = (distance) => {
     const above = orInfinite(f(distance)) - least;
-    return Math.min(above > 0 ? Math.sqrt(above) : 0, 1e9) - target;
+    return Math.min(above > 0 ? Math.sqrt(above) : 0, 2 * HUGE) - target;
   };
   let [a, fa] = [0, -target];
   while (a < longest) {
@@ -239,16 +237,16 @@ function createPlanner(data, functions) {
     return rootBetween(slopeOrOne, low, slopeOrOne(low), high, slopeOrOne(high), SCALE_ERROR);
   }
 
-  /** Return draws of the best run, and of the sizes that are nearly as good. */
-  function answer(asked) {
+  /** Return every few draws of the best run, and of the sizes that are nearly as good. */
+  function answer(asked, every) {
     const line = budgetLine({ ...functions, waste: data.waste }, asked);
     const found = {};
     for (const name of ["size", "tokens", "ratio", "loss", "smallest", "largest"]) {
-      found[name] = new Float64Array(count);
+      found[name] = new Float64Array(Math.ceil(count / every));
     }
     let guess = line.usual;
     let lost = 0;
-    for (let draw = 0; draw < count; draw += 1) {
+    for (let draw = 0, place = 0; draw < count; draw += every, place += 1) {
       const fixed = parametersOf(draw, asked.inputs);
       const loss = functions.loss(fixed);
       const free = bestScale(fixed, line, guess);
@@ -265,19 +263,23 @@ function createPlanner(data, functions) {
       const up = longest(line.high - scale);
       const smaller = distanceToLevel((step) => at(scale - step), least, level, down);
       const larger = distanceToLevel((step) => at(scale + step), least, level, up);
-      found.size[draw] = Math.exp(logSize);
-      found.tokens[draw] = Math.exp(logTokens);
-      found.ratio[draw] = Math.exp(logTokens - logSize);
-      found.loss[draw] = reported(least, draw, logSize, logTokens);
-      found.smallest[draw] = Math.exp(line.logSize(scale - smaller));
-      found.largest[draw] = Math.exp(line.logSize(scale + larger));
+      found.size[place] = Math.exp(logSize);
+      found.tokens[place] = Math.exp(logTokens);
+      found.ratio[place] = Math.exp(logTokens - logSize);
+      found.loss[place] = reported(least, draw, logSize, logTokens);
+      found.smallest[place] = Math.exp(line.logSize(scale - smaller));
+      found.largest[place] = Math.exp(line.logSize(scale + larger));
     }
-    return { draws: found, lost: lost / count, unspent: line.unspent };
+    return { draws: found, lost: lost / found.size.length, unspent: line.unspent };
   }
 
-  /** Return medians and intervals of the best run and of the range of sizes. */
-  function summary(asked) {
-    const { draws, lost, unspent } = answer(asked);
+  /**
+   * Return medians and intervals of the best run and of the range of sizes.
+   *
+   * @param every Use each draw (1), or every few draws for a quick answer.
+   */
+  function summary(asked, every = 1) {
+    const { draws, lost, unspent } = answer(asked, every);
     const found = { lost, unspent };
     for (const name of Object.keys(draws)) {
       if (!lost) found[name] = summarise(draws[name], data.prob);
@@ -302,5 +304,5 @@ function createPlanner(data, functions) {
     return runs.map(([, , losses]) => summarise(losses, data.prob));
   }
 
-  return { summary, curve };
+  return { summary, curve, count };
 }
