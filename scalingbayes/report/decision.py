@@ -211,7 +211,8 @@ def _assumptions(post: Posterior, asked: Asked) -> tuple[str, ...]:
     if asked.limits is not None:
         lines.append(f"The run keeps the limits {asked.limits}.")
     for name, value in asked.inputs.items():
-        why = ", as nothing else was given" if name in asked.assumed else ""
+        which = "largest" if kind_of(name) == "count" else "median"
+        why = f", the {which} of the runs, as none was given" if name in asked.assumed else ""
         lines.append(f"{name} is {write(value, kind_of(name))}{why}.")
     if units := post.record.data.units.describe():
         lines.append(f"Units of the table: {units}.")
