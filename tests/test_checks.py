@@ -167,11 +167,11 @@ def test_sensitivity_leaves_out_fixed_exponents(small_table):
 
 
 def test_the_figure_of_residuals(post):
-    figure = plots.plot_residuals(sb.check(post))
+    drawn_axes = plots.plot_residuals(sb.check(post))
     labels = ["model size $N$ (parameters)", "training data $D$ (tokens)", "expected loss $L$"]
-    assert [ax.get_xlabel() for ax in figure.axes] == labels
-    assert figure.axes[0].get_xscale() == "log"
-    drawn = figure.axes[0].lines[0].get_xydata()
+    assert [ax.get_xlabel() for ax in drawn_axes] == labels
+    assert drawn_axes[0].get_xscale() == "log"
+    drawn = drawn_axes[0].lines[0].get_xydata()
     values = {name: np.median(draws) for name, draws in post.values.items()}
     expected = values["E"] + values["A"] / drawn[:, 0] ** values["alpha"]
     assert len(drawn) == 240

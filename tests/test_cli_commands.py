@@ -133,6 +133,17 @@ def test_plot_writes_a_figure(shell, folder, kind):
     assert (folder / f"a.{kind}").read_bytes().startswith(begins[kind])
 
 
+def test_plot_takes_a_budget_and_a_probability(shell, folder):
+    ended = shell("plot", "results", "--out", "b.svg", "--compute", "1e30", "--prob", "0.5")
+    assert ended.returncode == 0, ended.stderr
+    assert (folder / "b.svg").is_file()
+    refused = shell("plot", "results", "residuals", "--compute", "1e30")
+    assert refused.returncode == 2
+    assert "has no --compute: leave it out, or choose overview, fit" in " ".join(
+        refused.stderr.split()
+    )
+
+
 def test_a_table_is_fitted_by_default(shell, post, monkeypatch, all_runs):
     fitted = []
 

@@ -68,7 +68,7 @@ def pooled(posts):
 
 
 def test_the_figure_has_a_row_a_table(pooled):
-    (ax,) = pooled.plot().axes
+    (ax,) = pooled.plot()
     medians = [float(np.median(pooled[name]["alpha"])) for name in pooled]
     assert ax.lines[0].get_xdata() == pytest.approx(medians)
     plt.close("all")

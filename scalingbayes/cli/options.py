@@ -27,10 +27,12 @@ _ENGINE_HELP = (
 )
 
 
-def _check_prob(prob: float) -> float:
+def check_prob(prob: float | None) -> float | None:
+    """Return the probability of an interval, if it is one."""
     from scalingbayes.results import check_interval
 
-    check_interval(prob)
+    if prob is not None:
+        check_interval(prob)
     return prob
 
 
@@ -78,7 +80,7 @@ FoldsBy = Annotated[
 Prob = Annotated[
     float,
     typer.Option(
-        callback=_check_prob, help="Probability of the credible intervals, between 0 and 1."
+        callback=check_prob, help="Probability of the credible intervals, between 0 and 1."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]

@@ -1,7 +1,7 @@
 """Figures of results. Each function draws into the axes that the caller gives, or into new ones.
 
 ``result.plot()`` calls the function for its kind of result. A figure of one panel returns its Axes,
-and a figure of several panels the Figure; both may be changed afterwards.
+and a figure of several panels a NumPy array of Axes, as ``matplotlib.pyplot.subplots`` does.
 """
 
 from scalingbayes.plots.approaches import plot_approaches, plot_exponents, plot_optima

@@ -16,6 +16,7 @@ from scalingbayes.plots.style import (
     RUNS,
     WARNING,
     Style,
+    draws_result,
     finish,
     new_axes,
     set_long_title,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _FEW = 100  # optima that are drawn with large markers
 
 
+@draws_result("ApproachComparison", "sb.compare_approaches")
 def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) -> Axes:
     """Plot the exponent a of each method with its interval. The intervals differ in kind.
 
@@ -86,6 +88,7 @@ def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) ->
     return finish(ax)
 
 
+@draws_result("Exponents", "sb.isoflop(runs).exponents")
 def plot_exponents(exponents: "Exponents", ax: Axes | None = None) -> Axes:
     """Plot the exponents a and b of one approach, with the intervals that its authors report.
 
@@ -127,6 +130,7 @@ def plot_exponents(exponents: "Exponents", ax: Axes | None = None) -> Axes:
     return finish(ax)
 
 
+@draws_result("Frontier", "sb.isoflop or sb.envelope")
 def plot_optima(frontier: "Frontier", ax: Axes | None = None) -> Axes:
     """Plot the optima of an approach against compute, with the power laws through them.
 

@@ -14,6 +14,7 @@ from scalingbayes.plots.style import (
     MARKERS,
     RUNS,
     Style,
+    draws_result,
     finish,
     new_axes,
     set_long_title,
@@ -27,6 +28,7 @@ _MOST_RUNS = 20
 _RELIABLE = 0.7  # largest Pareto k of a reliable shift
 
 
+@draws_result("Sensitivity", "sb.sensitivity")
 def plot_sensitivity(sensitivity: "Sensitivity", ax: Axes | None = None) -> Axes:
     """Plot how far each parameter moves if the priors, or the runs, count slightly more.
 
@@ -72,6 +74,7 @@ def plot_sensitivity(sensitivity: "Sensitivity", ax: Axes | None = None) -> Axes
     return finish(ax, sensitivity.verdict)
 
 
+@draws_result("Influence", "sb.influence")
 def plot_influence(influence: "Influence", ax: Axes | None = None) -> Axes:
     """Plot how far the decision moves without each of the runs that pull hardest.
 

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
-from scalingbayes.plots.labels import escaped, in_user_unit, kind_of_input
+from scalingbayes.plots.labels import escaped, in_user_unit, kind_of_input, number_axis
 from scalingbayes.plots.style import median_and_bounds
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ DRAWS = 1000
 """Draws, at most, that a band of the law is computed from."""
 
 _NEAR = 0.05
+_ROOM = 0.06  # above and below the runs, as a share of their range
 _SAME = 3  # significant digits to which inputs of one curve agree
 
 Numbers = Float[np.ndarray, " points"]
@@ -196,3 +198,58 @@ def choose_cases(inputs: Mapping[str, Numbers], most: int) -> list[Case]:
 def write_case(post: "Posterior", case: Case) -> str:
     """Return the inputs of a case as a legend states them."""
     return ", ".join(write(x, kind_of_input(post, name)) for name, x in case.inputs.items())
+
+
+def frame_targets(ax: Axes, targets: Numbers) -> None:
+    """Limit the vertical axis to the runs, and what a curve needs below them.
+
+    Curves rise without bound outside of the runs, where they say nothing.
+
+    Parameters
+    ----------
+    ax
+        Axes with all curves.
+    targets
+        The targets of the runs that are drawn.
+    """
+    log = bool((targets > 0).all())
+    lowest = min(float(np.nanmin(line.get_ydata())) for line in ax.lines)  # type: ignore[arg-type]
+    low, high = min(lowest, float(targets.min())), float(targets.max())
+    if log:
+        room = (high / low) ** _ROOM
+        ax.set(yscale="log", ylim=(low / room, high * room))
+    else:
+        room = _ROOM * (high - low)
+        ax.set(ylim=(low - room, high + room))
+    number_axis(ax.yaxis, "loss", log)
+
+
+def budget_range(
+    spent: Numbers, asked: float | tuple[float, float] | None, beyond: float
+) -> tuple[float, float]:
+    """Return the smallest and the largest budget of an axis.
+
+    Parameters
+    ----------
+    spent
+        The compute of the runs.
+    asked
+        The largest budget that the caller asks for, or the smallest and the largest. By default
+        from the smallest run's to a multiple of the largest run's.
+    beyond
+        This multiple.
+
+    Raises
+    ------
+    InputError
+        If the smallest budget is not positive and below the largest.
+    """
+    low, high = float(spent.min()), beyond * float(spent.max())
+    if asked is not None:
+        low, high = asked if isinstance(asked, tuple) else (low, asked)
+    if not 0 < low < high < np.inf:
+        raise InputError(
+            f"compute must be a largest budget in FLOPs above the smallest, which is {low:g}; got "
+            f"{high:g}."
+        )
+    return low, high

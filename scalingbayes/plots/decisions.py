@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
@@ -20,6 +19,7 @@ from scalingbayes.plots.style import (
     RUNS,
     Style,
     draw_band,
+    draws_result,
     figure_of,
     finish,
     is_wide,
@@ -41,6 +41,7 @@ _GAPS = (
 """Quantities of a frontier gap, their labels, and their values on the frontier."""
 
 
+@draws_result("Overtraining", "sb.overtrain")
 def plot_overtraining(
     overtraining: "Overtraining", prob: float = 0.9, ax: Axes | None = None
 ) -> Axes:
@@ -92,6 +93,7 @@ def plot_overtraining(
     return finish(ax, overtraining.verdict)
 
 
+@draws_result("DataExhaustion", "sb.data_exhaustion")
 def plot_data_exhaustion(
     exhaustion: "DataExhaustion", prob: float = 0.9, ax: Axes | None = None
 ) -> Axes:
@@ -166,7 +168,10 @@ def plot_data_exhaustion(
     return finish(ax, exhaustion.verdict)
 
 
-def plot_plan(plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None) -> Figure:
+@draws_result("Plan", "sb.plan")
+def plot_plan(
+    plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
+) -> np.ndarray:
     """Plot a plan: the range of good sizes, and the draws of its loss and of its regret.
 
     Parameters
@@ -180,17 +185,18 @@ def plot_plan(plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None 
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Examples
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> len(sb.plots.plot_plan(sb.plan(post, 1e23)).axes)
+    >>> len(sb.plots.plot_plan(sb.plan(post, 1e23)))
     3
     """
-    sizes, loss, regret = panels(ax, 3, 3, figsize=(11, 3.2))
+    drawn = panels(ax, 3, 3, figsize=(11, 3.2))
+    sizes, loss, regret = drawn
     size, tokens = plan.run[plan.size], plan.run["tokens"]
     if plan.within is not None:
         label = f"expected regret at most {plan.regret:g}"
@@ -220,12 +226,13 @@ def plot_plan(plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None 
     for panel in (sizes, loss, regret):
         panel.title.set_fontsize("medium")
         finish(panel, plan.verdict)
-    return figure_of(sizes)
+    return drawn
 
 
+@draws_result("FrontierGap", "sb.frontier_gap")
 def plot_frontier_gap(
     gap: "FrontierGap", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
-) -> Figure:
+) -> np.ndarray:
     """Plot how far models are from the frontier: size, excess loss and wasted compute.
 
     Parameters
@@ -239,15 +246,15 @@ def plot_frontier_gap(
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Examples
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
     >>> gap = sb.frontier_gap(post, {"model": ["A"], "params": [280e9], "tokens": [300e9]})
-    >>> len(sb.plots.plot_frontier_gap(gap).axes)
+    >>> len(sb.plots.plot_frontier_gap(gap))
     3
     """
     middle, bounds = gap.median(), gap.interval(prob)
@@ -263,7 +270,6 @@ def plot_frontier_gap(
         number_axis(panel.xaxis, kind_of(name), name == "params_ratio" and is_wide(ends))
         finish(panel, gap.verdict)
     drawn[0].legend(frameon=False, fontsize="x-small")
-    figure = figure_of(drawn[0])
     if ax is None:
-        figure.suptitle(escaped(gap.title), fontsize="medium")
-    return figure
+        figure_of(drawn).suptitle(escaped(gap.title), fontsize="medium")
+    return drawn

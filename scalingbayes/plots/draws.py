@@ -8,8 +8,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes.plots.labels import escaped, number_axis
 from scalingbayes.plots.style import (
@@ -34,8 +34,12 @@ _CENTRAL = [0.025, 0.975]  # quantiles; a log axis has draws whose ratio of thes
 
 
 def plot_draws(
-    result: "DrawsResult", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
-) -> Figure:
+    result: "DrawsResult",
+    prob: float = 0.9,
+    ax: Axes | Iterable[Axes] | None = None,
+    *,
+    names: Iterable[str] | None = None,
+) -> np.ndarray:
     """Plot the draws of a result, a panel a quantity.
 
     A number is drawn as its density with its credible interval, a curve (over budgets, say) as its
@@ -49,38 +53,41 @@ def plot_draws(
         Posterior probability of the equal-tailed intervals.
     ax
         One axes a quantity; new ones by default.
+    names
+        The quantities, such as ``["params"]``; all by default.
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Raises
     ------
     InputError
-        If ``ax`` has another number of axes.
+        If the result lacks a quantity, or ``ax`` has another number of axes.
 
     Examples
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> len(sb.plots.plot_draws(post.exponents()).axes)
+    >>> len(sb.plots.plot_draws(post.exponents()))
     2
     """
-    names = list(result)
-    columns = min(len(names), 4)
-    rows = -(-len(names) // columns)
-    cases = min(max(result[name].isel(chain=0, draw=0).size for name in names), _MOST_LABELS)
+    chosen = {name: result[name] for name in (result if names is None else names)}
+    if not chosen:
+        raise InputError(f"names must have at least one of {', '.join(result)}; it has none.")
+    columns = min(len(chosen), 4)
+    rows = -(-len(chosen) // columns)
+    cases = min(max(draws.isel(chain=0, draw=0).size for draws in chosen.values()), _MOST_LABELS)
     height = max(2.6, 0.16 * cases)
-    drawn = panels(ax, len(names), columns, figsize=(3.4 * columns, height * rows + 0.4))
-    for name, panel in zip(names, drawn, strict=True):
-        plot_quantity(result[name], prob, panel)
+    drawn = panels(ax, len(chosen), columns, figsize=(3.4 * columns, height * rows + 0.4))
+    for draws, panel in zip(chosen.values(), drawn, strict=True):
+        plot_quantity(draws, prob, panel)
         finish(panel, result.verdict)
-    figure = figure_of(drawn[0])
     if ax is None:
         title = f"{escaped(result.title.splitlines()[0])}: medians, {percent(prob)} intervals"
-        figure.suptitle(title, fontsize="medium")
-    return figure
+        figure_of(drawn).suptitle(title, fontsize="medium")
+    return drawn
 
 
 def plot_quantity(draws: xr.DataArray, prob: float, ax: Axes) -> None:

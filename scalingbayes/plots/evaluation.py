@@ -1,13 +1,11 @@
 """Figures of checks: ranks of simulated truths, and residuals."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from scalingbayes._core.numbers import kind_of
 from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis
@@ -17,6 +15,7 @@ from scalingbayes.plots.style import (
     RUNS,
     WARNING,
     add_legend_below,
+    draws_result,
     figure_of,
     finish,
     is_wide,
@@ -27,10 +26,13 @@ if TYPE_CHECKING:
     from scalingbayes.evaluation.calibration import Calibration
     from scalingbayes.evaluation.predictive_checks import PredictiveChecks
 
+_FAR = 20.0  # residuals over the linear part of an axis, above which ticks are powers of ten
 
+
+@draws_result("Calibration", "sb.calibrate")
 def plot_calibration(
     calibration: "Calibration", prob: float = 0.99, ax: Axes | Iterable[Axes] | None = None
-) -> Figure:
+) -> np.ndarray:
     """Plot the distribution of ranks of simulated truths, less the uniform one.
 
     There is a panel a quantity. If the posteriors are right, a curve stays inside its band
@@ -47,6 +49,11 @@ def plot_calibration(
         Probability of each band, simultaneous over its panel (Säilynoja et al. 2022).
     ax
         One axes a quantity; new ones by default.
+
+    Returns
+    -------
+    numpy.ndarray
+        The axes, one a panel.
     """
     names = [str(name) for name in calibration.ranks]
     rows = -(-len(names) // 4)
@@ -67,17 +74,19 @@ def plot_calibration(
         finish(panel)
     for panel in drawn[-columns:]:
         panel.tick_params(labelbottom=True)
-    figure = figure_of(drawn[0])
     if ax is None:
-        simulation = calibration.simulation
+        figure, simulation = figure_of(drawn), calibration.simulation
         law, count = simulation.model.law.name, len(simulation)
         figure.suptitle(f"Ranks of {count} truths, {law}: {100 * prob:g}% bands")
         figure.supxlabel("rank of the truth in its posterior, from 0 to 1", fontsize="medium")
         figure.supylabel("share of ranks below, less uniform", fontsize="medium")
-    return figure
+    return drawn
 
 
-def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None = None) -> Figure:
+@draws_result("PredictiveChecks", "sb.check")
+def plot_residuals(
+    checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None = None
+) -> np.ndarray:
     """Plot residuals against each input and against the expected target, in units of sigma.
 
     Each point is a run at its posterior median, and its bar the 90 % interval over draws of the
@@ -92,14 +101,14 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Examples
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> len(sb.plots.plot_residuals(sb.check(post)).axes)
+    >>> len(sb.plots.plot_residuals(sb.check(post)))
     3
     """
     residuals, runs = checks.residuals, checks.residuals.runs
@@ -112,6 +121,7 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
     ]
     covariates.append((f"expected {target}", "loss", residuals.target, expected))
     count, linear = len(covariates), 3 * residuals.band
+    band = f"90% of replicated runs: ±{residuals.band:.2g}"
     heavy = max(high.max(), -low.min()) > linear
     drawn = panels(ax, count, count, figsize=(3.6 * count, 3.4), sharey=True)
     for place, panel in enumerate(drawn):
@@ -130,7 +140,7 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
             label=None if place else "run, with the 90% interval of the law",
         )
         panel.axhline(0, color=RUNS, linewidth=0.8)
-        for end, name in ((-residuals.band, None), (residuals.band, "90% of replicated runs")):
+        for end, name in ((-residuals.band, None), (residuals.band, band)):
             legend = None if place else name
             panel.axhline(end, color="#555555", linewidth=0.9, linestyle=":", label=legend)
         panel.set(xlabel=label)
@@ -138,18 +148,23 @@ def plot_residuals(checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None 
         # Under heavy tails a few far runs would press all others into a line.
         if heavy:
             panel.set_yscale("symlog", linthresh=linear)
-            panel.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
-            panel.yaxis.set_major_formatter(FuncFormatter(partial(_write_outer, linear)))
+            panel.set_yticks(_symlog_ticks(linear, max(high.max(), -low.min())))
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            panel.yaxis.set_minor_locator(NullLocator())
         finish(panel)
     drawn[0].set_ylabel("residual (sigma of the noise)")
     add_legend_below(drawn[0], ax is None)
-    figure = figure_of(drawn[0])
     if ax is None:
         title = "" if checks.verdict else "; it failed its checks"
-        figure.suptitle(f"{escaped(checks.title)}{title}", fontsize="medium")
-    return figure
+        figure_of(drawn).suptitle(f"{escaped(checks.title)}{title}", fontsize="medium")
+    return drawn
 
 
-def _write_outer(linear: float, value: float, _: int) -> str:
-    """Write a tick of a symlog axis, unless it is in the linear part, where ticks are crowded."""
-    return "" if 0 < abs(value) < linear else f"{value:g}"
+def _symlog_ticks(linear: float, furthest: float) -> list[float]:
+    """Return ticks of a symlog axis: even in its linear part, and far apart beyond."""
+    inner = np.asarray(MaxNLocator(5, steps=(1, 2, 5, 10)).tick_values(-linear, linear))
+    decades = 10.0 ** np.arange(0, np.ceil(np.log10(furthest)) + 1)
+    steps = (1, 2, 5) if furthest < _FAR * linear else (1,)
+    outer = np.array([step * decade for decade in decades for step in steps])
+    outer = outer[(outer > 1.4 * linear) & (outer <= furthest)]
+    return sorted({*map(float, inner[np.abs(inner) <= linear]), *outer, *-outer})

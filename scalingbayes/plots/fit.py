@@ -9,9 +9,11 @@ from matplotlib.axes import Axes
 from scalingbayes.plots.curves import (
     Case,
     Numbers,
+    budget_range,
     choose_cases,
     estimate_band,
     flops,
+    frame_targets,
     law_band,
     run_inputs,
     run_targets,
@@ -33,6 +35,7 @@ from scalingbayes.plots.style import (
     RUNS,
     Style,
     add_legend,
+    draws_result,
     finish,
     is_wide,
     label_band,
@@ -49,16 +52,16 @@ _POINTS = 32  # of a curve; 8 curves are evaluated at once
 _BUDGETS = 60
 _WIDER = 1.5  # factor by which a curve extends beyond its runs on either side
 _BEYOND = 10.0  # the largest budget of the frontier, over that of the largest run
-_ROOM = 0.06  # above and below the runs, as a share of their range
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_fit(
     post: "Posterior",
     prob: float = 0.9,
     ax: Axes | None = None,
     *,
     curves: int = 8,
-    compute: float | None = None,
+    compute: float | tuple[float, float] | None = None,
 ) -> Axes:
     """Plot the law against the runs: the target against compute, a curve a model size.
 
@@ -77,8 +80,9 @@ def plot_fit(
         Number of curves, at most, spread over the range of the runs. Each is that of a run in the
         middle of the runs that have its colour and marker.
     compute
-        The largest budget of the compute-optimal curve in FLOPs; by default ten times the compute
-        of the largest run. The curve is drawn if the law reads size and tokens alone.
+        The largest budget of the compute-optimal curve in FLOPs, or its smallest and largest; by
+        default from the smallest run's to ten times the largest run's. The curve is drawn if the
+        law reads size and tokens alone.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def plot_fit(
         how: Style = {"s": 8, "color": RUNS, "linewidths": 0, "label": "other runs", "zorder": 1.5}
         ax.scatter(x[others], targets[others], **how)
     if law.allocates and set(law.inputs) == {law.budget.size, "tokens"}:
-        _draw_frontier(post, ax, (float(x.min()), compute or _BEYOND * x.max()), prob)
+        _draw_frontier(post, ax, budget_range(x, compute, _BEYOND), prob)
     ax.set(
         xlabel=label_of(post.runs, "compute") if law.allocates else input_label(post, along),
         ylabel=target_label(post),
@@ -116,30 +120,6 @@ def plot_fit(
     names = ", ".join(escaped(post.runs.sources.get(name, name)) for name in held)
     add_legend(ax, own, names or None)
     return finish(ax, post.verdict)
-
-
-def frame_targets(ax: Axes, targets: Numbers) -> None:
-    """Limit the vertical axis to the runs, and what a curve needs below them.
-
-    Curves rise without bound outside of the runs, where they say nothing.
-
-    Parameters
-    ----------
-    ax
-        Axes with all curves.
-    targets
-        The targets of the runs that are drawn.
-    """
-    log = bool((targets > 0).all())
-    lowest = min(float(np.nanmin(line.get_ydata())) for line in ax.lines)  # type: ignore[arg-type]
-    low, high = min(lowest, float(targets.min())), float(targets.max())
-    if log:
-        room = (high / low) ** _ROOM
-        ax.set(yscale="log", ylim=(low / room, high * room))
-    else:
-        room = _ROOM * (high - low)
-        ax.set(ylim=(low - room, high + room))
-    number_axis(ax.yaxis, "loss", log)
 
 
 def _draw_cases(

@@ -10,10 +10,12 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes.data.folds import levels
 from scalingbayes.plots.curves import (
+    Band,
     Case,
     Numbers,
     estimate_band,
     flops_per_token,
+    frame_targets,
     law_band,
     other_inputs,
     require_allocation,
@@ -21,13 +23,13 @@ from scalingbayes.plots.curves import (
     run_targets,
     runs_near,
 )
-from scalingbayes.plots.fit import frame_targets
 from scalingbayes.plots.labels import escaped, input_label, number_axis, target_label
 from scalingbayes.plots.style import (
     DASHES,
     MARKERS,
     Style,
     add_legend,
+    draws_result,
     finish,
     label_band,
     marker_area,
@@ -47,6 +49,7 @@ _NEAR = 1.3  # runs of a table without IsoFLOP budgets are at most this factor f
 _COLUMN = "isoflop_budget"
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_isoflop(
     post: "Posterior",
     prob: float = 0.9,
@@ -97,8 +100,10 @@ def plot_isoflop(
     size = post.law.budget.size
     cases, is_sweep = _choose_budgets(post, runs_near(post, others), curves)
     own, ax = ax is None, new_axes(ax, figsize=(8, 5))
-    _draw_curves(post, ax, cases, others, prob)
-    _draw_optima(post, ax, cases, others, prob)
+    budgets = np.array([case.inputs["compute"] for case in cases])
+    optima = estimate_band(post.allocate(budgets, **others), size, prob)
+    _draw_curves(post, ax, cases, others, prob, optima.median)
+    _draw_optima(post, ax, budgets, others, prob, optima)
     shown = np.concatenate([case.rows for case in cases])
     frame_targets(ax, run_targets(post)[shown])
     number_axis(ax.xaxis, "count")
@@ -114,12 +119,18 @@ def plot_isoflop(
 
 
 def _draw_curves(
-    post: "Posterior", ax: Axes, cases: list[Case], others: dict[str, Any], prob: float
+    post: "Posterior",
+    ax: Axes,
+    cases: list[Case],
+    others: dict[str, Any],
+    prob: float,
+    optima: Numbers,
 ) -> None:
-    """Draw each budget's runs, and the law's curve with its band."""
+    """Draw each budget's runs, and the law's curve with its band over the runs and the optimum."""
     size, targets = post.law.budget.size, run_targets(post)
     sizes = run_inputs(post)[size]
-    ends = [(sizes[each.rows].min() / _WIDER, sizes[each.rows].max() * _WIDER) for each in cases]
+    shown = [np.append(sizes[case.rows], best) for case, best in zip(cases, optima, strict=True)]
+    ends = [(each.min() / _WIDER, each.max() * _WIDER) for each in shown]
     grid = np.concatenate([np.geomspace(*each, _POINTS) for each in ends])
     compute = np.repeat([each.inputs["compute"] for each in cases], _POINTS)
     points = {size: grid, "tokens": compute / flops_per_token(post, grid)}
@@ -144,11 +155,15 @@ def _draw_curves(
 
 
 def _draw_optima(
-    post: "Posterior", ax: Axes, cases: list[Case], others: dict[str, Any], prob: float
+    post: "Posterior",
+    ax: Axes,
+    budgets: Numbers,
+    others: dict[str, Any],
+    prob: float,
+    sizes: Band,
 ) -> None:
     """Draw the compute-optimal size of each budget with its interval."""
-    size, budgets = post.law.budget.size, np.array([case.inputs["compute"] for case in cases])
-    sizes = estimate_band(post.allocate(budgets, **others), size, prob)
+    size = post.law.budget.size
     points = {size: sizes.median, "tokens": budgets / flops_per_token(post, sizes.median)}
     points |= {name: np.full(len(budgets), value) for name, value in others.items()}
     ax.errorbar(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from scalingbayes.plots.draws import plot_draws
 from scalingbayes.plots.evaluation import plot_residuals
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
 
 
-def _residuals(post: "Posterior", ax: Axes | Iterable[Axes] | None = None) -> Figure:
+def _residuals(post: "Posterior", ax: Axes | Iterable[Axes] | None = None) -> np.ndarray:
     """Plot the residuals of a posterior; the check is a package above this one."""
     from scalingbayes.evaluation.predictive_checks import check
 
@@ -39,7 +39,7 @@ KINDS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "parameters": plot_draws,
     }
 )
-"""The figures of a posterior by kind: ``KINDS["fit"](post)`` returns axes or a figure.
+"""The figures of a posterior by kind: ``KINDS["fit"](post)`` returns one axes, or an array of them.
 
 Each function takes ``ax``. Those that need a compute-optimal allocation raise ``InputError`` for
 laws that have none."""

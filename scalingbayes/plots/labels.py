@@ -1,4 +1,4 @@
-"""Labels and ticks of axes: the user's own columns, with units, and numbers such as 33.9B."""
+"""Labels and ticks of axes: quantities with the user's units, and numbers such as 33.9B."""
 
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,9 @@ def escaped(text: str) -> str:
 
 
 def label_of(runs: Runs, column: str, description: str = "") -> str:
-    """Return the label of an axis: the user's column, what it is, and its unit.
+    """Return the label of an axis: what the column is, and its unit.
+
+    Columns other than params, tokens, compute and loss have the user's name.
 
     Parameters
     ----------
@@ -56,13 +58,12 @@ def label_of(runs: Runs, column: str, description: str = "") -> str:
     --------
     >>> runs = Runs({"n": [1e8], "tokens": [2e9], "loss": [3.2]}, params="n")
     >>> label_of(runs, "params"), label_of(runs, "tokens")
-    ('n: model size $N$ (parameters)', 'training data $D$ (tokens)')
+    ('model size $N$ (parameters)', 'training data $D$ (tokens)')
     """
-    source = escaped(runs.sources.get(column, column))
     if column == "loss" and runs.units.is_perplexity:
-        return PERPLEXITY if PERPLEXITY in source else f"{source}: {PERPLEXITY}"
+        return PERPLEXITY
     if column not in _QUANTITIES:
-        words = escaped(description)
+        source, words = escaped(runs.sources.get(column, column)), escaped(description)
         return f"{source}: {words}" if words and words != source else source.replace("_", " ")
     units = {
         "params": f"parameters {COUNTED.get(runs.units.params, '')}".strip(),
@@ -70,8 +71,7 @@ def label_of(runs: Runs, column: str, description: str = "") -> str:
         "compute": "FLOPs",
         "loss": LOSS_UNITS.get(runs.units.loss, runs.units.loss),
     }
-    label = _QUANTITIES[column] + (f" ({units[column]})" if units[column] else "")
-    return label if source == column else f"{source}: {label}"
+    return _QUANTITIES[column] + (f" ({units[column]})" if units[column] else "")
 
 
 def input_label(post: "Posterior", name: str) -> str:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.plots.curves import (
+    budget_range,
     estimate_band,
     other_inputs,
     require_allocation,
@@ -21,7 +21,7 @@ from scalingbayes.plots.style import (
     RUNS,
     Style,
     draw_band,
-    figure_of,
+    draws_result,
     finish,
     marker_area,
     new_axes,
@@ -38,12 +38,15 @@ _ROOM = 1.4  # for the legend, above a density
 _BEYOND = 100.0  # the largest budget drawn, over that of the largest run
 
 
+@draws_result("Posterior", "sb.fit")
 def overview(
     post: "Posterior",
     prob: float = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
+    *,
+    compute: float | tuple[float, float] | None = None,
     **inputs: float,
-) -> Figure:
+) -> np.ndarray:
     """Plot the posterior of the exponent a beside the band of N_opt against compute.
 
     Parameters
@@ -54,13 +57,16 @@ def overview(
         Posterior probability of the interval and of the band.
     ax
         Two axes; new ones by default.
+    compute
+        The largest budget in FLOPs, or the smallest and the largest; by default from the smallest
+        run's to a hundred times the largest run's.
     **inputs
         The law's inputs other than the model's size and tokens; by default the runs' medians.
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Raises
     ------
@@ -71,15 +77,16 @@ def overview(
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> len(sb.plots.overview(post).axes)
+    >>> len(sb.plots.overview(post))
     2
     """
-    left, right = panels(ax, 2, 2, figsize=(10, 4), width_ratios=(2, 3))
-    plot_exponent(post, prob, left, **inputs)
-    plot_frontier(post, prob, right, compute=None, **inputs)
-    return figure_of(left)
+    drawn = panels(ax, 2, 2, figsize=(10, 4), width_ratios=(2, 3))
+    plot_exponent(post, prob, drawn[0], **inputs)
+    plot_frontier(post, prob, drawn[1], compute=compute, **inputs)
+    return drawn
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_exponent(
     post: "Posterior", prob: float = 0.9, ax: Axes | None = None, **inputs: float
 ) -> Axes:
@@ -137,12 +144,13 @@ def plot_exponent(
     return finish(ax, estimate.verdict)
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_frontier(
     post: "Posterior",
     prob: float = 0.9,
     ax: Axes | None = None,
     *,
-    compute: tuple[float, float] | None = None,
+    compute: float | tuple[float, float] | None = None,
     **inputs: float,
 ) -> Axes:
     """Plot the compute-optimal model size against the budget, with its credible band.
@@ -158,8 +166,8 @@ def plot_frontier(
     ax
         Where to draw; new axes by default.
     compute
-        Smallest and largest budget in FLOPs; by default from the smallest run's to a hundred
-        times the largest run's.
+        The largest budget in FLOPs, or the smallest and the largest; by default from the smallest
+        run's to a hundred times the largest run's.
     **inputs
         The law's inputs other than the model's size and tokens; by default the runs' medians.
 
@@ -183,7 +191,7 @@ def plot_frontier(
     require_allocation(post, "plot_fit")
     others, said = other_inputs(post, inputs)
     spent, size = post.compute, post.law.budget.size
-    low, high = compute or (spent.min(), _BEYOND * spent.max())
+    low, high = budget_range(spent, compute, _BEYOND)
     budgets = np.geomspace(low, high, _BUDGETS)
     estimate = post.allocate(budgets, **others)
     ax = new_axes(ax)

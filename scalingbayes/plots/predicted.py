@@ -16,6 +16,7 @@ from scalingbayes.plots.style import (
     MARKERS,
     RUNS,
     add_legend_below,
+    draws_result,
     finish,
     marker_area,
     median_and_bounds,
@@ -48,6 +49,7 @@ class _Predicted:
         return int(((self.lower <= self.observed) & (self.observed <= self.upper)).sum())
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_predicted(
     post: "Posterior",
     prob: float = 0.9,
@@ -101,6 +103,7 @@ def plot_predicted(
     return finish(ax, post.verdict)
 
 
+@draws_result("Backtest", "sb.backtest")
 def plot_backtest(
     backtest: "Backtest", prob: float = 0.9, ax: Axes | None = None, *, seed: int = 0
 ) -> Axes:
@@ -146,6 +149,7 @@ def plot_backtest(
     return finish(ax, backtest.verdict)
 
 
+@draws_result("PointEstimate", "sb.fit(..., engine='optimize')")
 def plot_point_estimate(estimate: "PointEstimate", ax: Axes | None = None) -> Axes:
     """Plot the target that a best fit expects of its runs against the observed one.
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of
-from scalingbayes.plots.curves import Band, estimate_band, run_inputs, run_targets
+from scalingbayes.plots.curves import Band, budget_range, estimate_band, run_inputs, run_targets
 from scalingbayes.plots.labels import (
     answer_name,
     escaped,
@@ -25,6 +24,7 @@ from scalingbayes.plots.style import (
     RUNS,
     Style,
     add_legend_below,
+    draws_result,
     figure_of,
     finish,
     is_wide,
@@ -50,9 +50,9 @@ def plot_laws(
     prob: float = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
     *,
-    compute: tuple[float, float] | None = None,
+    compute: float | tuple[float, float] | None = None,
     **inputs: float,
-) -> Figure:
+) -> np.ndarray:
     """Plot what several laws expect of compute-optimal runs: their target, and their size.
 
     Parameters
@@ -64,15 +64,15 @@ def plot_laws(
     ax
         Two axes; new ones by default.
     compute
-        Smallest and largest budget in FLOPs; by default from the smallest run's to a hundred
-        times the largest run's.
+        The largest budget in FLOPs, or the smallest and the largest; by default from the smallest
+        run's to a hundred times the largest run's.
     **inputs
         The laws' inputs other than size and tokens. Each law gets those that it reads.
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def plot_laws(
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("chinchilla")
     >>> laws = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
-    >>> len(sb.plots.plot_laws(laws).axes)
+    >>> len(sb.plots.plot_laws(laws))
     2
     """
     weights: Mapping[str, float] = getattr(laws, "weights", {})
@@ -95,13 +95,14 @@ def plot_laws(
             f"plot_laws needs laws that divide compute between a model's size and tokens; these "
             f"do not: {names}. Use sb.plots.plot_fit for each."
         )
-    left, right = panels(ax, 2, 2, figsize=(11, 4.5))
+    drawn = panels(ax, 2, 2, figsize=(11, 4.5))
+    left, right = drawn
     first = next(iter(posts.values()))
     spent, size = first.compute, first.law.budget.size
     how: Style = {"s": marker_area(len(spent)), "color": RUNS, "linewidths": 0, "zorder": 1}
     left.scatter(spent, run_targets(first), label="runs", **how)
     right.scatter(spent, run_inputs(first)[size], **how)
-    low, high = compute or (spent.min(), _BEYOND * spent.max())
+    low, high = budget_range(spent, compute, _BEYOND)
     budgets = np.geomspace(low, high, _BUDGETS)
     for place, (name, post) in enumerate(posts.items()):
         read: dict[str, Any] = {n: x for n, x in inputs.items() if n in post.law.inputs}
@@ -125,7 +126,7 @@ def plot_laws(
         panel.axvline(spent.max(), color=RUNS, linewidth=1, linestyle=":")
         finish(panel)
     left.legend(frameon=False, fontsize="small", loc="upper right")
-    return figure_of(left)
+    return drawn
 
 
 def plot_posteriors(
@@ -134,7 +135,7 @@ def plot_posteriors(
     ax: Axes | Iterable[Axes] | None = None,
     *,
     quantities: Iterable[str] | None = None,
-) -> Figure:
+) -> np.ndarray:
     """Plot parameters of several posteriors side by side: a panel a quantity, a row a posterior.
 
     Parameters
@@ -152,8 +153,8 @@ def plot_posteriors(
 
     Returns
     -------
-    Figure
-        The figure.
+    numpy.ndarray
+        The axes, one a panel.
 
     Raises
     ------
@@ -165,7 +166,7 @@ def plot_posteriors(
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("chinchilla")
     >>> laws = {law: sb.fit(runs, law, engine="laplace") for law in ("chinchilla", "coupled")}
-    >>> len(sb.plots.plot_posteriors(laws, quantities=["alpha", "beta"]).axes)
+    >>> len(sb.plots.plot_posteriors(laws, quantities=["alpha", "beta"]))
     2
     """
     names = list(posteriors)
@@ -196,12 +197,12 @@ def plot_posteriors(
         panel.set_title(escaped(name), fontsize="medium")
         finish(panel)
     add_legend_below(drawn[0], ax is None)
-    figure = figure_of(drawn[0])
     if ax is None and len(posts) < len(names):
-        figure.suptitle(f"{len(posts)} of {len(names)} posteriors", fontsize="medium")
-    return figure
+        figure_of(drawn).suptitle(f"{len(posts)} of {len(names)} posteriors", fontsize="medium")
+    return drawn
 
 
+@draws_result("Comparison", "sb.compare")
 def plot_comparison(comparison: "Comparison", ax: Axes | None = None) -> Axes:
     """Plot by how much each law predicts held-out runs worse than the best one, and its weight.
 

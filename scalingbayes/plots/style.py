@@ -1,8 +1,11 @@
 """Colours, axes and marks that all figures share."""
 
+import functools
+import inspect
+import re
 import textwrap
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,6 +18,9 @@ from scalingbayes._core.errors import InputError
 
 if TYPE_CHECKING:
     from scalingbayes.results import Verdict
+
+P = ParamSpec("P")
+Drawn = TypeVar("Drawn")
 
 INK = "#1f4e79"
 BAND = "#7fa8d1"
@@ -35,6 +41,10 @@ Style = dict[str, Any]
 """Options of a matplotlib function."""
 
 _TITLE_WIDTH = 60  # characters of a line
+_LABEL_ROOM = 0.95  # of the axes, for a line of a label
+_SLACK = 2  # characters, for a break between words
+_FORMULA = re.compile(r"(?<!\\)\$.*?(?<!\\)\$")
+_NO_BREAK = "\0"
 _ORDERED = "viridis"  # its lightness grows with the value, so that it can be printed in grey
 _LIGHTEST = 0.86  # of the colour map: what is lighter cannot be seen on white
 _MARKER_AREA = 3000.0  # of all runs together, in square points
@@ -65,6 +75,35 @@ def marker_area(count: int) -> float:
     return float(np.clip(_MARKER_AREA / count, 8.0, 32.0))
 
 
+def draws_result(kind: str, made_by: str) -> Callable[[Callable[P, Drawn]], Callable[P, Drawn]]:
+    """Return a decorator that checks the kind of the result, a figure's first argument.
+
+    Parameters
+    ----------
+    kind
+        The name of the class of the result, which is in a package above this one.
+    made_by
+        The function that returns such a result.
+    """
+
+    def decorate(plot: Callable[P, Drawn]) -> Callable[P, Drawn]:
+        first = next(iter(inspect.signature(plot).parameters))
+
+        @functools.wraps(plot)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Drawn:
+            result = args[0] if args else kwargs.get(first)
+            if kind not in [each.__name__ for each in type(result).__mro__]:
+                raise InputError(
+                    f"sb.plots.{plot.__name__} draws a {kind}, the result of {made_by}; got a "
+                    f"{type(result).__name__}."
+                )
+            return plot(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
 def percent(prob: float) -> str:
     """Return a probability as legends state it.
 
@@ -81,7 +120,7 @@ def new_axes(ax: Axes | None, **how: Any) -> Axes:
     return plt.subplots(layout="constrained", **how)[1] if ax is None else ax
 
 
-def panels(ax: Axes | Iterable[Axes] | None, count: int, columns: int, **how: Any) -> list[Axes]:
+def panels(ax: Axes | Iterable[Axes] | None, count: int, columns: int, **how: Any) -> np.ndarray:
     """Return one axes a panel: those that the caller gave, or those of a new figure.
 
     Parameters
@@ -106,17 +145,17 @@ def panels(ax: Axes | Iterable[Axes] | None, count: int, columns: int, **how: An
         )[1]
         for spare in grid.flat[count:]:
             spare.remove()
-        return list(grid.flat[:count])
-    given = list(np.ravel(np.asarray(ax, object)))
+        return grid.flat[:count]
+    given = np.ravel(np.asarray(ax, object))
     if len(given) != count:
         raise InputError(f"This figure has {count} panels: give {count} axes, not {len(given)}.")
     return given
 
 
-def figure_of(ax: Axes) -> Figure:
-    """Return the figure that axes belong to."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+def figure_of(drawn: Axes | np.ndarray) -> Figure:
+    """Return the figure of what a function of ``sb.plots`` returns."""
+    figure = np.ravel(np.asarray(drawn, object))[0].get_figure(root=True)
+    assert isinstance(figure, Figure)
     return figure
 
 
@@ -190,8 +229,9 @@ def label_band(ax: Axes, label: str) -> None:
 
 
 def finish(ax: Axes, verdict: "Verdict | None" = None) -> Axes:
-    """Remove the upper and right frame, and mark axes of a fit that failed its checks."""
+    """Remove the upper and right frame, wrap labels, and mark axes of a fit that failed checks."""
     ax.spines[["top", "right"]].set_visible(False)
+    _wrap_labels(ax)
     if verdict is not None and not verdict:
         ax.text(
             0.5,
@@ -206,3 +246,17 @@ def finish(ax: Axes, verdict: "Verdict | None" = None) -> Axes:
             bbox={"facecolor": "white", "edgecolor": WARNING, "alpha": 0.9, "pad": 3},
         )
     return ax
+
+
+def _wrap_labels(ax: Axes) -> None:
+    """Break the labels of axes that are longer than the axes."""
+    for label, length in ((ax.xaxis.label, ax.bbox.width), (ax.yaxis.label, ax.bbox.height)):
+        text, size = label.get_text(), label.get_window_extent()
+        longest, room = max(size.width, size.height), _LABEL_ROOM * length
+        if longest > room:
+            # A formula stays whole.
+            whole = _FORMULA.sub(lambda found: found[0].replace(" ", _NO_BREAK), text)
+            lines = np.ceil(longest / room)
+            width = int(np.ceil(len(text) / lines)) + _SLACK
+            filled = textwrap.fill(whole, width, break_long_words=False, break_on_hyphens=False)
+            label.set_text(filled.replace(_NO_BREAK, " "))

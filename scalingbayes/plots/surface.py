@@ -23,6 +23,7 @@ from scalingbayes.plots.style import (
     ACCENT,
     Style,
     add_legend_below,
+    draws_result,
     figure_of,
     finish,
     marker_area,
@@ -41,6 +42,7 @@ _BUDGETS = 60
 _ROOM = 0.04  # beside the runs, as a share of their range in log
 
 
+@draws_result("Posterior", "sb.fit")
 def plot_surface(
     post: "Posterior",
     prob: float = 0.9,

@@ -11,7 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from scalingbayes.plots.style import figure_of
 
 _FONTS = ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
 _FAMILIES = ", ".join([*(f"'{font}'" for font in _FONTS), "sans-serif"])
@@ -45,7 +46,7 @@ class Drawing:
     caption: str
 
 
-def draw(name: str, caption: str, plot: Callable[[], Axes | Figure]) -> Drawing:
+def draw(name: str, caption: str, plot: Callable[[], Axes | np.ndarray]) -> Drawing:
     """Draw a figure.
 
     Parameters
@@ -55,11 +56,10 @@ def draw(name: str, caption: str, plot: Callable[[], Axes | Figure]) -> Drawing:
     caption
         What the figure shows.
     plot
-        A function that draws the figure, and returns its axes or itself.
+        A function that draws the figure, and returns its axes.
     """
     with mpl.rc_context(_SETTINGS):
-        drawn: Any = plot()
-        figure: Any = drawn.figure if isinstance(drawn, Axes) else drawn
+        figure = figure_of(plot())
         for axes in figure.axes:
             _rasterise(axes)
         text = io.StringIO()

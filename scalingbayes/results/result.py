@@ -82,8 +82,8 @@ class Result(ABC):
 
         Returns
         -------
-        Axes or Figure
-            The axes, or the figure if it has several panels.
+        Axes or numpy.ndarray
+            The axes; an array of them if the figure has several panels.
         """
 
     def view(self, prob: float = 0.9) -> View:
@@ -129,6 +129,8 @@ class DrawsResult(Result):
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the draws, a panel a quantity.
+
+        ``sb.plots.plot_draws(result, names=["params"], ax=ax)`` plots some of the quantities.
 
         Parameters
         ----------
