@@ -59,9 +59,10 @@ def test_values_become_json():
     assert json.loads(json.dumps(as_json(given), allow_nan=False)) == expected
     table = pd.DataFrame({"x": [1.0, 2.0]}, pd.MultiIndex.from_tuples([("a", 1), ("b", 2)]))
     assert rows(table) == [
-        {"name": "a", "name_1": 1, "x": 1.0},
-        {"name": "b", "name_1": 2, "x": 2.0},
+        {"name": "a", "name_": 1, "x": 1.0},
+        {"name": "b", "name_": 2, "x": 2.0},
     ]
+    assert rows(pd.DataFrame({"name": ["a"]})) == [{"name_": 0, "name": "a"}]
 
 
 def test_allocate_and_predict_as_json(shell, post):
@@ -158,7 +159,7 @@ def test_a_table_is_fitted_by_default(shell, post, monkeypatch, all_runs):
         assert f"`scalingbayes fit {source} --out FOLDER`" in ended.stdout
     assert fitted == [(len(all_runs), {"seed": 4})] * 2
     ended = shell("allocate", "runs.csv", "--compute", "1e22", "--json")
-    assert "Fitting 245 runs" in ended.stderr
+    assert "to 245 runs" in ended.stderr
     assert parse(ended)["verdict"]["passed"]
 
 
@@ -222,7 +223,9 @@ def test_a_control_sequence_in_a_name_does_not_reach_the_terminal(shell, folder,
         (("plot", "results", "--out", "a.gif"), "must be a file of type svg, png, pdf"),
         (("plot", "results", "--out", "absent/a.svg"), "name a figure in a folder that exists"),
         (("compare", "results", "--by", "compute"), "Give one table, or two or more saved"),
-        (("compare", "results", "failed.nc", "--laws", "kaplan"), "leave it out"),
+        (("compare", "results", "failed.nc", "--laws", "kaplan"), "leave out --laws"),
+        (("compare", "results", "failed.nc", "--engine", "grid"), "leave out --engine"),
+        (("show", "results", "--loss", "nonsense"), "leave out --loss"),
         (("backtest", "chinchilla", "--engine", "optimize"), "computes none"),
         (("check", "bad.csv"), "--loss COLUMN --out FOLDER`, then give FOLDER"),
     ],

@@ -150,6 +150,19 @@ def test_a_bar_is_removed_after_an_error(recorder):
     assert recorder.shown[0] == (0.0, "again")
 
 
+def test_a_bar_that_cannot_be_drawn_does_not_stop_the_work(recorder, monkeypatch):
+    def fail(*_):
+        raise OSError("the terminal is gone")
+
+    monkeypatch.setattr(recorder, "show", fail)
+    monkeypatch.setattr(recorder, "close", fail)
+    with report_progress(None, "work") as report:
+        time.sleep(0.1)
+        report(0.5)
+    monkeypatch.undo()
+    assert not progress_module._only_bar.locked()
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

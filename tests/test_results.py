@@ -122,7 +122,9 @@ def test_markdown_and_latex_hold_the_printed_numbers(rng):
     assert f"a & {median} & {interval} \\\\" in found.to_latex()
     table = pd.DataFrame({"50%|_x": [1.0]}, index=pd.Index(["a&b"], name="row"))
     assert "a\\&b & 1 \\\\" in View("", table).latex()
-    assert "| row | 50%\\|_x |" in View("", table).markdown()
+    assert "| row | 50%\\|\\_x |" in View("", table).markdown()
+    table.index = ["<b>\nc"]
+    assert "| \\<b> c |" in View("", table).markdown()
 
 
 def test_markup_in_names_is_escaped(small_table, post):

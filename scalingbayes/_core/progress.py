@@ -157,7 +157,8 @@ class _DelayedBar:
         with self._lock:
             self._state = fraction, text
             if self._screen is not None:
-                self._screen.show(fraction, text)
+                with suppress(Exception):  # what shows the work must not stop it
+                    self._screen.show(fraction, text)
 
     def _open(self) -> None:
         with self._lock:
@@ -175,6 +176,7 @@ class _DelayedBar:
         with self._lock:
             self._closed = True
             if self._screen is not None:
-                self._screen.close()
+                with suppress(Exception):
+                    self._screen.close()
                 self._screen = None
                 _only_bar.release()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from typing import Annotated
 
-import numpy as np
 import typer
 
 import scalingbayes as sb
@@ -44,7 +43,10 @@ def cache_command(
         print_text(f"Compiled programs are not kept: {VARIABLE} is off, or has no usable folder.")
         return
     if action == "clear":
-        print_text(f"Deleted {store.clear()} programs in {store.folder}.")
+        deleted = store.clear()
+        if (found := document()) is not None:
+            found.add(folder=store.folder, deleted=deleted)
+        print_text(f"Deleted {deleted} programs in {store.folder}.")
         return
     if action == "warm":
         _warm()
@@ -74,6 +76,8 @@ def _warm() -> None:
 
 def fit_tables() -> None:
     """Fit simulated tables of each padded length by default."""
+    import numpy as np
+
     from scalingbayes._core.progress import report_progress
 
     random = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from scalingbayes.cli.saved import Out, PosteriorOrTable, check_out, finish, rea
 
 
 def check_command(posterior: PosteriorOrTable, seed: Seed = 0, out: Out = None) -> None:
-    """Check whether the runs are such as the fitted model predicts: residuals, groups, tails.
+    """Check a fitted model against its runs: trends and tails of residuals, errors of groups.
 
     Exit status: 0 if fit and model passed their checks, 3 if one failed them, 2 if the input cannot
     be used.

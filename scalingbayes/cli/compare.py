@@ -24,12 +24,15 @@ from scalingbayes.cli.table_options import (
     UnitsOfColumns,
     Where,
     read_table,
+    refuse_table_options,
 )
 
 _LEGEND = (
     "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
     "elpd_diff, dse: elpd minus that of the best law, and the standard error of this difference.",
 )
+
+_ENGINE = "nuts"
 
 Sources = Annotated[
     list[str],
@@ -52,7 +55,7 @@ def compare_command(
     source: Sources,
     laws: Laws = None,
     by: FoldsBy = None,
-    engine: EngineName = "nuts",
+    engine: EngineName = _ENGINE,
     exact: Exact = False,
     noise: NoiseName = None,
     params: ParamsColumn = None,
@@ -78,11 +81,15 @@ def compare_command(
     from scalingbayes._core.progress import report_progress
 
     check_out(out)
-    posts = _read_posteriors(source, laws)
+    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    rows = RowOptions(where, drop_empty, keep, unit)
+    posts = _read_posteriors(source)
+    if posts is not None:
+        of_fits = {"laws": laws, "noise": noise, "exact": exact or None}
+        of_fits["engine"] = None if engine == _ENGINE else engine
+        refuse_table_options(source[0], {**columns, **of_fits}, column, rows)
     with report_progress(None) as report:
         if posts is None:
-            columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-            rows = RowOptions(where, drop_empty, keep, unit)
             runs = read_table(source[0], columns, column, rows)
             names, chosen = _law_names(laws or "chinchilla,coupled"), posterior_engine(engine)
             models = {name: sb.Model(name, noise) for name in names}
@@ -101,7 +108,7 @@ def compare_command(
     finish(comparison.verdict, out, comparison.summary())
 
 
-def _read_posteriors(sources: list[str], laws: str | None) -> dict[str, sb.Posterior] | None:
+def _read_posteriors(sources: list[str]) -> dict[str, sb.Posterior] | None:
     """Return saved posteriors by law, or by source if they have one law; None for a table."""
     files = [saved_file(source) for source in sources]
     if files == [None]:
@@ -111,8 +118,6 @@ def _read_posteriors(sources: list[str], laws: str | None) -> dict[str, sb.Poste
             "Give one table, or two or more saved posteriors; got "
             f"{', '.join(sources)}. The laws of a table are named by --laws."
         )
-    if laws is not None:
-        raise sb.InputError("--laws names the laws of a table: leave it out, or give a table.")
     posts = {source: sb.load(file) for source, file in zip(sources, files, strict=True) if file}
     by_law = {post.law.name: post for post in posts.values()}
     return by_law if len(by_law) == len(posts) else posts

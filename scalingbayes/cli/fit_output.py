@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes.cli.json_output import document
+from scalingbayes.cli.json_output import as_fields, document
 from scalingbayes.cli.printing import describe_interval, print_result, print_text, print_verdict
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def _print_misfit(found: sb.Posterior | sb.Posteriors) -> None:
     """
     if isinstance(found, sb.Posterior) and found.exact and found.record.of == "posterior":
         checks = sb.check(found).verdict
-        if not checks.passed:
+        if (of_json := document()) is not None:
+            of_json.add(model_checks=as_fields(checks))
+        elif not checks.passed:
             print_verdict(checks)
 
 

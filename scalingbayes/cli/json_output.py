@@ -51,8 +51,7 @@ class Document:
 
     def add_verdict(self, verdict: sb.Verdict) -> None:
         """Add whether the result passed its checks, each check, and the notes."""
-        checks = [vars(check) for check in verdict.checks]
-        self.add(verdict={"passed": verdict.passed, "checks": checks, "notes": verdict.notes})
+        self.add(verdict=as_fields(verdict))
 
     def write(self) -> None:
         """Print the document."""
@@ -108,11 +107,20 @@ def with_json(name: str, command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def as_fields(verdict: sb.Verdict) -> dict[str, Any]:
+    """Return whether the result passed its checks, each check, and the notes."""
+    checks = [vars(check) for check in verdict.checks]
+    return {"passed": verdict.passed, "checks": checks, "notes": verdict.notes}
+
+
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return a table as one object a row; the labels of rows are fields too."""
-    names = [
-        name or ("name" if i == 0 else f"name_{i}") for i, name in enumerate(table.index.names)
-    ]
+    names: list[str] = []
+    for given in table.index.names:
+        name = str(given or "name")
+        while name in table.columns or name in names:
+            name = f"{name}_"
+        names.append(name)
     frame = table.set_axis(table.index.set_names(names)).reset_index()
     return [{str(name): each for name, each in row.items()} for row in frame.to_dict("records")]
 

@@ -29,7 +29,7 @@ def print_text(text: str, style: str | None = None) -> None:
 
 
 def print_result(name: str, view: View, table: pd.DataFrame) -> None:
-    """Print a result as it prints in Python, but the verdict, with an empty line below it.
+    """Print a result as it prints in Python, without the verdict, with an empty line below it.
 
     Parameters
     ----------

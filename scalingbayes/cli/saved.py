@@ -25,7 +25,7 @@ PosteriorOrTable = Annotated[
     typer.Argument(
         metavar="POSTERIOR|TABLE",
         help=f"A file {_SAVED} that `scalingbayes fit ... --out FOLDER` wrote, or its folder. Or "
-        "a table, or the name of a bundled data set: it is fitted by default first.",
+        "a table or the name of a bundled data set: the default model is fitted to it first.",
     ),
 ]
 OtherInputs = Annotated[
@@ -65,7 +65,7 @@ def saved_file(source: str) -> Path | None:
 
 
 def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
-    """Return a saved posterior, or that of a table, which is fitted by default.
+    """Return a saved posterior, or fit the default model to a table.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     try:
         runs = read_table(source, {})
         print_text(
-            f"Fitting {len(runs)} runs of {runs.name!r} by default. To keep the fit, or to choose "
+            f"Fitting the default model to {len(runs)} runs of {runs.name!r}. To keep the fit, or to choose "
             f"law and columns: `scalingbayes fit {source} --out FOLDER`, then give FOLDER.\n"
         )
         return sb.fit(runs, seed=seed)

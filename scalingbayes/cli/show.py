@@ -25,6 +25,7 @@ from scalingbayes.cli.table_options import (
     UnitsOfColumns,
     Where,
     read_table,
+    refuse_table_options,
 )
 
 _FIRST_ROWS = 10
@@ -55,11 +56,13 @@ def show_command(
 
     Exit status: 0; 3 if the fit of a posterior failed its checks; 2 if the input cannot be used.
     """
+    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
+    options = RowOptions(where, drop_empty, keep, unit)
     if (path := saved_file(source)) is not None:
+        refuse_table_options(source, columns, column, options)
         _show_posterior(sb.load(path), prob)
         return
-    columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
-    runs = read_table(source, columns, column, RowOptions(where, drop_empty, keep, unit))
+    runs = read_table(source, columns, column, options)
     from scalingbayes.results import format_table
 
     if (found := document()) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,6 +130,29 @@ def read_table(
         raise unknown("file or bundled data set", source, sb.datasets.names())
     options |= columns
     return sb.read_runs(source, **options)
+
+
+def refuse_table_options(
+    source: str,
+    given: Mapping[str, object],
+    others: list[str] | None,
+    rows: RowOptions,
+) -> None:
+    """Refuse the options of tables for a saved posterior, whose table was read before.
+
+    Raises
+    ------
+    InputError
+        If one of them was given.
+    """
+    named = {f"--{name}": value for name, value in given.items()}
+    named |= {"--column": others, "--where": rows.where, "--drop-empty": rows.drop_empty}
+    named |= {"--keep": rows.keep, "--unit": rows.units}
+    if used := [name for name, value in named.items() if value]:
+        raise sb.InputError(
+            f"{source} is a saved posterior, whose table was read when it was fitted: leave out "
+            f"{', '.join(used)}, or give a table."
+        )
 
 
 def split_loss_unit(units: list[str] | None) -> tuple[str | None, list[str] | None]:

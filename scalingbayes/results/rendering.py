@@ -118,10 +118,17 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 def _markdown_table(frame: pd.DataFrame) -> str:
     flat = _flat(frame)
     rows = [list(flat.columns), *flat.to_numpy().tolist()]
-    cells = [[str(x).replace("|", "\\|") for x in row] for row in rows]
+    cells = [[_markdown_cell(str(x)) for x in row] for row in rows]
     labels = frame.index.nlevels
     rule = [*["---"] * labels, *["---:"] * (len(flat.columns) - labels)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
+
+
+def _markdown_cell(text: str) -> str:
+    """Return text that Markdown shows as it is, within one cell of a table."""
+    for mark in "\\|<&*_`":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())
 
 
 def _wrap(line: str) -> str:
