@@ -263,6 +263,10 @@ def test_the_error_beyond_the_runs_grows_with_the_distance():
     assert shared_error(post.as_exact, {"params": params, "tokens": tokens}) is None
     budget = post.allocate(compute)["loss"].isel(chain=0).transpose("draw", "compute")
     assert (budget.std("draw")[2] > budget.std("draw")[1]).item()
+    # In each draw, the cheapest run of the loss that a budget reaches costs this budget.
+    wanted = float(budget.isel(compute=2, draw=7))
+    cheapest = sb.cheapest_run(post, wanted)["compute"].isel(chain=0, draw=7, loss=0)
+    np.testing.assert_allclose(cheapest, compute[2], rtol=1e-3)
 
 
 def test_six_runs_on_a_smooth_law_have_intervals_near_their_scatter():

@@ -212,7 +212,7 @@ def test_data_exhaustion_without_a_posterior_fits_a_bundled_table(shell, post, m
     monkeypatch.setattr("scalingbayes.fit", lambda *_, **__: post)
     status, out, _ = shell("data-exhaustion")
     assert status == 0
-    assert "Fitting 245 runs of 'chinchilla'" in out
+    assert "to 245 runs of 'chinchilla'" in out
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ RUN = ("predict", "post.nc", "--params", "1e9")
         ((*BUDGET, "--peak-flops", "1e15", "--utilisation", "40"), "at most 1; got 40"),
         (("allocate", "post.nc", "--compute", "1e2x"), "Invalid value for '--compute'"),
         (("allocate", "post.nc", "--compute", "-1e24"), "compute must be finite numbers"),
-        (("allocate", "post.nc", "--compute", "nan"), "compute must be finite numbers"),
+        (("allocate", "post.nc", "--compute", "nan"), "'nan' is no number"),
         ((*BUDGET, "--cost", "6nd"), "Did you mean '6ND'?"),
         ((*BUDGET, "--cost", "transformer"), "needs --context and --vocab"),
         ((*BUDGET, "--cost", "transformer", "--context", "-1", "--vocab", "9"), "--context must"),

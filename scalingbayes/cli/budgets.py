@@ -10,11 +10,15 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes._core.errors import unknown
+from scalingbayes.cli.options import AMOUNT
 
 _COSTS = ("6ND", "transformer")
-_BUDGET = {"rich_help_panel": "Budget (one of --compute, --dollars and --gpu-hours)"}
-_COST = {"rich_help_panel": "What the budget pays for"}
-_LIMITS = {"rich_help_panel": "Limits"}
+_BUDGET = {
+    "rich_help_panel": "Budget (one of --compute, --dollars and --gpu-hours)",
+    **AMOUNT,
+}
+_COST = {"rich_help_panel": "What the budget pays for", **AMOUNT}
+_LIMITS = {"rich_help_panel": "Limits", **AMOUNT}
 
 Number = float | None
 Numbers = list[float] | None
@@ -37,9 +41,9 @@ CostName = Annotated[
     str | None,
     typer.Option(
         metavar="|".join(_COSTS),
+        rich_help_panel=_COST["rich_help_panel"],
         help="How training FLOPs are counted: 6ND, or transformer with attention and embeddings. "
         "Default: as the table counts them.",
-        **_COST,
     ),
 ]
 Context = Annotated[

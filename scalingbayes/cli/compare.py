@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -25,11 +24,6 @@ from scalingbayes.cli.table_options import (
     Where,
     read_table,
     refuse_table_options,
-)
-
-_LEGEND = (
-    "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
-    "elpd_diff, dse: elpd minus that of the best law, and the standard error of this difference.",
 )
 
 _ENGINE = "nuts"
@@ -103,8 +97,7 @@ def compare_command(
                     runs, model, engine=chosen, exact=exact, seed=seed, progress=part
                 )
         comparison = sb.compare(posts, by, seed=seed, progress=report.part(0.5, 1.0))
-    view = comparison.view()
-    print_result("compare", replace(view, lines=(*view.lines, *_LEGEND)), comparison.summary())
+    print_result("compare", comparison.view(), comparison.summary())
     finish(comparison.verdict, out, comparison.summary())
 
 

@@ -17,6 +17,7 @@ from scalingbayes.cli.options import (
     Prob,
     Seed,
     WeakPriors,
+    parse_amount,
 )
 from scalingbayes.cli.printing import exit_if_failed
 from scalingbayes.cli.report import check_report_file, write_report
@@ -55,6 +56,7 @@ Budgets = Annotated[
     typer.Option(
         "--budget",
         metavar="FLOPS",
+        parser=parse_amount,
         help="Also print the compute-optimal params, tokens and loss for a training budget. May be "
         "repeated.",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,20 @@ _ENGINE_HELP = (
     "parentheses: 'nuts(draws=2000, chains=8, warmup=500, target_accept=0.95)', "
     "'laplace(draws=4000)'."
 )
+
+
+def parse_amount(text: str) -> float:
+    """Return the number of an option: 7e10, 70B, 1.4T or 1,400,000."""
+    from scalingbayes.data.counts import parse_count
+
+    found = parse_count(text)
+    if found != found:
+        raise typer.BadParameter(f"{text!r} is no number: write it as 7e10 or 70B.")
+    return found
+
+
+AMOUNT: dict[str, Any] = {"parser": parse_amount, "metavar": "NUMBER"}
+"""Arguments of ``typer.Option`` for numbers that may be large."""
 
 
 def check_prob(prob: float | None) -> float | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import scalingbayes as sb
-from scalingbayes.cli.options import Prob, Seed
+from scalingbayes.cli.options import AMOUNT, Prob, Seed
 from scalingbayes.cli.printing import describe_fit, describe_interval, print_result
 from scalingbayes.cli.saved import (
     OtherInputs,
@@ -26,12 +26,14 @@ def predict_command(
     params: Annotated[
         list[float] | None,
         typer.Option(
-            help="Parameters, such as 7e10. Repeat the option for several runs; an input that is "
-            "given once holds for all of them."
+            help="Parameters, such as 70B. Repeat the option for several runs; an input that is "
+            "given once holds for all of them.",
+            **AMOUNT,
         ),
     ] = None,
     tokens: Annotated[
-        list[float] | None, typer.Option(help="Training tokens, such as 1.4e12. May be repeated.")
+        list[float] | None,
+        typer.Option(help="Training tokens, such as 1.4T. May be repeated.", **AMOUNT),
     ] = None,
     other: OtherInputs = None,
     prob: Prob = 0.9,

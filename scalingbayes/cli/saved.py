@@ -85,8 +85,9 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     try:
         runs = read_table(source, {})
         print_text(
-            f"Fitting the default model to {len(runs)} runs of {runs.name!r}. To keep the fit, or to choose "
-            f"law and columns: `scalingbayes fit {source} --out FOLDER`, then give FOLDER.\n"
+            f"Fitting the default model to {len(runs)} runs of {runs.name!r}. To keep the fit, or "
+            f"to choose law and columns: `scalingbayes fit {source} --out FOLDER`, then give "
+            f"FOLDER.\n"
         )
         return sb.fit(runs, seed=seed)
     except InputError as error:

@@ -116,6 +116,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
     "params": (
         _counts(PARAMS),
         _any_of("model_size", "size", "n", "n_params_total", "size_b", "size_m", "model_size_b"),
+        _any_of("n_non_emb", "n_nonemb", "n_no_emb", "n_non_embedding", "n_non_embd", "non_emb"),
         _params_of_a_part,
     ),
     "tokens": (

@@ -10,7 +10,14 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
+from scalingbayes.allocation import (
+    Cost,
+    Limits,
+    compute_to_reach,
+    cost_of,
+    optimum,
+    training_flops,
+)
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     dataset,
@@ -19,10 +26,13 @@ from scalingbayes.decisions.law_draws import (
     inputs_by_posterior,
     largest_share,
 )
-from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.extrapolation import beyond, shared_error, standard_errors
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import from_user_unit, target_name, with_units
 from scalingbayes.results import Estimate
+
+_ROUNDS = 4
+"""Rounds in which the run and its error beyond the runs follow each other: each gains a digit."""
 
 
 def cheapest_run(
@@ -107,15 +117,21 @@ def _cheapest_run(
     with precision("float64"):
         draws = draws_on_device(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
-        in_nats = jnp.asarray(from_user_unit(post, losses))
-        compute = compute_to_reach(law, values, in_nats, fixed, paid, limits)
-        reached = (compute > 0) & jnp.isfinite(compute)
-        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
+        in_nats = np.asarray(from_user_unit(post, losses))
+        shift = np.zeros((*post.draws["chain"].shape, *post.draws["draw"].shape, len(losses)))
+        for _ in range(1 if standard_errors(post) is None else _ROUNDS):
+            law_reaches = jnp.asarray(in_nats * np.exp(-shift))
+            compute = compute_to_reach(law, values, law_reaches, fixed, paid, limits)
+            reached = (compute > 0) & jnp.isfinite(compute)
+            best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
+            run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
+            if (error := shared_error(post, run)) is not None:
+                shift = np.where(reached, error, 0.0)
     lost = ~np.asarray(reached)
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
     runs = dataset(post, {"compute": compute, **found}, target, losses)
-    usual = np.median(compute, (0, 1))
+    usual = np.median(np.where(lost, np.inf, training_flops(post.cost, *run.values())), (0, 1))
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"

@@ -16,7 +16,7 @@ from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum, training_flops
 from scalingbayes.allocation.costs import LOG_SCALE_RANGE
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
@@ -314,11 +314,12 @@ class _LawLoss:
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         notes = (_IN_NATS,) if predicts_perplexity(self.post) else ()
+        spent = training_flops(self.post.cost, *map(np.asarray, run.values()))
         return Estimate(
             with_units(self.post, title if limits is None else f"{title}; {limits}"),
             to_user_unit(self.post, draws, "loss"),
             self.post.verdict,
-            notes=(*notes, *beyond("FLOPs", np.array([budget]), self.post.compute)),
+            notes=(*notes, *beyond("FLOPs", np.asarray(spent), self.post.compute)),
         )
 
 

@@ -15,6 +15,14 @@ from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.results import IntervalKind, Result, Verdict, View
 
+_LEGEND = (
+    "in50, in90: share of the runs that lie within their 50 % and 90 % intervals; width90: mean "
+    "width of the latter.",
+    "crps, log_score: mean scores of the predictive distributions, of which a low CRPS and a high "
+    "log score are good. bias: mean of predicted less observed.",
+    "all: mean over runs. folds alike: mean over folds, whatever their numbers of runs.",
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Backtest(Result):
@@ -85,7 +93,7 @@ class Backtest(Result):
             f"look{'s' if looks > 1 else ''}. Runs of one fold share the law's error, so coverage "
             f"is as uncertain as that of {looks} run{'s' if looks > 1 else ''}."
         )
-        return replace(super().view(prob), lines=(line,), verdict=self.verdict)
+        return replace(super().view(prob), lines=(line, *_LEGEND), verdict=self.verdict)
 
 
 def backtest(

@@ -22,6 +22,13 @@ _CLEAR_PROB = 0.95
 """A difference is clear if it exceeds 4 nats and its interval by Student's t excludes 0. Below 4
 nats, the standard error is unreliable (Sivula et al. 2025, arXiv:2008.10296)."""
 
+_LEGEND = (
+    "elpd, se: log predictive density of held-out runs, in nats, and its standard error.",
+    "elpd_diff, dse: elpd minus that of the best law, and the standard error of this difference.",
+    "p: effective number of parameters. p_worse: probability that the law predicts worse than the "
+    "best one.",
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Result):
@@ -139,9 +146,9 @@ class Comparison(Result):
         return plot_comparison(self, ax=ax)
 
     def view(self, prob: float = 0.9) -> View:
-        """Return the table and the conclusion."""
+        """Return the table, the conclusion and what the columns mean."""
         table = self.scores.drop(columns="rank")
-        lines: tuple[str, ...] = (self.conclusion,)
+        lines: tuple[str, ...] = (self.conclusion, *_LEGEND)
         if "probability" in table:
             lines += (
                 "probability: of each law, if one of them is exact and all are equally likely "

@@ -48,8 +48,8 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
     chosen = {0: "no runs could be held out to choose them", 1: "chosen with 1 fold"}
     lines = [
         f"Allowance for the law's error: the residuals show {seen} lack of fit (exactness {v:.2f} "
-        f"of 1). The likelihood has power {allowance.likelihood_power:.2g}, and a run of a tenth "
-        f"of the largest scale counts {10**-allowance.row_exponent:.0%} as much (means over the "
+        f"of 1). So each run counts as {allowance.likelihood_power:.2g} of a run, and a run of a "
+        f"tenth of the largest scale as {10**-allowance.row_exponent:.0%} of that (means over the "
         f"mixture, {chosen.get(folds, f'chosen with {folds} folds')})."
     ]
     if rows < _FEW * parameters:

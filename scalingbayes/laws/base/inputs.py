@@ -54,10 +54,12 @@ def beside_budget(law: Law, given: Mapping[str, Any]) -> dict[str, Float[np.ndar
     """
     others = {n: x for n, x in law.inputs.items() if n not in (law.budget.size, "tokens")}
     if set(given) != set(others):
+        limits = [name for name in given if name.startswith(("max_", "min_"))]
+        hint = f" Limits are given as limits=sb.Limits({limits[0]}=...)." if limits else ""
         raise InputError(
             f"Law {law.name!r} also reads {', '.join(others) or 'nothing'}: give "
             f"{', '.join(f'{name}=...' for name in others) or 'compute only'}; "
-            f"got {', '.join(given) or 'none'}."
+            f"got {', '.join(given) or 'none'}.{hint}"
         )
     return {
         name: np.array(check_number(name, given[name], each.domain))

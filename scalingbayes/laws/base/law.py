@@ -164,7 +164,7 @@ class Law:
     parameters
         Meaning, unit and default prior of each parameter, under the paper's name for it.
     equation
-        The law as a reader would write it.
+        The law as a reader would write it; by default its name.
     source
         The publication, with the number of the equation.
     target
@@ -205,8 +205,8 @@ class Law:
     name: str
     function: Callable[..., Array]
     parameters: Mapping[str, Parameter]
-    equation: str
-    source: str
+    equation: str = ""
+    source: str = "no source given"
     target: Target = field(default_factory=Target)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     decreasing: tuple[str, ...] = ()
@@ -220,6 +220,8 @@ class Law:
         known = {**COMMON_INPUTS, **self.inputs}
         complete = {name: known.get(name, Input(name.replace("_", " "))) for name in names}
         object.__setattr__(self, "inputs", complete)
+        if not self.equation:
+            object.__setattr__(self, "equation", f"{self.target.column} = {self.name}")
         if not self.function.__module__.startswith("scalingbayes."):  # tests check those
             check_function(self)
 
