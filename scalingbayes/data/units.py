@@ -58,6 +58,10 @@ class Units:
         """Whether the user's loss is a perplexity, so that the table holds its logarithm."""
         return self.loss == PERPLEXITY
 
+    def name_of(self, column: str) -> str:
+        """Return the name of a column in answers: a loss may be a perplexity."""
+        return PERPLEXITY if column == "loss" and self.is_perplexity else column
+
     def describe(self) -> str:
         """Return what N and D count and the loss's unit, for titles; "" if nothing is known."""
         parts = []

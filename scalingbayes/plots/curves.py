@@ -76,11 +76,6 @@ def run_targets(post: "Posterior") -> Numbers:
     return in_user_unit(post.runs, column, post.tree["observed_data"][column].to_numpy())
 
 
-def flops(post: "Posterior", size: Numbers, tokens: Numbers) -> Numbers:
-    """Return the training FLOPs of runs, as the posterior's table counts them."""
-    return flops_per_token(post, size) * tokens
-
-
 def flops_per_token(post: "Posterior", size: Numbers) -> Numbers:
     """Return the FLOPs of a training token of models, as the posterior's table counts them."""
     with precision("float64"):

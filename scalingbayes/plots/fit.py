@@ -12,7 +12,7 @@ from scalingbayes.plots.curves import (
     budget_range,
     choose_cases,
     estimate_band,
-    flops,
+    flops_per_token,
     frame_targets,
     law_band,
     run_inputs,
@@ -20,7 +20,6 @@ from scalingbayes.plots.curves import (
     write_case,
 )
 from scalingbayes.plots.labels import (
-    answer_name,
     escaped,
     input_label,
     kind_of_input,
@@ -160,7 +159,9 @@ def _draw_cases(
 def _draw_frontier(post: "Posterior", ax: Axes, ends: tuple[float, float], prob: float) -> None:
     """Draw the loss of compute-optimal runs, and the ends of its band."""
     budgets = np.geomspace(*ends, _BUDGETS)
-    band = estimate_band(post.allocate(budgets), answer_name(post), prob)
+    band = estimate_band(
+        post.allocate(budgets), post.runs.units.name_of(post.law.target.column), prob
+    )
     ax.plot(budgets, band.median, color="black", linewidth=2, label="compute-optimal")
     for end, label in ((band.lower, f"its {percent(prob)} interval"), (band.upper, None)):
         ax.plot(budgets, end, color="black", linewidth=0.8, linestyle=":", label=label)
@@ -180,7 +181,7 @@ def _across(post: "Posterior", inputs: Mapping[str, Numbers], along: str) -> Num
     """Return the horizontal positions of runs: their compute, or the input along a curve."""
     if not post.law.allocates:
         return inputs[along]
-    return flops(post, inputs[post.law.budget.size], inputs["tokens"])
+    return flops_per_token(post, inputs[post.law.budget.size]) * inputs["tokens"]
 
 
 def _widest(inputs: Mapping[str, Numbers]) -> str:

@@ -84,12 +84,6 @@ def target_label(post: "Posterior") -> str:
     return label_of(post.runs, post.law.target.column)
 
 
-def answer_name(post: "Posterior") -> str:
-    """Return the name of the target in a posterior's answers: the column's, or perplexity."""
-    column = post.law.target.column
-    return PERPLEXITY if column == "loss" and post.runs.units.is_perplexity else column
-
-
 def in_user_unit(
     runs: Runs, column: str, values: Float[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "*shape"]:

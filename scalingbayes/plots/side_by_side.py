@@ -10,7 +10,6 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of
 from scalingbayes.plots.curves import Band, budget_range, estimate_band, run_inputs, run_targets
 from scalingbayes.plots.labels import (
-    answer_name,
     escaped,
     input_label,
     label_of,
@@ -110,7 +109,10 @@ def plot_laws(
         label = f"{escaped(name)}, weight {weights[name]:.0%}" if name in weights else escaped(name)
         if not post.verdict:
             label += " (failed its checks)"
-        for panel, quantity in ((left, answer_name(post)), (right, post.law.budget.size)):
+        for panel, quantity in (
+            (left, post.runs.units.name_of(post.law.target.column)),
+            (right, post.law.budget.size),
+        ):
             band = estimate_band(estimate, quantity, prob)
             color, dashes = COLORS[place % len(COLORS)], DASHES[place % len(DASHES)]
             panel.plot(budgets, band.median, color=color, linestyle=dashes, label=label)

@@ -41,8 +41,8 @@ Style = dict[str, Any]
 """Options of a matplotlib function."""
 
 _TITLE_WIDTH = 60  # characters of a line
-_LABEL_ROOM = 0.95  # of the axes, for a line of a label
-_SLACK = 2  # characters, for a break between words
+_SHORTEST = 8  # characters of a line of a label
+_FORMULAS = 12  # characters of formulas in a label that are not drawn
 _FORMULA = re.compile(r"(?<!\\)\$.*?(?<!\\)\$")
 _NO_BREAK = "\0"
 _ORDERED = "viridis"  # its lightness grows with the value, so that it can be printed in grey
@@ -252,11 +252,13 @@ def _wrap_labels(ax: Axes) -> None:
     """Break the labels of axes that are longer than the axes."""
     for label, length in ((ax.xaxis.label, ax.bbox.width), (ax.yaxis.label, ax.bbox.height)):
         text, size = label.get_text(), label.get_window_extent()
-        longest, room = max(size.width, size.height), _LABEL_ROOM * length
-        if longest > room:
-            # A formula stays whole.
-            whole = _FORMULA.sub(lambda found: found[0].replace(" ", _NO_BREAK), text)
-            lines = np.ceil(longest / room)
-            width = int(np.ceil(len(text) / lines)) + _SLACK
-            filled = textwrap.fill(whole, width, break_long_words=False, break_on_hyphens=False)
-            label.set_text(filled.replace(_NO_BREAK, " "))
+        longest = max(size.width, size.height)
+        # A formula stays whole.
+        whole = _FORMULA.sub(lambda found: found[0].replace(" ", _NO_BREAK), text)
+        width = int(len(text) * length / longest) + _FORMULAS if longest > length else 0
+        while longest > length and width > _SHORTEST:
+            lines = textwrap.wrap(whole, width, break_long_words=False, break_on_hyphens=False)
+            label.set_text("\n".join(lines).replace(_NO_BREAK, " "))
+            size, width = label.get_window_extent(), width - 1
+            # Lines of a vertical label lie side by side.
+            longest = size.width if label.get_rotation() == 0 else size.height

@@ -18,7 +18,7 @@ from scalingbayes.plots.curves import (
     run_targets,
     runs_near,
 )
-from scalingbayes.plots.labels import answer_name, escaped, input_label, number_axis, target_label
+from scalingbayes.plots.labels import escaped, input_label, number_axis, target_label
 from scalingbayes.plots.style import (
     ACCENT,
     Style,
@@ -119,7 +119,7 @@ def plot_surface(
         xlabel=input_label(post, size),
         ylabel=input_label(post, "tokens"),
         title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median "
-        f"{escaped(answer_name(post))}{said}",
+        f"{escaped(post.runs.units.name_of(post.law.target.column))}{said}",
         xlim=ends[size],
         ylim=ends["tokens"],
     )

@@ -21,7 +21,7 @@ def predicts_perplexity(post: "Posterior") -> bool:
 
 def target_name(post: "Posterior") -> str:
     """Return the name of the target in answers."""
-    return PERPLEXITY if predicts_perplexity(post) else post.law.target.column
+    return post.record.data.units.name_of(post.law.target.column)
 
 
 def to_user_unit(post: "Posterior", draws: xr.Dataset, *names: str) -> xr.Dataset:
