@@ -1,5 +1,6 @@
 """The report: its planner in an engine of JavaScript, its text, and what runs in the page."""
 
+import base64
 import json
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -7,6 +8,7 @@ from importlib.resources import files
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from plain import fit
 from py_mini_racer import MiniRacer
@@ -16,13 +18,18 @@ import scalingbayes as sb
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation.expected import expected
+from scalingbayes.posterior.extrapolation import standard_errors
+from scalingbayes.report.decision import choose, decide
 from scalingbayes.report.javascript import UntranslatableError, to_javascript
 from scalingbayes.report.near_optimal import near_optimal_sizes
-from scalingbayes.report.planner import make_planner, thin
+from scalingbayes.report.planner import make_planner
+from scalingbayes.report.reproduce import describe_reproduction
 
 PAGE = files("scalingbayes.report").joinpath("page")
 QUANTITIES = ("size", "tokens", "ratio", "loss", "smallest", "largest")
 TRANSFORMER = sb.costs.Transformer(context=4096, vocab=128_000)
+REFERENCE = {"params": 1e9, "tokens": 1e10, "loss": 2.5}
+H100 = sb.costs.Hardware(989e12, 0.4, 2.5)
 ATTACK = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 
 
@@ -168,7 +175,7 @@ def test_a_function_without_translation_is_refused():
 
 def test_numbers_are_written_in_the_page_as_in_python(rng):
     engine = MiniRacer()
-    engine.eval(PAGE.joinpath("controls.js").read_text("utf-8"))
+    engine.eval(PAGE.joinpath("numbers.js").read_text("utf-8"))
     for _ in range(200):
         kind = str(rng.choice(["count", "ratio", "loss", "flops"]))
         middle = float(10 ** rng.uniform(*((-1, 1) if kind == "loss" else (0, 14))))
@@ -185,13 +192,13 @@ def test_numbers_are_written_in_the_page_as_in_python(rng):
 )
 def test_a_field_reads_numbers_as_people_write_them(text, value):
     engine = MiniRacer()
-    engine.eval(PAGE.joinpath("controls.js").read_text("utf-8"))
+    engine.eval(PAGE.joinpath("numbers.js").read_text("utf-8"))
     assert engine.call("readNumber", text) == pytest.approx(value)
 
 
 def test_a_field_refuses_what_is_no_number():
     engine = MiniRacer()
-    engine.eval(PAGE.joinpath("controls.js").read_text("utf-8"))
+    engine.eval(PAGE.joinpath("numbers.js").read_text("utf-8"))
     for text in ("", "many", "1e", "70Z", "-3", "1.2.3"):
         assert engine.eval(f"Number.isNaN(readNumber({text!r}))")
 
@@ -268,9 +275,113 @@ def test_a_law_without_allocation_has_a_report_without_decision(tmp_path):
         post.report(tmp_path / "report.html", budget=1e22)
 
 
-def test_thinning_keeps_draws_at_equal_distances(post):
-    kept = thin(post, 1000)
-    chains, draws = (post.draws.sizes[dim] for dim in ("chain", "draw"))
-    assert kept.draws.sizes["chain"] * kept.draws.sizes["draw"] <= 1000
-    every = -(-chains * draws // 1000)
-    np.testing.assert_array_equal(kept["alpha"], post["alpha"][:, ::every])
+def test_a_large_posterior_decides_and_a_part_of_it_plans(post, monkeypatch):
+    monkeypatch.setattr("scalingbayes.report.planner.MOST_DRAWS", 200)
+    data = make_planner(post, post.cost, {}, 0.9).data
+    assert data["allDraws"] == post["alpha"].size
+    kept = np.frombuffer(base64.b64decode(data["draws"][list(post.law.parameters).index("alpha")]))
+    np.testing.assert_array_equal(kept, post.thin(200)["alpha"].to_numpy().ravel())
+    if not post.exact:
+        errors = np.frombuffer(base64.b64decode(data["errors"]))
+        assert errors.size == kept.size
+        assert np.isin(errors, standard_errors(post)).all()
+
+
+def test_the_printed_code_fits_again(tmp_path, monkeypatch):
+    runs = sb.datasets.load("chinchilla", where="tokens > 2e10")
+    model = sb.Model("chinchilla", "normal", default_priors="weak", reference=REFERENCE)
+    weights = np.where(np.arange(len(runs)) % 2, 1.0, 0.5)
+    few = {"weights": weights} if len(runs) <= 100 else {}
+    post = sb.fit(runs, model, engine=sb.Laplace(draws=150), exact=True, seed=3, **few)
+    asked = choose(post, [1e6], post.cost.serve(1e12), sb.Limits(2e10), {}, 0.8, "dollars", H100)
+    found = describe_reproduction(post, asked, H100)
+    assert not found.reservations
+    reported = {}
+    monkeypatch.setattr(sb.Posterior, "report", lambda post, *a, **given: reported.update(given))
+    scope: dict = {}
+    exec(found.code, scope)
+    for name in post.draws:
+        np.testing.assert_array_equal(scope["post"][name], post[name])
+    again = choose(
+        post,
+        reported["budget"],
+        reported["cost"],
+        reported["limits"],
+        {},
+        reported["prob"],
+        reported["unit"],
+        reported["hardware"],
+    )
+    assert again.budgets == asked.budgets
+    assert again.cost.equation == asked.cost.equation
+    assert (again.limits, again.prob) == (asked.limits, asked.prob)
+
+
+def test_a_changed_table_and_own_priors_are_said(small_table):
+    runs = sb.datasets.load("chinchilla")
+    changed = runs.with_frame(runs.frame.iloc[:60])
+    model = sb.Model("chinchilla", priors={"E": dist.Normal(1.7, 0.3)})
+    post = sb.fit(changed, model, engine="prior")
+    found = describe_reproduction(post)
+    assert f'"{changed.digest}"' in found.code
+    assert any("not the bundled table" in each for each in found.reservations)
+    assert any("priors of E were given" in each for each in found.reservations)
+
+
+def test_a_run_is_compared_by_what_its_training_takes(post):
+    budget = 1e24
+    limits = sb.Limits(max_params=post.tree["constant_data"]["params"].max().item(), max_tokens=1e6)
+    (answer,) = decide(post, choose(post, budget, None, limits, {}, 0.9)).answers
+    assert "times the compute of the smallest run" in answer.compared
+    assert any("below the smallest run" in note for note in answer.notes)
+    assert any("unspent" in note for note in answer.notes)
+    assert (answer.sizes, answer.waste) == ("", "")
+    (within,) = decide(
+        post, choose(post, float(np.median(post.compute)), None, None, {}, 0.9)
+    ).answers
+    assert within.compared == "within the compute of the runs"
+
+
+def test_a_budget_without_an_optimum_leaves_the_others(post, monkeypatch):
+    whole = sb.Posterior.allocate
+
+    def allocate(post, compute, *args, **inputs):
+        if compute == 1e30:
+            raise sb.InputError("no lowest point")
+        return whole(post, compute, *args, **inputs)
+
+    monkeypatch.setattr(sb.Posterior, "allocate", allocate)
+    found = decide(post, choose(post, [1e22, 1e30], None, None, {}, 0.9))
+    assert len(found.answers) == 1
+    assert found.missing == (("1e30 FLOPs", "no lowest point"),)
+
+
+def test_exponents_are_those_of_training_whatever_is_asked(post, tmp_path):
+    path, cost = tmp_path / "report.html", post.cost.serve(1e14)
+    budgets = (np.int64(10**6), np.int64(10**7))
+    limits = sb.Limits(np.int64(10**9))
+    hardware = sb.costs.Hardware(np.int64(10**15), price_per_hour=np.int64(2))
+    html = post.report(
+        path, budgets, unit="dollars", cost=cost, limits=limits, hardware=hardware, backtest=False
+    ).read_text("utf-8")
+    own = html[html.index('<tr class="own">') :].split("</tr>")[0]
+    wanted = post.exponents().summary().loc["a"].to_numpy()[:3]
+    assert f"<td>{write_with_interval(*wanted, 'exponent')[0]}<br>" in own
+    assert "With <strong>$1M (7.2e23 FLOPs)</strong>" in html
+    assert "also pays for 100T served tokens" in html
+
+
+def test_the_words_are_those_of_the_engine(tmp_path, post):
+    tree = post.tree.copy()
+    record = json.loads(tree.attrs["scalingbayes"])
+    tree.attrs["scalingbayes"] = json.dumps({**record, "of": "bootstrap"})
+    resampled = sb.Posterior(tree, post.law, post.noise)
+    html = resampled.report(tmp_path / "report.html", 1e22, backtest=False).read_text("utf-8")
+    assert "Medians over resampled tables, with 90 % confidence intervals" in html
+    assert "Posterior medians" not in html
+    assert "% credible" not in html.split('id="planner"')[0]
+
+
+def test_a_wrong_progress_is_refused_without_a_backtest(post, tmp_path):
+    with pytest.raises(sb.InputError, match="progress"):
+        post.report(tmp_path / "report.html", backtest=False, progress="yes")

@@ -126,10 +126,46 @@ def test_dollars_and_gpu_hours_are_budgets_too(open_page, report, fitted):
     hardware = sb.costs.Hardware(1e15, 0.5, 2.0)
     wanted = fitted.allocate(hardware.flops(dollars=3e6)).median()["params"]
     np.testing.assert_allclose(read(page)["size"][0], float(wanted[0]), rtol=5e-4)
-    page.select_option("#control-unit", "hours")
+    page.select_option("#control-unit", "GPU hours")
     page.fill("#control-budget", "2e6")
     wanted = fitted.allocate(hardware.flops(gpu_hours=2e6)).median()["params"]
     np.testing.assert_allclose(read(page)["size"][0], float(wanted[0]), rtol=5e-4)
+
+
+def test_a_change_of_the_unit_keeps_the_budget(open_page, report):
+    page = open_page(report)
+    page.fill("#control-budget", "1.23456e23")
+    before = read(page)
+    for unit in ("dollars", "GPU hours", "FLOPs"):
+        page.select_option("#control-unit", unit)
+        np.testing.assert_allclose(read(page)["size"], before["size"], rtol=1e-9)
+    page.click("#planner summary")
+    page.fill("#control-utilisation", "2")
+    assert "at most 1" in page.inner_text("#control-utilisation-error")
+    page.select_option("#control-unit", "dollars")
+    before = read(page)
+    page.fill("#control-price", "")
+    np.testing.assert_allclose(read(page)["size"], before["size"], rtol=1e-9)
+    assert page.input_value("#control-unit") == "FLOPs"
+    assert "$" not in page.inner_text("#question")
+
+
+def test_an_accelerator_without_price_shows_no_dollars(open_page, fitted, tmp_path):
+    hardware = sb.costs.Hardware(1e15)
+    path = tmp_path / "report.html"
+    page = open_page(fitted.report(path, 1e6, unit="GPU hours", hardware=hardware, backtest=False))
+    assert "$" not in page.inner_text("#question")
+    assert page.input_value("#control-unit") == "GPU hours"
+    assert page.input_value("#control-budget") == "1M"
+
+
+def test_a_budget_that_serving_takes_is_compared_by_its_training(open_page, report):
+    page = open_page(report)
+    page.select_option("#control-unit", "dollars")
+    page.fill("#control-budget", "1")
+    page.fill("#control-served", "10T")
+    read(page)
+    assert "below the smallest run" in page.inner_text("#remarks")
 
 
 def test_the_keyboard_moves_a_slider_and_the_answer_is_announced(open_page, report):

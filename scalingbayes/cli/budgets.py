@@ -147,6 +147,18 @@ class BudgetOptions:
             )
         return _distinct(hardware.flops(dollars=self.dollars))
 
+    def stated(self) -> tuple[list[float], str]:
+        """Return the budgets in the unit in which they are given, and the unit.
+
+        Raises
+        ------
+        InputError
+            As :meth:`flops`.
+        """
+        self.flops()
+        units = {"FLOPs": self.compute, "dollars": self.dollars, "GPU hours": self.gpu_hours}
+        return next((_distinct(given), unit) for unit, given in units.items() if given)
+
 
 @dataclass(frozen=True)
 class CostOptions:

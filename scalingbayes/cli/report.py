@@ -63,7 +63,7 @@ def report_command(
     check_report_file("--out", out)
     options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
     hardware = options.hardware()
-    asked = options.flops() if compute or dollars or gpu_hours else None
+    asked, unit = options.stated() if compute or dollars or gpu_hours else (None, "FLOPs")
     post = read_posterior(posterior, seed)
     paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_fit(post)
     limits, inputs, _ = LimitOptions(
@@ -74,6 +74,7 @@ def report_command(
         post,
         out,
         asked,
+        unit=unit,
         cost=paid,
         limits=limits,
         hardware=hardware,

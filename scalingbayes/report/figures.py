@@ -16,15 +16,16 @@ from scalingbayes.plots.style import figure_of
 
 _FONTS = ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"]
 _FAMILIES = ", ".join([*(f"'{font}'" for font in _FONTS), "sans-serif"])
-_PIXELS_PER_POINT = 1.5
+_WIDTH = 6.2  # inches, of all figures, so that their type has one size
+_PIXELS_PER_POINT = 100 / 72
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # text remains text: small, sharp and read by screen readers
     "svg.hashsalt": "scalingbayes",
     "font.family": "sans-serif",
     "font.sans-serif": _FONTS,
     "mathtext.default": "regular",
-    "font.size": 11,
-    "axes.titlesize": 12,
+    "font.size": 10,
+    "axes.titlesize": 11,
 }
 _MANY = 300  # marks of a series, above which they are drawn as an image
 _DPI = 160  # of such images
@@ -46,7 +47,7 @@ class Drawing:
     caption: str
 
 
-def draw(name: str, caption: str, plot: Callable[[], Axes | np.ndarray]) -> Drawing:
+def draw(name: str, caption: str, plot: Callable[[], Axes | np.ndarray], height: float) -> Drawing:
     """Draw a figure.
 
     Parameters
@@ -57,9 +58,12 @@ def draw(name: str, caption: str, plot: Callable[[], Axes | np.ndarray]) -> Draw
         What the figure shows.
     plot
         A function that draws the figure, and returns its axes.
+    height
+        The height of the figure in inches.
     """
     with mpl.rc_context(_SETTINGS):
         figure = figure_of(plot())
+        figure.set_size_inches(_WIDTH, height)
         for axes in figure.axes:
             _rasterise(axes)
         text = io.StringIO()

@@ -40,27 +40,13 @@ class Planner:
     functions: str
 
 
-def thin(post: Posterior, most: int = MOST_DRAWS) -> Posterior:
-    """Return a posterior with at most as many draws, at equal distances."""
-    chains, draws = (post.draws.sizes[dim] for dim in SAMPLE_DIMS)
-    every = -(-chains * draws // most)
-    if every == 1:
-        return post
-    by_draw = min(every, draws)
-    by_chain = -(-every // by_draw)
-    kept = post.draws.isel(draw=slice(None, None, by_draw), chain=slice(None, None, by_chain))
-    tree = xr.DataTree.from_dict({**post.tree.to_dict(), "/posterior": kept})
-    tree.attrs = dict(post.tree.attrs)
-    return Posterior(tree, post.law, post.noise)
-
-
 def make_planner(post: Posterior, cost: Cost, inputs: Mapping[str, float], prob: float) -> Planner:
     """Return what the page needs to compute the allocations of a posterior.
 
     Parameters
     ----------
     post
-        The posterior; all of its draws go into the page.
+        The posterior; at most 4,000 of its draws go into the page.
     cost
         What a budget pays for, without serving.
     inputs
@@ -74,12 +60,15 @@ def make_planner(post: Posterior, cost: Cost, inputs: Mapping[str, float], prob:
         If the law or the cost has an operation that has no JavaScript.
     """
     law = post.law
-    errors = standard_errors(post)
+    kept, constant = post.thin(MOST_DRAWS), post.tree["constant_data"]
+    seen = {"training": post.compute}
+    seen |= {"size": constant[law.budget.size].to_numpy(), "tokens": constant["tokens"].to_numpy()}
     data = {
-        "draws": [_encode(post.values[name]) for name in law.parameters],
-        "errors": None if errors is None else _encode(errors),
+        "draws": [_encode(kept.values[name]) for name in law.parameters],
+        "allDraws": post.values[next(iter(law.parameters))].size,
+        "errors": _kept_errors(post, kept),
         "errorPerDecade": ERROR_PER_DECADE,
-        "largestCompute": float(post.compute.max()),
+        "seen": {name: [float(x.min()), float(x.max())] for name, x in seen.items()},
         "oneMinimum": law.optimum is not None,
         "perplexity": predicts_perplexity(post),
         "prob": prob,
@@ -87,6 +76,16 @@ def make_planner(post: Posterior, cost: Cost, inputs: Mapping[str, float], prob:
         "inputs": [[name, float(value)] for name, value in inputs.items()],
     }
     return Planner(data, _functions(law, cost, post.cost, tuple(inputs)))
+
+
+def _kept_errors(post: Posterior, kept: Posterior) -> str | None:
+    """Return the law's errors beyond the runs of the draws that a page has."""
+    errors = standard_errors(post)
+    if errors is None:
+        return None
+    coords = {name: post.draws[name].to_numpy() for name in SAMPLE_DIMS}
+    whole = xr.DataArray(errors[..., 0], coords, SAMPLE_DIMS)
+    return _encode(whole.sel(draw=kept.draws["draw"].to_numpy()).to_numpy())
 
 
 def _functions(law: Law, cost: Cost, table_cost: Cost, others: tuple[str, ...]) -> str:

@@ -43,6 +43,7 @@ def planner_settings(
         label = "Unique training tokens" if name == "unique_tokens" else name.replace("_", " ")
         controls.append(_control(f"input:{name}", label, (middle - 3, middle + 3), "", value))
         controls[-1]["kind"] = kind_of(name)
+        controls[-1]["mayBeZero"] = not bool(law.inputs[name].domain.excludes(np.zeros(1))[0])
     size = "Largest model, in parameters" if is_params else f"Largest {law.budget.size}"
     controls.append(_control("maxSize", size, (7, 13), "no limit", limits.max_params))
     if is_params:
@@ -50,14 +51,16 @@ def planner_settings(
         least = limits.min_tokens_per_param
         controls.append(_control("minRatio", label, (0, 3), "none", least))
         controls[-1]["kind"] = "ratio"
+    price = hardware.price_per_hour
     return {
         "budget": asked.budgets[0],
+        "unit": asked.unit,
         "budgets": [float(np.log10(x)) for x in _range_of_budgets(post, asked)],
         "controls": controls,
         "hardware": {
-            "peak": hardware.peak_flops,
-            "utilisation": hardware.utilisation,
-            "price": hardware.price_per_hour,
+            "peak": float(hardware.peak_flops),
+            "utilisation": float(hardware.utilisation),
+            "price": None if price is None else float(price),
             "example": example,
         },
         "sizeIsParams": is_params,
@@ -85,6 +88,7 @@ def _control(
     ``off`` is what an empty field means; a control without it must have a value.
     """
     low, high = logs
+    value = None if value is None else float(value)
     if value is not None and value > 0:
         low, high = min(low, np.log10(value)), max(high, np.log10(value))
     return {
@@ -95,4 +99,5 @@ def _control(
         "off": off,
         "value": value,
         "kind": "count",
+        "mayBeZero": False,
     }

@@ -3,9 +3,7 @@
 import base64
 import hashlib
 import math
-from collections.abc import Callable
 from datetime import date
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,24 +16,25 @@ from scalingbayes._core.arguments import check_number
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
-from scalingbayes._core.progress import Progress
+from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.describe_fit import describe_allowance
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.report.decision import Asked, choose, decide, written_row
+from scalingbayes.report.decision import Asked, Unit, choose, decide, written_row
+from scalingbayes.report.drawings import SIZE_AND_TOKENS, draw_figures
 from scalingbayes.report.evidence import describe_backtest, gather
-from scalingbayes.report.figures import Drawing, draw
 from scalingbayes.report.javascript import UntranslatableError
-from scalingbayes.report.planner import make_planner, thin
+from scalingbayes.report.planner import make_planner
 from scalingbayes.report.reproduce import describe_reproduction
 from scalingbayes.report.settings import planner_settings
+from scalingbayes.report.words import words_for
 from scalingbayes.results.readable import readable
 
 _EXAMPLE_HARDWARE = Hardware(peak_flops=989e12, utilisation=0.4, price_per_hour=2.5)
+_SCRIPTS = ("planner.js", "numbers.js", "controls.js", "curve.js", "page.js")
 _MOST_ROWS = 1000  # of the table of runs
-_SIZE_AND_TOKENS = 2  # inputs of a law whose exponents depend on nothing else
 
 
 def write_report(
@@ -43,6 +42,7 @@ def write_report(
     path: str | Path,
     budget: Budgets | None = None,
     *,
+    unit: Unit = "FLOPs",
     cost: Cost | None = None,
     limits: Limits | None = None,
     hardware: Hardware | None = None,
@@ -64,14 +64,17 @@ def write_report(
     path
         The file, such as ``"report.html"``.
     budget
-        Budgets in FLOPs; by default 10 and 100 times the compute of the largest run.
+        Budgets; by default 10 and 100 times the compute of the largest run.
+    unit
+        The unit of the budgets: ``"FLOPs"``, ``"GPU hours"`` or ``"dollars"``, which ``hardware``
+        converts.
     cost
         What a budget pays for; by default training, as the table counts its FLOPs. Served tokens
         are set in the planner.
     limits
         Limits that the run must keep, without ``shapes``.
     hardware
-        The accelerator whose hours and price the planner shows.
+        The accelerator that converts GPU hours and dollars, here and in the planner.
     prob
         Posterior probability of the intervals.
     backtest
@@ -104,22 +107,22 @@ def write_report(
     check_number("prob", prob)
     if limits is not None and limits.shapes is not None:
         raise InputError("limits.shapes cannot be used in a report. Remove shapes from the limits.")
-    thinned = thin(post)
     page: dict[str, Any] = {"post": post, "today": date.today().isoformat(), "prob": prob}
     page |= {"decision": None, "planner": None, "exponents": None, "script": None}
-    if post.law.allocates:
-        asked = choose(thinned, budget, cost, limits, inputs, prob)
-        decision = decide(thinned, asked)
-        page |= {"decision": decision, "exponents": _exponents(thinned, asked)}
-        if decision.answers:
-            page |= _planner(thinned, asked, hardware)
-    elif budget is not None or inputs:
-        raise InputError(
-            f"Law {post.law.name!r} does not divide compute between a model's size and tokens, so "
-            f"it has no decision for a budget: leave out budget and inputs."
-        )
-    page |= _believed(post, backtest, progress)
-    page |= {"runs": _runs(post), "reproduction": describe_reproduction(post)}
+    page["words"] = words_for(post)
+    asked: Asked | None = None
+    with report_progress(progress, "report"):
+        if post.law.allocates:
+            asked = choose(post, budget, cost, limits, inputs, prob, unit, hardware)
+            page |= {"decision": decide(post, asked), "exponents": _exponents(post, prob)}
+            page |= _planner(post, asked, hardware)
+        elif budget is not None or inputs:
+            raise InputError(
+                f"Law {post.law.name!r} does not divide compute between a model's size and tokens, "
+                f"so it has no decision for a budget: leave out budget and inputs."
+            )
+    page |= _believed(post, asked, backtest, progress)
+    page |= {"runs": _runs(post), "reproduction": describe_reproduction(post, asked, hardware)}
     html = _environment().get_template("report.html").render(page)
     target = Path(path)
     with atomic_write(target) as temporary:
@@ -155,8 +158,7 @@ def _planner(post: Posterior, asked: Asked, hardware: Hardware | None) -> dict[s
         [
             "(() => {",
             '"use strict";',
-            _text_of("planner.js"),
-            _text_of("controls.js"),
+            *(_text_of(name) for name in _SCRIPTS),
             f"startPage({planner.functions});",
             "})();",
         ]
@@ -168,50 +170,28 @@ def _planner(post: Posterior, asked: Asked, hardware: Hardware | None) -> dict[s
     }
 
 
-def _believed(post: Posterior, with_backtest: bool, progress: Progress) -> dict[str, Any]:
+def _believed(
+    post: Posterior, asked: Asked | None, with_backtest: bool, progress: Progress
+) -> dict[str, Any]:
     evidence = gather(post, with_backtest, progress)
     return {
         "evidence": evidence,
-        "figures": _figures(post, evidence),
+        "figures": draw_figures(post, evidence, asked),
         "backtest_line": "" if evidence.backtest is None else describe_backtest(evidence.backtest),
         "priors": _priors(post),
         "allowance": describe_allowance(post.allowance, post.record),
     }
 
 
-def _figures(post: Posterior, evidence: Any) -> dict[str, Drawing]:
-    from scalingbayes import plots
+def _exponents(post: Posterior, prob: float) -> dict[str, Any] | None:
+    """Return the rows of the fit's exponents and of published ones.
 
-    draws: dict[str, tuple[str, Callable[[], Any]]] = {
-        "fit": (
-            "The runs, and the law fitted to them, with 90 % bands.",
-            partial(plots.plot_fit, post),
-        ),
-        "residuals": (
-            "Residuals of the runs at the posterior median, in units of the noise. Bars are 90 % "
-            "intervals over the draws of the law.",
-            partial(plots.plot_residuals, evidence.checks),
-        ),
-    }
-    if evidence.backtest is not None:
-        draws["backtest"] = (
-            "Runs that were left out: predicted against observed, with 90 % intervals.",
-            partial(plots.plot_backtest, evidence.backtest),
-        )
-    if post.law.allocates and len(post.law.inputs) == _SIZE_AND_TOKENS:
-        draws["frontier"] = (
-            "Compute-optimal model size for each budget, with its 90 % band, and the runs.",
-            partial(plots.plot_frontier, post),
-        )
-    return {name: draw(name, *how) for name, how in draws.items()}
-
-
-def _exponents(post: Posterior, asked: Asked) -> dict[str, Any] | None:
-    """Return the rows of the fit's exponents and of published ones."""
-    if len(post.law.inputs) != _SIZE_AND_TOKENS:
+    All are of training compute alone, without limits.
+    """
+    if len(post.law.inputs) != SIZE_AND_TOKENS:
         return None
     try:
-        found = post.exponents(cost=asked.cost).summary(asked.prob)
+        found = post.exponents().summary(prob)
     except InputError:
         return None
     own = {name: written_row(found, name, "exponent") for name in ("a", "b")}

@@ -191,7 +191,8 @@ function budgetLine(functions, asked) {
  * Return a planner.
  *
  * @param data Numbers of the fit, from Python: `draws` (an array a parameter), `errors` (one
- *   standard normal a draw, or null), `largestCompute`, `errorPerDecade`, `oneMinimum` (whether the
+ *   standard normal a draw, or null), `seen` (the
+ *   smallest and largest `training`, `size` and `tokens` of the runs), `errorPerDecade`, `oneMinimum` (whether the
  *   loss along a budget has one minimum), `perplexity`, `waste` and `prob`.
  * @param functions The law and its cost, translated from Python: `loss` of log size and log
  *   tokens; along a budget, by scale, `lossAlong` and its derivative `slopeAlong`; and of the cost
@@ -216,7 +217,7 @@ function createPlanner(data, functions) {
     let shifted = loss;
     if (data.errors !== null) {
       const logCompute = functions.logTableTraining(logSize) + logTokens;
-      const decades = Math.max((logCompute - Math.log(data.largestCompute)) / Math.LN10, 0);
+      const decades = Math.max((logCompute - Math.log(data.seen.training[1])) / Math.LN10, 0);
       shifted *= Math.exp(data.errorPerDecade * decades * data.errors[draw]);
     }
     return data.perplexity ? Math.exp(shifted) : shifted;
@@ -274,7 +275,8 @@ function createPlanner(data, functions) {
   }
 
   /**
-   * Return medians and intervals of the best run and of the range of sizes.
+   * Return medians and intervals of the best run and of the range of sizes, and the training
+   * compute of the median run.
    *
    * @param every Use each draw (1), or every few draws for a quick answer.
    */
@@ -283,6 +285,10 @@ function createPlanner(data, functions) {
     const found = { lost, unspent };
     for (const name of Object.keys(draws)) {
       if (!lost) found[name] = summarise(draws[name], data.prob);
+    }
+    if (!lost) {
+      const [logSize, logTokens] = [Math.log(found.size.median), Math.log(found.tokens.median)];
+      found.training = Math.exp(functions.logTableTraining(logSize) + logTokens);
     }
     return found;
   }
