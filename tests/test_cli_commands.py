@@ -246,3 +246,11 @@ def test_version_and_completion():
 
     assert run("--version") == f"scalingbayes {sb.__version__}\n"
     assert "_SCALINGBAYES" in run("--show-completion") or "complete" in run("--show-completion")
+
+
+def test_show_says_which_columns_a_table_lacks(shell, folder):
+    (folder / "foreign.csv").write_text("width,val\n1,2\n3,4\n")
+    ended = shell("show", "foreign.csv")
+    assert ended.returncode == 0
+    assert "No column of params or tokens or loss was found" in ended.stdout
+    assert "--params COLUMN, --tokens COLUMN, --loss COLUMN" in ended.stdout

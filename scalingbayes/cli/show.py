@@ -68,6 +68,9 @@ def show_command(
     if (found := document()) is not None:
         found.add(title=runs.name, notes=runs.notes, rows=rows(runs.frame))
         return
+    if absent := [name for name in ("params", "tokens", "loss") if name not in runs.frame]:
+        named = ", ".join(f"--{name} COLUMN" for name in absent)
+        print_text(f"No column of {' or '.join(absent)} was found: name it, {named}.\n")
     print_text(f"{runs!r}\n\n{format_table(runs.frame.head(_FIRST_ROWS))}")
     if len(runs) > _FIRST_ROWS:
         print_text(f"... and {len(runs) - _FIRST_ROWS} more rows")
