@@ -39,6 +39,7 @@ install_import_hook([f"scalingbayes.{name}" for name in CHECKED], "beartype.bear
 
 import jax
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from plain import bind, fit
@@ -65,6 +66,13 @@ def programs_are_let_go():
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
         let_go()
         jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Close the figures of a test: matplotlib warns of many open ones."""
+    yield
+    plt.close("all")
 
 
 def pytest_unconfigure() -> None:

@@ -170,6 +170,7 @@ def test_a_table_without_a_scale_is_fitted(rng):
     np.testing.assert_allclose(post.allowance.weights.sum(), 1)
 
 
+@pytest.mark.slow
 def test_both_intervals_are_shown(rng):
     table = bent(rng, bend=0.01)
     post = fit_default(table, engine="laplace", draws=300)
@@ -212,6 +213,7 @@ def test_refits_and_files_keep_the_allowance(rng, tmp_path):
     np.testing.assert_allclose(post.weights, 1)
 
 
+@pytest.mark.slow
 def test_a_batch_with_a_folder_keeps_the_allowance(rng, tmp_path):
     tables = [bent(rng, bend=0.02), bent(rng)]
     how = {"engine": "laplace", "draws": 200, "out": tmp_path / "batch", **PLAIN}

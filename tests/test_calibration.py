@@ -44,6 +44,7 @@ def narrow_and_correct():
     return rank(correct.simulation, posts, "laplace", 3), correct
 
 
+@pytest.mark.slow
 def test_intervals_with_an_allowance_hold_at_least_as_often_as_stated(narrow_and_correct):
     """Of the same tables: the law is exact, so that the allowance can only widen."""
     _, correct = narrow_and_correct

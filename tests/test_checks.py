@@ -40,6 +40,7 @@ def test_p_values_are_uniform_or_larger_if_the_model_is_right(right):
             assert stats.kstest(values, "uniform").pvalue > 1e-3 / 8, name
 
 
+@pytest.mark.slow
 def test_a_law_of_the_wrong_form_fails(rng):
     table = coupled(rng, 200)
     wrong = sb.check(fit(table, engine="laplace"))
@@ -128,6 +129,7 @@ def test_the_log_prior_is_the_density_of_the_stated_priors(post):
     np.testing.assert_allclose(found["A"], stats.lognorm(1.5, scale=np.exp(-1.2)).logpdf(numbers))
 
 
+@pytest.mark.slow
 def test_sensitivity_separates_the_prior_from_the_runs(post, small_table, rng):
     table = sb.sensitivity(post).summary()
     assert list(table.index) == [*post.values, "exponent a"]

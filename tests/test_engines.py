@@ -12,6 +12,7 @@ from scipy import stats
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision
+from scalingbayes._core.progress import silent
 from scalingbayes.inference import Laplace
 from scalingbayes.inference.importance import Proposals, importance_resample, student_t_proposals
 from scalingbayes.posterior.diagnostics import judge
@@ -123,7 +124,7 @@ def test_the_evidence_is_that_of_plain_importance_sampling(runs, laplace, grid, 
 def test_unweighted_draws_are_normal_about_the_mode(runs, mode):
     density, point, covariance = mode
     engine = Laplace(draws=16_000, reweight=False)
-    (draws,) = engine.run([bind(runs)], [1], "float64", lambda part: None)
+    (draws,) = engine.run([bind(runs)], [1], "float64", silent)
     x = np.linalg.solve(np.linalg.cholesky(covariance), (draws.points[0] - point).T)
     count = x.shape[1]
     # 35 comparisons with a standard normal at 4 standard errors fail by chance once in 450.

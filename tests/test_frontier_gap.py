@@ -60,6 +60,7 @@ def test_each_draw_is_chinchillas_closed_form(quick, gaps):
     np.testing.assert_allclose(draws["params_ratio"], N / size, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_error_beyond_the_runs_wastes_no_compute(runs):
     post = fit_default(runs, "chinchilla", engine="laplace", draws=500)
     gap = sb.frontier_gap(post, {"params": [405e9], "tokens": [15.6e12]})  # 3.5 decades beyond

@@ -160,6 +160,7 @@ def test_recorded_defaults_give_the_same_priors(name):
         assert statements(again) == statements(model)
 
 
+@pytest.mark.slow
 def test_a_saved_fit_can_be_fitted_again_with_its_own_priors(table, tmp_path):
     defaults = sb.learned_priors("coupled", without="porian")
     model = sb.Model("coupled", priors={"E": dist.Normal(1.7, 0.2)}, default_priors=defaults)
