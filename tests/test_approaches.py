@@ -109,7 +109,7 @@ def test_parabolas_are_unbiased_if_alpha_is_beta(alpha, weight, width):
 
 @given(
     a=st.floats(0.2, 0.9),
-    amid=st.floats(18.0, 23.0),
+    amid=st.floats(19.0, 23.0),  # smaller sizes would have 1e5 tokens per param, which is warned of
     bend=st.floats(0.001, 1.0),
     points=st.integers(4, 12),
     shift=st.floats(-0.7, 0.7),
