@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scalingbayes.laws import LAWS, Law
-from scalingbayes.laws.base.parameters import in_order
+from scalingbayes.laws.base.parameters import place_all
 
 # Members of families that differ from the family's default law.
 VARIANTS = [
@@ -26,8 +26,4 @@ TOKENS = np.exp(24)  # laws that read tokens as a count state their priors here
 
 def place(law: Law, numbers: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters, given the numbers that their priors describe."""
-    values: dict[str, Any] = {}
-    for name, parameter in in_order(law.parameters).items():
-        names = {**reference, **values}
-        values[name] = parameter.place(parameter.raised(numbers[name], names), names)
-    return values
+    return place_all(law.parameters, numbers, reference)

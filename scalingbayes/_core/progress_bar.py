@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from scalingbayes._core.printable import printable
+
 _SECONDS_BETWEEN = 0.2  # updates of a notebook
 
 
@@ -55,7 +57,7 @@ class TerminalBar:
 
     def show(self, fraction: float, text: str) -> None:
         """Show the fraction of the work that is done, and what is being done."""
-        self._bar.update(self._task, completed=fraction, description=_printable(text))
+        self._bar.update(self._task, completed=fraction, description=printable(text))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -80,7 +82,7 @@ class NotebookBar:
         if text == shown and now - last < _SECONDS_BETWEEN:
             return
         self._shown = now, text
-        self._handle.update(_Line(fraction, _printable(text)))
+        self._handle.update(_Line(fraction, printable(text)))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -102,8 +104,3 @@ class _Line:
         words = html.escape(self._text)
         bar = f'<progress value="{self._fraction:.3f}" max="1" aria-label="{words}"></progress>'
         return f"{bar} {self._fraction:.0%} {words}"
-
-
-def _printable(text: str) -> str:
-    """Return a text without control characters, which names from a table may have."""
-    return "".join(each for each in text if each.isprintable())

@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
+from scalingbayes._core.roots import bisect
 from scalingbayes.data import architecture
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Budget
@@ -138,6 +139,12 @@ class Cost(ABC):
         """Return the log of the training tokens, from logs of the FLOPs of a token."""
         left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
         return log_budget + left - log_training
+
+
+def scale_of_size(cost: Cost, log_size: Scale) -> Scale:
+    """Return the scale of models, given the logs of their sizes."""
+    low, high = (jnp.full_like(log_size, end) for end in LOG_SCALE_RANGE)
+    return bisect(lambda scale: cost.log_size(scale) - log_size, low, high)
 
 
 @jax.tree_util.register_dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import scalingbayes as sb
+from scalingbayes._core.printable import printable
 from scalingbayes.cli.json_output import document
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 FAILED_CHECKS = 3
 """Exit status if a fit failed its checks."""
 
+_KEPT = "\n\t"  # control characters that may be printed
+
 
 def print_text(text: str, style: str | None = None) -> None:
     """Print a text; to standard error if standard output is JSON."""
-    _console(stderr=document() is not None).print(_printable(text), style=style)
+    _console(stderr=document() is not None).print(printable(text, keep=_KEPT), style=style)
 
 
 def print_result(name: str, view: View, table: pd.DataFrame) -> None:
@@ -75,8 +78,9 @@ def describe_fit(post: sb.Posterior) -> str:
 
 def describe_interval(post: sb.Posterior, prob: float) -> str:
     """Return one line about the column of intervals."""
-    kind = "confidence interval" if post.record.of == "bootstrap" else "credible interval"
-    what = f"Interval: {100 * prob:g}% equal-tailed {kind}"
+    from scalingbayes.posterior.words import words_for
+
+    what = f"Interval: {100 * prob:g}% equal-tailed {words_for(post).kind} interval"
     if post.exact:
         return f"{what}."
     return f"{what}, with an allowance for the law's error. If law exact: without the allowance."
@@ -96,12 +100,8 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__:
 def _print_problem(word: str, style: str, message: object) -> None:
     from rich.text import Text
 
-    _console(stderr=True).print(Text.assemble((word, style), f": {_printable(str(message))}"))
-
-
-def _printable(text: str) -> str:
-    """Return a text without control characters: names from a table could command the terminal."""
-    return "".join(each for each in text if each.isprintable() or each in "\n\t")
+    text = printable(str(message), keep=_KEPT)
+    _console(stderr=True).print(Text.assemble((word, style), f": {text}"))
 
 
 @cache

@@ -26,10 +26,10 @@ from scalingbayes.decisions.law_draws import (
     inputs_by_posterior,
     largest_share,
 )
-from scalingbayes.posterior.extrapolation import beyond, shared_error, standard_errors
+from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import from_user_unit, target_name, with_units
-from scalingbayes.results import Estimate
+from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 _ROUNDS = 4
 """Rounds in which the run and its error beyond the runs follow each other: each gains a digit."""
@@ -118,15 +118,16 @@ def _cheapest_run(
         draws = draws_on_device(post, inputs)
         law, values, fixed = draws.law, draws.values, draws.fixed
         in_nats = np.asarray(from_user_unit(post, losses))
-        shift = np.zeros((*post.draws["chain"].shape, *post.draws["draw"].shape, len(losses)))
-        for _ in range(1 if standard_errors(post) is None else _ROUNDS):
+        shift = np.zeros((*(post.draws.sizes[name] for name in SAMPLE_DIMS), len(losses)))
+        for _ in range(_ROUNDS):
             law_reaches = jnp.asarray(in_nats * np.exp(-shift))
             compute = compute_to_reach(law, values, law_reaches, fixed, paid, limits)
             reached = (compute > 0) & jnp.isfinite(compute)
             best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
             run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
-            if (error := shared_error(post, run)) is not None:
-                shift = np.where(reached, error, 0.0)
+            if (error := shared_error(post, run)) is None:
+                break
+            shift = np.where(reached, error, 0.0)
     lost = ~np.asarray(reached)
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}

@@ -15,9 +15,8 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum, training_flops
-from scalingbayes.allocation.costs import LOG_SCALE_RANGE
+from scalingbayes.allocation.costs import scale_of_size
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
@@ -246,8 +245,7 @@ class _BudgetLine:
     def grid_around(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
         """Return a grid of scales that covers sizes with a margin, within the bounds."""
         logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_MARGIN, _MARGIN])
-        ends = (jnp.full(2, end) for end in LOG_SCALE_RANGE)
-        low, high = bisect(lambda scale: self.cost.log_size(scale) - logs, *ends)
+        low, high = scale_of_size(self.cost, logs)
         lowest, highest = scale_range(self.cost, dict(self.bounds), self.log_budget)
         # At the largest scale, serving costs the whole budget and no training tokens are left.
         high = jnp.minimum(high, highest[0] - (_FROM_LARGEST if self.cost.served_tokens else 0.0))

@@ -1,18 +1,20 @@
 """Backtests: fit a model to a part of the runs, and score its predictions of the other runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from scalingbayes._core.progress import Progress, report_progress
-from scalingbayes.data.folds import Folds, as_folds
-from scalingbayes.data.runs import Table, as_runs
+from scalingbayes.data.folds import Fold, Folds, as_folds
+from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.evaluation.score import score
-from scalingbayes.fitting.batch import fit_many
+from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.inference import Engine
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
 from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict, View
 
 _LEGEND = (
@@ -148,6 +150,26 @@ def backtest(
             dtype=dtype,
             progress=report,
         )
+    return _score(posts, runs, folds)
+
+
+def backtest_of(post: Posterior, progress: Progress = None) -> Backtest:
+    """Predict the largest runs of a fit from its smaller runs, with the fit's model and settings.
+
+    Raises
+    ------
+    InputError
+        If the runs have no levels of compute, or a fold leaves too few runs to fit.
+    """
+    folds = as_folds("largest", post.runs)
+    weights = {label: post.weights * fold.fitted for label, fold in folds.items()}
+    with report_progress(progress, "back-test") as report:
+        posts = refit(post, weights, seed=post.record.seed, progress=report)
+    return _score(posts, post.runs, folds)
+
+
+def _score(posts: Posteriors, runs: Runs, folds: Mapping[Any, Fold]) -> Backtest:
+    """Return the scores of the runs that each fold holds out."""
     scores = {
         label: score(posts[label], runs.filter(fold.held_out)) for label, fold in folds.items()
     }

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from scalingbayes.plots.curves import Band
 from scalingbayes.plots.labels import escaped
-from scalingbayes.plots.style import BAND, INK, Style, percent
+from scalingbayes.plots.style import BAND, INK, Style, median_and_bounds, percent
 
 if TYPE_CHECKING:
     from scalingbayes.results import DrawsResult
@@ -53,6 +53,5 @@ def draw_rows(
 
 def quantity_band(results: "Sequence[DrawsResult]", name: str, prob: float) -> Band:
     """Return the medians and intervals of a quantity that several results have."""
-    tails = [0.5, (1 - prob) / 2, (1 + prob) / 2]
-    found = [np.quantile(each[name].to_numpy().ravel(), tails, method="linear") for each in results]
+    found = [median_and_bounds(each[name].to_numpy().ravel(), prob) for each in results]
     return Band(*np.array(found).T)

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import matplotlib.pyplot as plt
-
+from scalingbayes.plots.style import panels
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.words import words_for
 from scalingbayes.report.decision import Asked
 from scalingbayes.report.evidence import Evidence
 from scalingbayes.report.figures import Drawing, draw
-from scalingbayes.report.words import words_for
 
 SIZE_AND_TOKENS = 2
 """Number of inputs of a law whose exponents depend on nothing else."""
@@ -67,9 +66,4 @@ def _residuals(evidence: Evidence) -> Any:
     from scalingbayes import plots
 
     count = len(evidence.checks.residuals.inputs) + 1
-    grid = plt.subplots(
-        -(-count // _COLUMNS), _COLUMNS, squeeze=False, sharey=True, layout="constrained"
-    )[1]
-    for spare in grid.flat[count:]:
-        spare.remove()
-    return plots.plot_residuals(evidence.checks, ax=list(grid.flat[:count]))
+    return plots.plot_residuals(evidence.checks, ax=panels(None, count, _COLUMNS, sharey=True))

@@ -3,17 +3,12 @@
 import math
 from dataclasses import dataclass
 
-import pandas as pd
-
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes._core.progress import Progress, report_progress
-from scalingbayes.data.folds import as_folds
-from scalingbayes.evaluation.backtest import Backtest
+from scalingbayes._core.progress import Progress
+from scalingbayes.evaluation.backtest import Backtest, backtest_of
 from scalingbayes.evaluation.predictive_checks import PredictiveChecks, check
-from scalingbayes.evaluation.score import score
 from scalingbayes.evaluation.sensitivity import Sensitivity, sensitivity
-from scalingbayes.fitting.batch import refit
 from scalingbayes.posterior.posterior import Posterior
 
 _FEW = 5  # runs held out, below which a share of them says nothing
@@ -57,24 +52,6 @@ def gather(post: Posterior, with_backtest: bool, progress: Progress) -> Evidence
     except InputError as error:
         without_sensitivity = str(error)
     return Evidence(check(post), tested, without_backtest, examined, without_sensitivity)
-
-
-def backtest_of(post: Posterior, progress: Progress = None) -> Backtest:
-    """Predict the largest runs of a fit from its smaller runs, with the fit's model and settings.
-
-    Raises
-    ------
-    InputError
-        If the runs have no levels of compute, or a fold leaves too few runs to fit.
-    """
-    folds = as_folds("largest", post.runs)
-    weights = {label: post.weights * fold.fitted for label, fold in folds.items()}
-    with report_progress(progress, "back-test") as report:
-        posts = refit(post, weights, seed=post.record.seed, progress=report)
-    scores = {
-        label: score(posts[label], post.runs.filter(fold.held_out)) for label, fold in folds.items()
-    }
-    return Backtest(pd.concat(scores, names=["fold", "run"]), posts)
 
 
 def describe_backtest(tested: Backtest) -> str:

@@ -22,6 +22,7 @@ from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.describe_fit import describe_allowance
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.words import words_for
 from scalingbayes.report.decision import Asked, Unit, choose, decide, written_row
 from scalingbayes.report.drawings import SIZE_AND_TOKENS, draw_figures
 from scalingbayes.report.evidence import describe_backtest, gather
@@ -29,7 +30,6 @@ from scalingbayes.report.javascript import UntranslatableError
 from scalingbayes.report.planner import make_planner
 from scalingbayes.report.reproduce import describe_reproduction
 from scalingbayes.report.settings import planner_settings
-from scalingbayes.report.words import words_for
 from scalingbayes.results.readable import readable
 
 _EXAMPLE_HARDWARE = Hardware(peak_flops=989e12, utilisation=0.4, price_per_hour=2.5)

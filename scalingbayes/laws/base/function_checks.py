@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from scalingbayes._core.domains import FRACTION, POSITIVE
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
-from scalingbayes.laws.base.parameters import in_order
+from scalingbayes.laws.base.parameters import place_all
 
 if TYPE_CHECKING:
     from scalingbayes.laws.base.law import Law
@@ -184,9 +184,6 @@ def _draw_numbers(law: "Law") -> dict[str, float]:
 
 
 def _place(law: "Law", numbers: Mapping[str, float], reference: Mapping[str, float]) -> Values:
-    """Return the parameters in the units of the reference point."""
-    values: Values = {}
-    for name, parameter in in_order(law.parameters).items():
-        names = {**reference, **values}
-        values[name] = parameter.place(parameter.raised(numbers[name], names), names)
+    """Return the parameters in the units of the reference point, as arrays."""
+    values = place_all(law.parameters, numbers, reference)
     return {name: jnp.asarray(value, float) for name, value in values.items()}

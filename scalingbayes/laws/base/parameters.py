@@ -167,6 +167,27 @@ def in_order(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
         raise InputError(f"parameters depend on each other: {error.args[1]}.") from error
 
 
+def place_all(
+    parameters: Mapping[str, Parameter], numbers: Mapping[str, Any], reference: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return parameters, given the numbers that their priors describe.
+
+    Parameters
+    ----------
+    parameters
+        The parameters.
+    numbers
+        For each parameter, the number that its prior describes.
+    reference
+        The reference point: the units of the inputs and of the target.
+    """
+    values: dict[str, Any] = {}
+    for name, parameter in in_order(parameters).items():
+        names = {**reference, **values}
+        values[name] = parameter.place(parameter.raised(numbers[name], names), names)
+    return values
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Prior:

@@ -1,4 +1,4 @@
-"""What a report calls the draws: of a posterior, of a bootstrap or of a prior."""
+"""What answers call the draws: of a posterior, of a bootstrap or of a prior."""
 
 from dataclasses import dataclass
 
