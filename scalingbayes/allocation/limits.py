@@ -13,7 +13,7 @@ from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
+from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost
 
 Budgets = Float[Array, "*budgets"]
 

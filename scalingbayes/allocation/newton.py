@@ -18,7 +18,7 @@ from scalingbayes._core.devices import map_parts
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import newton_in_bracket, root_slope
 from scalingbayes.allocation.closed_form import closed_form_scale
-from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost, scale_of_size
+from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost, scale_of_size
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import scale_range
 from scalingbayes.laws import Law

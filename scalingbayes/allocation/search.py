@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.roots import bisect, root_slope
-from scalingbayes.allocation.costs import LOG_SCALE_RANGE, Cost
+from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost
 from scalingbayes.allocation.expected import expected_for_budget
 from scalingbayes.laws import Law
 

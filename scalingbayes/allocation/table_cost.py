@@ -11,7 +11,8 @@ from jaxtyping import Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation.costs import TRAINING_OVER_SERVING, Cost, Proportional, Real, Scale
+from scalingbayes.allocation.costs import Proportional
+from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
 from scalingbayes.data.derived import SAME_RATIO, TYPING_ERROR
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law

@@ -16,7 +16,7 @@ from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum, training_flops
-from scalingbayes.allocation.costs import scale_of_size
+from scalingbayes.allocation.costs.base import scale_of_size
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis

@@ -1,0 +1,8 @@
+"""The FLOPs that a model costs in training and serving, and their price in money and GPU hours."""
+
+from scalingbayes.allocation.costs.base import Cost
+from scalingbayes.allocation.costs.hardware import Hardware
+from scalingbayes.allocation.costs.proportional import Proportional
+from scalingbayes.allocation.costs.transformer import Transformer
+
+__all__ = ["Cost", "Hardware", "Proportional", "Transformer"]

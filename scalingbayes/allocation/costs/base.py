@@ -1,0 +1,136 @@
+"""What a cost is: the FLOPs of a training token and of a served token, by the scale of a model."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from scalingbayes._core.arguments import check_number
+from scalingbayes._core.roots import bisect
+
+Scale = Float[Array, "*#shape"]
+Real = Any
+"""A number, or a JAX tracer."""
+
+LOG_SCALE_RANGE = (-50.0, 150.0)
+"""Range of scales that searches cover; no real model is outside of it."""
+
+TRAINING_OVER_SERVING = 3.0
+"""FLOPs of training over those of serving: the backward pass costs twice the forward pass."""
+
+
+@dataclass(frozen=True)
+class Cost(ABC):
+    """FLOPs of a training token and of a served token, as functions of a model's scale.
+
+    Each subclass chooses its scale: the logarithm of a quantity with which size and FLOPs increase.
+    Costs are pytrees, so that a change of their numbers does not compile anew.
+
+    Parameters
+    ----------
+    served_tokens
+        Tokens that the model will read or write after training, D_inf. A budget pays for them too.
+    serving_price
+        Price of a serving FLOP over the price of a training FLOP, for instance because serving has
+        a lower utilisation: ``served_on.price / trained_on.price`` of two :class:`Hardware`.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> isinstance(sb.costs.Transformer(context=4096, vocab=50_000), sb.costs.Cost)
+    True
+    """
+
+    served_tokens: Real = field(default=0.0, kw_only=True)
+    serving_price: Real = field(default=1.0, kw_only=True)
+
+    @property
+    @abstractmethod
+    def size(self) -> str:
+        """Name of the law's input that measures the size of a model."""
+
+    @property
+    @abstractmethod
+    def equation(self) -> str:
+        """What a budget pays for, as text."""
+
+    @abstractmethod
+    def log_size(self, scale: Scale) -> Scale:
+        """Return the log of the size."""
+
+    @abstractmethod
+    def log_training(self, scale: Scale) -> Scale:
+        """Return the log of the FLOPs of a training token."""
+
+    @abstractmethod
+    def log_serving(self, scale: Scale) -> Scale:
+        """Return the log of the FLOPs of a served token."""
+
+    @abstractmethod
+    def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:
+        """Return logs of the size and of the FLOPs of a training and a served token, by shape.
+
+        Raises
+        ------
+        InputError
+            If the size cannot be computed from shapes.
+        """
+
+    def serve(self, tokens: float, price: float = 1.0) -> "Cost":
+        """Return the same cost with serving included (Sardana & Frankle 2023, arXiv:2401.00448).
+
+        Parameters
+        ----------
+        tokens
+            Tokens that the model will read or write after training.
+        price
+            Price of a serving FLOP over the price of a training FLOP.
+
+        Raises
+        ------
+        InputError
+            If ``tokens`` or ``price`` is not a positive number.
+
+        Examples
+        --------
+        >>> import scalingbayes as sb
+        >>> sb.costs.Proportional().serve(1e13).equation
+        'C = 6 N D + 2 N D_inf, D_inf = 10T'
+        """
+        return replace(
+            self,
+            served_tokens=check_number("tokens", tokens),
+            serving_price=check_number("price", price),
+        )
+
+    @property
+    def log_served_tokens(self) -> Float[Array, ""]:
+        """Log of the served tokens times the serving price."""
+        return jnp.log(jnp.asarray(self.served_tokens)) + jnp.log(jnp.asarray(self.serving_price))
+
+    def log_served(self, scale: Scale) -> Scale:
+        """Return the log of the total cost of serving, in training FLOPs; -inf without serving."""
+        return self.log_serving(scale) + self.log_served_tokens
+
+    def log_tokens(self, scale: Scale, log_budget: Scale) -> Scale:
+        """Return the log of the training tokens that a budget pays for.
+
+        NaN where serving costs more than the budget.
+        """
+        log_training, log_serving = self.log_training(scale), self.log_serving(scale)
+        return self.log_tokens_after_serving(log_training, log_serving, log_budget)
+
+    def log_tokens_after_serving(
+        self, log_training: Scale, log_serving: Scale, log_budget: Scale
+    ) -> Scale:
+        """Return the log of the training tokens, from logs of the FLOPs of a token."""
+        left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
+        return log_budget + left - log_training
+
+
+def scale_of_size(cost: Cost, log_size: Scale) -> Scale:
+    """Return the scale of models, given the logs of their sizes."""
+    low, high = (jnp.full_like(log_size, end) for end in LOG_SCALE_RANGE)
+    return bisect(lambda scale: cost.log_size(scale) - log_size, low, high)
