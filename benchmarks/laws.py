@@ -82,7 +82,7 @@ EXPONENTS = {
     "Hoffmann et al. 2022, approach 2": 0.49,
     "Hoffmann et al. 2022, approach 3": 0.46,
     "DeepSeek-AI 2024": 0.5243,
-    "Llama 3, 2024": 0.463,
+    "Grattafiori et al. 2024, Llama 3": 0.463,
 }
 """Published values of a in N_opt ∝ C^a; b = 1 - a."""
 

@@ -6,8 +6,8 @@ from ._core.errors import InputError, InputWarning
 from .allocation import Limits, costs
 from .combine.average import Average, average
 from .combine.pooling import Pooled, pool
-from .data import datasets, folds, published
-from .data.published import published_models
+from .data import datasets, folds
+from .data.published import published_exponents, published_models, token_stock
 from .data.read_runs import read_runs
 from .data.read_wandb import read_wandb
 from .data.runs import Runs
@@ -149,7 +149,7 @@ __all__ = [
     "plots",
     "pool",
     "profile_grid",
-    "published",
+    "published_exponents",
     "published_models",
     "read_runs",
     "read_wandb",
@@ -158,6 +158,7 @@ __all__ = [
     "score",
     "sensitivity",
     "simulate",
+    "token_stock",
 ]
 
 __version__: str

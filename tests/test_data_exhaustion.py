@@ -177,7 +177,7 @@ def test_more_tokens_last_longer_and_faster_budgets_end_sooner(quick, found):
 
 
 def test_the_published_table_is_as_published():
-    table = sb.published.token_stock()
+    table = sb.token_stock()
     assert table.loc["aggregated", "stock_words"] == 7.41e14
     ordered = table[["stock_low", "stock_words", "stock_high"]].to_numpy()
     assert (np.diff(ordered) > 0).all()

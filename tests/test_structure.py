@@ -9,7 +9,7 @@ PACKAGE = sorted((ROOT / "scalingbayes").rglob("*.py"))
 FILES = [
     *PACKAGE,
     *sorted((ROOT / "tests").glob("*.py")),
-    *sorted((ROOT / "benchmarks").glob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
 ]
 MAX_LINES_OF_FILE = 400
 MAX_LINES_OF_FUNCTION = 60

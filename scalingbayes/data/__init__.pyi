@@ -1,3 +1,3 @@
-from . import datasets, folds, published
+from . import datasets, folds
 
-__all__ = ["datasets", "folds", "published"]
+__all__ = ["datasets", "folds"]

@@ -136,7 +136,7 @@ def data_exhaustion(
         A fit of a law of params and tokens alone, to a table that has both as counts.
     stock
         Number of words in ``stock_year``, or the name of a row of
-        :func:`scalingbayes.published.token_stock` (Villalobos et al. 2022, arXiv:2211.04325).
+        :func:`scalingbayes.token_stock` (Villalobos et al. 2022, arXiv:2211.04325).
     stock_growth
         Factor of growth of the stock per year, 1.07 for 7 %. By default as published.
     stock_year

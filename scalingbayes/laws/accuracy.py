@@ -64,7 +64,7 @@ def accuracy(x: str = "loss", chance: float = 0.0, target: str = "accuracy") -> 
         equation=f"p = {start} / (1 + exp(s (L - x_0)))"
         if falls
         else f"p = {start} / (1 + (x/x_0)^-s), x = {x}",
-        source="Dubey et al. 2024 (Llama 3, arXiv:2407.21783), section 3.2.1",
+        source="Grattafiori et al. 2024 (Llama 3, arXiv:2407.21783), section 3.2.1",
         target=Target(target, "logit", higher_is_better=True),
         parameters=parameters,
         decreasing=(x,) if falls else (),

@@ -202,7 +202,7 @@ def _exponents(post: Posterior, prob: float) -> dict[str, Any] | None:
             texts["study"][row],
             texts["approach"][row],
             _published(*table.loc[row, ["a", "a_low", "a_high"]]),
-            _published(table.loc[row, "b"]),
+            _published(*table.loc[row, ["b", "b_low", "b_high"]]),
             texts["interval"][row],
             texts["source"][row],
         )
@@ -211,7 +211,7 @@ def _exponents(post: Posterior, prob: float) -> dict[str, Any] | None:
     return {"own": own, "rows": rows, "notes": " ".join(table.attrs["notes"].split())}
 
 
-def _published(value: Any, low: Any = math.nan, high: Any = math.nan) -> tuple[str, str]:
+def _published(value: Any, low: Any, high: Any) -> tuple[str, str]:
     """Return a published exponent as text, with its interval if it has one."""
     interval = "" if math.isnan(low) else f"[{low:.3f}, {high:.3f}]"
     return write(float(value), "exponent", -3), interval

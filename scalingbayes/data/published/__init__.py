@@ -38,8 +38,8 @@ def published_exponents() -> pd.DataFrame:
     -------
     pandas.DataFrame
         One result a row: ``study`` and ``approach``; ``a`` and ``b`` of N_opt ∝ C^a and
-        D_opt ∝ C^b, as far as they are stated; the ends ``a_low`` and ``a_high`` of the interval of
-        ``a``, which ``interval`` describes; and the ``source``.
+        D_opt ∝ C^b, as far as they are stated; the ends ``a_low``, ``a_high``, ``b_low`` and
+        ``b_high`` of their intervals, which ``interval`` describes; and the ``source``.
 
     Examples
     --------
