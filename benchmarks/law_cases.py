@@ -192,9 +192,16 @@ CASES = [
         {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "g_N": 0.4, "g_D": 0.6},
         simulated=True, note="Hoffmann's surface, doubling every 8.3 months.",
     ),
+    Case(
+        "recipe", "simulated",
+        {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "k": 1.0, "h_N": 0.0,
+         "h_D": 0.0, "g_N": 0.41, "g_D": 0.18},
+        simulated=True, note="Hoffmann's surface; the new recipe is worth 1.5 times the params "
+        "and 1.2 times the tokens.",
+    ),
 ]  # fmt: skip
 
-RANGES = {  # of simulated runs; log-uniform but for sparsity and year
+RANGES = {  # of simulated runs; log-uniform but for sparsity, year and recipe
     "params": (2e7, 2e10),
     "tokens": (5e8, 1e12),
     "compute": (1e18, 1e23),
@@ -205,6 +212,7 @@ RANGES = {  # of simulated runs; log-uniform but for sparsity and year
     "granularity": (1, 32),
     "sparsity": (0.0, 0.98),
     "year": (2012, 2026),
+    "recipe": (0, 1),
 }
 
 
@@ -214,12 +222,14 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
     table = {}
     for name in law.inputs:
         low, high = RANGES[name]
-        plain = name in ("sparsity", "year")
+        plain = name in ("sparsity", "year", "recipe")
         table[name] = (
             rng.uniform(low, high, count)
             if plain
             else np.exp(rng.uniform(np.log(low), np.log(high), count))
         )
+    if "recipe" in table:
+        table["recipe"] = np.arange(count) % 2.0
     if "batch_size" in table and "learning_rate" in table:  # a sweep about the optimum
         for name, c, on_N, on_D in [("learning_rate", "c_lr", "lr_N", "lr_D"),
                                     ("batch_size", "c_bs", "bs_N", "bs_D")]:  # fmt: skip

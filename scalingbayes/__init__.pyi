@@ -12,11 +12,13 @@ from .data.read_runs import read_runs
 from .data.read_wandb import read_wandb
 from .data.runs import Runs
 from .decisions import (
+    ComputeGain,
     DataExhaustion,
     FrontierGap,
     Overtraining,
     Plan,
     cheapest_run,
+    compute_gain,
     critical_size,
     data_exhaustion,
     frontier_gap,
@@ -77,6 +79,7 @@ __all__ = [
     "BoundModel",
     "Calibration",
     "Comparison",
+    "ComputeGain",
     "DataExhaustion",
     "Domain",
     "Estimate",
@@ -124,6 +127,7 @@ __all__ = [
     "check",
     "compare",
     "compare_approaches",
+    "compute_gain",
     "costs",
     "critical_size",
     "data_exhaustion",

@@ -23,6 +23,7 @@ from scalingbayes.cli.backtest import backtest_command
 from scalingbayes.cli.cache import cache_command
 from scalingbayes.cli.check import check_command
 from scalingbayes.cli.compare import compare_command
+from scalingbayes.cli.compute_gain import compute_gain_command
 from scalingbayes.cli.data_exhaustion import data_exhaustion_command
 from scalingbayes.cli.datasets import datasets_command
 from scalingbayes.cli.fit import fit_command
@@ -58,6 +59,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "backtest": backtest_command,
     "compare": compare_command,
     "approaches": approaches_command,
+    "compute-gain": compute_gain_command,
     "frontier-gap": frontier_gap_command,
     "data-exhaustion": data_exhaustion_command,
     "laws": laws_command,

@@ -1,17 +1,20 @@
 """Decisions about training runs, made from posterior draws."""
 
 from scalingbayes.decisions.cheapest_run import cheapest_run
+from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
 from scalingbayes.decisions.overtraining import Overtraining, critical_size, overtrain
 from scalingbayes.decisions.plan import Plan, plan
 
 __all__ = [
+    "ComputeGain",
     "DataExhaustion",
     "FrontierGap",
     "Overtraining",
     "Plan",
     "cheapest_run",
+    "compute_gain",
     "critical_size",
     "data_exhaustion",
     "frontier_gap",

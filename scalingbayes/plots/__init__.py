@@ -6,6 +6,7 @@ and a figure of several panels a NumPy array of Axes, as ``matplotlib.pyplot.sub
 
 from scalingbayes.plots.approaches import plot_approaches, plot_exponents, plot_optima
 from scalingbayes.plots.checks import plot_influence, plot_sensitivity
+from scalingbayes.plots.compute_gain import plot_compute_gain
 from scalingbayes.plots.decisions import (
     plot_data_exhaustion,
     plot_frontier_gap,
@@ -30,6 +31,7 @@ __all__ = [
     "plot_backtest",
     "plot_calibration",
     "plot_comparison",
+    "plot_compute_gain",
     "plot_data_exhaustion",
     "plot_draws",
     "plot_exponent",
