@@ -14,7 +14,6 @@ from scipy.optimize import brentq, minimize_scalar
 
 import scalingbayes as sb
 from scalingbayes import allocation
-from scalingbayes.data import architecture
 from scalingbayes.laws import LAWS, get_law
 
 CLOSED = [name for name in LAWS if get_law(name).optimum is not None]
@@ -31,28 +30,6 @@ def float64():
 @pytest.fixture(scope="module")
 def post(runs):
     return fit(runs, engine="laplace", draws=400)
-
-
-@pytest.mark.parametrize(
-    ("n_layer", "d_model", "heads", "params", "ratio"),
-    [
-        (10, 640, 10, 73e6, 1.03),
-        (20, 1024, 16, 305e6, 1.10),
-        (24, 1280, 10, 552e6, 1.08),
-        (28, 2048, 16, 1.6e9, 1.03),
-        (40, 3584, 28, 6.8e9, 0.99),
-    ],
-)
-def test_flops_over_6nd_are_hoffmanns(n_layer, d_model, heads, params, ratio):
-    # Table A4 of the paper, whose ratios leave out the embedding and the logits.
-    forward = architecture.forward_flops(n_layer, d_model, 2048, 0, heads)
-    assert 3 * forward / (6 * params) == pytest.approx(ratio, abs=0.0075)
-
-
-def test_training_flops_are_deepseeks_with_attention():
-    # DeepSeek-AI 2024, eq. 2: without the softmax and the logits, 72 L d^2 + 12 L d s.
-    forward = architecture.forward_flops(30, 4096, 4096, 0, 0)
-    assert 3 * forward == architecture.flops_per_token(30, 4096, 4096)
 
 
 def test_money_and_hours_buy_flops():
@@ -103,7 +80,7 @@ def root_by_scipy(values, compute, served, price, transformer):
         )  # fmt: skip
         d = np.exp(log_d)
         heads, layers = d / 128, d / 128
-        return np.log(layers * (24 * d * d + 4 * d * 2048 + 3 * heads * 2048) + 4 * 32_000 * d)
+        return np.log(layers * (24 * d * d + 4 * d * 2048 + 3 * heads * 2048) + 2 * 32_000 * d)
 
     def log_tokens(log_size):
         left = compute - price * served * np.exp(per_token(log_size))
@@ -184,15 +161,15 @@ def test_interpolated_budgets_equal_solved_ones(post):
 
 
 def test_many_budgets_of_serving_have_the_least_loss_by_brute_force(post):
-    """FLOPs and params are those of appendix F of Hoffmann et al. 2022, in NumPy."""
+    """FLOPs and params are those of a transformer, in NumPy."""
     budgets, served = np.geomspace(1e19, 1e25, 200), 1e12
     found = post.allocate(budgets, TRANSFORMER.serve(served)).draws.isel(chain=0)
 
     def loss(log_d, budget, at):
         d = np.exp(log_d)
         n_layer, heads = d / 128, d / 128
-        forward = n_layer * (24 * d**2 + 4 * 2048 * d + 3 * heads * 2048) + 4 * 32_000 * d
-        params = architecture.params_with_embedding(n_layer, d, 32_000)
+        forward = n_layer * (24 * d**2 + 4 * 2048 * d + 3 * heads * 2048) + 2 * 32_000 * d
+        params = 12 * n_layer * d**2 + 32_000 * d
         tokens = (budget - forward * served) / (3 * forward)
         if tokens <= 0:
             return np.inf
@@ -208,7 +185,7 @@ def test_many_budgets_of_serving_have_the_least_loss_by_brute_force(post):
             ends = (about - 0.05, about + 0.05)
             best = minimize_scalar(loss, bounds=ends, args=given, options={"xatol": 1e-11})
             d = np.exp(best.x)
-            params = float(architecture.params_with_embedding(d / 128, d, 32_000))
+            params = 12 / 128 * d**3 + 32_000 * d
             assert float(here["params"]) == pytest.approx(params, rel=1e-5)
             assert float(here["loss"]) <= best.fun * (1 + 1e-14)
 
@@ -302,7 +279,7 @@ def test_the_best_of_a_list_of_shapes_is_the_least_loss(post):
     v = {name: x[..., None, None] for name, x in post.values.items()}
     n_layer, d = np.array(shapes, float).T
     sizes = 12 * n_layer * d**2 + 32_000 * d
-    forward = n_layer * (24 * d**2 + 4 * d * 2048 + 3 * d / 128 * 2048) + 4 * 32_000 * d
+    forward = n_layer * (24 * d**2 + 4 * d * 2048 + 3 * d / 128 * 2048) + 2 * 32_000 * d
     tokens = budgets[:, None] / (3 * forward)
     losses = v["E"] + v["A"] * sizes ** -v["alpha"] + v["B"] * tokens ** -v["beta"]
     np.testing.assert_allclose(found["loss"], losses.min(-1), rtol=1e-12)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import scalingbayes as sb
-from scalingbayes.allocation import FittedCost, Proportional, table_cost, training_flops
-from scalingbayes.data.architecture import forward_flops, params_non_embedding
+from scalingbayes.allocation import FittedCost, Proportional, table_cost
+from scalingbayes.allocation.costs import Transformer
+from scalingbayes.data.architecture import params_non_embedding
 
 LAW = sb.get_law("chinchilla")
 SIZES = np.geomspace(1e7, 1e10, 8)
@@ -28,7 +29,7 @@ def test_a_constant_ratio_is_a_cost_in_proportion(factor):
     cost = table_cost(LAW, runs_of(6 * factor * SIZES * 20 * SIZES))
     assert isinstance(cost, Proportional)
     assert cost.training == pytest.approx(6 * factor)
-    np.testing.assert_allclose(training_flops(cost, SIZES, SIZES), 6 * factor * SIZES**2)
+    np.testing.assert_allclose(cost.training_flops(SIZES, SIZES), 6 * factor * SIZES**2)
 
 
 @pytest.mark.parametrize(("context", "within"), [(2048, 0.03), (32768, 0.06)])
@@ -36,15 +37,16 @@ def test_flops_of_attention_are_fitted_and_extrapolated(context, within):
     d_model = np.arange(6, 33) * 128
     layers = d_model // 128
     params = params_non_embedding(layers, d_model).astype(float)
-    per_token = 3 * forward_flops(layers, d_model, context, 0, d_model / 128)
+    counted = Transformer(context, 0, logits=False)
+    per_token = 3 * counted.forward_flops(layers, d_model)
     cost = table_cost(LAW, runs_of(per_token * 20 * params, params))
     assert isinstance(cost, FittedCost)
     assert cost.bend > 0
-    np.testing.assert_allclose(training_flops(cost, params, 20 * params), per_token * 20 * params,
+    np.testing.assert_allclose(cost.training_flops(params, 20 * params), per_token * 20 * params,
                                rtol=within)  # fmt: skip
     larger = params_non_embedding(80.0, 10240.0)  # a hundred times the largest run
-    flops = 3 * forward_flops(80.0, 10240.0, context, 0, 80.0)
-    assert training_flops(cost, np.array([larger]), np.ones(1))[0] == pytest.approx(flops, rel=0.15)
+    flops = 3 * counted.forward_flops(80.0, 10240.0)
+    assert cost.training_flops(np.array([larger]), np.ones(1))[0] == pytest.approx(flops, rel=0.15)
 
 
 def test_embeddings_that_are_counted_as_params_make_small_models_cheap():
@@ -56,9 +58,9 @@ def test_embeddings_that_are_counted_as_params_make_small_models_cheap():
     assert isinstance(cost, FittedCost)
     assert cost.bend < 0
     np.testing.assert_allclose(
-        training_flops(cost, params, 20 * params), 6 * without * 20 * params, rtol=0.15
+        cost.training_flops(params, 20 * params), 6 * without * 20 * params, rtol=0.15
     )
-    far = training_flops(cost, np.array([1e12]), np.ones(1))[0]
+    far = cost.training_flops(np.array([1e12]), np.ones(1))[0]
     assert far == pytest.approx(6e12, rel=0.1)
 
 

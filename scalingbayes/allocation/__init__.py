@@ -12,7 +12,7 @@ from scalingbayes.allocation.optimum import (
     optimum,
     require_allocation,
 )
-from scalingbayes.allocation.table_cost import FittedCost, table_cost, training_flops
+from scalingbayes.allocation.table_cost import FittedCost, table_cost
 
 __all__ = [
     "Cost",
@@ -27,5 +27,4 @@ __all__ = [
     "optimum",
     "require_allocation",
     "table_cost",
-    "training_flops",
 ]

@@ -18,7 +18,7 @@ from scalingbayes._core.devices import map_parts
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import newton_in_bracket, root_slope
 from scalingbayes.allocation.closed_form import closed_form_scale
-from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost, scale_of_size
+from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import scale_range
 from scalingbayes.laws import Law
@@ -124,7 +124,7 @@ def _first_guess(law: Law, values: dict[str, Array], log_compute: Array, cost: C
     log_size = closed_form_scale(law, values, cost, log_compute)
     # Bisection for the mean over the draws alone; the derivative there extends it to each draw.
     mean = log_size.mean(tuple(range(log_size.ndim - log_compute.ndim)))
-    scale = scale_of_size(cost, mean)
+    scale = cost.scale(mean)
     _, slope = jax.jvp(cost.log_size, (scale,), (jnp.ones_like(scale),))
     return scale + (log_size - mean) / slope
 

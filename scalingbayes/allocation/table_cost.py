@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes._core.precision import precision
 from scalingbayes.allocation.costs import Proportional
 from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
 from scalingbayes.data.derived import SAME_RATIO, TYPING_ERROR
@@ -65,6 +64,10 @@ class FittedCost(Cost):
         )
 
     @override
+    def scale(self, log_size: Scale) -> Scale:
+        return log_size
+
+    @override
     def log_size(self, scale: Scale) -> Scale:
         return scale
 
@@ -103,22 +106,6 @@ def table_cost(law: Law, runs: Runs) -> Cost:
     if np.abs(ratio).max() <= _SAME:
         return own
     return _fit(law.budget.flops, size, np.log(sizes), ratio)
-
-
-def training_flops(
-    cost: Cost, size: Float[np.ndarray, "*shape"], tokens: Float[np.ndarray, "*shape"]
-) -> Float[np.ndarray, "*shape"]:
-    """Return the training FLOPs of runs under a cost whose scale is the log of the size.
-
-    Parameters
-    ----------
-    cost
-        From :func:`table_cost`.
-    size, tokens
-        Size and tokens of the runs.
-    """
-    with precision("float64"):
-        return np.exp(np.asarray(cost.log_training(jnp.log(jnp.asarray(size))))) * tokens
 
 
 def _fit(

@@ -16,7 +16,6 @@ from scalingbayes.allocation import (
     compute_to_reach,
     cost_of,
     optimum,
-    training_flops,
 )
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
@@ -132,7 +131,7 @@ def _cheapest_run(
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
     runs = dataset(post, {"compute": compute, **found}, target, losses)
-    usual = np.median(np.where(lost, np.inf, training_flops(post.cost, *run.values())), (0, 1))
+    usual = np.median(np.where(lost, np.inf, post.cost.training_flops(*run.values())), (0, 1))
     notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
     title = f"Cheapest run that reaches a {target}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"

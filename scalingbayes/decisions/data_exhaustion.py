@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scalingbayes._core.arguments import check_number, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation import Proportional, training_flops
+from scalingbayes.allocation import Proportional
 from scalingbayes.decisions.assumptions import (
     BUDGET_GROWTH,
     FEASIBLE_BUDGET,
@@ -231,7 +231,7 @@ def _notes(found: DataExhaustion, post: Posterior) -> tuple[str, ...]:
     unmet, at_once = 1 - found.share_met(), float((year <= found.compute_year).mean())
     before_ceiling = float((year < found["ceiling_year"]).mean())
     runs = (post.tree["constant_data"][name].to_numpy() for name in ("params", "tokens"))
-    largest_run = float(training_flops(_own_cost(post), *runs).max())
+    largest_run = float(_own_cost(post).training_flops(*runs).max())
     notes = []
     if unmet > 0:
         notes.append(

@@ -13,7 +13,7 @@ from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import compute_to_reach, training_flops
+from scalingbayes.allocation import compute_to_reach
 from scalingbayes.data.published import published_models
 from scalingbayes.decisions.law_draws import require_params_and_tokens, require_tokens
 from scalingbayes.posterior.extrapolation import shared_error
@@ -142,7 +142,7 @@ def frontier_gap(
     frame = _read(published_models() if models is None else models)
     names = frame.index.to_numpy()
     params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
-    compute = training_flops(post.cost, params, tokens)
+    compute = post.cost.training_flops(params, tokens)
 
     expected = post.predict(params=params, tokens=tokens).draws["expected"]
     loss = from_user_unit(post, expected.transpose(*SAMPLE_DIMS, "run").to_numpy())

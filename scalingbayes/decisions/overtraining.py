@@ -15,7 +15,7 @@ from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import optimum, training_flops
+from scalingbayes.allocation import optimum
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
@@ -198,8 +198,8 @@ def _overhead(
 ) -> Float[np.ndarray, "chains draws sizes"]:
     """Return the compute of each size over that of the optimal run, less 1."""
     size, tokens = (run[name][..., None] for name in (post.law.budget.size, "tokens"))
-    needed = training_flops(post.cost, factors * size, tokens_factor * tokens)
-    return needed / training_flops(post.cost, size, tokens) - 1
+    needed = post.cost.training_flops(factors * size, tokens_factor * tokens)
+    return needed / post.cost.training_flops(size, tokens) - 1
 
 
 def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:

@@ -15,8 +15,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum, training_flops
-from scalingbayes.allocation.costs.base import scale_of_size
+from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
@@ -245,7 +244,7 @@ class _BudgetLine:
     def grid_around(self, sizes: Float[Array, " sizes"]) -> Float[Array, " scales"]:
         """Return a grid of scales that covers sizes with a margin, within the bounds."""
         logs = jnp.log(jnp.stack([sizes.min(), sizes.max()])) + jnp.array([-_MARGIN, _MARGIN])
-        low, high = scale_of_size(self.cost, logs)
+        low, high = self.cost.scale(logs)
         lowest, highest = scale_range(self.cost, dict(self.bounds), self.log_budget)
         # At the largest scale, serving costs the whole budget and no training tokens are left.
         high = jnp.minimum(high, highest[0] - (_FROM_LARGEST if self.cost.served_tokens else 0.0))
@@ -312,7 +311,7 @@ class _LawLoss:
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         notes = (_IN_NATS,) if predicts_perplexity(self.post) else ()
-        spent = training_flops(self.post.cost, *map(np.asarray, run.values()))
+        spent = self.post.cost.training_flops(*map(np.asarray, run.values()))
         return Estimate(
             with_units(self.post, title if limits is None else f"{title}; {limits}"),
             to_user_unit(self.post, draws, "loss"),

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -12,7 +11,6 @@ from matplotlib.axes import Axes
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes._core.precision import precision
 from scalingbayes.plots.labels import escaped, in_user_unit, kind_of_input, number_axis
 from scalingbayes.plots.style import median_and_bounds
 
@@ -74,12 +72,6 @@ def run_targets(post: "Posterior") -> Numbers:
     """Return the targets of the fitted runs, in the user's unit."""
     column = post.law.target.column
     return in_user_unit(post.runs, column, post.tree["observed_data"][column].to_numpy())
-
-
-def flops_per_token(post: "Posterior", size: Numbers) -> Numbers:
-    """Return the FLOPs of a training token of models, as the posterior's table counts them."""
-    with precision("float64"):
-        return np.exp(np.asarray(post.cost.log_training(jnp.log(jnp.asarray(size)))))
 
 
 def other_inputs(

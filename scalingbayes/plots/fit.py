@@ -12,7 +12,6 @@ from scalingbayes.plots.curves import (
     budget_range,
     choose_cases,
     estimate_band,
-    flops_per_token,
     frame_targets,
     law_band,
     run_inputs,
@@ -181,7 +180,7 @@ def _across(post: "Posterior", inputs: Mapping[str, Numbers], along: str) -> Num
     """Return the horizontal positions of runs: their compute, or the input along a curve."""
     if not post.law.allocates:
         return inputs[along]
-    return flops_per_token(post, inputs[post.law.budget.size]) * inputs["tokens"]
+    return post.cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
 
 
 def _widest(inputs: Mapping[str, Numbers]) -> str:

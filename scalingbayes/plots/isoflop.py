@@ -14,7 +14,6 @@ from scalingbayes.plots.curves import (
     Case,
     Numbers,
     estimate_band,
-    flops_per_token,
     frame_targets,
     law_band,
     other_inputs,
@@ -133,7 +132,7 @@ def _draw_curves(
     ends = [(each.min() / _WIDER, each.max() * _WIDER) for each in shown]
     grid = np.concatenate([np.geomspace(*each, _POINTS) for each in ends])
     compute = np.repeat([each.inputs["compute"] for each in cases], _POINTS)
-    points = {size: grid, "tokens": compute / flops_per_token(post, grid)}
+    points = {size: grid, "tokens": compute / post.cost.training_flops(grid)}
     points |= {name: np.full(len(grid), value) for name, value in others.items()}
     band = law_band(post, points, prob)
     area = marker_area(sum(len(case.rows) for case in cases))
@@ -164,7 +163,7 @@ def _draw_optima(
 ) -> None:
     """Draw the compute-optimal size of each budget with its interval."""
     size = post.law.budget.size
-    points = {size: sizes.median, "tokens": budgets / flops_per_token(post, sizes.median)}
+    points = {size: sizes.median, "tokens": budgets / post.cost.training_flops(sizes.median)}
     points |= {name: np.full(len(budgets), value) for name, value in others.items()}
     ax.errorbar(
         sizes.median,

@@ -11,7 +11,6 @@ from scalingbayes._core.numbers import write
 from scalingbayes.plots.curves import (
     Numbers,
     estimate_band,
-    flops_per_token,
     other_inputs,
     require_allocation,
     run_inputs,
@@ -184,7 +183,7 @@ def _draw_frontier(
     """Draw the compute-optimal size and tokens, and the ends of the interval of the size."""
     size = post.law.budget.size
     corners = [(ends[size][place], ends["tokens"][place]) for place in (0, 1)]
-    low, high = (float(flops_per_token(post, np.array([n]))[0] * d) for n, d in corners)
+    low, high = (float(post.cost.training_flops(n, d)) for n, d in corners)
     budgets = np.geomspace(low, high, _BUDGETS)
     band = estimate_band(post.allocate(budgets, **others), size, prob)
     dotted: Style = {"linewidth": 1, "linestyle": ":"}
@@ -194,7 +193,7 @@ def _draw_frontier(
         dotted,
     ]
     for sizes, how in zip((band.median, band.lower, band.upper), styles, strict=True):
-        ax.plot(sizes, budgets / flops_per_token(post, sizes), color="black", **how)
+        ax.plot(sizes, budgets / post.cost.training_flops(sizes), color="black", **how)
 
 
 def _draw_plan(post: "Posterior", ax: Axes, plan: "Plan") -> None:
@@ -202,10 +201,10 @@ def _draw_plan(post: "Posterior", ax: Axes, plan: "Plan") -> None:
     budget = write(plan.compute, "flops")
     if plan.within is not None:
         sizes = np.geomspace(*plan.within, _GRID)
-        tokens = plan.run["tokens"] * flops_per_token(post, np.array([plan.run[plan.size]]))
+        spent = post.cost.training_flops(plan.run[plan.size], plan.run["tokens"])
         ax.plot(
             sizes,
-            tokens / flops_per_token(post, sizes),
+            spent / post.cost.training_flops(sizes),
             color=ACCENT,
             linewidth=3,
             zorder=4,

@@ -18,7 +18,6 @@ from scalingbayes.allocation import (
     exponents,
     optimum,
     require_allocation,
-    training_flops,
 )
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
@@ -97,7 +96,7 @@ def exponent_budgets(
     """
     require_allocation(law)
     at = (np.array([reference[name]]) for name in (law.budget.size, "tokens"))
-    middle = training_flops(cost, *at)
+    middle = cost.training_flops(*at)
     return check_numbers("compute", middle if compute is None else compute).ravel()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalingbayes._core.numbers import Kind, kind_of, write
-from scalingbayes.allocation import Cost, training_flops
+from scalingbayes.allocation import Cost
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
@@ -49,7 +49,7 @@ def shared_error(
     normal = standard_errors(post)
     if normal is None:
         return None
-    compute = training_flops(post.cost, inputs[post.law.budget.size], inputs["tokens"])
+    compute = post.cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
     decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
     return ERROR_PER_DECADE * decades * normal
 
@@ -114,7 +114,7 @@ def runs_beyond(
     cost
         From :func:`~scalingbayes.allocation.table_cost`.
     """
-    compute = [training_flops(cost, *runs.values()) for runs in (asked, seen)]
+    compute = [cost.training_flops(*runs.values()) for runs in (asked, seen)]
     further = [n for n in asked if _decades(asked[n], seen[n]) > _decades(*compute)]
     parts = [beyond("FLOPs", *compute), *(beyond(n, asked[n], seen[n]) for n in further)]
     return tuple(note for notes in parts for note in notes)

@@ -17,7 +17,6 @@ from scalingbayes.allocation import (
     Limits,
     require_allocation,
     table_cost,
-    training_flops,
 )
 from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
@@ -125,7 +124,7 @@ class Posterior(DrawsResult):
         require_allocation(self.law)
         constant = self.tree["constant_data"]
         size, tokens = (constant[name].to_numpy() for name in (self.law.budget.size, "tokens"))
-        return training_flops(self.cost, size, tokens)
+        return self.cost.training_flops(size, tokens)
 
     @cached_property
     def cost(self) -> Cost:

@@ -12,7 +12,6 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.arguments import check_numbers, check_seed
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import training_flops
 from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.posterior.extrapolation import beyond, shared_error
@@ -66,7 +65,7 @@ def predict_runs(
     title = f"Predicted {target_name(post)}, after the runs of {record.data.name!r}"
     notes: tuple[str, ...] = ()
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
-        compute = training_flops(post.cost, given[law.budget.size], given["tokens"])
+        compute = post.cost.training_flops(given[law.budget.size], given["tokens"])
         notes = beyond("FLOPs", compute, post.compute)
     return Estimate(with_units(post, title), draws, verdict, notes=notes)
 

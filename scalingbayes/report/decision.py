@@ -10,7 +10,7 @@ import pandas as pd
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import Kind, kind_of, write, write_distinct, write_with_interval
-from scalingbayes.allocation import Cost, Hardware, Limits, cost_of, training_flops
+from scalingbayes.allocation import Cost, Hardware, Limits, cost_of
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name
 from scalingbayes.report.near_optimal import WASTE, expected_waste, near_optimal_sizes
@@ -256,7 +256,7 @@ def _share(value: float) -> str:
 
 def _compare(post: Posterior, size: Any, tokens: Any, cost: Cost) -> str:
     """Return the training compute of a run beside that of the smallest and the largest run."""
-    training, seen = float(training_flops(post.cost, size, tokens)[0]), post.compute
+    training, seen = float(post.cost.training_flops(size, tokens)[0]), post.compute
     flops = f"training takes {write(float(f'{training:.3g}'), 'flops')} FLOPs: "
     prefix = flops if float(cost.served_tokens) else ""
     for run, over in (("largest", training / seen.max()), ("smallest", training / seen.min())):

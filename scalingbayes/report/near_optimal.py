@@ -12,7 +12,6 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
 from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of
-from scalingbayes.allocation.costs.base import scale_of_size
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
@@ -91,7 +90,7 @@ def expected_waste(
     with precision("float64"):
         given = (post.values, beside_budget(law, inputs), np.log(sizes), np.log(budgets))
         values, fixed, log_sizes, log_budgets = to_device(given, "float64")
-        scale = scale_of_size(cost, log_sizes)
+        scale = cost.scale(log_sizes)
         log_tokens = cap_tokens(cost.log_tokens(scale, log_budgets), bounds)
         loss = expected(law, with_budget_axis(law, values), fixed, log_sizes, log_tokens)
         needed = compute_to_reach(law, values, loss, fixed, cost, limits)
@@ -109,7 +108,7 @@ def _range(
     bounds: dict[str, ArrayLike],
 ) -> tuple[Array, Array]:
     by_draw = with_budget_axis(law, values)
-    best = scale_of_size(cost, log_size)
+    best = cost.scale(log_size)
 
     def loss(scale: Array, log_budget: Array) -> Array:
         log_tokens = cap_tokens(cost.log_tokens(scale, log_budget), bounds)

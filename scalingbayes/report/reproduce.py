@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -256,7 +256,9 @@ def _cost(post: Posterior, asked: Asked, said: list[str]) -> dict[str, str]:
     if repr(training) == repr(post.cost):
         code = "post.cost"
     elif isinstance(training, (Proportional, Transformer)):
-        code = f"sb.costs.{training!r}"
+        values = {each: getattr(training, each.name) for each in fields(training)}
+        given = {each.name: repr(x) for each, x in values.items() if x != each.default}
+        code = _call(f"sb.costs.{type(training).__name__}", **given)
     else:
         said.append("The cost is the user's own: define it first, as `cost`.")
         return {"cost": "cost"}

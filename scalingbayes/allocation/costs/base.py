@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number
+from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
 
 Scale = Float[Array, "*#shape"]
@@ -78,6 +80,33 @@ class Cost(ABC):
             If the size cannot be computed from shapes.
         """
 
+    def scale(self, log_size: Scale) -> Scale:
+        """Return the scale of models, given the logs of their sizes."""
+        low, high = (jnp.full_like(log_size, end) for end in LOG_SCALE_RANGE)
+        return bisect(lambda scale: self.log_size(scale) - log_size, low, high)
+
+    def training_flops(
+        self, size: ArrayLike, tokens: ArrayLike = 1.0
+    ) -> Float[np.ndarray, "*shape"]:
+        """Return the FLOPs of training runs, without serving.
+
+        Parameters
+        ----------
+        size
+            Size of the model of each run.
+        tokens
+            Training tokens of each run. By default one.
+
+        Examples
+        --------
+        >>> import scalingbayes as sb
+        >>> f"{sb.costs.Proportional().training_flops(1e9, 2e10):.3g}"
+        '1.2e+20'
+        """
+        with precision("float64"):
+            per_token = self.log_training(self.scale(jnp.log(jnp.asarray(size, float))))
+            return np.exp(np.asarray(per_token)) * np.asarray(tokens)
+
     def serve(self, tokens: float, price: float = 1.0) -> "Cost":
         """Return the same cost with serving included (Sardana & Frankle 2023, arXiv:2401.00448).
 
@@ -128,9 +157,3 @@ class Cost(ABC):
         """Return the log of the training tokens, from logs of the FLOPs of a token."""
         left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
         return log_budget + left - log_training
-
-
-def scale_of_size(cost: Cost, log_size: Scale) -> Scale:
-    """Return the scale of models, given the logs of their sizes."""
-    low, high = (jnp.full_like(log_size, end) for end in LOG_SCALE_RANGE)
-    return bisect(lambda scale: cost.log_size(scale) - log_size, low, high)

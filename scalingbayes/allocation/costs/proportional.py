@@ -54,6 +54,10 @@ class Proportional(Cost):
         return f"{training} + {serving}, D_inf = {write(self.served_tokens, 'count')}"
 
     @override
+    def scale(self, log_size: Scale) -> Scale:
+        return log_size
+
+    @override
     def log_size(self, scale: Scale) -> Scale:
         return scale
 

@@ -15,7 +15,7 @@ from jaxtyping import ArrayLike, Float
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
 from scalingbayes._core.progress import Progress, report_progress
-from scalingbayes.allocation import exponents, optimum, table_cost, training_flops
+from scalingbayes.allocation import exponents, optimum, table_cost
 from scalingbayes.data.runs import Table
 from scalingbayes.evaluation.calibration.simulation import Simulation, simulate
 from scalingbayes.evaluation.calibration.uniformity import Band, band, coverage_p_value, p_value
@@ -378,7 +378,7 @@ def derived(simulation: Simulation, values: Mapping[str, np.ndarray]) -> dict[st
         name: jnp.median(x) for name, x in model.inputs.items() if name not in given
     }
     cost = table_cost(law, model.runs)
-    largest = training_flops(cost, *(np.asarray(model.inputs[name]) for name in given)).max()
+    largest = cost.training_flops(*(np.asarray(model.inputs[name]) for name in given)).max()
     with precision("float64"):
         arrays = {name: jnp.asarray(values[name]) for name in law.parameters}
         budget = jnp.asarray(exponent_budgets(law, model.reference, None, cost))
