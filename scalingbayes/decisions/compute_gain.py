@@ -17,7 +17,7 @@ from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import Cost, compute_to_reach, optimum, training_flops
+from scalingbayes.allocation import Cost, compute_to_reach, optimum
 from scalingbayes.decisions.law_draws import largest_share
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
@@ -409,7 +409,7 @@ def _flops_of_size(
     """Return the FLOPs of runs of a constant ratio of tokens to size."""
     assert recipe.cost is not None
     size = np.exp(log_size)
-    return training_flops(recipe.cost, size, ratio * size)
+    return recipe.cost.training_flops(size, ratio * size)
 
 
 def _along(law: Law, fixed: Mapping[str, Array], ratio: Array) -> Callable[[Array], Any]:
