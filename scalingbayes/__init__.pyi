@@ -19,11 +19,12 @@ from .decisions import (
     Plan,
     cheapest_run,
     compute_gain,
-    critical_size,
     data_exhaustion,
     frontier_gap,
     overtrain,
     plan,
+    size_for_overhead,
+    smallest_size,
 )
 from .decisions.approaches import (
     ApproachComparison,
@@ -129,7 +130,6 @@ __all__ = [
     "compare_approaches",
     "compute_gain",
     "costs",
-    "critical_size",
     "data_exhaustion",
     "datasets",
     "envelope",
@@ -162,6 +162,8 @@ __all__ = [
     "score",
     "sensitivity",
     "simulate",
+    "size_for_overhead",
+    "smallest_size",
     "token_stock",
 ]
 

@@ -50,7 +50,7 @@ def of_all(posts, quantity):
         (lambda post: post.predict(params=7e10, tokens=1.4e12), "observed"),
         (lambda post: sb.cheapest_run(post, 2.3), "tokens"),
         (lambda post: sb.overtrain(post, 0.8), "tokens_factor"),
-        (lambda post: sb.critical_size(post), "size_factor"),
+        (lambda post: sb.smallest_size(post), "size_factor"),
     ],
 )
 def test_intervals_are_those_of_the_mixture(posts, mixed, ask, name):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import fit
+from scipy.optimize import brentq
 
 import scalingbayes as sb
 from scalingbayes._core.precision import precision, to_device
@@ -12,6 +13,7 @@ from scalingbayes.decisions import overtraining
 from scalingbayes.laws import get_law
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+DE_VRIES = {**HOFFMANN, "alpha": 0.336, "beta": 0.283}  # less rounded, to meet table A3
 COST = sb.costs.Proportional().serve(1e12)
 
 
@@ -73,14 +75,27 @@ def test_tokens_of_a_smaller_model_are_de_vries(alpha, beta, worth, more, log_co
 
 
 def test_a_model_at_half_to_a_third_of_the_size_costs_de_vries_overhead():
-    # His figure with Hoffmann's parameters: 3/4 of the size for a few percent more, 1/2 for about
-    # 20 %, near 30 % for about twice the compute.
-    factors = np.array([0.75, 0.5, 0.3])
-    found, _ = tokens_factor(HOFFMANN, 5.76e23, factors)
-    overhead = factors * found - 1
-    assert overhead[0] == pytest.approx(0.026, abs=0.004)
-    assert overhead[1] == pytest.approx(0.20, abs=0.02)
-    assert overhead[2] == pytest.approx(1.0, abs=0.15)
+    # "Go smol or go home": 2.8 % more compute at 75 % of the size, 20 % at 50 %, 188 %
+    # at 25 %, 10 to 42 % at 60 to 40 %, about 100 % at 30 %, and 12 % at Llama 7B's 57 %.
+    factors = np.array([0.75, 0.5, 0.25, 0.6, 0.4, 0.3, 0.57])
+    found, _ = tokens_factor(DE_VRIES, 5.76e23, factors)
+    published = [0.028, 0.20, 1.88, 0.10, 0.42, 1.0, 0.12]
+    np.testing.assert_allclose(factors * found - 1, published, rtol=0.06)
+
+
+def test_twice_the_compute_is_at_a_third_of_the_size_and_the_asymptote_at_a_tenth():
+    # By the closed form of k_D, with SciPy's root; the asymptote is where its bracket is 0.
+    _, run = tokens_factor(DE_VRIES, 5.76e23, [1.0])
+    by_hand = brentq(lambda k: k * de_vries(DE_VRIES, run, k) - 2, 0.2, 0.9)
+    assert by_hand == pytest.approx(0.306, abs=0.001)
+    with precision("float64"):
+        ask = to_device((DE_VRIES, run, {}, sb.costs.Proportional()), "float64")
+        twice, asymptote = (
+            float(np.exp(overtraining._log_size_factor(get_law("chinchilla"), *ask, overhead)))
+            for overhead in (1.0, np.inf)
+        )
+    assert twice == pytest.approx(by_hand, rel=1e-9)
+    assert asymptote == pytest.approx(0.0974, abs=0.0001)
 
 
 def test_overtraining_is_the_closed_form_draw_by_draw(post):
@@ -93,14 +108,19 @@ def test_overtraining_is_the_closed_form_draw_by_draw(post):
     np.testing.assert_allclose(
         found.draws["overhead"], expected * found.draws["size_factor"].to_numpy() - 1, atol=1e-6
     )
-    critical = sb.critical_size(post, 1e21).draws
+    smallest = found.smallest_size.draws
     terms = v["A"] * run["params"] ** -v["alpha"] / (v["B"] * run["tokens"] ** -v["beta"])
     least = (1 + 1 / terms) ** (-1 / v["alpha"])
-    np.testing.assert_allclose(critical["size_factor"], least[..., 0], rtol=1e-6)
-    np.testing.assert_allclose(critical["params"], (least * run["params"])[..., 0], rtol=1e-6)
+    np.testing.assert_allclose(smallest["size_factor"], least[..., 0], rtol=1e-6)
+    np.testing.assert_allclose(smallest["params"], (least * run["params"])[..., 0], rtol=1e-6)
+    half = sb.size_for_overhead(post, 0.5, 1e21).draws
+    needed = de_vries(v, run, half["size_factor"].to_numpy()[..., None])[..., 0]
+    np.testing.assert_allclose(half["size_factor"] * needed, 1.5, rtol=1e-6)
+    np.testing.assert_allclose(half["tokens"], needed * run["tokens"][..., 0], rtol=1e-6)
+    assert "Twice the compute at" in repr(found)
 
 
-def test_sizes_below_the_critical_one_have_a_note(post):
+def test_sizes_below_the_smallest_one_have_a_note(post):
     found = sb.overtrain(post, [0.05, 1.0])
     assert np.isinf(found.draws["tokens_factor"].sel(size_factor=0.05)).all()
     assert "no number of tokens reaches the loss in 100% of the draws" in repr(found)
@@ -194,7 +214,7 @@ def test_a_plan_has_both_intervals_of_one_run(allowed):
     [
         lambda post: sb.cheapest_run(post, [2.0, 2.3]),
         lambda post: sb.overtrain(post, [0.05, 0.5]),
-        lambda post: sb.overtrain(post, [0.5]).critical_size,
+        lambda post: sb.size_for_overhead(post, 0.5),
     ],
 )
 def test_decisions_have_both_intervals(allowed, ask):

@@ -71,15 +71,15 @@ def test_long_labels_are_wrapped_to_their_axes(post):
         assert ax.yaxis.label.get_window_extent().height <= ax.bbox.height
 
 
-def test_overtraining_is_plotted_down_to_the_critical_size(post):
+def test_overtraining_is_plotted_down_to_the_smallest_size(post):
     ax = sb.overtrain(post, np.geomspace(0.1, 3, 120), 1e21).plot()
     (line,) = [line for line in ax.lines if "overhead" in str(line.get_label())]
     factors, overhead = line.get_data()
     expected = sb.overtrain(post, factors, 1e21).median()["overhead"]
     np.testing.assert_allclose(overhead, expected)
     assert np.isinf(overhead[0])
-    span = next(patch for patch in ax.patches if "critical size" in str(patch.get_label()))
-    lower, upper = sb.critical_size(post, 1e21).interval()["size_factor"].to_numpy()
+    span = next(patch for patch in ax.patches if "smallest size" in str(patch.get_label()))
+    lower, upper = sb.smallest_size(post, 1e21).interval()["size_factor"].to_numpy()
     assert span.get_x() == pytest.approx(lower)
     assert span.get_width() == pytest.approx(upper - lower)
 

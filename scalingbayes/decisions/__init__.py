@@ -4,7 +4,12 @@ from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
-from scalingbayes.decisions.overtraining import Overtraining, critical_size, overtrain
+from scalingbayes.decisions.overtraining import (
+    Overtraining,
+    overtrain,
+    size_for_overhead,
+    smallest_size,
+)
 from scalingbayes.decisions.plan import Plan, plan
 
 __all__ = [
@@ -15,9 +20,10 @@ __all__ = [
     "Plan",
     "cheapest_run",
     "compute_gain",
-    "critical_size",
     "data_exhaustion",
     "frontier_gap",
     "overtrain",
     "plan",
+    "size_for_overhead",
+    "smallest_size",
 ]

@@ -1,7 +1,7 @@
 """The cost of training smaller models to the same loss (De Vries 2023)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
-from scalingbayes._core.numbers import write
+from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import optimum
+from scalingbayes.allocation import Cost, optimum
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
@@ -29,7 +29,7 @@ from scalingbayes.laws import Law
 from scalingbayes.posterior.allocate import exponent_budgets
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.results import Estimate
+from scalingbayes.results import Estimate, View
 
 SIZES = tuple(float(x) for x in np.round(np.arange(0.2, 2.01, 0.1), 1))
 """Sizes over the optimal one."""
@@ -44,8 +44,10 @@ class Overtraining(Estimate):
 
     Parameters
     ----------
-    critical_size
-        The result of :func:`critical_size` for the same budget.
+    twice_the_compute
+        The result of :func:`size_for_overhead` for the same budget and an overhead of 100 %.
+    smallest_size
+        The result of :func:`smallest_size` for the same budget.
 
     Examples
     --------
@@ -56,7 +58,18 @@ class Overtraining(Estimate):
     True
     """
 
-    critical_size: Estimate
+    twice_the_compute: Estimate
+    smallest_size: Estimate
+
+    def view(self, prob: float = 0.9) -> View:
+        """Return the table, and the sizes at which over-training becomes dear and impossible."""
+        shown = super().view(prob)
+        of = "of the optimal size"
+        sizes = (
+            f"Twice the compute at {_size_factor(self.twice_the_compute, prob)} {of}.",
+            f"No number of tokens suffices below {_size_factor(self.smallest_size, prob)} {of}.",
+        )
+        return replace(shown, lines=(*shown.lines, *sizes))
 
     def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
         """Plot the overhead against the size; see :func:`scalingbayes.plots.plot_overtraining`."""
@@ -96,7 +109,7 @@ def overtrain(
     Overtraining
         For each k_N ``tokens_factor``, k_D, and ``overhead``, the compute that it takes over the
         optimal model's, less 1. Infinite in the draws in which no number of tokens reaches the
-        loss, because the size is below the critical one.
+        loss, because the size is below the smallest one.
 
     Raises
     ------
@@ -123,24 +136,78 @@ def overtrain(
             f"At a size factor of {factors[lost.mean((0, 1)).argmax()]:g}, no number of tokens "
             f"reaches the loss in {largest_share(lost)} of the draws: these draws are infinite.",
         )
-    critical = critical_size(post, compute, **inputs)
     return Overtraining(
         found.title,
         found.draws,
         found.verdict,
         notes,
         found.exact,
-        critical_size=critical,
+        twice_the_compute=size_for_overhead(post, 1.0, compute, **inputs),
+        smallest_size=smallest_size(post, compute, **inputs),
     )
 
 
-def critical_size(
+def size_for_overhead(
+    post: Posterior | Average,
+    overhead: float = 1.0,
+    compute: float | None = None,
+    **inputs: float,
+) -> Estimate:
+    """Estimate the size of the smaller model whose training costs a given overhead.
+
+    De Vries 2023, "Go smol or go home", calls the size with an overhead of 100 % critical: about
+    30 % of the optimal size with the parameters of Hoffmann et al. 2022. Much smaller models can
+    reach the loss in principle: see :func:`smallest_size`.
+
+    Parameters
+    ----------
+    post, compute, **inputs
+        As for :func:`overtrain`.
+    overhead
+        Compute of the smaller model's training over that of the optimal model's, less 1.
+
+    Returns
+    -------
+    Estimate
+        Draws of shape (chains, draws): ``size_factor``, the size divided by the optimal one;
+        ``tokens_factor``, the tokens divided by the optimal ones; and the size, ``params`` for most
+        laws, and ``tokens`` themselves.
+
+    Raises
+    ------
+    InputError
+        If the law does not divide compute, ``overhead`` or ``compute`` is not a positive number, or
+        an input of the law is missing.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
+    >>> 0.3 < float(sb.size_for_overhead(post)["size_factor"].median()) < 0.5
+    True
+    """
+    more = check_number("overhead", overhead)
+    asked = inputs_by_posterior(post, inputs)
+    budget = _budget(asked, compute)
+    title = (
+        f"Smaller model that reaches the loss of the optimal one of {_flops(budget)} with "
+        f"{more:.0%} more compute"
+    )
+
+    def found(each: Posterior, others: Mapping[str, float]) -> Estimate:
+        return _smaller_model(each, others, budget, more, title)
+
+    return estimate(post, asked, found)
+
+
+def smallest_size(
     post: Posterior | Average, compute: float | None = None, **inputs: float
 ) -> Estimate:
     """Estimate the least size that can reach the loss of the optimal model.
 
-    The tokens that reaching the loss needs grow without bound towards the critical size (De Vries
-    2023, "Go smol or go home").
+    The tokens that reaching the loss needs, and their compute, grow without bound towards this
+    size, the asymptote of k_D of :func:`overtrain`. It is far below the size at which the compute
+    becomes excessive, which is :func:`size_for_overhead`.
 
     Parameters
     ----------
@@ -150,8 +217,8 @@ def critical_size(
     Returns
     -------
     Estimate
-        Draws of shape (chains, draws): ``size_factor``, the critical size divided by the optimal
-        size, and the critical size, ``params`` for most laws.
+        Draws of shape (chains, draws): ``size_factor``, the least size divided by the optimal size,
+        and the least size, ``params`` for most laws.
 
     Raises
     ------
@@ -163,12 +230,17 @@ def critical_size(
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> 0.1 < float(sb.critical_size(post)["size_factor"].median()) < 0.3
+    >>> 0.1 < float(sb.smallest_size(post)["size_factor"].median()) < 0.3
     True
     """
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
-    return estimate(post, asked, lambda each, others: _critical_size(each, others, budget))
+    title = f"Least size that reaches the loss of the optimal model of {_flops(budget)}"
+
+    def found(each: Posterior, others: Mapping[str, float]) -> Estimate:
+        return _smaller_model(each, others, budget, np.inf, title)
+
+    return estimate(post, asked, found)
 
 
 def _overtrain(
@@ -202,19 +274,32 @@ def _overhead(
     return needed / post.cost.training_flops(size, tokens) - 1
 
 
-def _critical_size(post: Posterior, inputs: Mapping[str, float], budget: float) -> Estimate:
-    """Estimate the critical size under one law."""
+def _smaller_model(
+    post: Posterior, inputs: Mapping[str, float], budget: float, overhead: float, title: str
+) -> Estimate:
+    """Estimate the smaller model of an overhead under one law; of any number of tokens if inf."""
+    size = post.law.budget.size
     with precision("float64"):
         draws, run = _optimal_run(post, inputs, budget)
-        factor = _critical_factor(post.law, draws.values, run, draws.fixed)
-        size = post.law.budget.size
+        log_size = _log_size_factor(
+            post.law, draws.values, run, draws.fixed, post.cost, jnp.asarray(overhead)
+        )
+        factor = jnp.exp(log_size)
         found = {"size_factor": factor, size: factor * run[size]}
-    critical = dataset(
+        if np.isfinite(overhead):
+            more = jnp.exp(_log_tokens_factor(post.law, draws.values, run, draws.fixed, log_size))
+            found |= {"tokens_factor": more, "tokens": more * run["tokens"]}
+    smaller = dataset(
         post, {n: x[..., None] for n, x in found.items()}, "compute", np.array([budget])
     ).squeeze("compute", drop=True)
-    title = f"Least size that reaches the loss of the optimal model of {_flops(budget)}"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
-    return Estimate(title, critical, post.verdict, notes=notes)
+    return Estimate(title, smaller, post.verdict, notes=notes)
+
+
+def _size_factor(smaller: Estimate, prob: float) -> str:
+    """Write the median and the interval of a size over the optimal one."""
+    low, high = smaller.interval(prob)["size_factor"].to_numpy()
+    return " ".join(write_with_interval(float(smaller.median()["size_factor"]), low, high, "share"))
 
 
 def _flops(budget: float) -> str:
@@ -262,21 +347,44 @@ def _tokens_factor(
     fixed: dict[str, Array],
     factors: Float[Array, " sizes"],
 ) -> Float[Array, "*draws sizes"]:
-    below = _excess(law, values, run, fixed)
-    most = jnp.full_like(run["tokens"], _FURTHEST)
-
     def tokens(factor: Array) -> Array:
-        size = jnp.log(factor)
-        found = bisect(lambda more: below(size, more), -most, most)
-        return jnp.where(below(size, most) > 0, jnp.exp(found), jnp.inf)
+        return jnp.exp(_log_tokens_factor(law, values, run, fixed, jnp.log(factor)))
 
     return jnp.moveaxis(jax.lax.map(tokens, factors), 0, -1)
 
 
-@partial(compiled, static=("law",))
-def _critical_factor(
-    law: Law, values: dict[str, Array], run: dict[str, Array], fixed: dict[str, Array]
-) -> Float[Array, "*draws"]:
+def _log_tokens_factor(
+    law: Law,
+    values: dict[str, Array],
+    run: dict[str, Array],
+    fixed: dict[str, Array],
+    log_size: Array,
+) -> Array:
+    """Return the log of the tokens that reach the loss, over the optimal ones; inf if none do."""
     below = _excess(law, values, run, fixed)
     most = jnp.full_like(run["tokens"], _FURTHEST)
-    return jnp.exp(bisect(lambda size: below(size, most), -most, most))
+    found = bisect(lambda more: below(log_size, more), -most, most)
+    return jnp.where(below(log_size, most) > 0, found, jnp.inf)
+
+
+@partial(compiled, static=("law",))
+def _log_size_factor(
+    law: Law,
+    values: dict[str, Array],
+    run: dict[str, Array],
+    fixed: dict[str, Array],
+    cost: Cost,
+    overhead: Float[Array, ""],
+) -> Float[Array, "*draws"]:
+    """Return the log of the least size whose training costs at most an overhead, over the best."""
+    optimal = jnp.log(run[law.budget.size])
+    per_token = cost.log_training(cost.scale(optimal))
+    most = jnp.full_like(optimal, _FURTHEST)
+
+    def saved(log_size: Array) -> Array:
+        more_tokens = _log_tokens_factor(law, values, run, fixed, log_size)
+        more = more_tokens + cost.log_training(cost.scale(optimal + log_size)) - per_token
+        allowed = jnp.log1p(overhead)
+        return jnp.where(jnp.isinf(allowed), jnp.where(jnp.isinf(more), -1.0, 1.0), allowed - more)
+
+    return bisect(saved, -most, jnp.zeros_like(most))

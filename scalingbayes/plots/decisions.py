@@ -52,7 +52,7 @@ def plot_overtraining(
     overtraining
         The result of :func:`scalingbayes.overtrain`.
     prob
-        Posterior probability of the equal-tailed band and of the critical size's interval.
+        Posterior probability of the equal-tailed band and of the sizes' intervals.
     ax
         Where to draw; new axes by default.
 
@@ -73,10 +73,11 @@ def plot_overtraining(
     factors = overhead["size_factor"].to_numpy()
     bounds = overtraining.interval(prob)["overhead"]
     lower, upper = bounds.transpose("bound", "size_factor").to_numpy()
-    critical = overtraining.critical_size.interval(prob)["size_factor"].to_numpy()
-    label = f"critical size, {percent(prob)} interval"
-    ax.axvspan(*critical, color=RUNS, alpha=0.3, linewidth=0, label=label)
-    # The overhead is infinite below the critical size, which matplotlib cannot fill.
+    least = overtraining.smallest_size.interval(prob)["size_factor"].to_numpy()
+    label = f"smallest size, {percent(prob)} interval"
+    ax.axvspan(*least, color=RUNS, alpha=0.3, linewidth=0, label=label)
+    _draw_twice_the_compute(overtraining, prob, ax)
+    # The overhead is infinite below the smallest size, which matplotlib cannot fill.
     upper = np.minimum(upper, 10 * _HIGHEST_OVERHEAD)
     labels = ("overhead, median", f"{percent(prob)} band")
     draw_band(ax, factors, overhead.to_numpy(), (lower, upper), labels, where=np.isfinite(lower))
@@ -91,6 +92,16 @@ def plot_overtraining(
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.legend(frameon=False, loc="upper right")
     return finish(ax, overtraining.verdict)
+
+
+def _draw_twice_the_compute(overtraining: "Overtraining", prob: float, ax: Axes) -> None:
+    """Draw the interval of the size that costs twice the compute."""
+    size = overtraining.twice_the_compute
+    median = float(size.median()["size_factor"])
+    low, high = size.interval(prob)["size_factor"].to_numpy()
+    ends = [[median - low], [high - median]]
+    label = f"twice the compute, {percent(prob)} interval"
+    ax.errorbar(median, 1.0, xerr=ends, color=ACCENT, fmt="o", capsize=3, zorder=4, label=label)
 
 
 @draws_result("DataExhaustion", "sb.data_exhaustion")
