@@ -64,6 +64,7 @@ def test_the_mixture_is_the_weighted_sum_of_discounted_posteriors(rng):
         assert float(mixture(point)) == pytest.approx(float(expected), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_the_evidence_of_each_posterior_is_its_integral():
     """The oracle is a sum over a grid of the three parameters of a power law."""
     rng = np.random.default_rng(4)
@@ -191,6 +192,7 @@ def test_both_intervals_are_shown(rng):
     assert exact.as_exact is exact
 
 
+@pytest.mark.slow
 def test_the_noise_is_that_of_the_fit_at_power_one():
     table = bent(np.random.default_rng(5), noise=0.004)
     post, exact = (fit_default(table, engine="laplace", exact=how) for how in (False, True))
@@ -243,6 +245,7 @@ def test_noise_with_shared_errors_takes_the_law_as_exact(small_table):
     assert post.exact
 
 
+@pytest.mark.slow
 def test_the_error_beyond_the_runs_grows_with_the_distance():
     """The oracle is the law itself, evaluated in NumPy at the draws of the parameters."""
     table = bent(np.random.default_rng(2))

@@ -50,6 +50,7 @@ def test_a_law_of_the_wrong_form_fails(rng):
     assert sb.check(fit(table, law="coupled", engine="laplace")).verdict.passed
 
 
+@pytest.mark.slow
 def test_shared_errors_fail(rng):
     table = simulate(rng, 120)
     groups = np.repeat(np.arange(12), 10)
@@ -62,6 +63,7 @@ def test_shared_errors_fail(rng):
         sb.check(post, by=groups[:-1])
 
 
+@pytest.mark.slow
 def test_a_model_with_random_effects_passes_with_shared_errors(rng):
     table = simulate(rng, 120)
     groups = np.repeat([f"run {i:02}" for i in range(12)], 10)

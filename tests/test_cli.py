@@ -87,6 +87,7 @@ def test_fit_prints_and_writes_a_bundled_table(shell, tmp_path, all_runs):
     assert summary.loc["E", "median"] == pytest.approx(np.median(post.values["E"]))
 
 
+@pytest.mark.slow
 def test_columns_engine_and_noise_are_options(command, table):
     done = command(
         *("fit", table, "--params", "n_params", "--loss", "val_loss"),

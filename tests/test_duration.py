@@ -41,6 +41,7 @@ def test_a_gradient_is_measured(monkeypatch, rng):
     assert announced(model, sb.NUTS(draws=4, warmup=50), allowance=False) == []  # under a second
 
 
+@pytest.mark.slow
 def test_progress_begins_at_0_and_never_falls_to_1(rng):
     seen = []
     engine = {"engine": "nuts", "draws": 20, "warmup": 50}

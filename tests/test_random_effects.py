@@ -35,6 +35,7 @@ def curves(rng, tau=0.02, sigma=0.003):
     return pd.DataFrame({"params": params, "tokens": tokens, "loss": loss, "run": names}), shared
 
 
+@pytest.mark.slow
 def test_group_effects_are_recovered_and_widen_intervals():
     table, shared = curves(np.random.default_rng(3))
     aware = fit(table, groups="run", noise="normal", seed=1, draws=500)
