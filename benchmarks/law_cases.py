@@ -193,6 +193,18 @@ CASES = [
         simulated=True, note="Hoffmann's surface, doubling every 8.3 months.",
     ),
     Case(
+        "accuracy(x='compute', chance=0.25, target='accuracy_mmlu')", "base_llms", {},
+        note="Public base models: they differ in data and recipe.",
+    ),
+    Case(
+        "pass_rate(attempts=True)", "simulated", {"A": 1.6e4, "alpha": 0.2, "beta": 0.3},
+        simulated=True,
+    ),
+    Case(
+        "reinforcement", "simulated", {"R_0": 0.2, "A": 0.61, "B": 1.92, "C_mid": 2542},
+        simulated=True, note="Khatri et al. 2025, ScaleRL on a model of 8B (table 1); R_0 is ours.",
+    ),
+    Case(
         "recipe", "simulated",
         {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "k": 1.0, "h_N": 0.0,
          "h_D": 0.0, "g_N": 0.41, "g_D": 0.18},
@@ -213,6 +225,8 @@ RANGES = {  # of simulated runs; log-uniform but for sparsity, year and recipe
     "sparsity": (0.0, 0.98),
     "year": (2012, 2026),
     "recipe": (0, 1),
+    "attempts": (1, 1000),
+    "gpu_hours": (1500, 1e5),
 }
 
 

@@ -7,7 +7,7 @@ from .allocation import Limits, costs
 from .combine.average import Average, average
 from .combine.pooling import Pooled, pool
 from .data import datasets, folds
-from .data.published import published_exponents, published_models, token_stock
+from .data.published import published_benchmarks, published_exponents, published_models, token_stock
 from .data.read_runs import read_runs
 from .data.read_wandb import read_wandb
 from .data.runs import Runs
@@ -153,6 +153,7 @@ __all__ = [
     "plots",
     "pool",
     "profile_grid",
+    "published_benchmarks",
     "published_exponents",
     "published_models",
     "read_runs",

@@ -21,6 +21,7 @@ from scalingbayes.cli.allocate import allocate_command
 from scalingbayes.cli.approaches import approaches_command
 from scalingbayes.cli.backtest import backtest_command
 from scalingbayes.cli.cache import cache_command
+from scalingbayes.cli.cheapest_run import cheapest_run_command
 from scalingbayes.cli.check import check_command
 from scalingbayes.cli.compare import compare_command
 from scalingbayes.cli.compute_gain import compute_gain_command
@@ -52,6 +53,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit_command,
     "show": show_command,
     "allocate": allocate_command,
+    "cheapest-run": cheapest_run_command,
     "predict": predict_command,
     "plot": plot_command,
     "report": report_command,

@@ -1,11 +1,11 @@
-"""The cheapest run that reaches a loss, with the cost of serving."""
+"""The cheapest run that reaches a loss or an accuracy, with the cost of serving."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
@@ -18,7 +18,9 @@ from scalingbayes.allocation import (
     optimum,
 )
 from scalingbayes.combine.average import Average
+from scalingbayes.decisions.goals import AccuracyGoal, LossGoal, accuracy_goal
 from scalingbayes.decisions.law_draws import (
+    LawDraws,
     dataset,
     draws_on_device,
     estimate,
@@ -27,25 +29,35 @@ from scalingbayes.decisions.law_draws import (
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.user_units import from_user_unit, target_name, with_units
+from scalingbayes.posterior.user_units import target_name, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
+_LEAST_LOSS = 1e-300  # in place of 0, whose logarithm is infinite
 _ROUNDS = 4
 """Rounds in which the run and its error beyond the runs follow each other: each gains a digit."""
 
 
 def cheapest_run(
     post: Posterior | Average,
-    loss: ArrayLike | Sequence[float],
+    loss: ArrayLike | Sequence[float] | None = None,
     cost: Cost | None = None,
     limits: Limits | None = None,
+    *,
+    accuracy: ArrayLike | Sequence[float] | None = None,
+    downstream: Posterior | None = None,
+    seed: int = 0,
     **inputs: float,
 ) -> Estimate:
-    """Estimate the model size and tokens of the cheapest run that reaches a loss.
+    """Estimate the model size and tokens of the cheapest run that reaches a loss or an accuracy.
 
     If ``cost`` includes serving, as ``post.cost.serve(1e13)`` does, this minimises the total cost
     of training and serving (Sardana & Frankle 2023, arXiv:2401.00448, eq. 3): smaller models on
     more tokens.
+
+    An accuracy is reached through a second fit, ``downstream``, of the accuracy as a function of
+    the loss: each draw of that fit says which loss is needed, and a draw of ``post`` which run
+    reaches it, so that the interval carries both uncertainties. If ``downstream`` reads compute in
+    place of the loss, it says which compute is needed, and ``post`` divides that compute.
 
     Parameters
     ----------
@@ -58,21 +70,32 @@ def cheapest_run(
         table counts them.
     limits
         Bounds on the run, without ``shapes``.
+    accuracy
+        Accuracies to reach, in place of losses; shape (accuracies,). If ``downstream`` predicts an
+        error, the error is 1 - accuracy; if it predicts a pass rate, that is the accuracy.
+    downstream
+        A fit of a law that predicts an accuracy, an error or a pass rate from the loss, such as
+        ``accuracy`` or ``downstream``, or from compute, such as ``accuracy(x=compute)`` or
+        ``pass_rate``.
+    seed
+        Seed of the pairing of the draws of the two fits.
     **inputs
-        The law's inputs other than the model's size and tokens.
+        The laws' inputs other than the model's size, tokens, loss and compute.
 
     Returns
     -------
     Estimate
         Draws of shape (chains, draws, losses): ``compute``, the FLOPs of training and serving,
         ``params``, ``tokens`` and ``tokens_per_param``. Infinite in draws in which no budget
-        reaches the loss; a note gives their share.
+        reaches the loss; a note gives their share. For accuracies, the run is the one whose
+        expected accuracy is the accuracy.
 
     Raises
     ------
     InputError
-        If no draw reaches a loss, a loss is not a positive number, or the law, cost, limits or
-        inputs do not fit together.
+        If no draw reaches a loss or an accuracy, a loss is not a positive number, an accuracy is
+        not between 0 and 1, only one of ``accuracy`` and ``downstream`` is given, or the laws,
+        cost, limits or inputs do not fit together.
 
     Examples
     --------
@@ -82,57 +105,124 @@ def cheapest_run(
     >>> served = sb.cheapest_run(post, 2.2, post.cost.serve(1e12))
     >>> bool((served["params"] < alone["params"]).all())
     True
+
+    Accuracies of public models say which compute an accuracy on MMLU needs:
+
+    >>> law = "accuracy(x=compute, chance=0.25, target=accuracy_mmlu)"
+    >>> mmlu = sb.fit(sb.datasets.load("base_llms"), law)  # doctest: +SKIP
+    >>> sb.cheapest_run(post, accuracy=0.6, downstream=mmlu)  # doctest: +SKIP
     """
-    losses = check_numbers("loss", loss).ravel()
-    asked = inputs_by_posterior(post, inputs)
-    target = target_name(next(iter(asked)))
+    if (loss is None) == (accuracy is None) or (accuracy is None) != (downstream is None):
+        raise InputError(
+            "Give a loss to reach, as loss=..., or an accuracy with the fit that predicts it from "
+            "the loss, as accuracy=..., downstream=..."
+        )
+    if downstream is None:
+        asked = inputs_by_posterior(post, inputs)
+        target = target_name(next(iter(asked)))
+        goal: LossGoal | AccuracyGoal = LossGoal(target, check_numbers("loss", loss).ravel())
+    else:
+        goal, others = accuracy_goal(downstream, accuracy, inputs, seed)
+        asked = inputs_by_posterior(post, others)
     found = estimate(
-        post, asked, lambda each, others: _cheapest_run(each, others, losses, cost, limits)
+        post, asked, lambda each, others: _cheapest_run(each, others, goal, cost, limits)
     )
     lost = np.isinf(found.draws["tokens"].to_numpy())
     if (everywhere := lost.all((0, 1))).any():
         raise InputError(
-            f"No draw of the posterior reaches a {target} of {losses[everywhere].min():.4g} with "
-            f"any budget. Choose a {target} above the law's irreducible one (E, in many laws)"
-            f"{'' if limits is None else ', or loosen a limit'}."
+            f"No draw of the posterior reaches {_article(goal)} of "
+            f"{goal.values[everywhere][0]:.4g} with any budget. Choose {_article(goal)} "
+            f"{goal.easier}{'' if limits is None else ', or loosen a limit'}."
         )
     if not lost.any():
         return found
     note = (
-        f"No budget reaches the {target} in {largest_share(lost)} of the draws: these are infinite."
+        f"No budget reaches the {goal.name} in {largest_share(lost)} of the draws: these are "
+        f"infinite."
     )
     return replace(found, notes=(*found.notes, note))
+
+
+def _article(goal: LossGoal | AccuracyGoal) -> str:
+    return f"{'an' if goal.name[0] in 'aeiou' else 'a'} {goal.name}"
 
 
 def _cheapest_run(
     post: Posterior,
     inputs: Mapping[str, float],
-    losses: Float[np.ndarray, " losses"],
+    goal: LossGoal | AccuracyGoal,
     cost: Cost | None,
     limits: Limits | None,
 ) -> Estimate:
-    """Estimate the cheapest run of one law; infinite where no budget reaches a loss."""
-    target, paid = target_name(post), cost_of(post.law, post.cost if cost is None else cost)
+    """Estimate the cheapest run of one law; infinite where no budget reaches the goal."""
+    paid = cost_of(post.law, post.cost if cost is None else cost)
+    needed = goal.needed(post)
     with precision("float64"):
         draws = draws_on_device(post, inputs)
-        law, values, fixed = draws.law, draws.values, draws.fixed
-        in_nats = np.asarray(from_user_unit(post, losses))
-        shift = np.zeros((*(post.draws.sizes[name] for name in SAMPLE_DIMS), len(losses)))
-        for _ in range(_ROUNDS):
-            law_reaches = jnp.asarray(in_nats * np.exp(-shift))
-            compute = compute_to_reach(law, values, law_reaches, fixed, paid, limits)
-            reached = (compute > 0) & jnp.isfinite(compute)
-            best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
-            run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
-            if (error := shared_error(post, run)) is None:
-                break
-            shift = np.where(reached, error, 0.0)
-    lost = ~np.asarray(reached)
+        solve = _of_loss if goal.quantity == "loss" else _of_compute
+        compute, best, lost = solve(post, draws, needed, paid, limits)
+    law = draws.law
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
-    runs = dataset(post, {"compute": compute, **found}, target, losses)
-    usual = np.median(np.where(lost, np.inf, post.cost.training_flops(*run.values())), (0, 1))
-    notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
-    title = f"Cheapest run that reaches a {target}, {paid.equation}"
+    runs = dataset(post, {"compute": compute, **found}, goal.name, goal.values)
+    run = (np.asarray(best[name]) for name in (law.budget.size, "tokens"))
+    usual = np.median(np.where(lost, np.inf, post.cost.training_flops(*run)), (0, 1))
+    notes = (*beyond("FLOPs", usual[np.isfinite(usual)], post.compute), *goal.notes(needed))
+    title = f"Cheapest run that reaches {_article(goal)}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
-    return Estimate(with_units(post, title + within), runs, post.verdict, notes=notes)
+    verdict = post.verdict if goal.verdict is None else post.verdict and goal.verdict
+    return Estimate(with_units(post, title + within), runs, verdict, notes=notes)
+
+
+def _of_loss(
+    post: Posterior,
+    draws: LawDraws,
+    loss: Float[np.ndarray, "*#draws cases"],
+    paid: Cost,
+    limits: Limits | None,
+) -> tuple[Array, dict[str, Array], Bool[np.ndarray, "*draws cases"]]:
+    """Return the compute and the run that reach a loss, and where none does.
+
+    The loss is in the unit of the law. A loss of 0 is reached by none.
+    """
+    law, values, fixed = draws.law, draws.values, draws.fixed
+    chains_and_draws = [post.draws.sizes[name] for name in SAMPLE_DIMS]
+    shift = np.zeros((*chains_and_draws, loss.shape[-1]))
+    aim = np.maximum(loss, _LEAST_LOSS)
+    for _ in range(_ROUNDS):
+        compute = compute_to_reach(
+            law, values, jnp.asarray(aim * np.exp(-shift)), fixed, paid, limits
+        )
+        reached = np.asarray((compute > 0) & jnp.isfinite(compute)) & (loss > 0)
+        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
+        run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
+        if (error := shared_error(post, run)) is None:
+            break
+        shift = np.where(reached, error, 0.0)
+    return jnp.where(reached, compute, jnp.inf), best, ~reached
+
+
+def _of_compute(
+    post: Posterior,
+    draws: LawDraws,
+    compute: Float[np.ndarray, "*draws cases"],
+    paid: Cost,
+    limits: Limits | None,
+) -> tuple[Array, dict[str, Array], Bool[np.ndarray, "*draws cases"]]:
+    """Return the compute, the run that it is divided into, and where it is infinite.
+
+    Raises
+    ------
+    InputError
+        If the cost includes serving.
+    """
+    if paid.served_tokens:
+        raise InputError(
+            f"The accuracy is a function of the compute of training, and cost = {paid.equation} "
+            f"includes serving. Leave the served tokens out, or fit the accuracy as a function of "
+            f"the loss."
+        )
+    lost = ~np.isfinite(compute)
+    budgets = jnp.asarray(np.where(lost, 1e20, compute))
+    best = optimum(draws.law, draws.values, budgets, draws.fixed, paid, limits)
+    return jnp.asarray(compute), best, lost

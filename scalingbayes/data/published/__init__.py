@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-__all__ = ["published_exponents", "published_models", "token_stock"]
+__all__ = ["published_benchmarks", "published_exponents", "published_models", "token_stock"]
 
 _FOLDER = files(__name__)
 
@@ -48,6 +48,26 @@ def published_exponents() -> pd.DataFrame:
     0.73
     """
     return _read("published_exponents")
+
+
+def published_benchmarks() -> pd.DataFrame:
+    """Return published accuracies on MMLU: of models, of people and of forecasts.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One result a row: ``benchmark`` and ``result``; its ``kind``, which is model, reference or
+        forecast; ``model``, its name in :func:`published_models`, and ``shots``, if it is one;
+        ``accuracy``, a fraction; ``year``, of the model or of the date that is forecast; and the
+        ``source``. The data set ``base_llms`` has more models and benchmarks.
+
+    Examples
+    --------
+    >>> benchmarks = published_benchmarks().set_index("result")
+    >>> float(benchmarks.loc["Chinchilla", "accuracy"])
+    0.676
+    """
+    return _read("published_benchmarks")
 
 
 def token_stock() -> pd.DataFrame:

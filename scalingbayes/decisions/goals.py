@@ -1,0 +1,200 @@
+"""What a run is to reach: a loss, or an accuracy that a second fit predicts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.domains import OPEN_FRACTION
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write
+from scalingbayes._core.precision import precision, to_device
+from scalingbayes._core.programs import compiled
+from scalingbayes._core.roots import bisect
+from scalingbayes.laws import Law
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import from_user_unit
+from scalingbayes.results import SAMPLE_DIMS, Verdict
+
+Quantity = Literal["loss", "compute"]
+"""What a goal says is needed."""
+
+_RANGES: Mapping[Quantity, tuple[float, float]] = {
+    "loss": (np.log(1e-3), np.log(1e3)),
+    "compute": (0.0, np.log(1e60)),
+}
+"""Logs of losses and FLOPs that are searched; what lies outside is reached by none or by all."""
+
+
+@dataclass(frozen=True)
+class LossGoal:
+    """Losses to reach.
+
+    Parameters
+    ----------
+    name
+        The name of the target in answers, such as ``"loss"``.
+    values
+        The losses, in the unit of the user's table.
+    """
+
+    name: str
+    values: Float[np.ndarray, " losses"]
+    quantity: ClassVar[Quantity] = "loss"
+    easier: ClassVar[str] = "above the law's irreducible one (E, in many laws)"
+    verdict: ClassVar[Verdict | None] = None
+
+    def needed(self, post: Posterior) -> Float[np.ndarray, " losses"]:
+        """Return the losses in the unit of the law."""
+        return np.asarray(from_user_unit(post, self.values))
+
+    def notes(self, needed: Float[np.ndarray, "..."]) -> tuple[str, ...]:
+        """Return no notes: the run's own are enough."""
+        return ()
+
+
+@dataclass(frozen=True)
+class AccuracyGoal:
+    """Accuracies to reach, and the fit that predicts them from the loss or from compute.
+
+    Parameters
+    ----------
+    downstream
+        The fit.
+    values
+        The accuracies; 1 - error if the fit predicts an error.
+    inputs
+        Inputs of its law other than the loss or compute.
+    seed
+        Seed of the pairing of draws.
+    """
+
+    downstream: Posterior
+    values: Float[np.ndarray, " accuracies"]
+    inputs: Mapping[str, float]
+    seed: int
+    name: ClassVar[str] = "accuracy"
+    easier: ClassVar[str] = "below what the law of the accuracy allows at the irreducible loss"
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the accuracy is a function of."""
+        return "loss" if "loss" in self.downstream.law.inputs else "compute"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the fit of the accuracy."""
+        return self.downstream.verdict
+
+    def needed(self, post: Posterior) -> Float[np.ndarray, "chains draws accuracies"]:
+        """Return the loss in nats, or the FLOPs, that each draw needs; 0 or inf where none does.
+
+        Raises
+        ------
+        InputError
+            If any loss or compute suffices.
+        """
+        fit = self.downstream.as_exact if post.exact else self.downstream
+        law, shape = fit.law, tuple(post.draws.sizes[dim] for dim in SAMPLE_DIMS)
+        count = int(np.prod([fit.draws.sizes[dim] for dim in SAMPLE_DIMS]))
+        # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
+        order = np.random.default_rng([self.seed, 3]).permutation(count)
+        order = order[np.arange(np.prod(shape)) % count].reshape(shape)
+        drawn = {name: x.ravel()[order] for name, x in fit.values.items()}
+        better = law.target.higher_is_better
+        target = self.values if better else 1 - self.values
+        with precision("float64"):
+            values, fixed, aim = to_device((drawn, dict(self.inputs), target), "float64")
+            found, easy, out_of_reach = _invert(law, self.quantity, values, fixed, aim)
+        if (always := np.asarray(easy).mean((0, 1))).any():
+            raise InputError(
+                f"An accuracy of {self.values[always.argmax()]:.4g} is reached by any "
+                f"{self.quantity} in {always.max():.0%} of the draws of {law.name!r}: it is what "
+                f"guessing gives. Choose a higher accuracy."
+            )
+        return np.where(out_of_reach, 0.0 if self.quantity == "loss" else np.inf, found)
+
+    def notes(self, needed: Float[np.ndarray, "chains draws accuracies"]) -> tuple[str, ...]:
+        """Return a note if the accuracies need more than the runs of the fit reached."""
+        name = self.quantity
+        seen = self.downstream.tree["constant_data"][name].to_numpy()
+        middle = np.median(needed, (0, 1))
+        if name == "loss":
+            least = float(middle[middle > 0].min(initial=np.inf))
+            beyond, end = least < seen.min(), f"{seen.min():.4g} nats"
+            needs = f"a loss of {least:.4g} nats, below the smallest"
+        else:
+            most = float(middle[np.isfinite(middle)].max(initial=0.0))
+            beyond, end = most > seen.max(), f"{write(float(seen.max()), 'flops')} FLOPs"
+            needs = f"{write(most, 'flops')} FLOPs, above the most"
+        if not beyond:
+            return ()
+        runs = self.downstream.record.data.name
+        return (f"Extrapolated: the accuracy needs {needs} of the runs of {runs!r} ({end}).",)
+
+
+def accuracy_goal(
+    downstream: Any, accuracy: Any, inputs: Mapping[str, float], seed: int
+) -> tuple[AccuracyGoal, dict[str, float]]:
+    """Return the goal of an accuracy, and the inputs that are not those of its law.
+
+    Raises
+    ------
+    InputError
+        If ``downstream`` is no fit of an accuracy, an error or a pass rate as a function of loss or
+        compute, an accuracy is not between 0 and 1, or an input of its law is missing.
+    """
+    check_seed(seed)
+    if not isinstance(downstream, Posterior):
+        raise InputError(
+            f"downstream must be a posterior of an accuracy, as sb.fit(runs, 'accuracy') returns; "
+            f"got {type(downstream).__name__}."
+        )
+    law = downstream.law
+    main = [name for name in ("loss", "compute") if name in law.inputs]
+    if law.target.scale != "logit" or len(main) != 1:
+        raise InputError(
+            f"downstream must predict an accuracy, an error or a pass rate from the loss or from "
+            f"compute, as the law 'accuracy' does; {law.name!r} predicts {law.target.column} from "
+            f"{' and '.join(law.inputs)}."
+        )
+    others = {name: each for name, each in law.inputs.items() if name not in main}
+    if missing := [name for name in others if name not in inputs]:
+        raise InputError(f"Law {law.name!r} also reads {missing[0]}: give {missing[0]}=...")
+    own = {name: check_number(name, inputs[name], each.domain) for name, each in others.items()}
+    rest = {name: x for name, x in inputs.items() if name not in own}
+    values = check_numbers("accuracy", accuracy, OPEN_FRACTION).ravel()
+    return AccuracyGoal(downstream, values, own, seed), rest
+
+
+@partial(compiled, static=("law", "quantity"))
+def _invert(
+    law: Law,
+    quantity: Quantity,
+    values: dict[str, Float[Array, "*draws"]],
+    fixed: dict[str, Array],
+    target: Float[Array, " cases"],
+) -> tuple[Float[Array, "*draws cases"], Array, Array]:
+    """Bisect for the loss or the compute at which a law predicts a target.
+
+    Return also where any loss or compute suffices, and where none does.
+    """
+    there = {name: x[..., None] for name, x in values.items()}
+    sign = 1.0 if law.target.higher_is_better == (quantity == "compute") else -1.0
+
+    def above(log_x: Array) -> Array:
+        """Increases with the loss if it exceeds what is needed, with compute if it suffices."""
+        return sign * (law({**fixed, quantity: jnp.exp(log_x)}, there) - target)
+
+    shape = jnp.broadcast_shapes(target.shape, *(x.shape for x in there.values()))
+    low, high = (jnp.full(shape, end, target.dtype) for end in _RANGES[quantity])
+    found = jnp.exp(bisect(above, low, high))
+    # The least loss and the largest compute are the hardest to have.
+    at_low, at_high = above(low) > 0, above(high) <= 0
+    easy, hard = (at_high, at_low) if quantity == "loss" else (at_low, at_high)
+    return found, easy, hard
