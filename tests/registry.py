@@ -13,10 +13,12 @@ VARIANTS = [
     "accuracy(x=compute, chance=0.25)",
     "broken(breaks=2)",
     "chinchilla(tied=True)",
+    "contrastive(tied=True, image_tokens=True)",
     "critical_batch(by=params)",
     "data_constrained(tied=True)",
     "kaplan_steps(batch=True)",
     "power_law(x=compute, floor=False)",
+    "two_tower(image_tokens=True)",
 ]
 NAMES = [*LAWS, *VARIANTS]
 """Every law, and members of families."""
