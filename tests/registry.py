@@ -18,6 +18,7 @@ VARIANTS = [
     "data_constrained(tied=True)",
     "kaplan_steps(batch=True)",
     "power_law(x=compute, floor=False)",
+    "scaled_mixture(joint=True)",
     "two_tower(image_tokens=True)",
 ]
 NAMES = [*LAWS, *VARIANTS]
