@@ -12,11 +12,13 @@ from .data.read_runs import read_runs
 from .data.read_wandb import read_wandb
 from .data.runs import Runs
 from .decisions import (
+    BestMixture,
     ComputeGain,
     DataExhaustion,
     FrontierGap,
     Overtraining,
     Plan,
+    best_mixture,
     cheapest_run,
     compute_gain,
     data_exhaustion,
@@ -76,6 +78,7 @@ __all__ = [
     "ApproachComparison",
     "Average",
     "Backtest",
+    "BestMixture",
     "Bootstrap",
     "BoundModel",
     "Calibration",
@@ -123,6 +126,7 @@ __all__ = [
     "Verdict",
     "average",
     "backtest",
+    "best_mixture",
     "calibrate",
     "cheapest_run",
     "check",

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from scalingbayes._core.roots import bisect
 
 _STEPS = 400
+_FIRST_STEP = 0.5
 _FASTER, _SLOWER = 1.5, 0.25  # factors of the step after a success and after a failure
 _LEAST_SHARE = 1e-12
 _WIDEST = 60.0  # of the multiplier's logarithm
@@ -60,7 +61,7 @@ def minimise_on_simplex(
     bounds
         The least and largest shares.
     """
-    value_and_gradient = jax.value_and_grad(lambda h: (total := objective(h)).sum(), has_aux=False)
+    gradient_of = jax.grad(lambda shares: objective(shares).sum())
 
     def step(
         _: Array, search: tuple[Array, Array, Array, Array]
@@ -70,13 +71,18 @@ def minimise_on_simplex(
         scale = jnp.abs(slope).max(-1, keepdims=True)
         slope = slope / jnp.where(scale > 0, scale, 1.0)
         moved = onto_simplex(shares * jnp.exp(-size[:, None] * slope), bounds)
-        better = objective(moved) < value
+        there = objective(moved)
+        better = there < value
         shares = jnp.where(better[:, None], moved, shares)
-        _, gradient = value_and_gradient(shares)
+        gradient = jnp.where(better[:, None], gradient_of(moved), gradient)
         size = jnp.clip(size * jnp.where(better, _FASTER, _SLOWER), 1e-9, 20.0)
-        return shares, jnp.where(better, objective(moved), value), gradient, size
+        return shares, jnp.where(better, there, value), gradient, size
 
     shares = onto_simplex(start, bounds)
-    _, gradient = value_and_gradient(shares)
-    begin = (shares, objective(shares), gradient, jnp.full(len(shares), 0.5, shares.dtype))
+    begin = (
+        shares,
+        objective(shares),
+        gradient_of(shares),
+        jnp.full(len(shares), 0.5, shares.dtype),
+    )
     return lax.fori_loop(0, _STEPS, step, begin)[0]

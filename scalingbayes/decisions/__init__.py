@@ -1,5 +1,6 @@
 """Decisions about training runs, made from posterior draws."""
 
+from scalingbayes.decisions.best_mixture import BestMixture, best_mixture
 from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
@@ -13,11 +14,13 @@ from scalingbayes.decisions.overtraining import (
 from scalingbayes.decisions.plan import Plan, plan
 
 __all__ = [
+    "BestMixture",
     "ComputeGain",
     "DataExhaustion",
     "FrontierGap",
     "Overtraining",
     "Plan",
+    "best_mixture",
     "cheapest_run",
     "compute_gain",
     "data_exhaustion",

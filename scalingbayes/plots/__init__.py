@@ -18,6 +18,7 @@ from scalingbayes.plots.evaluation import plot_calibration, plot_residuals
 from scalingbayes.plots.fit import plot_fit
 from scalingbayes.plots.isoflop import plot_isoflop
 from scalingbayes.plots.kinds import KINDS
+from scalingbayes.plots.mixture import plot_best_mixture
 from scalingbayes.plots.posterior import overview, plot_exponent, plot_frontier
 from scalingbayes.plots.predicted import plot_backtest, plot_point_estimate, plot_predicted
 from scalingbayes.plots.runs import plot_runs
@@ -29,6 +30,7 @@ __all__ = [
     "overview",
     "plot_approaches",
     "plot_backtest",
+    "plot_best_mixture",
     "plot_calibration",
     "plot_comparison",
     "plot_compute_gain",
