@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.roots import bisect
 
@@ -20,8 +20,8 @@ _WIDEST = 60.0  # of the multiplier's logarithm
 class Bounds(NamedTuple):
     """The least and the largest share of each domain."""
 
-    low: Float[Array, " domains"]
-    high: Float[Array, " domains"]
+    low: Float[ArrayLike, " domains"]
+    high: Float[ArrayLike, " domains"]
 
 
 def onto_simplex(

@@ -21,7 +21,8 @@ _STEEPEST = 0.95  # of bend times power, below 1, so that FLOPs per token increa
 _POWERS = (1 / 3, 2 / 3)  # at which the share of attention, and of embeddings, falls with size
 _FAR_OFF = np.log(TYPING_ERROR)  # such runs are left out
 _EXPLAINED = 0.5  # of the squares of the log ratios, that a bend must leave unexplained at most
-_SIZES = ("params", "active_params")  # sizes whose FLOPs a table can count in several ways
+_SIZES = ("params", "active_params", "image_params")
+"""Sizes whose FLOPs a table can count in several ways."""
 
 
 @jax.tree_util.register_dataclass

@@ -190,41 +190,32 @@ def _search(
     limits: Bounds,
     base: Array,
 ) -> _Searched:
-    def losses(shares: Float[Array, "*cases domains"], of: Any) -> list[Array]:
+    def losses(shares: Float[Array, "*cases domains"], of: Any = values) -> list[Array]:
         at = {name: shares[..., place] for place, name in enumerate(domains)}
-        return [law({**fixed, **at}, of(each)) for law, each in zip(laws, values, strict=True)]
+        return [law({**fixed, **at}, each) for law, each in zip(laws, of, strict=True)]
 
-    def total(shares: Array, of: Any = lambda each: each) -> Array:
-        return sum(
-            (w * loss for w, loss in zip(weights, losses(shares, of), strict=True)),
-            jnp.zeros(()),
-        )
+    def total(shares: Float[Array, "*cases domains"], of: Any = values) -> Array:
+        each = zip(weights, losses(shares, of), strict=True)
+        return sum((weight * loss for weight, loss in each), jnp.zeros(()))
 
     def expected(shares: Float[Array, "starts domains"]) -> Float[Array, " starts"]:
-        across = total(shares, lambda each: {n: x[:, None] for n, x in each.items()})
-        return across.mean(0)
+        return total(shares, [{n: x[:, None] for n, x in each.items()} for each in values]).mean(0)
 
     count = len(domains)
     uniform = jnp.full(count, 1 / count, base.dtype)
-    leaning = _LEANING * jnp.eye(count) + (1 - _LEANING) * uniform
+    leaning = _LEANING * jnp.eye(count, dtype=base.dtype) + (1 - _LEANING) * uniform
     ends = minimise_on_simplex(expected, jnp.vstack([base, uniform, leaning]), limits)
     best = ends[jnp.argmin(expected(ends))]
 
     draws = len(next(iter(values[0].values())))
-    tries = [
+    near, far = (
         minimise_on_simplex(total, jnp.broadcast_to(start, (draws, count)), limits)
         for start in (best, uniform)
-    ]
-    first, second = (total(each) for each in tries)
-    own = jnp.where((first <= second)[:, None], *tries)
-    at_best = total(best)
-    return _Searched(
-        best,
-        own,
-        tuple(losses(best, lambda each: each)),
-        total(base) - at_best,
-        at_best - jnp.minimum(first, second),
     )
+    own = jnp.where((total(near) <= total(far))[:, None], near, far)
+    at_best = total(best)
+    gain, regret = total(base) - at_best, at_best - total(own)
+    return _Searched(best, own, tuple(losses(best)), gain, regret)
 
 
 def _solve(
@@ -316,13 +307,13 @@ def _notes(
 ) -> tuple[str, ...]:
     """Return notes on the baseline, and on what lies beyond the runs."""
     post = next(iter(posts.values()))
-    notes = []
+    notes: list[str] = []
     names = (post.law.budget.size, "tokens")
     if post.law.allocates:
         runs = {name: post.tree["constant_data"][name].to_numpy() for name in names}
         notes += runs_beyond({name: cases[name] for name in names}, runs, post.cost)
-    for domain, shares in zip(domains, best.T, strict=True):
-        least, largest = seen.loc[domain, ["least", "largest"]]
+    ends = seen[["least", "largest"]].to_numpy()
+    for domain, shares, (least, largest) in zip(domains, best.T, ends, strict=True):
         if shares.max() > largest + _BEYOND:
             notes.append(_outside(domain, shares.max(), "above", largest))
         if shares.min() < least - _BEYOND:

@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from scalingbayes.laws.base.family import family
-from scalingbayes.laws.base.law import Input, Law, signed
+from scalingbayes.laws.base.law import Budget, Input, Law, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import exponent, weight
 from scalingbayes.laws.base.targets import Target
@@ -41,7 +41,7 @@ def contrastive(tied: bool = False, image_tokens: bool = False, target: str = "l
         The column of the contrastive loss.
     """
     image, text = names_of_exponents(tied)
-    inputs = ["image_params", "text_params", "samples_seen", *["image_tokens"] * image_tokens]
+    inputs = ["image_params", "text_params", "tokens", *["image_tokens"] * image_tokens]
     inputs += ["batch_size"]
 
     def loss(*given: Array, **values: Array) -> Array:
@@ -58,7 +58,7 @@ def contrastive(tied: bool = False, image_tokens: bool = False, target: str = "l
         "T": Parameter("unit of the loss", dist.LogNormal(0.0, 1.0), unit=target),
         "A_image": weight("finite image tower", f"{unit} * image_params**{image}", power="1/k"),
         "A_text": weight("finite text tower", f"{unit} * text_params**{text}", power="1/k"),
-        "B": weight("finite data", f"{unit} * samples_seen**beta", power="1/k"),
+        "B": weight("finite data", f"{unit} * tokens**beta", power="1/k"),
         **tower_exponents(tied),
         "k": Parameter("power of all three together", dist.LogNormal(0.7, 0.7)),
         "delta": Parameter("exponent of the batch size", dist.LogNormal(-0.3, 0.4)),
@@ -78,5 +78,6 @@ def contrastive(tied: bool = False, image_tokens: bool = False, target: str = "l
             "batch_size": Input("samples in a batch, n"),
         },
         parameters=parameters,
+        budget=Budget("image_params"),
         decreasing=tuple(name for name in inputs if name != "batch_size"),
     )

@@ -9,7 +9,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array
 
 from scalingbayes.laws.base.family import family
-from scalingbayes.laws.base.law import Input, Law, Sum, signed
+from scalingbayes.laws.base.law import Budget, Input, Law, Sum, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import exponent, floor, weight
 from scalingbayes.laws.base.targets import Target
@@ -17,7 +17,7 @@ from scalingbayes.laws.base.targets import Target
 TOWER_INPUTS = {
     "image_params": Input("params of the image tower, N_img"),
     "text_params": Input("params of the text tower, N_txt"),
-    "samples_seen": Input("image-text pairs that were trained on, repeats counted, S"),
+    "tokens": Input("samples seen in training: image-text pairs, S"),
     "image_tokens": Input("tokens of an image: its patches, P"),
 }
 """Inputs of laws of two towers."""
@@ -29,7 +29,7 @@ def log_error(inputs: Mapping[str, Array], values: Mapping[str, Array]) -> Array
     terms = (
         jnp.log(values["A_image"]) - alpha_image * jnp.log(inputs["image_params"]),
         jnp.log(values["A_text"]) - alpha_text * jnp.log(inputs["text_params"]),
-        jnp.log(values["B"]) - values["beta"] * jnp.log(inputs["samples_seen"]),
+        jnp.log(values["B"]) - values["beta"] * jnp.log(inputs["tokens"]),
     )
     return logsumexp(jnp.stack(jnp.broadcast_arrays(*terms)), axis=0)
 
@@ -66,7 +66,8 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
     L = E + (A_image / N_img^alpha_image + A_text / N_txt^alpha_text + B / S^beta)^k. The sum of
     three power laws under a power is this package's extension of law ``coupled`` to two sizes. It
     suits losses per token, such as the caption loss of MaMMUT. A contrastive loss also depends on
-    the batch: use law ``contrastive``.
+    the batch: use law ``contrastive``. The column ``tokens`` counts samples, S. An allocation
+    chooses the image tower's size and the samples; the text tower's size is given.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
         The column of the loss.
     """
     image, text = names_of_exponents(tied)
-    inputs = ["image_params", "text_params", "samples_seen", *["image_tokens"] * image_tokens]
+    inputs = ["image_params", "text_params", "tokens", *["image_tokens"] * image_tokens]
 
     def loss(*given: Array, **values: Array) -> Array:
         at = dict(zip(inputs, given, strict=True))
@@ -96,7 +97,7 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
             "finite image tower", f"{unit} * image_params**{image}{per_tokens}", power="1/k"
         ),
         "A_text": weight("finite text tower", f"{unit} * text_params**{text}", power="1/k"),
-        "B": weight("finite data", f"{unit} * samples_seen**beta", power="1/k"),
+        "B": weight("finite data", f"{unit} * tokens**beta", power="1/k"),
         **tower_exponents(tied),
         "k": Parameter("power of all three together", dist.LogNormal(0.0, 0.7)),
     }
@@ -111,6 +112,7 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
         target=Target(target),
         inputs={name: TOWER_INPUTS[name] for name in inputs},
         parameters=parameters,
+        budget=Budget("image_params"),
         terms=Sum(Sum("A_image", "A_text", "B", power="k"), "E"),
         decreasing=tuple(inputs),
     )

@@ -2,7 +2,8 @@
 
 from scalingbayes.allocation.costs.base import Cost
 from scalingbayes.allocation.costs.hardware import Hardware
+from scalingbayes.allocation.costs.modalities import LateFusion, TwoTower
 from scalingbayes.allocation.costs.proportional import Proportional
 from scalingbayes.allocation.costs.transformer import Transformer
 
-__all__ = ["Cost", "Hardware", "Proportional", "Transformer"]
+__all__ = ["Cost", "Hardware", "LateFusion", "Proportional", "Transformer", "TwoTower"]
