@@ -73,6 +73,15 @@ CLARK = {"a": -0.082, "b": -0.108, "c": 0.009, "d": 1.104, "E_start": 1.847, "E_
 BOWL = {"E": 1.9, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.3, "c_lr": 1.79}
 BOWL |= {"lr_N": -0.713, "lr_D": 0.307, "c_bs": 0.58, "bs_N": 0.0, "bs_D": 0.571}
 BOWL |= {"h_lr": 0.05, "h_bs": 0.03, "tilt": 0.2}
+TOWERS = {"A_image": 4e5, "A_text": 1e12, "B": 5e5, "alpha_image": 0.44, "alpha_text": 1.3}
+TOWERS |= {"beta": 0.5, "gamma": 0.5}
+CLIP = {"T": 0.72, "A_image": 200.0, "A_text": 950.0, "B": 2.4e4, "alpha_image": 0.43}
+CLIP |= {"alpha_text": 0.57, "beta": 0.6, "k": 2.9, "delta": 0.76, "gamma": 0.52}
+MIXED = {"E": 1.2, "C_web": 3.9, "C_code": 0.8, "gamma_web": 0.8, "gamma_code": 0.7}
+MIXED |= {"A_web": 15.0, "A_code": 25.0, "p_A": 1.0, "B_web": 3000.0, "B_code": 5000.0}
+MIXED |= {"p_B": 1.0, "alpha": 0.15, "beta": 0.39}
+BOUNDED = {"E": 1.9, "L_0": 10.8, "a": 60.0, "b": 170.0, "c": 1e-3, "alpha": 0.35, "beta": 0.35}
+BOUNDED |= {"gamma": 0.6, "delta": 0.45}
 
 CASES = [
     Case(
@@ -205,6 +214,23 @@ CASES = [
         simulated=True, note="Khatri et al. 2025, ScaleRL on a model of 8B (table 1); R_0 is ours.",
     ),
     Case(
+        "two_tower(image_tokens=True)", "simulated", TOWERS | {"E": 0.3, "k": 0.27},
+        simulated=True, note="Near a fit of the caption losses of MaMMUT on DataComp.",
+    ),
+    Case(
+        "contrastive(image_tokens=True)", "simulated",
+        CLIP, simulated=True, note="Near a fit of the contrastive losses of CLIP on DataComp.",
+    ),
+    Case(
+        "scaled_mixture(joint=True)", "simulated", MIXED, simulated=True,
+        note="Shukor et al. 2025, eq. 2.5, with constants of ours: the paper's are not printed.",
+    ),
+    Case("bounded", "simulated", BOUNDED, simulated=True, note="With constants of ours."),
+    Case(
+        "bounded", "datablations", {}, lambda f: f["epochs"] <= 60,
+        note="Runs of at most 60 epochs, beside data_constrained: see benchmarks/repetition.py.",
+    ),
+    Case(
         "recipe", "simulated",
         {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "k": 1.0, "h_N": 0.0,
          "h_D": 0.0, "g_N": 0.41, "g_D": 0.18},
@@ -227,6 +253,12 @@ RANGES = {  # of simulated runs; log-uniform but for sparsity, year and recipe
     "recipe": (0, 1),
     "attempts": (1, 1000),
     "gpu_hours": (1500, 1e5),
+    "image_params": (2e7, 1e9),
+    "text_params": (4e7, 5e8),
+    "image_tokens": (49, 256),
+    "unique_tokens": (5e8, 1e11),
+    "web": (0.02, 0.98),
+    "code": (0.02, 0.98),
 }
 
 
@@ -236,7 +268,7 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
     table = {}
     for name in law.inputs:
         low, high = RANGES[name]
-        plain = name in ("sparsity", "year", "recipe")
+        plain = name in ("sparsity", "year", "recipe", "web", "code")
         table[name] = (
             rng.uniform(low, high, count)
             if plain
@@ -244,6 +276,10 @@ def simulate(law: sb.Law, values: Mapping[str, float], count: int = 240) -> sb.R
         )
     if "recipe" in table:
         table["recipe"] = np.arange(count) % 2.0
+    if "code" in table:
+        table["code"] = 1 - table["web"]
+    if "unique_tokens" in table:
+        table["unique_tokens"] = np.minimum(table["unique_tokens"], table["tokens"])
     if "batch_size" in table and "learning_rate" in table:  # a sweep about the optimum
         for name, c, on_N, on_D in [("learning_rate", "c_lr", "lr_N", "lr_D"),
                                     ("batch_size", "c_bs", "bs_N", "bs_D")]:  # fmt: skip

@@ -138,9 +138,10 @@ def best_mixture(
     --------
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("regmix")
-    >>> law = sb.get_law("mixture", domains=("weight_a", "weight_b"))
+    >>> shares = [name for name in runs.frame if name.startswith("weight_")]
+    >>> law = sb.get_law("mixture", domains=shares)
     >>> post = sb.fit(runs, law)  # doctest: +SKIP
-    >>> sb.best_mixture(post, bounds={"weight_a": (0.1, 1.0)})  # doctest: +SKIP
+    >>> sb.best_mixture(post, bounds={"weight_github": (0.1, 1.0)})  # doctest: +SKIP
     """
     posts = dict(post) if isinstance(post, Mapping) else {"": post}
     domains = domains_of(posts)
