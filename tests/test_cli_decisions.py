@@ -189,13 +189,13 @@ def test_frontier_gap_agrees_with_python(shell, folder, post):
 
 
 def test_data_exhaustion_agrees_with_python(shell, folder, post):
-    assumed = ("--stock", "1e15", "--stock-growth", "1.05", "--compute-growth", "2,3,4")
+    assumed = ("--stock", "3e14", "--stock-growth", "1.05", "--compute-growth", "2,3,4")
     status, out, err = shell(
         "data-exhaustion", "post.nc", *assumed, "--horizon", "2035", "--out", "x.csv"
     )
     assert (status, err) == (0, "")
     found = sb.data_exhaustion(
-        post, 1e15, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035
+        post, 3e14, stock_growth=1.05, compute_growth=(2, 3, 4), horizon=2035
     )
     table = found.summary()
     assert row(out, "demand meets the stock")[0] == pytest.approx(
@@ -269,7 +269,10 @@ RUN = ("predict", "post.nc", "--params", "1e9")
         ((*RUN, "--tokens", "0"), "tokens must be finite numbers"),
         (("frontier-gap", "repeated.nc"), "predicts loss from params and tokens alone"),
         (("frontier-gap", "post.nc", "--models", "absent.csv"), "There is no file absent.csv"),
-        (("data-exhaustion", "post.nc", "--stock", "agregated"), "Did you mean 'aggregated'?"),
+        (
+            ("data-exhaustion", "post.nc", "--stock", "efective_2024"),
+            "mean 'effective_2024'?",
+        ),
         (
             ("data-exhaustion", "post.nc", "--compute-growth", "4,x"),
             "--compute-growth must be a number",

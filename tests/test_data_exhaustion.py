@@ -58,29 +58,30 @@ positive = st.floats(0.3, 0.7)
     b=positive,
     compute_growth=st.floats(1.5, 10),
     stock_growth=st.floats(0.95, 1.1),
-    words=st.floats(1e13, 1e17),
-    wpt=st.floats(0.5, 1),
+    tokens=st.floats(1e13, 1e17),
+    ratio=st.floats(0.5, 100),
     usable=st.floats(0.1, 5),
     stock_year=st.integers(2018, 2026),
 )
 def test_with_a_power_law_the_year_has_a_closed_form(
-    quick, b, compute_growth, stock_growth, words, wpt, usable, stock_year
+    quick, b, compute_growth, stock_growth, tokens, ratio, usable, stock_year
 ):
     k = 3e12 / 2.5e24**b
     found = sb.data_exhaustion(
         PowerLaw(k, b, quick),
-        words,
+        tokens,
         stock_growth=stock_growth,
         stock_year=stock_year,
-        words_per_token=wpt,
+        overtraining=ratio,
         usable=usable,
         compute=2.5e24,
         compute_growth=compute_growth,
+        feasible=np.inf,
         horizon=2100,
     )
-    # k (C g^t)^b = S s^(t + lead): logs are straight lines in t.
+    # sqrt(r) k (C g^t)^b = S s^(t + lead): logs are straight lines in t.
     lead = 2022 - stock_year
-    gap = np.log(words * usable / wpt) + lead * np.log(stock_growth) - np.log(3e12)
+    gap = np.log(tokens * usable) + lead * np.log(stock_growth) - np.log(3e12 * ratio**0.5)
     closing = b * np.log(compute_growth) - np.log(stock_growth)
     after = gap / closing if closing > 0 else np.inf
     year = float(found["year"].squeeze())
@@ -92,19 +93,68 @@ def test_with_a_power_law_the_year_has_a_closed_form(
         budget = 2.5e24 * compute_growth ** max(after, 0)
         np.testing.assert_allclose(found.draws["compute"], budget, rtol=1e-6)
         if after > 0:
-            np.testing.assert_allclose(found.draws["tokens"], k * budget**b, rtol=1e-6)
-    reached = 2022 + np.log(2e29 / 2.5e24) / np.log(compute_growth)
-    assert float(found.draws["ceiling_year"].squeeze()) == pytest.approx(reached, abs=1e-6)
+            demand = ratio**0.5 * k * budget**b
+            np.testing.assert_allclose(found.draws["tokens"], demand, rtol=1e-6)
+    assert (found["slowing_year"] == np.inf).all()
+
+
+def test_budgets_grow_as_what_is_feasible_once_they_reach_it(quick):
+    found = sb.data_exhaustion(
+        PowerLaw(1e12 / np.sqrt(1e24), 0.5, quick),
+        1e15,
+        stock_growth=1.0,
+        overtraining=1.0,
+        compute=1e24,
+        compute_growth=10.0,
+        feasible=1e28,
+        feasible_year=2026,
+        feasible_growth=2.0,
+    )
+    # 1e28 in 2026, where the two lines meet; then sqrt(2) times as many tokens a year: from 1e14 to
+    # 1e15 takes ln(10) / ln(sqrt(2)) years, at 100 times the budget.
+    assert float(found["slowing_year"].squeeze()) == pytest.approx(2026)
+    after = 2026 + 2 * np.log(10) / np.log(2)
+    assert float(found["year"].squeeze()) == pytest.approx(after, abs=0.01)
+    np.testing.assert_allclose(found.draws["compute"], 1e30, rtol=0.01)
+
+
+def test_over_training_brings_the_year_forward_as_villalobos_2024(quick):
+    # Version 2 of the paper and its summary: training sets of 1e13 tokens in 2024 grow by 0.38
+    # (0.27 to 0.48) orders of magnitude a year; the stock is exhausted in 2028, between 2026 and
+    # 2032; in 2027 if models are over-trained 5 times, in 2025 if 100 times.
+    past = PowerLaw(1e13 / np.sqrt(1e26), 0.5, quick, draws=1000)
+    growth = tuple(10 ** (2 * each) for each in (0.27, 0.38, 0.48))
+    given = {"compute": 1e26, "compute_year": 2024, "compute_growth": growth, "feasible": np.inf}
+    for ratio, published in ((1.0, 2028), (5.0, 2027), (100.0, 2025)):
+        found = sb.data_exhaustion(past, overtraining=ratio, **given)
+        median, lower, upper = found.summary().loc["year"]
+        assert median == pytest.approx(published, abs=0.7)
+        if ratio == 1:
+            assert 2025 < lower < 2027
+            assert 2030 < upper < 2034
+
+
+def test_the_high_quality_stock_of_2022_ends_before_2026(quick):
+    # Version 1 of the paper: 2024.1 [2023.2, 2025.3] by its projection of compute, from training
+    # sets of 2e12 words in 2022. D_opt is that of Hoffmann's approach 1 and 2: C = 6 N D, D = 20 N.
+    optimal = PowerLaw(np.sqrt(20 / 6), 0.5, quick, draws=1000)
+    found = sb.data_exhaustion(optimal, "high_quality_2022", overtraining=1.0)
+    median, lower, upper = found.summary().loc["year"]
+    assert 2023.2 < median < 2025.3
+    assert 2022 < lower < 2023.5
+    assert 2025 < upper < 2026
+    assert found.assumptions.loc["stock_growth", "source"].endswith("aggregated_2022")
+    assert "words_per_token" in found.assumptions.index
 
 
 def test_each_draw_of_a_posterior_is_chinchillas_closed_form(quick):
-    known = {"words_per_token": 0.75, "compute": 2.5e24, "compute_growth": 4.5}
-    found = sb.data_exhaustion(quick, 7e14, stock_growth=1.07, **known)
+    known = {"overtraining": 1.0, "compute": 2.5e24, "compute_growth": 4.5, "feasible": np.inf}
+    found = sb.data_exhaustion(quick, 9e14, stock_growth=1.07, stock_year=2022, **known)
     v = quick.values
     b = v["alpha"] / (v["alpha"] + v["beta"])
     G = (v["alpha"] * v["A"] / (v["beta"] * v["B"])) ** (1 / (v["alpha"] + v["beta"]))
     first = np.log((2.5e24 / 6) ** b / G)
-    year = 2022 + (np.log(7e14 / 0.75) - first) / (b * np.log(4.5) - np.log(1.07))
+    year = 2022 + (np.log(9e14) - first) / (b * np.log(4.5) - np.log(1.07))
     np.testing.assert_allclose(found["year"], year, atol=1e-8)
     np.testing.assert_allclose(found.draws["compute"], 2.5e24 * 4.5 ** (year - 2022), rtol=1e-7)
     assert found.draws.sizes == quick.tree["posterior"].to_dataset().sizes
@@ -117,10 +167,13 @@ def test_villalobos_projection_of_past_growth(quick):
     past = PowerLaw(2e12 / 0.75 / np.sqrt(2.5e24), 0.5, quick, draws=1000)
     found = sb.data_exhaustion(
         past,
+        "aggregated_2022",
         stock_growth=1.07,
         words_per_token=0.75,
+        overtraining=1.0,
         compute=2.5e24,
         compute_growth=1.5**2,
+        feasible=np.inf,
     )
     median, lower, upper = found.summary().loc["year"]
     assert 2030 < lower < 2034
@@ -128,19 +181,20 @@ def test_villalobos_projection_of_past_growth(quick):
     assert 2048 < upper < 2056  # the last two years past theirs: they let growth be faster
 
 
-def test_defaults_agree_with_the_paper(found):
-    # The paper: between 2030 and 2050; budgets have grown faster since.
+def test_defaults_agree_with_the_revised_paper(found):
+    # Between 2026 and 2032, or earlier if models are over-trained; and before what is feasible.
     table = found.summary()
-    assert 2028 < table.loc["year", "median"] < 2040
-    assert table.loc["year", "eti90_lb"] < 2030
-    assert table.loc["year", "eti90_ub"] > 2035
-    assert 2028 < table.loc["ceiling_year", "median"] < 2031
+    assert 2026 < table.loc["year", "median"] < 2029
+    assert 2024 < table.loc["year", "eti90_lb"] < 2027
+    assert table.loc["year", "eti90_ub"] > 2030
+    assert 2028 < table.loc["slowing_year", "median"] < 2031
+    assert table.loc["compute", "median"] < 2e29
 
 
 def test_assumptions_have_their_quantiles(quick):
-    # Through the result: 1 token a word, no growth, so the stock's curve is the draws themselves.
+    # Through the result: without growth, the stock's curve is the draws themselves.
     given_as = (1e13, 2e13, 9e14)
-    found = sb.data_exhaustion(quick, given_as, stock_growth=1.0, words_per_token=1.0)
+    found = sb.data_exhaustion(quick, given_as, stock_growth=1.0)
     draws = found.curves["stock"].isel(year=0).to_numpy().ravel()
     shares = np.array([(draws < q).mean() for q in given_as])
     error = np.sqrt(np.array([0.05, 0.5, 0.05]) * np.array([0.95, 0.5, 0.95]) / draws.size)
@@ -151,7 +205,7 @@ def test_assumptions_have_their_quantiles(quick):
 
 
 def test_a_median_may_be_an_end_of_its_interval(quick):
-    found = sb.data_exhaustion(quick, "popular_platforms")  # growth 0.0814 [0.0789, 0.0814]
+    found = sb.data_exhaustion(quick, "popular_platforms_2022")  # growth 0.0814 [0.0789, 0.0814]
     ratio = found.curves["stock"].isel(year=1) / found.curves["stock"].isel(year=0)
     assert float(ratio.max()) == pytest.approx(1.0814)
     assert float((ratio > 1.08139).mean()) == pytest.approx(0.5, abs=0.07)
@@ -161,8 +215,8 @@ def test_each_assumption_has_a_random_stream_of_its_own(quick, found):
     again = sb.data_exhaustion(quick)
     np.testing.assert_array_equal(again["year"], found["year"])
     assert (sb.data_exhaustion(quick, seed=1)["year"] != found["year"]).any()
-    fixed = sb.data_exhaustion(quick, words_per_token=0.75)
-    np.testing.assert_array_equal(fixed.draws["ceiling_year"], found.draws["ceiling_year"])
+    fixed = sb.data_exhaustion(quick, usable=0.75)
+    np.testing.assert_array_equal(fixed.draws["slowing_year"], found.draws["slowing_year"])
 
 
 def test_more_tokens_last_longer_and_faster_budgets_end_sooner(quick, found):
@@ -171,6 +225,7 @@ def test_more_tokens_last_longer_and_faster_budgets_end_sooner(quick, found):
         ({"usable": 0.1}, False),
         ({"compute_growth": 2.0}, True),
         ({"compute": 1e26}, False),
+        ({"overtraining": 20.0}, False),
     ):
         years = sb.data_exhaustion(quick, horizon=2150, **change).summary().loc["year", "median"]
         assert (years > found.summary().loc["year", "median"]) == later
@@ -178,14 +233,17 @@ def test_more_tokens_last_longer_and_faster_budgets_end_sooner(quick, found):
 
 def test_the_published_table_is_as_published():
     table = sb.token_stock()
-    assert table.loc["aggregated", "stock_words"] == 7.41e14
-    ordered = table[["stock_low", "stock_words", "stock_high"]].to_numpy()
-    assert (np.diff(ordered) > 0).all()
+    assert table.loc["aggregated_2022", "amount"] == 7.41e14
+    assert table.loc["effective_2024", ["low", "amount", "high", "unit"]].tolist() == [
+        1e14, 3e14, 1e15, "tokens",
+    ]  # fmt: skip
+    assert (np.diff(table[["low", "amount", "high"]].to_numpy()) > 0).all()
+    assert table["source"].str.contains("2211.04325v").all()
     assert "2211.04325" in table.attrs["source"]
 
 
 def test_notes_count_draws_that_do_not_meet_the_stock(quick):
-    found = sb.data_exhaustion(quick, "recorded_speech", compute_growth=(1.2, 1.6, 3.0))
+    found = sb.data_exhaustion(quick, "recorded_speech_2022", compute_growth=(1.2, 1.6, 3.0))
     share = float(np.isinf(found["year"]).mean())
     assert 0.5 < share < 1
     assert f"In {share:.1%} of the draws demand does not meet the stock by 2060." in repr(found)
@@ -232,15 +290,15 @@ def test_the_plot_shows_the_curves(found):
     ("options", "message"),
     [
         ({"stock": "books"}, "no stock 'books'"),
-        ({"stock": "indexed_websites"}, "growth of indexed_websites is not published"),
         ({"stock": 1e15}, "stock_growth is needed if stock is a number"),
         ({"stock": -1.0, "stock_growth": 1.07}, "stock must be finite numbers, each positive"),
         ({"stock_growth": "fast"}, "stock_growth must be numbers"),
         ({"compute_growth": (5.0, 4.0, 6.0)}, "compute_growth must be a number, or its 5 %"),
         ({"usable": (0.1, 0.2)}, "usable must be a number, or its 5 %"),
-        ({"words_per_token": 0.0}, "words_per_token must be finite numbers"),
+        ({"overtraining": 0.0}, "overtraining must be finite numbers"),
         ({"compute": np.inf}, "compute must be finite"),
-        ({"ceiling": [1e28, 1e29]}, "ceiling must be one number"),
+        ({"feasible": (1e28, 1e29)}, "feasible must be a number, or its 5 %"),
+        ({"feasible_year": 2030.5}, "feasible_year must be a whole year"),
         ({"horizon": 2022}, "horizon must be after compute_year"),
         ({"horizon": 3000}, "by at most 200 years"),
         ({"compute_year": 2022.5}, "compute_year must be a whole year"),

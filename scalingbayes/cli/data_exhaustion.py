@@ -20,7 +20,7 @@ _MEANING = {
     "year": "demand meets the stock",
     "compute": "budget then, FLOPs",
     "tokens": "tokens then",
-    "ceiling_year": "budgets reach the ceiling",
+    "slowing_year": "budgets reach what is feasible",
 }
 
 Belief = str | None
@@ -36,9 +36,8 @@ Stock = Annotated[
     str,
     typer.Option(
         metavar=f"NAME|{_BELIEF}",
-        help="Stock of language data, in words: a published estimate (recorded_speech, "
-        "internet_users, popular_platforms, common_crawl, indexed_websites, aggregated) or "
-        "numbers.",
+        help="Stock of language data: a published one, such as effective_2024, high_quality_2022 "
+        "or aggregated_2022 (sb.token_stock() has all), or a number of tokens.",
     ),
 ]
 StockGrowth = Annotated[
@@ -48,7 +47,9 @@ StockGrowth = Annotated[
         help="Factor by which the stock grows a year, such as 1.07. Default: the published one.",
     ),
 ]
-StockYear = Annotated[int | None, typer.Option(help="Year of the stock. Default: 2022.")]
+StockYear = Annotated[
+    int | None, typer.Option(help="Year of the stock. Default: as published, or 2024.")
+]
 Usable = Annotated[
     Belief,
     typer.Option(
@@ -58,7 +59,19 @@ Usable = Annotated[
     ),
 ]
 WordsPerToken = Annotated[
-    Belief, typer.Option(metavar=_BELIEF, help="Words in a token. Default: 0.65,0.75,0.85.")
+    Belief,
+    typer.Option(
+        metavar=_BELIEF,
+        help="Words in a token, for a stock in words. Default: 0.65,0.75,0.85.",
+    ),
+]
+Overtraining = Annotated[
+    Belief,
+    typer.Option(
+        metavar=_BELIEF,
+        help="Tokens per param of the largest run over the compute-optimal ratio; 1 if it is "
+        "compute-optimal. Default: 1,2,10.",
+    ),
 ]
 LargestBudget = Annotated[
     Belief,
@@ -76,10 +89,19 @@ ComputeGrowth = Annotated[
         metavar=_BELIEF, help="Factor by which the largest budget grows a year. Default: 4,4.5,5."
     ),
 ]
-Ceiling = Annotated[
-    float | None,
+Feasible = Annotated[
+    Belief,
     typer.Option(
-        help="A budget in FLOPs: the year in which budgets reach it is printed too. Default: 2e29."
+        metavar=_BELIEF,
+        help="Largest budget that is feasible in 2030, in FLOPs; inf for no limit. "
+        "Default: 2e28,2e29,2e30.",
+    ),
+]
+FeasibleGrowth = Annotated[
+    Belief,
+    typer.Option(
+        metavar=_BELIEF,
+        help="Factor by which the feasible budget grows a year. Default: 1.25,1.4,1.57.",
     ),
 ]
 Horizon = Annotated[int | None, typer.Option(help="Last year that is examined. Default: 2060.")]
@@ -87,15 +109,17 @@ Horizon = Annotated[int | None, typer.Option(help="Last year that is examined. D
 
 def data_exhaustion_command(
     posterior: OptionalPosterior = None,
-    stock: Stock = "aggregated",
+    stock: Stock = "effective_2024",
     stock_growth: StockGrowth = None,
     stock_year: StockYear = None,
     usable: Usable = None,
     words_per_token: WordsPerToken = None,
+    overtraining: Overtraining = None,
     compute: LargestBudget = None,
     compute_year: ComputeYear = None,
     compute_growth: ComputeGrowth = None,
-    ceiling: Ceiling = None,
+    feasible: Feasible = None,
+    feasible_growth: FeasibleGrowth = None,
     horizon: Horizon = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
@@ -113,13 +137,15 @@ def data_exhaustion_command(
         "stock_growth": stock_growth,
         "usable": usable,
         "words_per_token": words_per_token,
+        "overtraining": overtraining,
         "compute": compute,
         "compute_growth": compute_growth,
+        "feasible": feasible,
+        "feasible_growth": feasible_growth,
     }
     numbers = {
         "stock_year": stock_year,
         "compute_year": compute_year,
-        "ceiling": ceiling,
         "horizon": horizon,
     }
     given: dict[str, Any] = {name: _belief(name, x) for name, x in beliefs.items() if x is not None}

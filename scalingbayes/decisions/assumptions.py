@@ -1,6 +1,7 @@
 """Assumptions about the stock of tokens and about future budgets: quantiles, sources and draws."""
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,17 +27,45 @@ BUDGET_GROWTH: Belief = (4.0, 4.5, 5.0)
 epoch.ai/blog/training-compute-of-frontier-ai-models-grows-by-4-5x-per-year), used as a 90 %
 interval."""
 
-FEASIBLE_BUDGET = 2e29
+FEASIBLE_BUDGET: Belief = (2e28, 2e29, 2e30)
 """FLOPs of a run that is feasible by 2030 (Sevilla et al. 2024,
-epoch.ai/blog/can-ai-scaling-continue-through-2030)."""
+epoch.ai/blog/can-ai-scaling-continue-through-2030). The factor of 10 to either side is our
+assumption; the report's limits are 1e28 to 3e29 by the power of one campus, and 5,000 to 250,000
+times GPT-4 by chips."""
+
+FEASIBLE_GROWTH: Belief = (1.25, 1.40, 1.57)
+"""Factor of growth per year of feasible budgets: that of the FLOPs per dollar of GPUs for machine
+learning, which double every 2.07 years, 1.54 to 3.13 (Hobbhahn and Besiroglu 2022, Trends in GPU
+price-performance), so that spending stays as it is."""
+
+OVERTRAINING: Belief = (1.0, 2.0, 10.0)
+"""Tokens per param of the largest runs over the compute-optimal ratio of about 20: Llama 3 405B has
+38.5 and Llama 3 70B 214 (arXiv:2407.21783). The interval is our assumption."""
+
+_GROWTH_OF_TEXT = "aggregated_2022"
+"""Stock whose growth stands in for growth that is not published."""
 
 _DEFAULTS: dict[str, tuple[Belief, str]] = {
     "usable": (1.0, "share of the stock: all"),
     "words_per_token": (WORDS_PER_TOKEN, "rule of thumb for English"),
     "compute": (LARGEST_BUDGET, "FLOPs in 2022: PaLM 540B, within a factor of 2"),
     "compute_growth": (BUDGET_GROWTH, "a year, 2010 to 2024: Sevilla and Roldán 2024"),
+    "overtraining": (OVERTRAINING, "tokens per param over optimal: Llama 3 405B is 2, 70B is 10"),
+    "feasible": (FEASIBLE_BUDGET, "FLOPs by 2030: Sevilla et al. 2024, within a factor of 10"),
+    "feasible_growth": (FEASIBLE_GROWTH, "a year, GPUs: Hobbhahn and Besiroglu 2022"),
 }
 _Z95 = NormalDist().inv_cdf(0.95)
+
+
+def year_of(stock: str | Belief) -> int:
+    """Return the year of a published stock; 2024 for a number.
+
+    Raises
+    ------
+    InputError
+        If there is no such stock.
+    """
+    return int(_published(stock)["year"]) if isinstance(stock, str) else 2024
 
 
 def tabulate_assumptions(
@@ -58,6 +87,8 @@ def tabulate_assumptions(
         quantiles decrease.
     """
     beliefs = _stock(stock, stock_growth, stock_year)
+    if not isinstance(stock, str) or _published(stock)["unit"] == "tokens":
+        others = {name: each for name, each in others.items() if name != "words_per_token"}
     for name, belief in others.items():
         default, source = _DEFAULTS[name]
         beliefs[name] = (belief, source if belief == default else "given")
@@ -97,32 +128,37 @@ def draw_logs(
     return found
 
 
+def _published(stock: str) -> "pd.Series[Any]":
+    table = token_stock()
+    if stock not in table.index:
+        raise unknown("stock", stock, table.index, "Or pass a number of tokens.")
+    (row,) = (each for name, each in table.iterrows() if name == stock)
+    return row
+
+
 def _stock(stock: str | Belief, growth: Belief | None, year: int) -> dict[str, tuple[Belief, str]]:
-    """Return the stock in words and its growth per year, each with its source."""
-    words_of, growth_of = f"words in {year}:", "a year:"
+    """Return the stock and its growth per year, each with its source."""
     if not isinstance(stock, str):
         if growth is None:
             raise InputError(
                 "stock_growth is needed if stock is a number: stock_growth=1.07 for 7 % a year."
             )
         return {
-            "stock": (stock, f"{words_of} given"),
-            "stock_growth": (growth, f"{growth_of} given"),
+            "stock": (stock, f"tokens in {year}: given"),
+            "stock_growth": (growth, "a year: given"),
         }
-    table, paper = token_stock(), "Villalobos et al. 2022"
-    if stock not in table.index:
-        raise unknown("stock", stock, table.index, "Or pass a number of words.")
-    row = table.loc[stock]
-    words = tuple(row[["stock_low", "stock_words", "stock_high"]])
-    source = "given"
-    if growth is None:
-        growth = tuple(1 + row[["growth_low", "growth_per_year", "growth_high"]])
-        source = paper
-        if np.isnan(growth).any():
-            raise InputError(
-                f"The growth of {stock} is not published: pass it, such as stock_growth=1.07."
-            )
+    row = _published(stock)
+    paper = f"Villalobos et al. {row['year']}"
+    source = f"{row['unit']} in {year}: {paper}, {stock}"
+    amount = tuple(row[["low", "amount", "high"]])
+    if growth is not None:
+        return {"stock": (amount, source), "stock_growth": (growth, "a year: given")}
+    grows, of = row, stock
+    if np.isnan(row["growth_per_year"]):
+        grows, of = _published(_GROWTH_OF_TEXT), _GROWTH_OF_TEXT
+    low, middle, high = (float(grows[f"growth_{each}"]) for each in ("low", "per_year", "high"))
+    published = f"a year: Villalobos et al. {grows['year']}, {of}"
     return {
-        "stock": (words, f"{words_of} {paper}, {stock}"),
-        "stock_growth": (growth, f"{growth_of} {source}"),
+        "stock": (amount, source),
+        "stock_growth": ((1 + low, 1 + middle, 1 + high), published),
     }

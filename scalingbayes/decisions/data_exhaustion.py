@@ -1,4 +1,4 @@
-"""The year in which compute-optimal training needs more tokens of text than there are."""
+"""The year in which training needs more tokens of text than there are."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -8,18 +8,20 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
-from scalingbayes._core.arguments import check_number, check_seed
+from scalingbayes._core.arguments import check_seed
 from scalingbayes._core.errors import InputError
-from scalingbayes._core.numbers import write
 from scalingbayes.allocation import Proportional
 from scalingbayes.decisions.assumptions import (
     BUDGET_GROWTH,
     FEASIBLE_BUDGET,
+    FEASIBLE_GROWTH,
     LARGEST_BUDGET,
+    OVERTRAINING,
     WORDS_PER_TOKEN,
     Belief,
     draw_logs,
     tabulate_assumptions,
+    year_of,
 )
 from scalingbayes.decisions.law_draws import require_params_and_tokens, require_tokens
 from scalingbayes.posterior.posterior import Posterior
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 _IN_TOKENS = "published models and stocks of text"
 _STEP = np.log(10) / 4  # of a grid of log budgets; log D_opt is almost linear between its points
 _MAX_YEARS = 200
+_NO_LIMIT = 1e4  # a log of FLOPs; finite, so that differences are
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -45,8 +48,8 @@ class DataExhaustion(Estimate):
     """The year in which the demand for tokens meets their stock; made by :func:`data_exhaustion`.
 
     The draws are ``year``, in which demand meets the stock; ``compute`` (FLOPs) and ``tokens``,
-    the budget and the stock in that year; and ``ceiling_year``, in which budgets reach
-    ``ceiling``. A draw is inf if its event is after the horizon.
+    the budget and the stock in that year; and ``slowing_year``, from which budgets grow only as
+    what is feasible does. A draw is inf if its event is after the horizon.
 
     Parameters
     ----------
@@ -56,8 +59,6 @@ class DataExhaustion(Estimate):
         One row an assumption: 5 % quantile, median, 95 % quantile and source.
     compute_year, horizon
         First and last year of the projection.
-    ceiling
-        A budget in FLOPs.
 
     Examples
     --------
@@ -72,7 +73,6 @@ class DataExhaustion(Estimate):
     assumptions: pd.DataFrame
     compute_year: int
     horizon: int
-    ceiling: float
 
     def share_met(self) -> float:
         """Return the share of draws in which demand meets the stock by the horizon."""
@@ -107,24 +107,30 @@ class DataExhaustion(Estimate):
 
 def data_exhaustion(
     post: Posterior,
-    stock: str | Belief = "aggregated",
+    stock: str | Belief = "effective_2024",
     *,
     stock_growth: Belief | None = None,
-    stock_year: int = 2022,
+    stock_year: int | None = None,
     usable: Belief = 1.0,
     words_per_token: Belief = WORDS_PER_TOKEN,
+    overtraining: Belief = OVERTRAINING,
     compute: Belief = LARGEST_BUDGET,
     compute_year: int = 2022,
     compute_growth: Belief = BUDGET_GROWTH,
-    ceiling: float = FEASIBLE_BUDGET,
+    feasible: Belief = FEASIBLE_BUDGET,
+    feasible_year: int = 2030,
+    feasible_growth: Belief = FEASIBLE_GROWTH,
     horizon: int = 2060,
     seed: int = 0,
 ) -> DataExhaustion:
-    """Estimate the year in which compute-optimal training needs all tokens that there are.
+    """Estimate the year in which training needs all tokens that there are.
 
-    The largest budget and the stock grow by constant factors a year. The demand of a year is
-    D_opt, the compute-optimal number of tokens of its largest budget. Each posterior draw is
-    combined with one draw of every assumption; assumptions are independent of one another.
+    The largest budget grows by a constant factor a year, until it reaches what is feasible; from
+    then on it grows as that does. The stock grows by a constant factor. The demand of a year is the
+    training tokens of its largest budget: D_opt, the compute-optimal number, times the square root
+    of ``overtraining``, because a run of the same budget with r times as many tokens per param has
+    sqrt(r) times as many tokens. Each posterior draw is combined with one draw of every assumption;
+    assumptions are independent of one another.
 
     An assumption is a positive number, or ``(5 % quantile, median, 95 % quantile)``. In the latter
     case its logarithm has a two-piece normal distribution: half a normal on each side of the
@@ -135,28 +141,39 @@ def data_exhaustion(
     post
         A fit of a law of params and tokens alone, to a table that has both as counts.
     stock
-        Number of words in ``stock_year``, or the name of a row of
-        :func:`scalingbayes.token_stock` (Villalobos et al. 2022, arXiv:2211.04325).
+        Number of tokens in ``stock_year``, or the name of a row of
+        :func:`scalingbayes.token_stock`: by default the effective stock of Villalobos et al. 2024,
+        which counts only text that is good enough, and the worth of repeating it.
     stock_growth
-        Factor of growth of the stock per year, 1.07 for 7 %. By default as published.
+        Factor of growth of the stock per year, 1.07 for 7 %. By default as published, or that of
+        the row ``aggregated_2022`` if the growth of the stock is not published.
     stock_year
-        Year of ``stock``.
+        Year of ``stock``. By default that of the published stock, or 2024.
     usable
         Training tokens per token of the stock: below 1 if some are unfit for training, above 1 if
         tokens may be repeated.
     words_per_token
-        By default 0.65 to 0.85, a rule of thumb for English.
+        For a stock that is published in words. By default 0.65 to 0.85, a rule of thumb for
+        English.
+    overtraining
+        Tokens per param of the largest run over the compute-optimal ratio, 1 for compute-optimal
+        runs. By default 1 to 10, with the median 2.
     compute
         Largest budget of ``compute_year``, in FLOPs. By default that of 2022, PaLM 540B's, within a
         factor of 2.
     compute_year
         Year of ``compute``, from which budgets grow.
     compute_growth
-        Factor of growth of budgets per year. By default the growth of the past, 4
-        to 5; a wider interval expresses doubts about the future.
-    ceiling
-        A budget in FLOPs, by default 2e29, which is feasible by 2030 (Sevilla et al. 2024). The
-        result has the year in which budgets reach it; they grow beyond it.
+        Factor of growth of budgets per year while they are feasible. By default the growth of the
+        past, 4 to 5.
+    feasible
+        The largest budget that is feasible in ``feasible_year``, in FLOPs; ``np.inf`` if there is
+        no limit. By default 2e29 in 2030, within a factor of 10 (Sevilla et al. 2024).
+    feasible_year
+        Year of ``feasible``.
+    feasible_growth
+        Factor of growth of the feasible budget per year. By default that of the FLOPs per dollar of
+        GPUs, about 1.4.
     horizon
         Last year of the projection.
     seed
@@ -174,62 +191,74 @@ def data_exhaustion(
     --------
     >>> import scalingbayes as sb
     >>> post = sb.fit(sb.datasets.load("chinchilla"), "chinchilla")  # doctest: +SKIP
-    >>> found = sb.data_exhaustion(post, horizon=2100)
-    >>> 2028 < float(found["year"].median()) < 2040
+    >>> found = sb.data_exhaustion(post)
+    >>> 2026 < float(found["year"].median()) < 2032
     True
     """
     require_params_and_tokens(post)
     require_tokens(post, _IN_TOKENS, "Convert the table's data to tokens.")
     check_seed(seed)
-    years = _years(compute_year, horizon, stock_year)
-    limit = check_number("ceiling", ceiling)
-    assumptions = tabulate_assumptions(
-        stock,
-        stock_growth,
-        stock_year,
-        usable=usable,
-        words_per_token=words_per_token,
-        compute=compute,
-        compute_growth=compute_growth,
-    )
+    since = year_of(stock) if stock_year is None else stock_year
+    years = _years(compute_year, horizon, since, feasible_year)
+    beliefs = {
+        "usable": usable,
+        "words_per_token": words_per_token,
+        "overtraining": overtraining,
+        "compute": compute,
+        "compute_growth": compute_growth,
+    }
+    if feasible != np.inf:
+        beliefs |= {"feasible": feasible, "feasible_growth": feasible_growth}
+    assumptions = tabulate_assumptions(stock, stock_growth, since, **beliefs)
     coords = {name: post.tree["posterior"][name].to_numpy() for name in SAMPLE_DIMS}
     log = draw_logs(assumptions, seed, tuple(coords[dim].size for dim in SAMPLE_DIMS))
-    log_budget = log["compute"] + log["compute_growth"] * (years - compute_year)
-    log_demand = _log_demand(post, log_budget)
-    log_stock = log["stock"] + log["usable"] - log["words_per_token"]
-    log_stock = log_stock + log["stock_growth"] * (years - stock_year)
-
-    met = _first_crossing(log_demand - log_stock)
-    at_ceiling = _first_crossing(log_budget - np.log(limit))
-    events = {
-        "year": compute_year + met,
-        "compute": np.exp(_interpolate(log_budget, met)),
-        "tokens": np.exp(_interpolate(log_stock, met)),
-        "ceiling_year": compute_year + at_ceiling,
-    }
-    draws = xr.Dataset({name: (SAMPLE_DIMS, x[..., 0]) for name, x in events.items()}, coords)
-    curves = {"stock": np.exp(log_stock), "demand": np.exp(log_demand)}
+    trend = log["compute"] + log["compute_growth"] * (years - compute_year)
+    largest = np.full_like(trend, _NO_LIMIT)
+    if feasible != np.inf:
+        largest = log["feasible"] + log["feasible_growth"] * (years - feasible_year)
+    log_budget = np.minimum(trend, largest)
+    log_demand = _log_demand(post, log_budget) + log["overtraining"] / 2
+    log_stock = log["stock"] + log["usable"] + log["stock_growth"] * (years - since)
+    log_stock = log_stock - log.get("words_per_token", 0.0)
+    draws, curves = _events(years, log_budget, log_demand, log_stock, trend - largest)
     found = DataExhaustion(
         title="Year in which the demand for tokens meets their stock",
-        draws=draws,
+        draws=draws.assign_coords(coords),
         verdict=post.verdict,
-        curves=xr.Dataset(
-            {name: ((*SAMPLE_DIMS, "year"), x) for name, x in curves.items()},
-            {**coords, "year": years},
-        ),
+        curves=curves.assign_coords(coords),
         assumptions=assumptions,
         compute_year=compute_year,
         horizon=horizon,
-        ceiling=limit,
     )
     return replace(found, notes=_notes(found, post))
+
+
+def _events(
+    years: Int[np.ndarray, " years"],
+    log_budget: Float[np.ndarray, "chains draws years"],
+    log_demand: Float[np.ndarray, "chains draws years"],
+    log_stock: Float[np.ndarray, "chains draws years"],
+    excess: Float[np.ndarray, "chains draws years"],
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return what happens when, and the curves of the stock and of the demand."""
+    met, slowed = _first_crossing(log_demand - log_stock), _first_crossing(excess)
+    events = {
+        "year": years[0] + met,
+        "compute": np.exp(_interpolate(log_budget, met)),
+        "tokens": np.exp(_interpolate(log_stock, met)),
+        "slowing_year": years[0] + slowed,
+    }
+    along = (*SAMPLE_DIMS, "year")
+    curves = {"stock": (along, np.exp(log_stock)), "demand": (along, np.exp(log_demand))}
+    draws = {name: (SAMPLE_DIMS, x[..., 0]) for name, x in events.items()}
+    return xr.Dataset(draws), xr.Dataset(curves, {"year": years})
 
 
 def _notes(found: DataExhaustion, post: Posterior) -> tuple[str, ...]:
     """Write in how many draws each event occurs, and how far the median budget extrapolates."""
     year = found["year"]
     unmet, at_once = 1 - found.share_met(), float((year <= found.compute_year).mean())
-    before_ceiling = float((year < found["ceiling_year"]).mean())
+    before_slowing = float((year < found["slowing_year"]).mean())
     runs = (post.tree["constant_data"][name].to_numpy() for name in ("params", "tokens"))
     largest_run = float(_own_cost(post).training_flops(*runs).max())
     notes = []
@@ -243,8 +272,8 @@ def _notes(found: DataExhaustion, post: Posterior) -> tuple[str, ...]:
             f"{found.compute_year}."
         )
     notes.append(
-        f"In {_percent(before_ceiling)} of the draws demand meets the stock before budgets reach "
-        f"{write(found.ceiling, 'flops')} FLOPs."
+        f"In {_percent(before_slowing)} of the draws demand meets the stock before budgets reach "
+        f"what is feasible."
     )
     compute = float(found["compute"].median())
     if np.isfinite(compute):
@@ -259,8 +288,11 @@ def _percent(share: float) -> str:
     return "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
-def _years(compute_year: int, horizon: int, stock_year: int) -> Int[np.ndarray, " years"]:
+def _years(
+    compute_year: int, horizon: int, stock_year: int, feasible_year: int
+) -> Int[np.ndarray, " years"]:
     given = {"compute_year": compute_year, "horizon": horizon, "stock_year": stock_year}
+    given["feasible_year"] = feasible_year
     for name, year in given.items():
         if not isinstance(year, int | np.integer):
             raise InputError(f"{name} must be a whole year, such as 2022; got {year!r}.")

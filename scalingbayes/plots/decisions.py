@@ -142,7 +142,7 @@ def plot_data_exhaustion(
     ax = new_axes(ax)
     for name, color, shade, label in (
         ("stock", RUNS, RUNS, "stock of tokens"),
-        ("demand", INK, BAND, r"$D_\mathrm{opt}$ of the largest budget"),
+        ("demand", INK, BAND, "training tokens of the largest budget"),
     ):
         middle, low, high = quantiles[name].transpose("quantile", "year").to_numpy()
         ax.plot(years, middle, color=color, label=f"{label}, median and {percent(prob)} band")

@@ -71,19 +71,19 @@ def published_benchmarks() -> pd.DataFrame:
 
 
 def token_stock() -> pd.DataFrame:
-    """Return estimates of the stock of language data (Villalobos et al. 2022, arXiv:2211.04325).
+    """Return estimates of the stock of language data (Villalobos et al., arXiv:2211.04325).
 
     Returns
     -------
     pandas.DataFrame
-        One stock a row: ``stock_words`` with its 90 % interval ``stock_low`` and ``stock_high``,
-        in words, and ``growth_per_year`` with ``growth_low`` and ``growth_high``, as fractions.
-        ``attrs["source"]`` and ``attrs["notes"]`` describe their origin.
+        One stock a row: its ``amount`` with the interval ``low`` to ``high``, in ``unit``, words or
+        tokens, in ``year``; ``growth_per_year`` with ``growth_low`` and ``growth_high``, as
+        fractions; and its ``source``. ``attrs["notes"]`` describes what each stock is.
 
     Examples
     --------
-    >>> float(token_stock().loc["aggregated", "stock_words"]) > 1e14
-    True
+    >>> float(token_stock().loc["effective_2024", "amount"])
+    300000000000000.0
     """
     return _read("token_stock").set_index("stock")
 
