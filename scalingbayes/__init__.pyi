@@ -53,6 +53,7 @@ from .inference import HMC, NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
 from .laws import Input, Law, Sum, family, get_law, list_laws, register
 from .laws.base.parameters import Parameter
 from .laws.base.targets import Target
+from .literature import list_published, published
 from .model.bound_model import BoundModel
 from .model.learned_priors import learned_priors
 from .model.model import Model
@@ -150,6 +151,7 @@ __all__ = [
     "isoflop_sweep",
     "learned_priors",
     "list_laws",
+    "list_published",
     "load",
     "overtrain",
     "parametric",
@@ -157,6 +159,7 @@ __all__ = [
     "plots",
     "pool",
     "profile_grid",
+    "published",
     "published_benchmarks",
     "published_exponents",
     "published_models",

@@ -14,6 +14,7 @@ from scalingbayes.allocation import require_allocation
 from scalingbayes.combine.average import Average
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
 
@@ -39,6 +40,24 @@ def draws_on_device(post: Posterior, inputs: Mapping[str, float]) -> LawDraws:
     return LawDraws(post.law, to_device(post.values, "float64"), fixed)
 
 
+def as_posterior(post: Posterior | Average | PointEstimate) -> Posterior | Average:
+    """Return what decisions are made from: a posterior, an average, or a point's posterior.
+
+    Raises
+    ------
+    InputError
+        If ``post`` is none of these.
+    """
+    if isinstance(post, PointEstimate):
+        return post.posterior
+    if not isinstance(post, Posterior | Average):
+        raise InputError(
+            f"post must be a posterior, as sb.fit returns, or an average; got "
+            f"{type(post).__name__}."
+        )
+    return post
+
+
 def inputs_by_posterior(
     post: Posterior | Average, inputs: Mapping[str, float]
 ) -> dict[Posterior, dict[str, float]]:
@@ -47,16 +66,11 @@ def inputs_by_posterior(
     Raises
     ------
     InputError
-        If ``post`` is neither a posterior nor an average, a law has no compute-optimal allocation,
-        or an average's laws do not divide the same budget.
+        If a law has no compute-optimal allocation, or an average's laws do not divide the same
+        budget.
     """
     if isinstance(post, Average):
         return post.inputs_of_each(inputs)
-    if not isinstance(post, Posterior):
-        raise InputError(
-            f"post must be a posterior, as sb.fit returns, or an average; got "
-            f"{type(post).__name__}."
-        )
     require_allocation(post.law)
     return {post: dict(inputs)}
 

@@ -24,7 +24,8 @@ class Draws:
     facts
         Numbers about the whole run for the record, such as ``gradients`` or ``pareto_k``.
     of
-        Distribution of the draws: the posterior, the prior, or best fits to resampled tables.
+        Distribution of the draws: the posterior, the prior, best fits to resampled tables, or the
+        one point of a best fit.
     allowance
         The allowance for the law's error, if the draws have one.
     exact
@@ -34,6 +35,6 @@ class Draws:
     points: Float[np.ndarray, "chains draws dim"]
     stats: Mapping[str, Shaped[np.ndarray, "chains draws"]]
     facts: Mapping[str, int | float] = field(default_factory=dict)
-    of: Literal["posterior", "prior", "bootstrap"] = "posterior"
+    of: Literal["posterior", "prior", "bootstrap", "point"] = "posterior"
     allowance: Allowance | None = None
     exact: "Draws | None" = None

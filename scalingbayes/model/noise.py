@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import override
 
 import jax.numpy as jnp
 from jaxtyping import Array
-from numpyro.distributions import Distribution, TransformedDistribution
+from numpyro.distributions import Delta, Distribution, TransformedDistribution
 
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Scale
@@ -139,6 +140,37 @@ class Noise:
 
     def __repr__(self) -> str:
         return f"Noise({self.name!r}: {self.equation})"
+
+
+class NoScatter(Noise):
+    """The noise of constants whose source states no scatter: a run is what the law expects.
+
+    :func:`no_scatter` makes it.
+    """
+
+    @override
+    def about(
+        self,
+        location: Array,
+        values: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        errors: Array | None = None,
+    ) -> Distribution:
+        """Return the distribution whose only value is the location."""
+        return Delta(location)
+
+
+NO_SCATTER = "none"
+"""Name of the noise of constants whose source states no scatter."""
+
+
+@cache
+def no_scatter(scale: Scale) -> NoScatter:
+    """Return the noise of constants whose source states no scatter.
+
+    Two calls with one scale return the same object, so that a compiled program serves both.
+    """
+    return NoScatter(NO_SCATTER, scale, Delta, {}, "no scatter is stated")
 
 
 @cache

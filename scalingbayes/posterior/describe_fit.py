@@ -13,6 +13,8 @@ _FEW = 3  # runs per parameter, below which the residuals say little
 
 def describe_fit(record: Record, law: Law, noise: Noise) -> str:
     """Return what was fitted to what, in two lines."""
+    if record.of == "published":
+        return f"Published constants of {law.equation}\n{record.data.name}"
     of = "Bootstrapped best fits" if record.of == "bootstrap" else record.of.capitalize()
     exact = record.allowance is None
     taken = "law taken as exact" if exact else "allowance for the law's error"
@@ -59,6 +61,8 @@ def describe_allowance(allowance: Allowance | None, record: Record) -> tuple[str
 
 def describe_priors(record: Record) -> str:
     """Return each parameter's prior, and the reference point at which it is stated."""
+    if record.of == "published":
+        return ""
     if record.options.get("objective") == "likelihood":
         return "Priors were not used."
     statements = "\n".join(f"  {prior['statement']}" for prior in record.priors.values())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws import Law, get_law
-from scalingbayes.model.noise import Noise
+from scalingbayes.model.noise import NO_SCATTER, Noise, no_scatter
 from scalingbayes.model.noise_models import NoiseModel, get_noise
 from scalingbayes.posterior.io import read_tree
 from scalingbayes.posterior.posterior import Posterior
@@ -39,12 +39,14 @@ def load(
     """
     tree, record = read_tree(path)
     known = get_law(law or record.law)
-    model = get_noise(noise or record.noise, known)
+    stated = noise is None and record.noise == NO_SCATTER
+    model = no_scatter(known.target.on_scale) if stated else get_noise(noise or record.noise, known)
     names = [*known.parameters, *model.parameters]
-    if known.equation != record.equation or set(names) != set(record.priors):
+    fitted = [str(name) for name in tree["posterior"].data_vars]
+    if known.equation != record.equation or set(names) != set(fitted):
         raise InputError(
             f"{path} holds a fit of {record.equation} with the parameters "
-            f"{', '.join(record.priors)}; the law and noise model of these names here are "
+            f"{', '.join(fitted)}; the law and noise model of these names here are "
             f"{known.equation} with {', '.join(names)}. Give load the ones that were fitted."
         )
     return Posterior(tree, known, model)

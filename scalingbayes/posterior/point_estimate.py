@@ -1,6 +1,7 @@
 """Point estimates: the best fit, and how many searches found it."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
@@ -8,25 +9,26 @@ import numpy as np
 import pandas as pd
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import check_numbers
-from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import exponents, require_allocation, table_cost
+from scalingbayes._core.precision import precision
+from scalingbayes.allocation import Cost, Limits
 from scalingbayes.inference import Optimum
-from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.posterior.allocate import evaluate_per_budget, exponent_budgets
-from scalingbayes.results import Check, IntervalKind, Result, Verdict, View
-
-_SAME = 0.1  # nats between searches that found the same optimum
+from scalingbayes.posterior.allocate import Budgets
+from scalingbayes.posterior.caveats import SAME, judge_search
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.record import DataRecord
+from scalingbayes.posterior.stated import stated_posterior
+from scalingbayes.results import Estimate, IntervalKind, Result, Verdict, View
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PointEstimate(Result):
     """The parameters of greatest likelihood or posterior density.
 
-    A point has no intervals. Fit with another engine to get them.
+    A point has no intervals. Fit with another engine to get them. The decisions, such as
+    ``sb.plan``, take a point as they take a posterior, and each answer says that it has no
+    intervals.
 
     Parameters
     ----------
@@ -69,34 +71,66 @@ class PointEstimate(Result):
     @property
     def agreeing(self) -> int:
         """The number of searches that converged within 0.1 nats of the best."""
-        near = self.searches["log_density"] > self.log_density - _SAME
+        near = self.searches["log_density"] > self.log_density - SAME
         return int((near & self.searches["converged"]).sum())
 
-    def exponents(self, compute: float | None = None, **inputs: float) -> dict[str, float]:
-        """Compute a and b of N_opt ∝ C^a, D_opt ∝ C^b.
+    @cached_property
+    def posterior(self) -> Posterior:
+        """The point as a posterior of one draw, for all questions that take a posterior.
 
-        Parameters
-        ----------
-        compute
-            The budget in FLOPs at which to take the exponents; by default in the middle of the
-            runs.
-        **inputs
-            The law's inputs other than the model's size and tokens.
-
-        Raises
-        ------
-        InputError
-            If the law has no compute-optimal allocation, lacks an input, or the budget is not a
-            positive number.
+        Each answer says that its intervals have no width.
         """
-        model = self.model
-        require_allocation(model.law)
-        cost = table_cost(model.law, model.runs)
-        budget = exponent_budgets(model.law, model.reference, compute, cost)
-        if budget.size != 1:
-            raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
-        found = evaluate_per_budget(exponents, model.law, self.values, budget, inputs, cost=cost)
-        return {name: float(value[0]) for name, value in found.items()}
+        model, law, target = self.model, self.model.law, self.model.law.target.column
+        counted, runs = model.counted, self.model.runs
+        data = DataRecord(
+            runs.name, int(counted.sum()), runs.digest, runs.notes, runs.units, dict(runs.sources)
+        )
+        table = {name: x[counted] for name, x in model.inputs.items()}
+        table |= {"weights": model.weights[counted], target: model.observed[counted]}
+        record = {
+            "data": data,
+            "reference": model.reference,
+            "engine": "optimize",
+            "options": {"objective": self.objective},
+            "of": "point",
+            "facts": self._search,
+            "priors": {
+                name: model.priors[name].as_record(name, parameter)
+                for name, parameter in model.parameters.items()
+            },
+            "origin_of_priors": model.origin_of_priors,
+        }
+        values = {name: np.array([self.values[name]]) for name in model.parameters}
+        frame = runs.frame[counted]
+        return stated_posterior(law, model.noise, values, table, frame, record)
+
+    @property
+    def _search(self) -> dict[str, int]:
+        return {
+            "searches": len(self.searches),
+            "converged": int(self.searches["converged"].sum()),
+            "agreeing": self.agreeing,
+        }
+
+    def exponents(
+        self, compute: Budgets | None = None, cost: Cost | None = None, **inputs: float
+    ) -> Estimate:
+        """Compute a and b of N_opt ∝ C^a, D_opt ∝ C^b; see :meth:`Posterior.exponents`."""
+        return self.posterior.exponents(compute, cost, **inputs)
+
+    def allocate(
+        self,
+        compute: Budgets,
+        cost: Cost | None = None,
+        limits: Limits | None = None,
+        **inputs: float,
+    ) -> Estimate:
+        """Compute the run of least loss for budgets; see :meth:`Posterior.allocate`."""
+        return self.posterior.allocate(compute, cost, limits, **inputs)
+
+    def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
+        """Predict what new runs will reach; see :meth:`Posterior.predict`."""
+        return self.posterior.predict(seed=seed, **inputs)
 
     def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:
         """Compute the target that the law expects of runs; arrays are several runs.
@@ -106,16 +140,7 @@ class PointEstimate(Result):
         InputError
             If an input is missing, not one of the law's, or cannot be used.
         """
-        law = self.model.law
-        check_inputs(law, inputs)
-        given = side_by_side(
-            {
-                name: check_numbers(name, inputs[name], each.domain)
-                for name, each in law.inputs.items()
-            }
-        )
-        with precision("float64"):
-            return np.asarray(law(*to_device((given, self.values), "float64")))
+        return self.posterior.expected(**inputs)[0, 0]
 
     @property
     def title(self) -> str:
@@ -129,12 +154,7 @@ class PointEstimate(Result):
     @property
     def verdict(self) -> Verdict:
         """Whether the best search converged."""
-        carried = int(self.searches["converged"].sum())
-        finding = (
-            f"of the {carried} carried to convergence {self.agreeing} ended within {_SAME} nats of "
-            f"the best of {len(self.searches)} searches"
-        )
-        return Verdict((Check(self.agreeing > 0, finding, "give more starts"),), of="search")
+        return judge_search(self._search)
 
     @property
     def notes(self) -> tuple[str, ...]:

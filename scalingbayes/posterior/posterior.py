@@ -27,6 +27,7 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
+from scalingbayes.posterior.caveats import caveats_of, verdict_without_draws
 from scalingbayes.posterior.describe_fit import describe_data, describe_fit, describe_priors
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
@@ -57,9 +58,10 @@ class Posterior(DrawsResult):
         ArviZ's DataTree. ``tree["posterior"]`` holds each parameter in the units of the table, with
         dims ``chain`` and ``draw``. The other groups are ``sample_stats``; ``log_likelihood``, of
         the target of each run, for a law taken as exact (left out where it would not fit into
-        memory); ``log_prior``, of the
-        number that each parameter's prior is about; ``observed_data``; ``constant_data``; and
-        ``table``, with all columns. Runs of weight 0 are in none of them. The attribute
+        memory); ``log_prior``, of the number that each parameter's prior is about;
+        ``observed_data``; ``constant_data``; and ``table``, with all columns. Runs of weight 0 are
+        in none of them. For published constants ``table`` has no rows, and ``constant_data`` has a
+        few runs without targets, of weight 0, that span the runs of the paper. The attribute
         ``scalingbayes`` is the record as JSON.
     law, noise
         The law and the noise model that were fitted.
@@ -164,6 +166,8 @@ class Posterior(DrawsResult):
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the fit passed its checks, and what to do if it did not."""
+        if (found := verdict_without_draws(self.record)) is not None:
+            return found
         stats = self.tree["sample_stats"].to_dataset()
         return judge(self.draws, stats, self.record.facts, self.record.prior_shares)
 
@@ -311,7 +315,7 @@ class Posterior(DrawsResult):
             non-negative integer.
         """
         if any(isinstance(x, Estimate) for x in inputs.values()):
-            return predict_runs(self, seed, inputs)
+            return self.with_caveats(predict_runs(self, seed, inputs))
         return self.with_exact(lambda post: predict_runs(post, seed, inputs))
 
     def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "chains draws runs"]:
@@ -342,10 +346,14 @@ class Posterior(DrawsResult):
 
     def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
         """Return what ``ask`` estimates of a posterior, beside what it does if the law is exact."""
-        estimate = ask(self)
+        estimate = self.with_caveats(ask(self))
         if self.exact:
             return estimate
         return replace(estimate, exact=ask(self.as_exact).draws)
+
+    def with_caveats(self, estimate: Estimate) -> Estimate:
+        """Return an estimate with notes on its source, if the draws are not those of a fit."""
+        return replace(estimate, notes=(*caveats_of(self.record), *estimate.notes))
 
     def save(self, path: str | Path) -> None:
         """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.

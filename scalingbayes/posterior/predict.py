@@ -14,6 +14,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
+from scalingbayes.model.noise import NO_SCATTER
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.predictive_distribution import predict
 from scalingbayes.posterior.user_units import (
@@ -63,10 +64,11 @@ def predict_runs(
     draws = post.named(found, "run").assign_coords(coords)
     draws = to_user_unit(post, draws, *found)
     title = f"Predicted {target_name(post)}, after the runs of {record.data.name!r}"
-    notes: tuple[str, ...] = ()
+    stated = post.noise.name == NO_SCATTER
+    notes = ("The scatter of single runs is not published: observed is expected.",) if stated else ()
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
         compute = post.cost.training_flops(given[law.budget.size], given["tokens"])
-        notes = beyond("FLOPs", compute, post.compute)
+        notes += beyond("FLOPs", compute, post.compute)
     return Estimate(with_units(post, title), draws, verdict, notes=notes)
 
 

@@ -77,7 +77,8 @@ class Record:
     seed, dtype, device
         The seed, the precision, and a description of the device.
     of
-        What the draws are from: ``"posterior"``, ``"prior"`` or ``"bootstrap"``.
+        What the draws are from: ``"posterior"``, ``"prior"``, ``"bootstrap"``, ``"point"`` (the one
+        point of a best fit) or ``"published"`` (constants of a paper, without runs).
     facts
         Numbers of the whole run, such as ``gradients``, ``pareto_k``, ``effective_draws`` or
         ``log_evidence``; which ones depends on the engine.
@@ -157,7 +158,7 @@ class Record:
             facts=dict(draws.facts),
             allowance=None if draws.allowance is None else draws.allowance.as_record(),
             exact_facts={} if draws.exact is None else dict(draws.exact.facts),
-            versions=_versions(),
+            versions=versions(),
             **settings,
         )
 
@@ -196,5 +197,6 @@ class Record:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of this package and of those that it computes with."""
     return {name: version(name) for name in ("scalingbayes", "jax", "jaxlib", "numpyro", "numpy")}

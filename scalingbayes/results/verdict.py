@@ -63,6 +63,8 @@ class Verdict:
         return self.passed
 
     def __str__(self) -> str:
+        if not self.checks and self.notes:
+            return "\n".join(self.notes)
         if not self.checks:
             lines = [f"The {self.of} was not checked."]
         elif self.passed:

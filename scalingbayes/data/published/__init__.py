@@ -37,7 +37,7 @@ def published_exponents() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One result a row: ``study`` and ``approach``; ``a`` and ``b`` of N_opt ∝ C^a and
+        One result a row: ``name`` as in :func:`published`, ``study`` and ``approach``; ``a`` and ``b`` of N_opt ∝ C^a and
         D_opt ∝ C^b, as far as they are stated; the ends ``a_low``, ``a_high``, ``b_low`` and
         ``b_high`` of their intervals, which ``interval`` describes; and the ``source``.
 

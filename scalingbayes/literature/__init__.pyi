@@ -1,0 +1,3 @@
+from .published import list_published, published
+
+__all__ = ["list_published", "published"]
