@@ -25,7 +25,8 @@ PosteriorOrTable = Annotated[
     typer.Argument(
         metavar="POSTERIOR|TABLE",
         help=f"A file {_SAVED} that `scalingbayes fit ... --out FOLDER` wrote, or its folder. Or "
-        "a table or the name of a bundled data set: the default model is fitted to it first.",
+        "a table or the name of a bundled data set: the default model is fitted to it first. Or "
+        "the name of published constants, such as hoffmann_2022.",
     ),
 ]
 OtherInputs = Annotated[
@@ -70,7 +71,8 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     Parameters
     ----------
     source
-        A saved posterior, its folder, a table, or the name of a bundled data set.
+        A saved posterior, its folder, a table, the name of a bundled data set, or the name of
+        published constants.
     seed
         Seed of the fit.
 
@@ -82,6 +84,8 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     """
     if (path := saved_file(source)) is not None:
         return sb.load(path)
+    if not Path(source).exists() and source in sb.list_published().index:
+        return sb.published(source)
     try:
         runs = read_table(source, {})
         print_text(

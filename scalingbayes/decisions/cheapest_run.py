@@ -21,6 +21,7 @@ from scalingbayes.combine.average import Average
 from scalingbayes.decisions.goals import AccuracyGoal, LossGoal, accuracy_goal
 from scalingbayes.decisions.law_draws import (
     LawDraws,
+    as_posterior,
     dataset,
     draws_on_device,
     estimate,
@@ -28,6 +29,7 @@ from scalingbayes.decisions.law_draws import (
     largest_share,
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
@@ -38,7 +40,7 @@ _ROUNDS = 4
 
 
 def cheapest_run(
-    post: Posterior | Average,
+    post: Posterior | Average | PointEstimate,
     loss: ArrayLike | Sequence[float] | None = None,
     cost: Cost | None = None,
     limits: Limits | None = None,
@@ -62,7 +64,7 @@ def cheapest_run(
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such fits.
+        A fit of a law that divides compute, a point, published constants, or an average of fits.
     loss
         Losses to reach, in the table's unit; shape (losses,).
     cost
@@ -118,11 +120,13 @@ def cheapest_run(
             "the loss, as accuracy=..., downstream=..."
         )
     if downstream is None:
+        post = as_posterior(post)
         asked = inputs_by_posterior(post, inputs)
         target = target_name(next(iter(asked)))
         goal: LossGoal | AccuracyGoal = LossGoal(target, check_numbers("loss", loss).ravel())
     else:
         goal, others = accuracy_goal(downstream, accuracy, inputs, seed)
+        post = as_posterior(post)
         asked = inputs_by_posterior(post, others)
     found = estimate(
         post, asked, lambda each, others: _cheapest_run(each, others, goal, cost, limits)

@@ -195,7 +195,7 @@ def data_exhaustion(
     >>> 2026 < float(found["year"].median()) < 2032
     True
     """
-    require_params_and_tokens(post)
+    post = require_params_and_tokens(post)
     require_tokens(post, _IN_TOKENS, "Convert the table's data to tokens.")
     check_seed(seed)
     since = year_of(stock) if stock_year is None else stock_year
@@ -281,7 +281,7 @@ def _notes(found: DataExhaustion, post: Posterior) -> tuple[str, ...]:
         notes.append(
             f"The median budget of that year is {decades:.1f} decades beyond the largest run."
         )
-    return tuple(notes)
+    return (*post.caveats, *notes)
 
 
 def _percent(share: float) -> str:

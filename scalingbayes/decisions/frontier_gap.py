@@ -136,7 +136,7 @@ def frontier_gap(
     >>> bool(found.median()["params_ratio"].sel(model="A") > 3)  # four times too large
     True
     """
-    require_params_and_tokens(post)
+    post = require_params_and_tokens(post)
     if models is None:
         require_tokens(post, "published models", "Pass models=..., with tokens in the same unit.")
     frame = _read(published_models() if models is None else models)
@@ -181,7 +181,7 @@ def frontier_gap(
     notes = [f"Compute is counted as {post.cost.equation}."]
     if predicts_perplexity(post):
         notes.append(_IN_NATS)
-    return FrontierGap(title, draws, post.verdict, notes=tuple(notes))
+    return FrontierGap(title, draws, post.verdict, notes=(*post.caveats, *notes))
 
 
 def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:

@@ -105,14 +105,16 @@ def estimate(
     return post.with_exact(lambda each: ask(each, inputs))
 
 
-def require_params_and_tokens(post: Any) -> None:
-    """Check that a posterior's law predicts loss from params and tokens alone.
+def require_params_and_tokens(post: Any) -> Posterior:
+    """Return a posterior, or that of a point, whose law predicts loss from params and tokens alone.
 
     Raises
     ------
     InputError
         If ``post`` is not a posterior, or its law has other inputs or another target.
     """
+    if isinstance(post, PointEstimate):
+        post = post.posterior
     if not hasattr(post, "law"):
         hint = " Pass one of the average's posteriors." if isinstance(post, Average) else ""
         raise InputError(
@@ -125,6 +127,7 @@ def require_params_and_tokens(post: Any) -> None:
             f"'chinchilla'; {law.name!r} predicts {law.target.column} from "
             f"{' and '.join(law.inputs)}."
         )
+    return post
 
 
 def require_tokens(post: Posterior, other: str, remedy: str) -> None:

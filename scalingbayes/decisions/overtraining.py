@@ -19,6 +19,7 @@ from scalingbayes.allocation import Cost, optimum
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
+    as_posterior,
     dataset,
     draws_on_device,
     estimate,
@@ -28,6 +29,7 @@ from scalingbayes.decisions.law_draws import (
 from scalingbayes.laws import Law
 from scalingbayes.posterior.allocate import exponent_budgets
 from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate, View
 
@@ -79,7 +81,7 @@ class Overtraining(Estimate):
 
 
 def overtrain(
-    post: Posterior | Average,
+    post: Posterior | Average | PointEstimate,
     size_factor: ArrayLike | Sequence[float] = SIZES,
     compute: float | None = None,
     **inputs: float,
@@ -95,7 +97,7 @@ def overtrain(
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such fits.
+        A fit of a law that divides compute, a point, published constants, or an average of fits.
     size_factor
         Sizes divided by the optimal size, k_N; shape (sizes,).
     compute
@@ -126,6 +128,7 @@ def overtrain(
     True
     """
     factors = check_numbers("size_factor", size_factor).ravel()
+    post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
     found = estimate(post, asked, lambda each, others: _overtrain(each, others, budget, factors))
@@ -148,7 +151,7 @@ def overtrain(
 
 
 def size_for_overhead(
-    post: Posterior | Average,
+    post: Posterior | Average | PointEstimate,
     overhead: float = 1.0,
     compute: float | None = None,
     **inputs: float,
@@ -187,6 +190,7 @@ def size_for_overhead(
     True
     """
     more = check_number("overhead", overhead)
+    post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
     title = (
@@ -201,7 +205,7 @@ def size_for_overhead(
 
 
 def smallest_size(
-    post: Posterior | Average, compute: float | None = None, **inputs: float
+    post: Posterior | Average | PointEstimate, compute: float | None = None, **inputs: float
 ) -> Estimate:
     """Estimate the least size that can reach the loss of the optimal model.
 
@@ -233,6 +237,7 @@ def smallest_size(
     >>> 0.1 < float(sb.smallest_size(post)["size_factor"].median()) < 0.3
     True
     """
+    post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
     budget = _budget(asked, compute)
     title = f"Least size that reaches the loss of the optimal model of {_flops(budget)}"

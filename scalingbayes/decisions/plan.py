@@ -22,6 +22,7 @@ from scalingbayes.allocation.optimum import with_budget_axis
 from scalingbayes.combine.average import Average
 from scalingbayes.decisions.law_draws import (
     LawDraws,
+    as_posterior,
     dataset,
     draws_on_device,
     estimate,
@@ -29,6 +30,7 @@ from scalingbayes.decisions.law_draws import (
     weights_of,
 )
 from scalingbayes.posterior.extrapolation import beyond, shared_error
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import predicts_perplexity, to_user_unit, with_units
 from scalingbayes.results import DrawsResult, Estimate, IntervalKind, Verdict, View
@@ -141,7 +143,7 @@ class Plan(DrawsResult):
 
 
 def plan(
-    post: Posterior | Average,
+    post: Posterior | Average | PointEstimate,
     compute: float,
     cost: Cost | None = None,
     limits: Limits | None = None,
@@ -156,7 +158,8 @@ def plan(
     Parameters
     ----------
     post
-        A fit of a law that divides compute, or an average of such fits, weighted as there.
+        A fit of a law that divides compute, a point, published constants, or an average of fits,
+        weighted as there.
     compute
         The budget in FLOPs.
     cost
@@ -193,6 +196,7 @@ def plan(
     >>> low < found.run["params"] < high
     True
     """
+    post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
     budget, stated = check_number("compute", compute), check_number("regret", regret)
     if limits is not None and limits.shapes is not None:

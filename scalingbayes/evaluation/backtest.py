@@ -13,6 +13,7 @@ from scalingbayes.evaluation.score import score
 from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.inference import Engine
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict, View
@@ -161,6 +162,7 @@ def backtest_of(post: Posterior, progress: Progress = None) -> Backtest:
     InputError
         If the runs have no levels of compute, or a fold leaves too few runs to fit.
     """
+    require_fit(post.record, "A back-test")
     folds = as_folds("largest", post.runs)
     weights = {label: post.weights * fold.fitted for label, fold in folds.items()}
     with report_progress(progress, "back-test") as report:

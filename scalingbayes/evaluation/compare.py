@@ -243,6 +243,14 @@ def compare(
     return Comparison(table, pointwise, _describe_folds(by, folds, len(pointwise)), method, verdict)
 
 
+_DRAWS_OF = {
+    "bootstrap": "a bootstrap",
+    "prior": "draws from priors",
+    "point": "a point",
+    "published": "published constants",
+}
+
+
 def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
     """Check that posteriors can be compared, and return the first."""
     if not isinstance(posteriors, Mapping) or len(posteriors) < 2:
@@ -252,7 +260,7 @@ def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
         )
     for name, post in posteriors.items():
         if not isinstance(post, Posterior) or post.record.of != "posterior":
-            got = "a bootstrap" if isinstance(post, Posterior) else type(post).__name__
+            got = _DRAWS_OF[post.record.of] if isinstance(post, Posterior) else type(post).__name__
             raise InputError(
                 f"{name!r} must be a posterior, fitted with engine 'nuts', 'laplace' or 'grid'; "
                 f"got {got}."

@@ -15,6 +15,7 @@ from scalingbayes.evaluation.residuals import replicate_residuals
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference.pareto import pareto_smooth
 from scalingbayes.laws import Law
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import in_user_units, target_name
 from scalingbayes.results import Check, Estimate, IntervalKind, Result, Verdict, View
@@ -179,6 +180,7 @@ def influence(
     >>> len(found.summary()), len(found.left_out)
     (245, 3)
     """
+    require_fit(post.record, "sb.influence")
     exact = post.as_exact
     if "log_likelihood" not in exact.tree:
         raise InputError(

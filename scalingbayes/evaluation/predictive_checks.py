@@ -17,6 +17,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.evaluation.residuals import Residuals, replicate_residuals
 from scalingbayes.evaluation.statistics import SKEWNESS, Statistic, compute_statistics
 from scalingbayes.laws import Law
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
     SAMPLE_DIMS,
@@ -150,6 +151,7 @@ def check(
     >>> sb.check(post).verdict.passed
     False
     """
+    require_fit(post.record, "sb.check")
     residuals, pair = replicate_residuals(post, seed)
     groups = _groups(post.law, residuals.inputs, by)
     statistics = compute_statistics(post, residuals, pair, groups)

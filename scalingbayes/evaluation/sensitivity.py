@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from scalingbayes._core.errors import InputError
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict
 
@@ -92,6 +93,7 @@ def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     >>> list(sb.sensitivity(post).summary().columns)
     ['prior', 'likelihood', 'diagnosis', 'prior of', 'by']
     """
+    require_fit(post.record, "sb.sensitivity")
     from arviz_stats import psense, psense_summary
 
     needed = {

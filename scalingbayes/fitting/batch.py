@@ -26,6 +26,7 @@ from scalingbayes.inference import Draws, Engine, Optimize, get_engine
 from scalingbayes.laws.base.resolved_priors import recorded_priors
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.collection import Posteriors
 from scalingbayes.posterior.posterior import Posterior
 
@@ -142,6 +143,7 @@ def refit(
     >>> list(fits)  # doctest: +SKIP
     ['small runs alone']
     """
+    require_fit(post.record, "sb.refit")
     record = post.record
     given = recorded_priors(record.priors, at_reference=False)
     defaults = recorded_priors(record.priors, at_reference=True)

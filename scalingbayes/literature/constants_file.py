@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from scalingbayes.data.published import published_exponents
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.data.published import published_exponents
 from scalingbayes.data.units import Units
 from scalingbayes.laws import Law, get_law
 
@@ -21,7 +21,7 @@ _FOLDER = files(__package__) / "constants"
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """The errors of constants: a normal distribution, in logarithms where it is said.
+    """The errors of constants: a normal distribution, of the logarithm where it is said.
 
     Parameters
     ----------
@@ -31,34 +31,33 @@ class Errors:
         The parameters that have errors. The others are known.
     log
         Those of them whose logarithm is normal, about the logarithm of the constant.
-    sd
-        Standard deviations, of the logarithm for those in ``log``.
-    correlation
-        Correlations between them.
+    covariance
+        Their covariance, of the logarithm for those in ``log``.
     """
 
     statement: str
     names: tuple[str, ...]
     log: tuple[str, ...]
-    sd: Float[np.ndarray, " names"]
-    correlation: Float[np.ndarray, "names names"]
+    covariance: Float[np.ndarray, "names names"]
 
     @classmethod
     def of_fields(cls, fields: Mapping[str, Any]) -> "Errors":
         """Return the errors of a file's table ``errors``."""
-        names = tuple(fields["sd"])
-        correlation = np.array(fields.get("correlation", np.eye(len(names))), float)
-        sd = np.array(list(fields["sd"].values()), float)
-        return cls(fields["statement"], names, tuple(fields.get("log", ())), sd, correlation)
+        return cls(
+            fields["statement"],
+            tuple(fields["names"]),
+            tuple(fields.get("log", ())),
+            np.array(fields["covariance"], float),
+        )
 
     def draw(
         self, constants: Mapping[str, float], count: int, seed: int
     ) -> dict[str, Float[np.ndarray, " draws"]]:
         """Draw constants."""
-        root = np.linalg.cholesky(self.correlation)
-        normal = np.random.default_rng(seed).standard_normal((count, len(self.names))) @ root.T
+        normal = np.random.default_rng(seed).standard_normal((count, len(self.names)))
+        errors = normal @ np.linalg.cholesky(self.covariance).T
         found = {name: np.full(count, value) for name, value in constants.items()}
-        for name, error in zip(self.names, (self.sd * normal).T, strict=True):
+        for name, error in zip(self.names, errors.T, strict=True):
             found[name] = found[name] * np.exp(error) if name in self.log else found[name] + error
         return found
 
@@ -80,7 +79,10 @@ class Constants:
     errors
         Their errors; None if none were published.
     runs
-        A few runs that span those of the paper: each input of the law as an array.
+        A few runs that span those of the paper: each input of the law as an array, which is empty
+        if the range of the paper's runs is not known.
+    middle
+        A run in the middle of them.
     units
         What the paper counts, and the unit of its loss.
     notes
@@ -96,6 +98,7 @@ class Constants:
     constants: dict[str, float]
     errors: Errors | None
     runs: dict[str, Float[np.ndarray, " runs"]]
+    middle: dict[str, float]
     units: Units
     notes: tuple[str, ...]
     digest: str
@@ -124,7 +127,8 @@ def read(name: str) -> Constants:
     constants = {each: float(fields["constants"][each]) for each in law.parameters}
     if set(fields["constants"]) != set(constants):
         raise ValueError(f"{name}: the constants must be {', '.join(law.parameters)}.")
-    runs = {each: np.array(fields["runs"][each], float) for each in law.inputs}
+    known = fields.get("runs", {})
+    runs = {each: np.array(known[each] if known else [], float) for each in law.inputs}
     return Constants(
         name=name,
         law=law,
@@ -133,10 +137,15 @@ def read(name: str) -> Constants:
         constants=constants,
         errors=Errors.of_fields(fields["errors"]) if "errors" in fields else None,
         runs=runs,
+        middle=fields.get("middle") or {each: _middle(x) for each, x in runs.items()},
         units=Units(**fields.get("units", {})),
         notes=tuple(fields.get("notes", ())),
         digest=hashlib.sha256(text).hexdigest(),
     )
+
+
+def _middle(values: Float[np.ndarray, " runs"]) -> float:
+    return float(np.exp(np.log(values).mean()) if (values > 0).all() else values.mean())
 
 
 def _refuse(name: str) -> None:

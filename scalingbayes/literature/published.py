@@ -9,7 +9,7 @@ from scalingbayes.literature.constants_file import Constants
 from scalingbayes.model.noise import no_scatter
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.record import DataRecord
-from scalingbayes.posterior.stated import stated_posterior
+from scalingbayes.posterior.stated import SAME_DRAWS, stated_posterior
 
 _DRAWS = 4000
 
@@ -18,7 +18,7 @@ def published(name: str) -> Posterior:
     """Return a paper's constants as a posterior, which allocates, plans and predicts.
 
     The draws are from the errors that the paper published, 4,000 of them. If it published none,
-    there is one draw, and intervals have no width. Each answer says which. The notes of a
+    all draws are equal, and intervals have no width. Each answer says which. The notes of a
     prediction are about the range of the paper's runs.
 
     Parameters
@@ -47,17 +47,16 @@ def published(name: str) -> Posterior:
     found = constants_file.read(name)
     law, target = found.law, found.law.target.column
     values = (
-        {each: np.array([x]) for each, x in found.constants.items()}
+        {each: np.full(SAME_DRAWS, x) for each, x in found.constants.items()}
         if found.errors is None
         else found.errors.draw(found.constants, _DRAWS, seed=0)
     )
     count = len(next(iter(found.runs.values())))
     runs = {**found.runs, "weights": np.zeros(count), target: np.full(count, np.nan)}
+    notes = (f"Source: {found.where}.", *found.notes)
     columns = {each: np.zeros(0) for each in (*law.inputs, target)}
     record = {
-        "data": DataRecord(
-            f"{found.paper}, {found.where}", 0, found.digest, found.notes, found.units, {}
-        ),
+        "data": DataRecord(found.paper, 0, found.digest, notes, found.units, {}),
         "reference": _reference(found),
         "engine": "published",
         "options": {"name": name},
@@ -99,10 +98,6 @@ def list_published() -> pd.DataFrame:
 
 def _reference(found: Constants) -> dict[str, float]:
     """Return the middle of the paper's runs, and the law's target there."""
-    middle = {
-        name: float(np.exp(np.log(x).mean())) if (x > 0).all() else float(x.mean())
-        for name, x in found.runs.items()
-    }
     with precision("float64"):
-        target = float(found.law(*to_device((middle, found.constants), "float64")))
-    return {**middle, found.law.target.column: target}
+        target = float(found.law(*to_device((found.middle, found.constants), "float64")))
+    return {**found.middle, found.law.target.column: target}

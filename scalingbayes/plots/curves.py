@@ -68,9 +68,26 @@ def run_inputs(post: "Posterior") -> dict[str, Numbers]:
     return {name: in_user_unit(post.runs, name, data[name].to_numpy()) for name in post.law.inputs}
 
 
+def has_runs(post: "Posterior") -> bool:
+    """Return whether there are runs to draw: published constants have none."""
+    return post.record.of != "published"
+
+
+def source_of(post: "Posterior") -> str:
+    """Return what the law was fitted to, for titles."""
+    if not has_runs(post):
+        return f"constants of {escaped(post.runs.name)}"
+    return f"fitted to {len(post.runs)} runs of {escaped(post.runs.name)}"
+
+
 def run_targets(post: "Posterior") -> Numbers:
-    """Return the targets of the fitted runs, in the user's unit."""
+    """Return the targets of the fitted runs, in the user's unit.
+
+    For published constants they are the law's targets of the runs that span the paper's.
+    """
     column = post.law.target.column
+    if not has_runs(post):
+        return np.median(post.thin(DRAWS).expected(**run_inputs(post)), axis=(0, 1))
     return in_user_unit(post.runs, column, post.tree["observed_data"][column].to_numpy())
 
 

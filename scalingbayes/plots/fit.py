@@ -13,9 +13,11 @@ from scalingbayes.plots.curves import (
     choose_cases,
     estimate_band,
     frame_targets,
+    has_runs,
     law_band,
     run_inputs,
     run_targets,
+    source_of,
     write_case,
 )
 from scalingbayes.plots.labels import (
@@ -110,7 +112,7 @@ def plot_fit(
     ax.set(
         xlabel=label_of(post.runs, "compute") if law.allocates else input_label(post, along),
         ylabel=target_label(post),
-        title=f"{escaped(law.name)}, fitted to {len(x)} runs of {escaped(post.runs.name)}",
+        title=f"{escaped(law.name)}, {source_of(post)}",
     )
     frame_targets(ax, targets)
     log = law.allocates or is_wide(x)
@@ -130,7 +132,11 @@ def _draw_cases(
 ) -> None:
     """Draw the law's curve and band for each case, and the runs of the case."""
     x, targets = _across(post, inputs, along), run_targets(post)
-    lines = [_line(case, along, inputs[along][case.rows]) for case in cases]
+    # Published constants have no runs of one size: each curve spans all data sizes.
+    rows = [case.rows if has_runs(post) else slice(None) for case in cases]
+    lines = [
+        _line(case, along, inputs[along][kept]) for case, kept in zip(cases, rows, strict=True)
+    ]
     points = {name: np.concatenate([line[name] for line in lines]) for name in inputs}
     band, places = law_band(post, points, prob), _across(post, points, along)
     colors = ordered_colors(np.arange(1.0, len(cases) + 1)) if cases[0].inputs else [INK]
@@ -149,6 +155,8 @@ def _draw_cases(
         )
         shade: Style = {"color": color, "alpha": 0.3, "linewidth": 0}
         ax.fill_between(places[part], band.lower[part], band.upper[part], **shade)
+        if not has_runs(post):
+            continue
         how: Style = {"color": color, "edgecolors": "white", "linewidths": 0.3, "zorder": 3}
         area = marker_area(len(x))
         ax.scatter(x[case.rows], targets[case.rows], s=area, marker=marker, **how)

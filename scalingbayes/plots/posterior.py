@@ -10,6 +10,7 @@ from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.plots.curves import (
     budget_range,
     estimate_band,
+    has_runs,
     other_inputs,
     require_allocation,
     run_inputs,
@@ -195,8 +196,9 @@ def plot_frontier(
     budgets = np.geomspace(low, high, _BUDGETS)
     estimate = post.allocate(budgets, **others)
     ax = new_axes(ax)
-    runs: Style = {"s": marker_area(len(spent)), "color": RUNS, "linewidths": 0}
-    ax.scatter(spent, run_inputs(post)[size], label="training runs", **runs)
+    if has_runs(post):
+        runs: Style = {"s": marker_area(len(spent)), "color": RUNS, "linewidths": 0}
+        ax.scatter(spent, run_inputs(post)[size], label="training runs", **runs)
     band = estimate_band(estimate, size, prob)
     labels = (r"$N_\mathrm{opt}$, median", f"{percent(prob)} band")
     draw_band(ax, budgets, band.median, (band.lower, band.upper), labels)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import Runs, Table, as_runs
-from scalingbayes.plots.curves import Numbers, run_inputs, run_targets
+from scalingbayes.plots.curves import Numbers, has_runs, run_inputs, run_targets
 from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis, target_label
 from scalingbayes.plots.style import (
     ACCENT,
@@ -91,6 +92,11 @@ def plot_predicted(
     >>> ax.get_ylabel()
     'predicted loss $L$'
     """
+    if not has_runs(post):
+        raise InputError(
+            f"plot_predicted needs runs; {post.runs.name} has none. Predict runs with "
+            f"post.predict, or score them with sb.score."
+        )
     inputs, observed = run_inputs(post), run_targets(post)
     groups = [_predict(post, "fitted runs", inputs, observed, prob, seed)]
     if held_out is not None:

@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of
-from scalingbayes.plots.curves import Band, budget_range, estimate_band, run_inputs, run_targets
+from scalingbayes.plots.curves import (
+    Band,
+    budget_range,
+    estimate_band,
+    has_runs,
+    run_inputs,
+    run_targets,
+)
 from scalingbayes.plots.labels import (
     escaped,
     input_label,
@@ -99,8 +106,9 @@ def plot_laws(
     first = next(iter(posts.values()))
     spent, size = first.compute, first.law.budget.size
     how: Style = {"s": marker_area(len(spent)), "color": RUNS, "linewidths": 0, "zorder": 1}
-    left.scatter(spent, run_targets(first), label="runs", **how)
-    right.scatter(spent, run_inputs(first)[size], **how)
+    if has_runs(first):
+        left.scatter(spent, run_targets(first), label="runs", **how)
+        right.scatter(spent, run_inputs(first)[size], **how)
     low, high = budget_range(spent, compute, _BEYOND)
     budgets = np.geomspace(low, high, _BUDGETS)
     for place, (name, post) in enumerate(posts.items()):

@@ -11,11 +11,13 @@ from scalingbayes._core.numbers import write
 from scalingbayes.plots.curves import (
     Numbers,
     estimate_band,
+    has_runs,
     other_inputs,
     require_allocation,
     run_inputs,
     run_targets,
     runs_near,
+    source_of,
 )
 from scalingbayes.plots.labels import escaped, input_label, number_axis, target_label
 from scalingbayes.plots.style import (
@@ -90,10 +92,32 @@ def plot_surface(
     """
     require_allocation(post, "plot_fit")
     others, said = other_inputs(post, inputs, shared=True)
-    size, runs, targets = post.law.budget.size, run_inputs(post), run_targets(post)
+    size, runs = post.law.budget.size, run_inputs(post)
     ends = {name: _ends(runs[name], plan, name) for name in (size, "tokens")}
     own, ax = ax is None, new_axes(ax, figsize=(7, 6.5))
     norm = _draw_contours(post, ax, ends, others)
+    if has_runs(post):
+        _draw_runs(post, ax, others, norm)
+    _draw_frontier(post, ax, ends, others, prob)
+    if plan is not None:
+        _draw_plan(post, ax, plan)
+    ax.set(
+        xlabel=input_label(post, size),
+        ylabel=input_label(post, "tokens"),
+        title=f"{escaped(post.law.name)}, {source_of(post)}: median "
+        f"{escaped(post.runs.units.name_of(post.law.target.column))}{said}",
+        xlim=ends[size],
+        ylim=ends["tokens"],
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        number_axis(axis, "count")
+    add_legend_below(ax, own)
+    return finish(ax, post.verdict)
+
+
+def _draw_runs(post: "Posterior", ax: Axes, others: dict[str, Any], norm: Normalize) -> None:
+    """Draw the runs; those with other inputs than the surface's are hollow."""
+    size, runs, targets = post.law.budget.size, run_inputs(post), run_targets(post)
     near, area = runs_near(post, others), 1.5 * marker_area(len(targets))
     ax.scatter(
         runs[size][near],
@@ -111,21 +135,6 @@ def plot_surface(
     if not near.all():
         hollow: Style = {"s": area, "facecolors": "none", "edgecolors": "white", "linewidths": 0.6}
         ax.scatter(runs[size][~near], runs["tokens"][~near], **hollow)
-    _draw_frontier(post, ax, ends, others, prob)
-    if plan is not None:
-        _draw_plan(post, ax, plan)
-    ax.set(
-        xlabel=input_label(post, size),
-        ylabel=input_label(post, "tokens"),
-        title=f"{escaped(post.law.name)}, fitted to {escaped(post.runs.name)}: median "
-        f"{escaped(post.runs.units.name_of(post.law.target.column))}{said}",
-        xlim=ends[size],
-        ylim=ends["tokens"],
-    )
-    for axis in (ax.xaxis, ax.yaxis):
-        number_axis(axis, "count")
-    add_legend_below(ax, own)
-    return finish(ax, post.verdict)
 
 
 def _ends(values: Numbers, plan: "Plan | None", name: str) -> tuple[float, float]:

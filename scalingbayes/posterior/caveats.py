@@ -1,4 +1,4 @@
-"""What every answer says of draws that are no posterior of runs: published constants, and points."""
+"""What every answer says of draws that are not those of a fit: published constants and points."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ SAME = 0.1
 def caveats_of(record: Record) -> tuple[str, ...]:
     """Return the sentences that every answer from these draws shows; none for a fit with draws."""
     if record.of == "point":
-        return ("A point has no errors: its intervals have no width.",)
+        return ("A point has no errors: intervals have no width, or that of noise alone.",)
     if record.of != "published":
         return ()
     who = f"Constants of {record.data.name}, not a fit of your runs"
     if errors := record.facts["errors"]:
-        return (f"{who}. Intervals: {errors}.",)
-    return (f"{who}. Their errors are not published: the intervals have no width.",)
+        return (f"{who}. The intervals are from {errors}.",)
+    return (f"{who}. No errors are published: intervals have no width.",)
 
 
 def verdict_without_draws(record: Record) -> Verdict | None:

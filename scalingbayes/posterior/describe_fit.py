@@ -27,6 +27,8 @@ def describe_fit(record: Record, law: Law, noise: Noise) -> str:
 
 def describe_data(allowance: Allowance | None, record: Record) -> tuple[str, ...]:
     """Return sentences on the allowance, and on what was done to the table when it was read."""
+    if record.of == "published":
+        return record.data.notes
     table = (f"Table: {note}" for note in record.data.notes)
     return (*describe_allowance(allowance, record), *table)
 

@@ -82,6 +82,8 @@ def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
     tuple of str
         A sentence for each end of the range of the runs that values lie outside of.
     """
+    if not seen.size:  # published constants, of runs whose range is not known
+        return ()
     directions = (
         ("beyond the largest run", asked > seen.max(), asked.max(initial=0.0), seen.max()),
         ("below the smallest run", asked < seen.min(), asked.min(initial=np.inf), seen.min()),
@@ -114,6 +116,8 @@ def runs_beyond(
     cost
         From :func:`~scalingbayes.allocation.table_cost`.
     """
+    if not next(iter(seen.values())).size:
+        return ()
     compute = [cost.training_flops(*runs.values()) for runs in (asked, seen)]
     further = [n for n in asked if _decades(asked[n], seen[n]) > _decades(*compute)]
     parts = [beyond("FLOPs", *compute), *(beyond(n, asked[n], seen[n]) for n in further)]

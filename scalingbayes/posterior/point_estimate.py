@@ -18,7 +18,7 @@ from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.caveats import SAME, judge_search
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.record import DataRecord
-from scalingbayes.posterior.stated import stated_posterior
+from scalingbayes.posterior.stated import SAME_DRAWS, stated_posterior
 from scalingbayes.results import Estimate, IntervalKind, Result, Verdict, View
 
 
@@ -76,7 +76,7 @@ class PointEstimate(Result):
 
     @cached_property
     def posterior(self) -> Posterior:
-        """The point as a posterior of one draw, for all questions that take a posterior.
+        """The point as a posterior of equal draws, for all questions that take a posterior.
 
         Each answer says that its intervals have no width.
         """
@@ -100,7 +100,7 @@ class PointEstimate(Result):
             },
             "origin_of_priors": model.origin_of_priors,
         }
-        values = {name: np.array([self.values[name]]) for name in model.parameters}
+        values = {name: np.full(SAME_DRAWS, self.values[name]) for name in model.parameters}
         frame = runs.frame[counted]
         return stated_posterior(law, model.noise, values, table, frame, record)
 

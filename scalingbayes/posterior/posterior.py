@@ -172,6 +172,11 @@ class Posterior(DrawsResult):
         return judge(self.draws, stats, self.record.facts, self.record.prior_shares)
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What each answer says of draws that are not those of a fit; empty for a fit."""
+        return caveats_of(self.record)
+
+    @property
     def discrepancy_draws(self) -> DiscrepancyDraws | None:
         """Draws of the discrepancy of the law, or None if the noise model has no discrepancy."""
         if self.record.discrepancy is None:
@@ -353,7 +358,7 @@ class Posterior(DrawsResult):
 
     def with_caveats(self, estimate: Estimate) -> Estimate:
         """Return an estimate with notes on its source, if the draws are not those of a fit."""
-        return replace(estimate, notes=(*caveats_of(self.record), *estimate.notes))
+        return replace(estimate, notes=(*self.caveats, *estimate.notes))
 
     def save(self, path: str | Path) -> None:
         """Write the posterior as netCDF, whole or not at all; :func:`load` reads it back exactly.

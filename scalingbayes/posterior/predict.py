@@ -64,8 +64,9 @@ def predict_runs(
     draws = post.named(found, "run").assign_coords(coords)
     draws = to_user_unit(post, draws, *found)
     title = f"Predicted {target_name(post)}, after the runs of {record.data.name!r}"
-    stated = post.noise.name == NO_SCATTER
-    notes = ("The scatter of single runs is not published: observed is expected.",) if stated else ()
+    notes: tuple[str, ...] = ()
+    if post.noise.name == NO_SCATTER:
+        notes = ("The scatter of single runs is not published: observed is expected.",)
     if law.allocates and {law.budget.size, "tokens"} <= set(given):
         compute = post.cost.training_flops(given[law.budget.size], given["tokens"])
         notes += beyond("FLOPs", compute, post.compute)

@@ -16,6 +16,9 @@ from scalingbayes.posterior.record import ATTRIBUTE, Record, versions
 from scalingbayes.posterior.tree import make_dataset
 from scalingbayes.results import SAMPLE_DIMS
 
+SAME_DRAWS = 1000
+"""Number of equal draws if there are no errors: noise and assumptions differ between them."""
+
 
 def stated_posterior(
     law: Law,
@@ -32,7 +35,7 @@ def stated_posterior(
     law, noise
         The law and the noise model.
     values
-        Draws of their parameters, in the units of the runs.
+        Draws of their parameters, in the units of the runs; all equal if there are no errors.
     runs
         The law's inputs and its target, NaN where it is unknown, and ``weights``.
     frame
@@ -45,7 +48,7 @@ def stated_posterior(
     target = law.target.column
     count = len(runs[target])
     by_run = {"run": np.arange(count)}
-    draws = {name: np.atleast_1d(np.asarray(x, float))[None] for name, x in values.items()}
+    draws = {name: np.asarray(x, float)[None] for name, x in values.items()}
     sizes = next(iter(draws.values())).shape
     coords = {name: np.arange(size) for name, size in zip(SAMPLE_DIMS, sizes, strict=True)}
     constant = {name: x for name, x in runs.items() if name != target}
@@ -74,5 +77,3 @@ def stated_posterior(
     tree = xr.DataTree.from_dict(groups)
     tree.attrs[ATTRIBUTE] = Record(**{**fields, **record}).to_json()
     return Posterior(tree, law, noise)
-
-

@@ -20,6 +20,7 @@ from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
+from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.describe_fit import describe_allowance
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.words import words_for
@@ -104,6 +105,7 @@ def write_report(
     >>> post.report("report.html", budget=1e24, backtest=False)  # doctest: +SKIP
     PosixPath('report.html')
     """
+    require_fit(post.record, "A report")
     check_number("prob", prob)
     if limits is not None and limits.shapes is not None:
         raise InputError("limits.shapes cannot be used in a report. Remove shapes from the limits.")

@@ -37,9 +37,10 @@ def published_exponents() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One result a row: ``name`` as in :func:`published`, ``study`` and ``approach``; ``a`` and ``b`` of N_opt ∝ C^a and
-        D_opt ∝ C^b, as far as they are stated; the ends ``a_low``, ``a_high``, ``b_low`` and
-        ``b_high`` of their intervals, which ``interval`` describes; and the ``source``.
+        One result a row: the ``name`` of its paper, ``study`` and ``approach``; ``a`` and ``b`` of
+        N_opt ∝ C^a and D_opt ∝ C^b, as far as they are stated; the ends ``a_low``, ``a_high``,
+        ``b_low`` and ``b_high`` of their intervals, which ``interval`` describes; and the
+        ``source``.
 
     Examples
     --------
