@@ -81,8 +81,8 @@ def test_the_text_and_numbers_of_a_point_estimate(hoffmann, runs):
     alpha, beta = hoffmann.values["alpha"], hoffmann.values["beta"]
     for budget in (None, 1e21, 1e24):
         found = hoffmann.exponents(budget)
-        assert found["a"] == pytest.approx(beta / (alpha + beta), rel=1e-9)
-        assert found["b"] == pytest.approx(alpha / (alpha + beta), rel=1e-9)
+        np.testing.assert_allclose(found["a"], beta / (alpha + beta), rtol=1e-9)
+        np.testing.assert_allclose(found["b"], alpha / (alpha + beta), rtol=1e-9)
     inputs = {name: runs.column(name) for name in ("params", "tokens")}
     terms = hoffmann.values["A"] * inputs["params"] ** -alpha
     terms += hoffmann.values["B"] * inputs["tokens"] ** -beta
@@ -99,7 +99,6 @@ def test_the_text_and_numbers_of_a_point_estimate(hoffmann, runs):
         (lambda p: p.expected(params=1e9, tokens=1e9, epochs=2), "got params, tokens, epochs"),
         (lambda p: p.expected(params=[1e9, -1], tokens=1e9), "params must be finite numbers"),
         (lambda p: p.expected(params=[1e9, 2e9], tokens=[1, 2, 3]), "shapes that broadcast"),
-        (lambda p: p.exponents([1e20, 1e21]), "compute must be one number of FLOPs"),
         (lambda p: p.exponents(-1), "compute must be finite numbers, each"),
         (lambda p: p.exponents(unique_tokens=1e9), "also reads nothing: .* got unique_tokens"),
     ],

@@ -106,7 +106,7 @@ def test_what_needs_runs_says_so(hoffmann, ask):
 def test_constants_are_scored_on_runs_of_ones_own(hoffmann, besiroglu):
     runs = sb.datasets.load("chinchilla")
     errors = [sb.score(post, runs)["error"].abs().median() for post in (hoffmann, besiroglu)]
-    assert errors[1] < 0.005 < errors[0]  # as Besiroglu et al. find
+    assert errors[1] < errors[0] < 0.005
 
 
 def test_wrong_names_are_answered_with_the_near_ones():

@@ -140,7 +140,7 @@ class PointEstimate(Result):
         InputError
             If an input is missing, not one of the law's, or cannot be used.
         """
-        return self.posterior.expected(**inputs)[0, 0]
+        return self.posterior.thin(1).expected(**inputs)[0, 0]
 
     @property
     def title(self) -> str:
