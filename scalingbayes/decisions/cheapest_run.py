@@ -119,14 +119,13 @@ def cheapest_run(
             "Give a loss to reach, as loss=..., or an accuracy with the fit that predicts it from "
             "the loss, as accuracy=..., downstream=..."
         )
+    post = as_posterior(post)
     if downstream is None:
-        post = as_posterior(post)
         asked = inputs_by_posterior(post, inputs)
         target = target_name(next(iter(asked)))
         goal: LossGoal | AccuracyGoal = LossGoal(target, check_numbers("loss", loss).ravel())
     else:
         goal, others = accuracy_goal(downstream, accuracy, inputs, seed)
-        post = as_posterior(post)
         asked = inputs_by_posterior(post, others)
     found = estimate(
         post, asked, lambda each, others: _cheapest_run(each, others, goal, cost, limits)
