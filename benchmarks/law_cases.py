@@ -82,6 +82,11 @@ MIXED |= {"A_web": 15.0, "A_code": 25.0, "p_A": 1.0, "B_web": 3000.0, "B_code": 
 MIXED |= {"p_B": 1.0, "alpha": 0.15, "beta": 0.39}
 BOUNDED = {"E": 1.9, "L_0": 10.8, "a": 60.0, "b": 170.0, "c": 1e-3, "alpha": 0.35, "beta": 0.35}
 BOUNDED |= {"gamma": 0.6, "delta": 0.45}
+BUSBRIDGE = {"A": 2243.0, "B": 24181.0, "alpha": 0.321, "beta": 0.637, "gamma": 0.764}
+BUSBRIDGE |= {"c0": 2.549, "c1": 522.6, "d1": 1.315, "f1": 0.090}
+KUMAR = {"E": 2.7648, "A": 4299.0, "B": 18060.0, "alpha": 0.4965, "beta": 0.4965}
+KUMAR |= {"gamma_w": 2.6745, "n_w": 0.3037, "gamma_a": 2.2102, "n_a": 1.4072}
+KUMAR |= {"gamma_kv": 0.9578, "n_kv": 2.4185}
 
 CASES = [
     Case(
@@ -230,6 +235,11 @@ CASES = [
         "bounded", "datablations", {}, lambda f: f["epochs"] <= 60,
         note="Runs of at most 60 epochs, beside data_constrained: see benchmarks/repetition.py.",
     ),
+        "distillation", "simulated", BUSBRIDGE, simulated=True,
+        note="The data term is below 1 % of the sum with the paper's constants: B and beta are "
+        "those of the prior.",
+    ),
+    Case("precision(columns=('w', 'a', 'kv'), offset=True)", "simulated", KUMAR, simulated=True),
     Case(
         "recipe", "simulated",
         {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "k": 1.0, "h_N": 0.0,
@@ -259,6 +269,9 @@ RANGES = {  # of simulated runs; log-uniform but for sparsity, year and recipe
     "unique_tokens": (5e8, 1e11),
     "web": (0.02, 0.98),
     "code": (0.02, 0.98),
+    "teacher_loss": (1.9, 2.8),
+    "supervised_loss": (1.9, 2.8),
+    **dict.fromkeys(("w", "a", "kv"), (4, 16)),
 }
 
 

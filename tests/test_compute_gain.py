@@ -194,6 +194,5 @@ def test_intervals_of_the_gain_hold_at_their_rate():
         for prob in held:
             low, high = found.interval(prob)["gain"].to_numpy().ravel()
             held[prob] += low <= truth <= high
-    print(held)
     for prob, count in held.items():
         assert abs(count / 200 - prob) < 3 * np.sqrt(prob * (1 - prob) / 200), held

@@ -27,6 +27,7 @@ ROUGH_TERMS = (
     "kaplan_steps(batch",
     "m4",
     "overtrained",
+    "precision",
     "algorithmic_progress",
 )
 

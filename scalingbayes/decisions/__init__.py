@@ -5,6 +5,7 @@ from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
+from scalingbayes.decisions.optimal_precision import optimal_precision
 from scalingbayes.decisions.overtraining import (
     Overtraining,
     overtrain,
@@ -25,6 +26,7 @@ __all__ = [
     "compute_gain",
     "data_exhaustion",
     "frontier_gap",
+    "optimal_precision",
     "overtrain",
     "plan",
     "size_for_overhead",

@@ -111,18 +111,21 @@ class BoundModel:
         """The reference point: the model's, or that of the runs that count.
 
         The reference point of runs is the geometric mean of each input that has a unit of its own,
-        1 for an input without a unit, and the smallest loss.
+        1 for an input without a unit, and the smallest loss for the target and inputs in its unit.
         """
         if self.given_reference is not None:
             return dict(self.given_reference)
         target = self.law.target
+        smallest = target.on_scale.reference(self.observed[self.counted])
         reference: dict[str, float] = {}
         for name, each in self.law.inputs.items():
             if each.unit == "1":
                 reference[name] = 1.0
+            elif each.unit == target.column:
+                reference[name] = smallest
             else:
                 reference[name] = geometric_mean(self.inputs[each.unit or name][self.counted])
-        return {**reference, target.column: target.on_scale.reference(self.observed[self.counted])}
+        return {**reference, target.column: smallest}
 
     @cached_property
     def run_scale(self) -> Float[np.ndarray, " runs"]:

@@ -39,7 +39,7 @@ def typical_inputs(
             values = random.uniform(0, _LARGEST_SHARE, rows)
         elif each.domain.lower != 0:
             values = random.uniform(*_YEARS, rows)
-        elif name == "loss":
+        elif "loss" in (name, each.unit):
             values = np.exp(random.uniform(*_LOG_LOSS, rows))
         elif each.unit is None:
             values = np.exp(random.uniform(*_LOG_COUNT, rows) + _LOG_COMPUTE * (name == "compute"))

@@ -72,11 +72,12 @@ def _check_inputs(law: "Law") -> None:
                 f"of its own: give it unit='1'."
             )
         common = each.unit in names and each.unit not in law.inputs
+        common |= each.unit == law.target.column
         own = shared is not None and shared.unit is None
         if each.unit not in (None, "1") and not (common or own):
             raise InputError(
-                f"law {law.name!r}: input {name!r} has the unit of {each.unit!r}, which is not an "
-                f"input with a unit of its own."
+                f"law {law.name!r}: input {name!r} has the unit of {each.unit!r}, which is neither "
+                f"the target nor an input with a unit of its own."
             )
 
 

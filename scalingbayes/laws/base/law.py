@@ -71,8 +71,8 @@ class Input:
         The values that the column may hold.
     unit
         ``None`` if the column has a unit of its own, which may differ between tables. The name of
-        another input if the column is measured in the unit of that input. ``"1"`` for numbers that
-        mean the same in every table, such as a count of experts, a fraction or a year.
+        another input, or of the target, if the column is measured in the same unit. ``"1"`` for
+        numbers that mean the same in every table, such as a count of experts, a fraction or a year.
 
     Examples
     --------
