@@ -16,49 +16,53 @@ if TYPE_CHECKING:
 
 _LABELS = 2
 
+New = Annotated[
+    str,
+    typer.Argument(
+        metavar="NEW|TABLE",
+        help="The fit of the new recipe: a folder that `scalingbayes fit ... --out FOLDER` wrote, "
+        "or a table. With --by, a table with the runs of both recipes.",
+    ),
+]
+Baseline = Annotated[
+    str,
+    typer.Argument(
+        metavar="BASELINE",
+        help="The fit of the baseline, likewise. With --by, the label of the baseline's runs.",
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of the table whose two labels are the recipes. Both are fitted by one law, "
+        "which shares the floor.",
+    ),
+]
+Constant = Annotated[
+    bool, typer.Option("--constant", help="With --by: the gain is the same at every scale.")
+]
+Compute = Annotated[
+    list[float] | None,
+    typer.Option(
+        help="Compute of the new recipe in FLOPs, such as 1e23. May be repeated. Default: the ends "
+        "of the range of the runs, and 100 times its upper end.",
+        **AMOUNT,
+    ),
+]
+TokensPerParam = Annotated[
+    float | None,
+    typer.Option(help="Tokens per parameter of both recipes. Default: compute-optimal.", **AMOUNT),
+]
+
 
 def compute_gain_command(
-    new: Annotated[
-        str,
-        typer.Argument(
-            metavar="NEW|TABLE",
-            help="The fit of the new recipe: a folder that `scalingbayes fit ... --out FOLDER` "
-            "wrote, or a table. With --by, a table with the runs of both recipes.",
-        ),
-    ],
-    baseline: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[BASELINE]",
-            help="The fit of the baseline, likewise. With --by, the label of the baseline's runs.",
-        ),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of the table whose two labels are the recipes. Both are fitted by one "
-            "law, which shares the floor.",
-        ),
-    ] = None,
-    constant: Annotated[
-        bool,
-        typer.Option("--constant", help="With --by: the gain is the same at every scale."),
-    ] = False,
-    compute: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="Compute of the new recipe in FLOPs, such as 1e23. May be repeated. Default: the "
-            "ends of the range of the runs, and 100 times its upper end.",
-            **AMOUNT,
-        ),
-    ] = None,
-    tokens_per_param: Annotated[
-        float | None,
-        typer.Option(
-            help="Tokens per parameter of both recipes. Default: compute-optimal.", **AMOUNT
-        ),
-    ] = None,
+    new: New,
+    baseline: Baseline,
+    by: By = None,
+    constant: Constant = False,
+    compute: Compute = None,
+    tokens_per_param: TokensPerParam = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
     out: Out = None,
@@ -69,11 +73,6 @@ def compute_gain_command(
     used.
     """
     check_out(out)
-    if baseline is None:
-        raise sb.InputError(
-            "Give the fit of the baseline after that of the new recipe; or one table, the label of "
-            "the baseline's runs, and --by COLUMN."
-        )
     budgets = compute or None
     if by is None:
         if constant:

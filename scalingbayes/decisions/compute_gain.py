@@ -1,38 +1,35 @@
 """The compute-equivalent gain of one recipe over another, as a function of scale."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers
-from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write, write_with_interval
-from scalingbayes._core.precision import precision, to_device
-from scalingbayes._core.programs import compiled
-from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import Cost, compute_to_reach, optimum
+from scalingbayes._core.precision import precision
+from scalingbayes.allocation import Cost
 from scalingbayes.decisions.law_draws import largest_share
-from scalingbayes.laws import Law
-from scalingbayes.laws.base.inputs import beside_budget
-from scalingbayes.laws.coupled import coupled
-from scalingbayes.laws.recipe import COLUMN, of_one_recipe
+from scalingbayes.decisions.recipes import (
+    Recipe,
+    check_recipes,
+    needed_compute,
+    pair_recipes,
+    reached_loss,
+    shared_range,
+)
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.user_units import target_name
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 
 _POINTS = 41  # of the curve
 _FURTHER = 100.0  # the default budget over the largest that both recipes have runs of
 _LIKELY = 0.9  # probability from which a direction is stated
 _FLAT = 0.05  # a change of the log gain per decade that counts as none
-_SMALLEST, _LARGEST = np.log(1.0), np.log(1e40)  # of a size or a compute that is searched for
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -151,17 +148,6 @@ class ComputeGain(Estimate):
         return plot_compute_gain(self, prob, ax)
 
 
-@dataclass(frozen=True, eq=False)
-class _Recipe:
-    """One recipe: a law of params and tokens, or of compute, with draws of its parameters."""
-
-    law: Law
-    values: Mapping[str, Float[np.ndarray, "chains draws"]]
-    inputs: Mapping[str, Float[np.ndarray, ""]]
-    cost: Cost | None
-    compute: Float[np.ndarray, " runs"]
-
-
 def compute_gain(
     new: Posterior,
     baseline: Posterior | None = None,
@@ -228,25 +214,25 @@ def compute_gain(
     >>> float(found.probability().item()) < 0.05  # on C4's own validation text
     True
     """
-    _check_fits(new, baseline)
+    check_recipes(new, baseline)
     ratio = None if tokens_per_param is None else check_number("tokens_per_param", tokens_per_param)
-    recipes = _recipes(new, baseline, cost, inputs, seed)
-    fitted = _shared_range(*recipes)
+    recipes = pair_recipes(new, baseline, cost, inputs, seed)
+    fitted = shared_range(*recipes)
     start, end = sorted(fitted)
     default = [start, end, _FURTHER * end]
     budgets = check_numbers("compute", default if compute is None else compute).ravel()
     first, last = min(start, budgets.min()), max(end, budgets.max())
     grid = np.geomspace(first, last, _POINTS)
 
-    def gain(pair: tuple[_Recipe, _Recipe], at: Float[np.ndarray, " budgets"]) -> np.ndarray:
+    def gain(pair: tuple[Recipe, Recipe], at: Float[np.ndarray, " budgets"]) -> np.ndarray:
         with precision("float64"):
-            return _reach(pair[1], _loss(pair[0], at, ratio), ratio) / at
+            return needed_compute(pair[1], reached_loss(pair[0], at, ratio), ratio) / at
 
     draws = _as_dataset(gain(recipes, budgets), budgets)
     exact = None
     if not new.exact or (baseline is not None and not baseline.exact):
         old = None if baseline is None else baseline.as_exact
-        alone = _recipes(new.as_exact, old, cost, inputs, seed)
+        alone = pair_recipes(new.as_exact, old, cost, inputs, seed)
         exact = _as_dataset(gain(alone, budgets), budgets)
     names = _names(new, baseline)
     how = "compute-optimal" if ratio is None else f"{ratio:g} tokens per parameter"
@@ -261,193 +247,6 @@ def compute_gain(
         fitted=(start, end),
         constant=new.law.name == "recipe(grows=False)",
     )
-
-
-def _check_fits(new: Any, baseline: Any) -> None:
-    """Check that the fits can be compared.
-
-    Raises
-    ------
-    InputError
-        If they cannot.
-    """
-    _check_fit("new", new)
-    if baseline is None:
-        if COLUMN not in new.law.inputs:
-            raise InputError(
-                f"Law {new.law.name!r} does not read the column {COLUMN!r}. Give the fit of the "
-                f"baseline too, or fit both recipes by the law 'recipe'."
-            )
-        return
-    _check_fit("baseline", baseline)
-    for name, post in (("new", new), ("baseline", baseline)):
-        if COLUMN in post.law.inputs:
-            raise InputError(f"{name} is a fit of both recipes: give it alone.")
-    targets = target_name(new), target_name(baseline)
-    if targets[0] != targets[1]:
-        raise InputError(
-            f"new predicts {targets[0]} and baseline {targets[1]}: fit both recipes to the same "
-            f"quantity."
-        )
-    if new.law.allocates != baseline.law.allocates:
-        raise InputError(
-            f"One law reads compute and the other size and tokens: {new.law.name!r} and "
-            f"{baseline.law.name!r}. Fit both recipes by one law."
-        )
-
-
-def _check_fit(name: str, post: Any) -> None:
-    """Check that one fit is a posterior of a law that says what compute reaches.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    if not isinstance(post, Posterior):
-        raise InputError(
-            f"{name} must be a posterior, as sb.fit returns; got {type(post).__name__}."
-        )
-    if not post.law.allocates and set(post.law.inputs) != {"compute"}:
-        raise InputError(
-            f"{name} is fitted by law {post.law.name!r}, which reads "
-            f"{' and '.join(post.law.inputs)}: choose a law of size and tokens, such as "
-            f"'coupled', or 'power_law(x=compute)'."
-        )
-
-
-def _recipes(
-    new: Posterior,
-    baseline: Posterior | None,
-    cost: Cost | None,
-    inputs: Mapping[str, float],
-    seed: int,
-) -> tuple[_Recipe, _Recipe]:
-    """Return the new recipe and the baseline, with draws that are paired."""
-    if baseline is None:
-        rows = new.tree["constant_data"][COLUMN].to_numpy()
-        with precision("float64"):
-            values = to_device(new.values, "float64")
-            pair = [
-                _Recipe(
-                    coupled,
-                    {n: np.asarray(x) for n, x in of_one_recipe(values, recipe).items()},
-                    {},
-                    new.cost if cost is None else cost,
-                    new.compute[(rows > 0.5) == (recipe > 0.5)],
-                )
-                for recipe in (1.0, 0.0)
-            ]
-        return pair[0], pair[1]
-    found = _of_fit(new, cost, inputs), _of_fit(baseline, cost, inputs)
-    chains, draws = (new.draws.sizes[dim] for dim in SAMPLE_DIMS)
-    others = int(np.prod([baseline.draws.sizes[dim] for dim in SAMPLE_DIMS]))
-    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
-    order = np.random.default_rng([seed, 25]).permutation(others)
-    order = order[np.arange(chains * draws) % others].reshape(chains, draws)
-    shuffled = {name: x.ravel()[order] for name, x in found[1].values.items()}
-    return found[0], replace(found[1], values=shuffled)
-
-
-def _of_fit(post: Posterior, cost: Cost | None, inputs: Mapping[str, float]) -> _Recipe:
-    """Return the recipe of a fit."""
-    if not post.law.allocates:
-        compute = post.tree["constant_data"]["compute"].to_numpy()
-        return _Recipe(post.law, post.values, {}, None, compute)
-    fixed = beside_budget(post.law, inputs)
-    return _Recipe(post.law, post.values, fixed, cost or post.cost, post.compute)
-
-
-def _shared_range(new: _Recipe, baseline: _Recipe) -> tuple[float, float]:
-    """Return the ends of the range of compute in which both recipes have runs.
-
-    The first is above the second if the ranges do not overlap.
-    """
-    return (
-        float(max(new.compute.min(), baseline.compute.min())),
-        float(min(new.compute.max(), baseline.compute.max())),
-    )
-
-
-def _loss(
-    recipe: _Recipe, compute: Float[np.ndarray, " budgets"], ratio: float | None
-) -> Float[Array, "chains draws budgets"]:
-    """Compute the loss that a recipe reaches with each budget."""
-    values, fixed = to_device((dict(recipe.values), dict(recipe.inputs)), "float64")
-    if recipe.cost is not None and ratio is None:
-        best = optimum(recipe.law, values, jnp.asarray(compute), fixed, recipe.cost)
-        return best[recipe.law.target.column]
-    scale = np.log(compute)
-    if recipe.cost is not None and ratio is not None:
-        low, high = np.full_like(compute, _SMALLEST), np.full_like(compute, _LARGEST)
-        for _ in range(60):
-            half = (low + high) / 2
-            enough = _flops_of_size(recipe, half, ratio) >= compute
-            low, high = np.where(enough, low, half), np.where(enough, half, high)
-        scale = high
-    return _loss_along(recipe.law, values, fixed, jnp.asarray(scale), jnp.asarray(ratio or 1.0))
-
-
-def _reach(
-    recipe: _Recipe, loss: Float[Array, "chains draws budgets"], ratio: float | None
-) -> Float[np.ndarray, "chains draws budgets"]:
-    """Compute the compute with which a recipe reaches each loss; inf where none does."""
-    values, fixed = to_device((dict(recipe.values), dict(recipe.inputs)), "float64")
-    if recipe.cost is not None and ratio is None:
-        return np.asarray(compute_to_reach(recipe.law, values, loss, fixed, recipe.cost))
-    found = _scale_to_reach(recipe.law, values, fixed, loss, jnp.asarray(ratio or 1.0))
-    scale = np.asarray(found)
-    if recipe.cost is None or ratio is None:
-        return np.exp(scale)
-    lost = np.isinf(scale)
-    return np.where(lost, np.inf, _flops_of_size(recipe, np.where(lost, 0.0, scale), ratio))
-
-
-def _flops_of_size(
-    recipe: _Recipe, log_size: Float[np.ndarray, "*shape"], ratio: float
-) -> Float[np.ndarray, "*shape"]:
-    """Return the FLOPs of runs of a constant ratio of tokens to size."""
-    assert recipe.cost is not None
-    size = np.exp(log_size)
-    return recipe.cost.training_flops(size, ratio * size)
-
-
-def _along(law: Law, fixed: Mapping[str, Array], ratio: Array) -> Callable[[Array], Any]:
-    """Return a function of a log scale: the inputs of the law there."""
-
-    def inputs(scale: Array) -> dict[str, Array]:
-        if not law.allocates:
-            return {"compute": jnp.exp(scale)}
-        return {**fixed, law.budget.size: jnp.exp(scale), "tokens": ratio * jnp.exp(scale)}
-
-    return inputs
-
-
-@partial(compiled, static=("law",))
-def _loss_along(
-    law: Law,
-    values: dict[str, Float[Array, "*draws"]],
-    fixed: dict[str, Array],
-    scale: Float[Array, " budgets"],
-    ratio: Array,
-) -> Float[Array, "*draws budgets"]:
-    along = _along(law, fixed, ratio)(scale)
-    return law(along, {name: x[..., None] for name, x in values.items()})
-
-
-@partial(compiled, static=("law",))
-def _scale_to_reach(
-    law: Law,
-    values: dict[str, Float[Array, "*draws"]],
-    fixed: dict[str, Array],
-    loss: Float[Array, "*draws budgets"],
-    ratio: Array,
-) -> Float[Array, "*draws budgets"]:
-    """Bisect for the log scale at which the law reaches a loss; inf where it never does."""
-    there, inputs = {name: x[..., None] for name, x in values.items()}, _along(law, fixed, ratio)
-    low, high = jnp.full_like(loss, _SMALLEST), jnp.full_like(loss, _LARGEST)
-    found = bisect(lambda scale: loss - law(inputs(scale), there), low, high)
-    return jnp.where(law(inputs(high), there) > loss, jnp.inf, found)
 
 
 def _as_dataset(
@@ -470,7 +269,7 @@ def _notes(
     draws: xr.Dataset,
     budgets: Float[np.ndarray, " budgets"],
     fitted: tuple[float, float],
-    recipes: tuple[_Recipe, _Recipe],
+    recipes: tuple[Recipe, Recipe],
 ) -> tuple[str, ...]:
     """Return notes on extrapolation and on draws without a finite gain."""
     notes: tuple[str, ...] = ()
