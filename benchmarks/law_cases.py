@@ -235,6 +235,7 @@ CASES = [
         "bounded", "datablations", {}, lambda f: f["epochs"] <= 60,
         note="Runs of at most 60 epochs, beside data_constrained: see benchmarks/repetition.py.",
     ),
+    Case(
         "distillation", "simulated", BUSBRIDGE, simulated=True,
         note="The data term is below 1 % of the sum with the paper's constants: B and beta are "
         "those of the prior.",
