@@ -118,12 +118,12 @@ def _positions(
 ) -> Float[np.ndarray, "inputs kept"]:
     """Return the inputs in which the discrepancy is smooth.
 
-    They are logarithms, but for inputs that are numbers without a unit, which are divided by their
-    standard deviation.
+    They are logarithms, but for inputs without a unit of their own, which may be 0: these are divided
+    by their standard deviation.
     """
     found = []
     for name, values in model.inputs.items():
-        plain = model.law.inputs[name].unit == "1"
+        plain = model.law.inputs[name].unit == "1" or not (values[keep] > 0).all()
         x = values[keep] if plain else np.log(values[keep])
         found.append(x / (x.std() or 1.0) if plain else x)
     return np.array(found)
