@@ -11,6 +11,7 @@ from .data.published import published_benchmarks, published_exponents, published
 from .data.read_runs import read_runs
 from .data.read_wandb import read_wandb
 from .data.runs import Runs
+from .data.schedules import schedule_columns
 from .decisions import (
     BestMixture,
     ComputeGain,
@@ -169,6 +170,7 @@ __all__ = [
     "read_wandb",
     "refit",
     "register",
+    "schedule_columns",
     "score",
     "sensitivity",
     "simulate",

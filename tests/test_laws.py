@@ -12,7 +12,7 @@ from plain import bind, fit
 from registry import NAMES, TOKENS, place
 
 import scalingbayes as sb
-from scalingbayes._core.domains import FRACTION
+from scalingbayes._core.domains import FRACTION, POSITIVE
 from scalingbayes.laws import LAWS, get_law, power
 from scalingbayes.laws.base.priors import exponent, floor, weight
 
@@ -175,8 +175,7 @@ def test_terms_add_up_to_the_loss_at_the_reference_point(law, rng):
         return sum(total(each) ** (1 / p) for each in part.parts) ** p
 
     at_one = {
-        name: jnp.asarray(1.0 if x.domain.lower == 0 and x.domain.upper > 1 else 0.0)
-        for name, x in law.inputs.items()
+        name: jnp.asarray(1.0 if x.domain == POSITIVE else 0.0) for name, x in law.inputs.items()
     }
     if law.inputs.get("tokens") and law.inputs["tokens"].unit == "1":
         at_one["tokens"] = jnp.asarray(TOKENS)

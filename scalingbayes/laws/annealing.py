@@ -12,8 +12,12 @@ from scalingbayes.laws.base.priors import exponent, floor, weight
 LR_SUM = Input("sum of the learning rates of all steps so far, S1")
 """The column of the sum of the learning rates."""
 
-SMALLEST = 1e-6
-"""Smallest loss of the laws of schedules: their last term is subtracted, and may be too large."""
+_LEAST = 1e-6  # share of the loss that annealing leaves at least
+
+
+def annealed(before: Array, fall: Array) -> Array:
+    """Return the loss less the fall of the loss by annealing, which cannot reach 0."""
+    return jnp.maximum(before - fall, _LEAST * before)
 
 
 def loss(
@@ -25,7 +29,7 @@ def loss(
     m_i = lambda m_(i-1) + (eta_(i-1) - eta_i). :func:`scalingbayes.schedule_columns` computes both
     from curves or from a schedule, with lambda = 0.999 as in the paper.
     """
-    return jnp.maximum(L0 + A * power(lr_sum, -alpha) - C * lr_annealing, SMALLEST)
+    return annealed(L0 + A * power(lr_sum, -alpha), C * lr_annealing)
 
 
 annealing = Law(

@@ -1,5 +1,7 @@
 """The multi-power law: the loss at every step of a run, under any schedule."""
 
+import math
+
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln
@@ -7,12 +9,12 @@ from jaxtyping import Array
 
 from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes.data.schedules import FALL_RATES, FALLS
-from scalingbayes.laws.annealing import LR_SUM, SMALLEST
+from scalingbayes.laws.annealing import LR_SUM, annealed
 from scalingbayes.laws.base.law import Input, Law, Sum, power, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import exponent, floor, weight
 
-_LOG_STEP = 1.0986122886681098  # log 3, between the logarithms of the rates
+_LOG_STEP = math.log(FALL_RATES[0] / FALL_RATES[1])
 
 
 def loss(
@@ -35,12 +37,13 @@ def loss(
     is computed once, for each of 14 rates u C. The trapezoidal rule over log u has an error of at
     most 0.003 in G for beta up to 1, and 0.012 up to 2.
     """
-    responded = jnp.zeros(())
-    for rate, fall in zip(FALL_RATES, falls, strict=True):
-        log_u = jnp.log(rate) - jnp.log(C)
-        density = jnp.exp(beta * log_u - jnp.exp(log_u) - gammaln(beta))
-        responded = responded + density * fall
-    return jnp.maximum(L0 + A * power(lr_sum, -alpha) - B * _LOG_STEP * responded, SMALLEST)
+
+    def density(rate: float) -> Array:
+        log_u = math.log(rate) - jnp.log(C)
+        return jnp.exp(beta * log_u - jnp.exp(log_u) - gammaln(beta))
+
+    responded = sum(density(rate) * fall for rate, fall in zip(FALL_RATES, falls, strict=True))
+    return annealed(L0 + A * power(lr_sum, -alpha), B * _LOG_STEP * responded)
 
 
 _parameters = {

@@ -1,8 +1,10 @@
 """Typical inputs of a law: the design of a simulation."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
+from scalingbayes.data.schedules import schedule_columns
 from scalingbayes.laws import Law
 
 _LOG_COUNT = (17.0, 23.0)  # 24 million to 10 billion
@@ -22,6 +24,7 @@ def typical_inputs(
 
     Counts are log-uniform over a factor of 400, and losses over a factor of 2.7. Inputs without a
     unit are powers of two up to 64, fractions are from 0 to 0.95, and real numbers are years.
+    Laws of learning-rate schedules have points of constant rates, of cosines, and of linear decays.
 
     Parameters
     ----------
@@ -32,6 +35,8 @@ def typical_inputs(
     random
         Generator of the random numbers.
     """
+    if "lr_sum" in law.inputs:
+        return _of_schedules(law, rows, random)
     inputs: dict[str, np.ndarray] = {}
     for name, each in law.inputs.items():
         values: np.ndarray
@@ -50,3 +55,19 @@ def typical_inputs(
             values = inputs[each.unit] * np.exp(-random.uniform(0, _LOG_RATIO, rows))
         inputs[name] = values
     return inputs
+
+
+def _of_schedules(
+    law: Law, rows: int, random: np.random.Generator
+) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Draw points of training curves under three kinds of schedules."""
+    steps, points, found = 5000, 200, []
+    past = np.linspace(0.0, 1.0, steps)
+    shapes = (np.ones(steps), (1 + np.cos(np.pi * past)) / 2, np.minimum(1, 5 - 5 * past))
+    for shape, part in zip(shapes, np.array_split(np.arange(rows), 3), strict=True):
+        rate = 3e-4 * (0.1 + 0.9 * shape)
+        made = schedule_columns({"learning_rate": rate}, points=points)
+        at = np.exp(random.uniform(np.log(4), np.log(points), len(part))).astype(int) - 1
+        found.append(made[list(law.inputs)].iloc[at])
+    together = pd.concat(found)
+    return {name: together[name].to_numpy() for name in law.inputs}

@@ -118,8 +118,8 @@ def _positions(
 ) -> Float[np.ndarray, "inputs kept"]:
     """Return the inputs in which the discrepancy is smooth.
 
-    They are logarithms, but for inputs without a unit of their own, which may be 0: these are divided
-    by their standard deviation.
+    They are logarithms, but for inputs without a unit of their own, which may be 0: these are
+    divided by their standard deviation.
     """
     found = []
     for name, values in model.inputs.items():
