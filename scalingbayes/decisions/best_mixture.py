@@ -1,6 +1,6 @@
 """The training mixture of least expected loss, and how well the runs determine it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -99,7 +99,7 @@ def best_mixture(
     importance: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     baseline: Mapping[str, float] | None = None,
-    **inputs: ArrayLike,
+    **inputs: ArrayLike | Sequence[float],
 ) -> BestMixture:
     """Estimate the training mixture of least expected loss.
 

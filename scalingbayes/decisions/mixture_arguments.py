@@ -1,6 +1,6 @@
 """Read the arguments of a decision about training mixtures, and check them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,9 @@ def domains_of(posts: Mapping[str, Posterior]) -> tuple[str, ...]:
 
 
 def cases_of(
-    posts: Mapping[str, Posterior], domains: tuple[str, ...], inputs: Mapping[str, ArrayLike]
+    posts: Mapping[str, Posterior],
+    domains: tuple[str, ...],
+    inputs: Mapping[str, ArrayLike | Sequence[float]],
 ) -> dict[str, Float[np.ndarray, " cases"]]:
     """Return the law's inputs other than shares, a number a case."""
     law = next(iter(posts.values())).law

@@ -1,0 +1,56 @@
+"""Repeated data: the bounded law beside Muennighoff's, by runs that neither has seen.
+
+    python benchmarks/repetition.py          # five minutes
+
+The runs of datablations (Muennighoff et al. 2023) have up to 1,500 epochs. All runs of one number
+of distinct tokens are held out together and predicted from all others; laws that differ in how they
+describe repetition and overfitting then differ most. Scores are of the log loss.
+"""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import scalingbayes as sb
+
+console = Console(width=120)
+
+LAWS = ("data_constrained", "bounded", "chinchilla")
+EPOCHS = (8.0, 60.0, 1e9)
+SMALLEST = 5  # runs of a fold
+
+
+def main(
+    exact: Annotated[bool, typer.Option(help="Take the law as exact.")] = True,
+    noise: Annotated[str, typer.Option(help="The noise model.")] = "student_t",
+) -> None:
+    table = Table(title="Held-out numbers of distinct tokens, datablations")
+    for name in ("epochs, at most", "runs", "law", "log score", "CRPS", "in 90 %", "checks"):
+        table.add_column(name)
+    whole = sb.datasets.load("datablations")
+    for most in EPOCHS:
+        runs = whole.filter(whole.column("epochs") <= most)
+        distinct = runs.column("unique_tokens")
+        folds = {
+            f"{each:.3g}": distinct == each
+            for each in sorted(set(distinct))
+            if (distinct == each).sum() >= SMALLEST
+        }
+        for law in LAWS:
+            found = sb.backtest(runs, sb.Model(law, noise), by=folds, exact=exact)
+            mean = found.summary().loc["all"]
+            table.add_row(
+                f"{most:g}" if most < EPOCHS[-1] else "all",
+                str(len(runs)),
+                law,
+                *(f"{mean[each]:.3g}" for each in ("log_score", "crps")),
+                f"{100 * mean['in90']:.0f}",
+                found.verdict.word,
+            )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
