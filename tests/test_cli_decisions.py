@@ -112,6 +112,15 @@ def test_dollars_and_gpu_hours_are_converted_to_flops(shell):
     assert "1.8e22 FLOPs: 10,000 GPU hours, $20,000" in outs[0]
 
 
+def test_days_of_a_cluster_are_a_budget_and_have_energy_and_carbon(shell):
+    machine = ("--peak-flops", "1e15", "--utilisation", "0.5", "--devices", "1000")
+    energy = ("--watts", "700", "--pue", "1.1", "--carbon-intensity", "400")
+    status, out, err = shell("allocate", "post.nc", "--days", "10", *machine, *energy)
+    assert (status, err) == (0, "")
+    told = "4.32e23 FLOPs: 240,000 GPU hours, 10 days, 184,800 kWh, 73,920 kg CO2e"
+    assert told in " ".join(out.split())
+
+
 def test_allocate_with_costs_limits_and_serving(shell, post):
     ask = ("allocate", "post.nc", "--compute", "1e23")
     transformer = sb.costs.Transformer(4096, 128_000)
@@ -240,11 +249,12 @@ RUN = ("predict", "post.nc", "--params", "1e9")
     [
         (("allocate", "none.nc", "--compute", "1e23"), "There is no file 'none.nc'"),
         (("allocate", "text.nc", "--compute", "1e23"), "is not a netCDF file"),
-        (("allocate", "post.nc"), "--dollars, --gpu-hours; got none"),
+        (("allocate", "post.nc"), "--gpu-hours, --days; got none"),
         ((*BUDGET, "--dollars", "5"), "got --compute and --dollars"),
         (("allocate", "post.nc", "--dollars", "5"), "add it, such as --peak-flops"),
         (("allocate", "post.nc", "--dollars", "5", "--peak-flops", "1e15"), "--price-per-hour 2"),
-        ((*BUDGET, "--price-per-hour", "2"), "need --peak-flops"),
+        ((*BUDGET, "--price-per-hour", "2"), "--price-per-hour need --peak-flops"),
+        (("allocate", "post.nc", "--days", "5", "--peak-flops", "1e15"), "--devices 1024"),
         ((*BUDGET, "--peak-flops", "1e15", "--utilisation", "40"), "at most 1; got 40"),
         (("allocate", "post.nc", "--compute", "1e2x"), "Invalid value for '--compute'"),
         (("allocate", "post.nc", "--compute", "-1e24"), "compute must be finite numbers"),

@@ -40,13 +40,52 @@ def test_money_and_hours_buy_flops():
     np.testing.assert_allclose(hardware.gpu_hours(1.8e18), 1.0)
 
 
+def test_hours_days_energy_and_carbon_are_those_of_published_trainings():
+    # Llama 3.1, model card: 39.3M hours of H100s of 700 W and 11,390 t for all sizes, 1.46M hours
+    # and 420 t for 8B: the two state one intensity. 405B took 30.84M hours; the paper states 3.8e25
+    # FLOPs on up to 16,384 GPUs with an MFU of 38 to 43 %, so the rest is not this training.
+    intensity = 11_390e6 / (39.3e6 * 0.7)  # grams per kWh
+    h100s = sb.costs.Hardware(989e12, 0.40, devices=16_384, watts=700, carbon_intensity=intensity)
+    np.testing.assert_allclose(h100s.carbon(h100s.flops(gpu_hours=1.46e6)), 420e3, rtol=0.01)
+    assert 0.8 < h100s.gpu_hours(3.8e25)[0] / 30.84e6 < 0.9
+    np.testing.assert_allclose(h100s.days(h100s.flops(gpu_hours=30.84e6)), 78.4, atol=0.1)
+    # BLOOM (Luccioni et al. 2022, arXiv:2211.02001): 1,082,990 hours on 384 A100s of 400 W, 118
+    # days, 433,196 kWh; 57 g per kWh make 24.7 t, and 30 t with a PUE of 1.2.
+    a100s = sb.costs.Hardware(312e12, devices=384, watts=400, carbon_intensity=57)
+    used = a100s.flops(gpu_hours=1_082_990)
+    np.testing.assert_allclose(a100s.days(used), 118.2, rtol=0.01)
+    np.testing.assert_allclose(a100s.kwh(used), 433_196, rtol=1e-6)
+    np.testing.assert_allclose(a100s.carbon(used), 24_700, rtol=0.002)
+    np.testing.assert_allclose(replace(a100s, pue=1.2).carbon(used), 29_630, rtol=0.002)
+    # DeepSeek-V3: 2.788M hours of H800s at 2 dollars are 5.576M dollars.
+    h800s = sb.costs.Hardware(989e12, price_per_hour=2.0)
+    np.testing.assert_allclose(h800s.dollars(h800s.flops(gpu_hours=2.788e6)), 5.576e6)
+
+
+def test_days_of_a_cluster_buy_flops_and_a_bill_has_what_is_known():
+    cluster = sb.costs.Hardware(1e15, 0.5, price_per_hour=2.0, devices=100, watts=500, pue=1.2)
+    (budget,) = cluster.flops(days=10)
+    assert budget == pytest.approx(10 * 24 * 3600 * 100 * 0.5e15)
+    bill = cluster.bill([budget, 2 * budget])
+    assert bill.loc[budget].to_dict() == pytest.approx(
+        {"gpu_hours": 24_000, "days": 10, "dollars": 48_000, "kwh": 24_000 * 0.6}
+    )
+    np.testing.assert_allclose(bill.loc[2 * budget], 2 * bill.loc[budget])
+    assert list(sb.costs.Hardware(1e15).bill(1e20)) == ["gpu_hours"]
+    assert cluster.days([budget, np.inf])[1] == np.inf  # draws that no budget suffices for
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
         (lambda: sb.costs.Hardware(1e15, 1.4), "utilisation must be above 0 and at most 1"),
         (lambda: sb.costs.Hardware(-1), "peak_flops must be finite numbers"),
         (lambda: sb.costs.Hardware(1e15).flops(dollars=1), "needs price_per_hour"),
-        (lambda: sb.costs.Hardware(1e15).flops(), "exactly one of dollars and gpu_hours"),
+        (lambda: sb.costs.Hardware(1e15).flops(), "exactly one of dollars, gpu_hours and days"),
+        (lambda: sb.costs.Hardware(1e15).flops(days=1), "needs devices: .* devices=1024"),
+        (lambda: sb.costs.Hardware(1e15).kwh(1e20), "needs watts"),
+        (lambda: sb.costs.Hardware(1e15, pue=0.9), "pue must be at least 1"),
+        (lambda: sb.costs.Hardware(1e15).gpu_hours([1e20, np.nan]), "flops must be finite"),
         (lambda: sb.costs.Hardware(1e15, 1, 1).flops(dollars=1, gpu_hours=1), "exactly one of"),
         (lambda: sb.costs.Proportional().serve(0), "tokens must be finite numbers"),
         (lambda: sb.Limits(max_params=-1), "max_params must be finite numbers"),

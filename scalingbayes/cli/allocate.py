@@ -51,9 +51,14 @@ def allocate_command(
     compute: budgets.Compute = None,
     dollars: budgets.Dollars = None,
     gpu_hours: budgets.GpuHours = None,
+    days: budgets.Days = None,
+    devices: budgets.Devices = None,
     peak_flops: budgets.PeakFlops = None,
     utilisation: budgets.Utilisation = None,
     price_per_hour: budgets.PricePerHour = None,
+    watts: budgets.Watts = None,
+    pue: budgets.Pue = None,
+    carbon_intensity: budgets.CarbonIntensity = None,
     cost: budgets.CostName = None,
     context: budgets.Context = None,
     vocab: budgets.Vocab = None,
@@ -78,7 +83,8 @@ def allocate_command(
     check_out(out)
     if regret is not None and not with_plan:
         raise sb.InputError("--regret is a setting of the plan: add --plan.")
-    options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
+    rates = (peak_flops, utilisation, price_per_hour, watts, pue, carbon_intensity)
+    options = BudgetOptions(compute, dollars, gpu_hours, days, devices, *rates)
     hardware, amounts = options.hardware(), options.flops()
     post = read_posterior(posterior, seed)
     paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_fit(post)
@@ -103,13 +109,20 @@ def allocate_command(
     finish(best.verdict, out, _rows(table, plans, prob))
 
 
+_WORDED = {
+    "gpu_hours": "{} GPU hours",
+    "days": "{} days",
+    "dollars": "${}",
+    "kwh": "{} kWh",
+    "kg_co2e": "{} kg CO2e",
+}
+
+
 def _describe_budget(budget: float, hardware: sb.costs.Hardware) -> str:
-    """Return a budget in FLOPs, in GPU hours and, if the price is known, in dollars."""
-    hours = _amount(float(hardware.gpu_hours(budget)[0]))
-    words = f"{write(budget, 'flops')} FLOPs: {hours} GPU hours"
-    if hardware.price_per_hour is None:
-        return words
-    return f"{words}, ${_amount(float(hardware.dollars(budget)[0]))}"
+    """Return a budget in FLOPs, in GPU hours and in all other units whose rates are given."""
+    (costs,) = hardware.bill(budget).to_dict("records")
+    words = (_WORDED[str(name)].format(_amount(value)) for name, value in costs.items())
+    return f"{write(budget, 'flops')} FLOPs: {', '.join(words)}"
 
 
 def _amount(value: float) -> str:

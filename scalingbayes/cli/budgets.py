@@ -13,10 +13,12 @@ from scalingbayes._core.errors import unknown
 from scalingbayes.cli.options import AMOUNT
 
 _COSTS = ("6ND", "transformer")
+_RATES = ("utilisation", "price_per_hour", "devices", "watts", "pue", "carbon_intensity")
 _BUDGET = {
-    "rich_help_panel": "Budget (one of --compute, --dollars and --gpu-hours)",
+    "rich_help_panel": "Budget (one of --compute, --dollars, --gpu-hours and --days)",
     **AMOUNT,
 }
+_ENERGY = {"rich_help_panel": "Energy and carbon of the budget", **AMOUNT}
 _COST = {"rich_help_panel": "What the budget pays for", **AMOUNT}
 _LIMITS = {"rich_help_panel": "Limits", **AMOUNT}
 
@@ -28,6 +30,10 @@ Compute = Annotated[
 ]
 Dollars = Annotated[Numbers, typer.Option(help="Budget in dollars. May be repeated.", **_BUDGET)]
 GpuHours = Annotated[Numbers, typer.Option(help="Budget in GPU hours. May be repeated.", **_BUDGET)]
+Days = Annotated[
+    Numbers, typer.Option(help="Budget in days of --devices. May be repeated.", **_BUDGET)
+]
+Devices = Annotated[Number, typer.Option(help="Number of GPUs that work at once.", **_BUDGET)]
 PeakFlops = Annotated[
     Number,
     typer.Option(help="FLOPs a second of one GPU, such as 989e12 for an H100.", **_BUDGET),
@@ -37,6 +43,18 @@ Utilisation = Annotated[
     typer.Option(help="Fraction of --peak-flops that training uses. Default: 0.4.", **_BUDGET),
 ]
 PricePerHour = Annotated[Number, typer.Option(help="Dollars for one GPU hour.", **_BUDGET)]
+Watts = Annotated[
+    Number, typer.Option(help="Mean power of one GPU in watts, such as 700.", **_ENERGY)
+]
+Pue = Annotated[
+    Number,
+    typer.Option(
+        help="Energy of the data centre over that of its computers. Default: 1.", **_ENERGY
+    ),
+]
+CarbonIntensity = Annotated[
+    Number, typer.Option(help="Grams of CO2 equivalent per kWh of electricity.", **_ENERGY)
+]
 CostName = Annotated[
     str | None,
     typer.Option(
@@ -83,14 +101,24 @@ MaxUniqueTokens = Annotated[
 
 @dataclass(frozen=True)
 class BudgetOptions:
-    """Budgets in FLOPs, dollars or GPU hours, and the hardware that they buy; None if not given."""
+    """Budgets, and the hardware that they buy; None if not given."""
 
     compute: Numbers
     dollars: Numbers
     gpu_hours: Numbers
+    days: Numbers
+    devices: Number
     peak_flops: Number
     utilisation: Number
     price_per_hour: Number
+    watts: Number = None
+    pue: Number = None
+    carbon_intensity: Number = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a budget of any kind."""
+        return bool(self.compute or self.dollars or self.gpu_hours or self.days)
 
     def hardware(self) -> sb.costs.Hardware | None:
         """Return the hardware, if it was given.
@@ -100,14 +128,14 @@ class BudgetOptions:
         InputError
             If it was given incompletely, or a number cannot be used.
         """
-        named = {"utilisation": self.utilisation, "price_per_hour": self.price_per_hour}
-        given = {name: value for name, value in named.items() if value is not None}
+        given = {name: getattr(self, name) for name in _RATES if getattr(self, name) is not None}
         if self.peak_flops is not None:
             return sb.costs.Hardware(self.peak_flops, **given)
         if given:
+            options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
             raise sb.InputError(
-                "--utilisation and --price-per-hour need --peak-flops, the FLOPs a second of one "
-                "GPU: add it, such as --peak-flops 989e12."
+                f"{options} need --peak-flops, the FLOPs a second of one GPU: add it, such as "
+                f"--peak-flops 989e12."
             )
         return None
 
@@ -123,6 +151,7 @@ class BudgetOptions:
             "--compute": self.compute,
             "--dollars": self.dollars,
             "--gpu-hours": self.gpu_hours,
+            "--days": self.days,
         }
         given = [name for name, values in kinds.items() if values]
         if len(given) != 1:
@@ -140,6 +169,13 @@ class BudgetOptions:
             )
         if self.gpu_hours:
             return _distinct(hardware.flops(gpu_hours=self.gpu_hours))
+        if self.days:
+            if self.devices is None:
+                raise sb.InputError(
+                    "--days is converted to GPU hours by --devices, the number of GPUs: add it, "
+                    "such as --devices 1024."
+                )
+            return _distinct(hardware.flops(days=self.days))
         if self.price_per_hour is None:
             raise sb.InputError(
                 "--dollars is converted to GPU hours by --price-per-hour: add it, such as "
@@ -150,13 +186,18 @@ class BudgetOptions:
     def stated(self) -> tuple[list[float], str]:
         """Return the budgets in the unit in which they are given, and the unit.
 
+        Days are stated as GPU hours.
+
         Raises
         ------
         InputError
             As :meth:`flops`.
         """
-        self.flops()
-        units = {"FLOPs": self.compute, "dollars": self.dollars, "GPU hours": self.gpu_hours}
+        flops, hardware = self.flops(), self.hardware()
+        hours = self.gpu_hours
+        if self.days and hardware is not None:
+            hours = list(hardware.gpu_hours(flops))
+        units = {"FLOPs": self.compute, "dollars": self.dollars, "GPU hours": hours}
         return next((_distinct(given), unit) for unit, given in units.items() if given)
 
 

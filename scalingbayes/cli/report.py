@@ -36,6 +36,8 @@ def report_command(
     compute: budgets.Compute = None,
     dollars: budgets.Dollars = None,
     gpu_hours: budgets.GpuHours = None,
+    days: budgets.Days = None,
+    devices: budgets.Devices = None,
     peak_flops: budgets.PeakFlops = None,
     utilisation: budgets.Utilisation = None,
     price_per_hour: budgets.PricePerHour = None,
@@ -61,9 +63,11 @@ def report_command(
     used.
     """
     check_report_file("--out", out)
-    options = BudgetOptions(compute, dollars, gpu_hours, peak_flops, utilisation, price_per_hour)
+    options = BudgetOptions(
+        compute, dollars, gpu_hours, days, devices, peak_flops, utilisation, price_per_hour
+    )
     hardware = options.hardware()
-    asked, unit = options.stated() if compute or dollars or gpu_hours else (None, "FLOPs")
+    asked, unit = options.stated() if options.given else (None, "FLOPs")
     post = read_posterior(posterior, seed)
     paid = CostOptions(cost, context, vocab, inference_tokens, serving_price).for_fit(post)
     limits, inputs, _ = LimitOptions(
