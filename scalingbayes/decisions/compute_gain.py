@@ -25,6 +25,7 @@ from scalingbayes.decisions.recipes import (
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View
+from scalingbayes.results.intervals import EXACT_COLUMNS
 
 _POINTS = 41  # of the curve
 _FURTHER = 100.0  # the default budget over the largest that both recipes have runs of
@@ -42,6 +43,8 @@ class ComputeGain(Estimate):
         Draws of ``gain`` at budgets from the smallest runs to the largest budget that was asked.
     fitted
         The least and the largest compute of the runs of both recipes, in FLOPs.
+    exact_curve
+        The curve that takes the laws as exact, if the estimate allows for their errors.
     constant
         Whether the law holds the gain constant.
 
@@ -57,6 +60,7 @@ class ComputeGain(Estimate):
 
     curve: xr.Dataset
     fitted: tuple[float, float]
+    exact_curve: xr.Dataset | None = None
     constant: bool = False
 
     @property
@@ -123,21 +127,19 @@ class ComputeGain(Estimate):
 
     def view(self, prob: float = 0.9) -> View:
         """Return the answer, and a table with one row a budget."""
-        middle, bounds = self.median()["gain"], self.interval(prob)["gain"]
-        rows = zip(
-            middle.to_numpy(),
-            bounds.transpose("compute", "bound").to_numpy(),
-            self.probability().to_numpy(),
-            strict=True,
-        )
-        shown = [
-            (*write_with_interval(float(m), float(low), float(high), "ratio"), _share(float(p)))
-            for m, (low, high), p in rows
-        ]
-        budgets = [write(float(x), "flops") for x in self.draws["compute"].to_numpy()]
-        columns = ["gain", f"{100 * prob:g}% interval", "P(gain > 1)"]
-        index = pd.Index(budgets, name="C of the new recipe (FLOPs)")
-        table = pd.DataFrame(shown, index=index, columns=columns)
+        found = self.summary(prob).xs("gain", level="quantity")
+        pairs = [("gain", f"{100 * prob:g}% interval", *found.columns[:3])]
+        if self.exact is not None:
+            pairs.append(("", "if law exact", "median", *EXACT_COLUMNS))
+        table = pd.DataFrame(index=[write(float(x), "flops") for x in found.index])
+        for number, interval, *columns in pairs:
+            rows = found[columns].to_numpy().tolist()
+            written = [write_with_interval(m, low, high, "ratio") for m, low, high in rows]
+            if number:
+                table[number] = [each for each, _ in written]
+            table[interval] = [each for _, each in written]
+        table["P(gain > 1)"] = [_share(float(x)) for x in self.probability().to_numpy()]
+        table.index.name = "C of the new recipe (FLOPs)"
         lines = (self.answer(prob), *self.notes)
         return replace(super().view(prob), table=table, tables=(), lines=lines)
 
@@ -229,11 +231,12 @@ def compute_gain(
             return needed_compute(pair[1], reached_loss(pair[0], at, ratio), ratio) / at
 
     draws = _as_dataset(gain(recipes, budgets), budgets)
-    exact = None
+    exact = exact_curve = None
     if not new.exact or (baseline is not None and not baseline.exact):
         old = None if baseline is None else baseline.as_exact
         alone = pair_recipes(new.as_exact, old, cost, inputs, seed)
         exact = _as_dataset(gain(alone, budgets), budgets)
+        exact_curve = _as_dataset(gain(alone, grid), grid)
     names = _names(new, baseline)
     how = "compute-optimal" if ratio is None else f"{ratio:g} tokens per parameter"
     how = how if new.law.allocates else "loss against compute"
@@ -245,6 +248,7 @@ def compute_gain(
         exact,
         curve=_as_dataset(gain(recipes, grid), grid),
         fitted=(start, end),
+        exact_curve=exact_curve,
         constant=new.law.name == "recipe(grows=False)",
     )
 

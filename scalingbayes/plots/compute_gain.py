@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from scalingbayes.plots.labels import number_axis
 from scalingbayes.plots.style import (
     ACCENT,
+    INK,
     RUNS,
     draw_band,
     draws_result,
@@ -19,6 +21,8 @@ from scalingbayes.plots.style import (
 )
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from scalingbayes.decisions import ComputeGain
 
 _HIGHEST, _LOWEST = 100.0, 0.01  # gains that are drawn
@@ -27,6 +31,8 @@ _HIGHEST, _LOWEST = 100.0, 0.01  # gains that are drawn
 @draws_result("ComputeGain", "sb.compute_gain")
 def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = None) -> Axes:
     """Plot the compute-equivalent gain against compute, with its band and the range of the runs.
+
+    Dashed lines are the ends of the band if the laws are taken as exact.
 
     Parameters
     ----------
@@ -53,18 +59,21 @@ def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = 
     """
     ax = new_axes(ax)
     compute = gain.curve["compute"].to_numpy()
-    values = gain.curve["gain"].transpose("compute", "chain", "draw").to_numpy()
-    middle, lower, upper = median_and_bounds(values.reshape(len(compute), -1), prob)
+    middle, lower, upper = _curve(gain.curve, prob)
     ax.axvspan(*gain.fitted, color=RUNS, alpha=0.2, linewidth=0, label="runs of both recipes")
     ax.axhline(1.0, color=RUNS, linewidth=1, linestyle=":")
-    band = np.clip(lower, _LOWEST, _HIGHEST), np.clip(upper, _LOWEST, _HIGHEST)
     labels = ("median", f"{percent(prob)} band")
-    draw_band(ax, compute, np.where(np.isfinite(middle), middle, np.nan), band, labels)
+    draw_band(ax, compute, middle, (lower, upper), labels)
+    if gain.exact_curve is not None:
+        label: str | None = "band if laws are exact"
+        for end in _curve(gain.exact_curve, prob)[1:]:
+            ax.plot(compute, end, color=INK, linewidth=1, linestyle="--", label=label)
+            label = None
     asked = gain.draws["compute"].to_numpy()
     at = gain.median()["gain"].to_numpy()
     shown = np.isfinite(at)
     ax.plot(asked[shown], at[shown], "o", color=ACCENT, markersize=5, clip_on=False)
-    low, high = min(band[0].min(), 0.9), max(band[1].max(), 1.1)
+    low, high = min(lower.min(), 0.9), max(upper.max(), 1.1)
     room = (high / low) ** 0.06
     ax.set(
         xlim=(compute[0], compute[-1]),
@@ -77,3 +86,10 @@ def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = 
     set_long_title(ax, gain.title)
     ax.legend(frameon=False, fontsize="small", loc="best")
     return finish(ax, gain.verdict)
+
+
+def _curve(draws: "xr.Dataset", prob: float) -> Float[np.ndarray, "3 budgets"]:
+    """Return the median and the ends of the band of a gain, within the range that is drawn."""
+    values = draws["gain"].transpose("compute", "chain", "draw").to_numpy()
+    found = median_and_bounds(values.reshape(len(values), -1), prob)
+    return np.clip(found, _LOWEST, _HIGHEST)
