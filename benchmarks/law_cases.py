@@ -63,6 +63,7 @@ SINGLE_EPOCH = {  # Muennighoff et al. 2023 hold these while they fit the two st
     "B": dist.LogNormal(np.log(1488), 0.1),
     "alpha": dist.LogNormal(np.log(0.353), 0.02),
 }
+KAPLAN_SCALE = 3.1e8 * 1e15 * 86400  # FLOPs; equation 1.3 of Kaplan et al. 2020
 DOMAINS = tuple(c for c in sb.datasets.load("regmix").frame.columns if c.startswith("weight_"))
 FARSEER = {"s": -0.0625, "q": 0.13, "S": 0.1285, "B": 230.7, "b": -0.1729, "Q": -1.544}
 FARSEER |= {"A": -1.6657, "a": 0.0459, "E": 3.1333}
@@ -134,8 +135,9 @@ CASES = [
         simulated=True,
     ),
     Case(
-        "power_law(x='compute', floor=False)", "simulated", {"A": 9.9, "alpha": 0.05},
-        simulated=True, note="Kaplan et al. 2020, L(C) with C_c in FLOPs.",
+        "power_law(x='compute', floor=False)", "simulated",
+        {"A": KAPLAN_SCALE**0.05, "alpha": 0.05}, simulated=True,
+        note="Kaplan et al. 2020, L(C) = (C_c / C)^0.050: A = C_c^0.050, C_c = 3.1e8 PF-days.",
     ),
     Case(
         "annealing", "lr_schedules",

@@ -41,6 +41,8 @@ def plot_runs(runs: Table, ax: Axes | None = None) -> Axes:
             f"plot_runs needs params, tokens and loss; {table.name!r} has no "
             f"{', '.join(sorted(missing))}. Draw columns of runs.frame."
         )
+    if not len(table):
+        raise InputError(f"plot_runs needs runs; {table.name!r} has no rows.")
     ax = new_axes(ax, figsize=(6.5, 5))
     loss = in_user_unit(table, "loss", table.column("loss"))
     points = ax.scatter(
