@@ -115,3 +115,37 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
     _, own = plt.subplots()
     assert on_chinchilla.plot(own) is own
     plt.close("all")
+
+
+def test_published_exponents_stand_beside_ones_own(all_runs):
+    post = fit_default(all_runs, engine="laplace")
+    found = sb.compare_exponents(post, 5.76e23)
+    table = found.summary()
+    own = post.exponents().median()
+    assert table.loc["posterior of law 'coupled'", "a"] == pytest.approx(float(own["a"]))
+    best = post.allocate(5.76e23).median().squeeze()
+    assert table.loc["posterior of law 'coupled'", "params"] == pytest.approx(float(best["params"]))
+    # Hoffmann et al. 2022, tables 2 and 3, and the optimum of Besiroglu et al. 2024 in closed form.
+    first = table.loc["Hoffmann et al. 2022, 1: minimum over training curves"]
+    assert first[["b", "b_lower", "b_upper"]].tolist() == [0.50, 0.501, 0.512]
+    assert first["params"] == pytest.approx(67e9, rel=0.01)
+    assert first["tokens"] == pytest.approx(1.5e12, rel=0.02)
+    G = (0.3478 * 482.01 / 0.3658 / 2085.43) ** (1 / 0.7136)
+    refit = table.loc["Besiroglu et al. 2024, Hoffmann's approach 3, refitted"]
+    params = G * (5.76e23 / 6) ** (0.3658 / 0.7136)
+    assert refit["params_lower"] < params < refit["params_upper"]
+    # Llama 3: 0.299 C^0.537 tokens; params are what is left of C / 6.
+    last = sb.compare_exponents(compute=3.8e25).summary().iloc[-1]
+    assert last["tokens"] == pytest.approx(0.299 * 3.8e25**0.537)
+    assert 6 * last["params"] * last["tokens"] == pytest.approx(3.8e25)
+    assert "67B" in repr(found)
+    ax = found.plot()
+    assert len(ax.get_yticks()) == len(table)
+    plt.close("all")
+
+
+def test_exponents_that_cannot_be_compared_are_refused():
+    with pytest.raises(sb.InputError, match="unique_tokens"):
+        sb.compare_exponents(sb.published("muennighoff_2023"))
+    with pytest.raises(sb.InputError, match="compute"):
+        sb.compare_exponents(compute=-1.0)

@@ -39,8 +39,10 @@ def published_exponents() -> pd.DataFrame:
     pandas.DataFrame
         One result a row: the ``name`` of its paper, ``study`` and ``approach``; ``a`` and ``b`` of
         N_opt ∝ C^a and D_opt ∝ C^b, as far as they are stated; the ends ``a_low``, ``a_high``,
-        ``b_low`` and ``b_high`` of their intervals, which ``interval`` describes; and the
-        ``source``.
+        ``b_low`` and ``b_high`` of their intervals, which ``interval`` describes; k of
+        N_opt = k C^a and D_opt = k C^b, ``params_coefficient`` and ``tokens_coefficient``, with C
+        in FLOPs, as far as they are stated; ``constants``, the name of the study's loss law in
+        :func:`list_published`, if it has one; and the ``source``.
 
     Examples
     --------

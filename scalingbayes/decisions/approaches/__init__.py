@@ -5,6 +5,7 @@ from scalingbayes.decisions.approaches.envelope import envelope
 from scalingbayes.decisions.approaches.frontier import Exponents, Frontier
 from scalingbayes.decisions.approaches.isoflop import isoflop
 from scalingbayes.decisions.approaches.parametric import Parametric, parametric
+from scalingbayes.decisions.approaches.published import compare_exponents
 from scalingbayes.decisions.approaches.table import ApproachComparison, compare_approaches
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Frontier",
     "Parametric",
     "compare_approaches",
+    "compare_exponents",
     "envelope",
     "isoflop",
     "isoflop_bias",

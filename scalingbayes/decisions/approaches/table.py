@@ -134,6 +134,11 @@ class ApproachComparison(Result):
             name: [_with_interval(*row) for row in self.methods[_columns(name)].to_numpy(float)]
             for name in ("a", "b")
         }
+        for name in ("params", "tokens"):
+            if name in self.methods:
+                columns[name] = [
+                    _with_count(*row) for row in self.methods[_columns(name)].to_numpy()
+                ]
         return pd.DataFrame({**columns, "used": self.methods["used"]}, index=self.methods.index)
 
     def _remarks(self) -> dict[str, list[str]]:
@@ -226,12 +231,12 @@ def compare_approaches(
                 fits[name] = method()
                 rows[name] = {**fits[name].exponents.row(), "trust": _TRUST[name]}
             except InputError as error:
-                rows[name] = _row(note=f"not used: {error}".rstrip("."))
+                rows[name] = method_row(note=f"not used: {error}".rstrip("."))
         found, own_rows = _posterior_rows(
             runs, posterior, prob, seed, report.part(0.5, 1.0, "posterior")
         )
     rows |= own_rows
-    rows["Kaplan et al. 2020"] = _row(
+    rows["Kaplan et al. 2020"] = method_row(
         **KAPLAN,
         used="their own runs",
         note="arXiv:2001.08361, for reference; no interval published",
@@ -252,19 +257,25 @@ def _posterior_rows(
             posterior = fit(runs, seed=seed, progress=report)
         except InputError as error:
             note = f"not used: {error}".rstrip(".")
-            return None, {f"posterior of law {DEFAULT_LAW!r}": _row(note=note)}
+            return None, {f"posterior of law {DEFAULT_LAW!r}": method_row(note=note)}
+    return posterior, rows_of_posterior(posterior, prob)
+
+
+def rows_of_posterior(posterior: Posterior, prob: float) -> dict[str, dict[str, float | str]]:
+    """Return the rows of a posterior: also one that takes the law as exact, if they differ."""
     name = _row_name(posterior)
-    rows = {name: _posterior_row(posterior, prob)}
+    rows = {name: posterior_row(posterior, prob)}
     if not posterior.exact:
-        rows[f"{name}, exact"] = _posterior_row(posterior.as_exact, prob)
-    return posterior, rows
+        rows[f"{name}, exact"] = posterior_row(posterior.as_exact, prob)
+    return rows
 
 
 def _row_name(post: Posterior) -> str:
     return f"posterior of law {post.law.name!r}"
 
 
-def _row(**known: float | str) -> dict[str, float | str]:
+def method_row(**known: float | str) -> dict[str, float | str]:
+    """Return a row of the table of methods, NaN or empty where nothing is known."""
     return {**dict.fromkeys(_NUMBERS, np.nan), **dict.fromkeys(_TEXTS, ""), **known}
 
 
@@ -272,12 +283,13 @@ def _columns(name: str) -> list[str]:
     return [name, f"{name}_lower", f"{name}_upper"]
 
 
-def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
+def posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
+    """Return the row of a posterior: the reason in place of numbers if it has no exponents."""
     used = f"{len(post.weights)} rows"
     try:
         table = post.exponents().summary(prob)
     except InputError as error:
-        return _row(used=used, note=str(error).rstrip("."))
+        return method_row(used=used, note=str(error).rstrip("."))
     columns = ("median", *interval_columns(prob, "eti"))
     values = {
         f"{name}{end}": table[column][name]
@@ -285,13 +297,19 @@ def _posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
         for end, column in zip(("", "_lower", "_upper"), columns, strict=True)
     }
     law = "the law is taken as exact" if post.exact else "with an allowance for the law's error"
-    return _row(
+    return method_row(
         **values,
         interval=f"{100 * prob:g}% credible interval, equal tails, about the median; {law}",
         used=used,
         note="" if post.verdict.passed else " ".join(str(post.verdict).split()).rstrip("."),
         trust=_TRUST_EXACT if post.exact else _TRUST_POSTERIOR,
     )
+
+
+def _with_count(value: float, lower: float, upper: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return " ".join(write_with_interval(value, lower, upper, "count")).strip()
 
 
 def _with_interval(value: float, lower: float, upper: float) -> str:
