@@ -60,11 +60,12 @@ def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) ->
     ax.hlines(heights, lower, upper, color=BAND, linewidth=4)
     ax.scatter(middle, heights, s=30, color=INK, zorder=3)
     ax.axvline(0.5, color=RUNS, linewidth=1, linestyle=":")
-    for height, value, end in zip(heights, middle, upper, strict=True):
+    for height, value, end, used in zip(heights, middle, upper, table["used"], strict=True):
         if np.isnan(value):
-            ax.annotate("not used", (0.5, height), color=WARNING, va="center", ha="center")
+            why = "not stated" if used == "published" else "not used"
+            ax.annotate(why, (0.5, height), color=WARNING, va="center", ha="center")
         else:
-            place = (value if np.isnan(end) else end, height)
+            place = (float(np.nanmax([value, end])), height)
             ax.annotate(f"  {write(value, place=-3)}", place, va="center", fontsize="small")
     ax.set(
         yticks=heights,

@@ -11,6 +11,7 @@ from scalingbayes.allocation import require_allocation
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.data.published import published_exponents
 from scalingbayes.decisions.approaches.table import (
+    PUBLISHED,
     ApproachComparison,
     method_row,
     rows_of_posterior,
@@ -111,7 +112,7 @@ def _published_row(study: pd.Series) -> dict[str, float | str]:
         f"{name}{new}": study[f"{name}{old}"] for name in "ab" for old, new in ends.items()
     }
     kind = study["interval"] if isinstance(study["interval"], str) else ""
-    return method_row(**numbers, interval=kind, used="published", note=study["source"])
+    return method_row(**numbers, interval=kind, used=PUBLISHED, note=study["source"])
 
 
 def _published_run(study: pd.Series, budget: float | None, prob: float) -> dict[str, float | str]:

@@ -54,6 +54,9 @@ _TRUST_EXACT = (
     "the interval excludes the error of the law itself, and is too narrow if there is one."
 )
 
+PUBLISHED = "published"
+"""What a row was computed from, if it is as a paper prints it."""
+
 _TEXTS = ("interval", "used", "note", "trust")
 _NUMBERS = ("a", "a_lower", "a_upper", "b", "b_lower", "b_upper")
 
@@ -285,7 +288,7 @@ def _columns(name: str) -> list[str]:
 
 def posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
     """Return the row of a posterior: the reason in place of numbers if it has no exponents."""
-    used = f"{len(post.weights)} rows"
+    used = PUBLISHED if post.record.of == "published" else f"{len(post.weights)} rows"
     try:
         table = post.exponents().summary(prob)
     except InputError as error:
