@@ -26,7 +26,7 @@ def test_published_models_are_sound_and_sourced():
     models = sb.published_models()
     assert models["model"].is_unique
     assert models["source"].str.match(r".+ 20\d\d").all()
-    assert set(models["family"]) >= {"GPT", "Gopher", "PaLM", "Llama", "Llama 2", "Llama 3"}
+    assert set(models["family"]) >= {"GPT", "Gopher", "PaLM", "Llama", "Llama 3", "Qwen3", "OLMo 2"}
     table = models.set_index("model")
     assert table["params"].between(1e9, 1e12).all()
     assert table["tokens"].between(1e11, 1e14).all()
@@ -34,13 +34,15 @@ def test_published_models_are_sound_and_sourced():
     compute = 6 * table["params"] * table["tokens"]
     assert compute["PaLM 540B"] == pytest.approx(2.56e24, rel=0.02)
     assert compute["Llama 3 405B"] == pytest.approx(3.8e25, rel=0.01)
+    assert (table["active_params"] <= table["params"]).all()
+    assert table.loc["DeepSeek-V3", ["params", "active_params"]].tolist() == [671e9, 37e9]
     models["params"] = 0  # each call returns a copy
     assert (sb.published_models()["params"] > 0).all()
 
 
 def test_each_draw_is_chinchillas_closed_form(quick, gaps):
     v = {name: values[..., None] for name, values in quick.values.items()}
-    models = sb.published_models()
+    models = sb.published_models().query("active_params == params")
     N, D = models["params"].to_numpy(), models["tokens"].to_numpy()
     A, B, alpha, beta = (v[name] for name in ("A", "B", "alpha", "beta"))
     G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
@@ -116,6 +118,19 @@ def test_a_failed_fit_is_marked(gaps):
     assert "FAILED ITS CHECKS" in repr(marked)
     assert "FAILED ITS CHECKS" in marked._repr_html_()
     assert marked.by_model().attrs["verdict"] == "failed"
+
+
+def test_mixtures_of_experts_are_left_out_and_named(quick, gaps):
+    names = gaps.draws["model"].to_numpy()
+    assert "DeepSeek-V3" not in names
+    assert "Qwen3 32B" in names
+    assert "Qwen3 235B-A22B" in " ".join(repr(gaps).split())
+    both = {"model": ["x", "y"], "params": [1e9, 8e9], "tokens": [1e11] * 2}
+    found = sb.frontier_gap(quick, both | {"active_params": [1e9, 2e9]})
+    assert found.draws["model"].to_numpy().tolist() == ["x"]
+    assert "mixtures of experts: y." in found.notes[-1]
+    with pytest.raises(sb.InputError, match="All models are mixtures of experts"):
+        sb.frontier_gap(quick, {"params": [8e9], "active_params": [1e9], "tokens": [1e11]})
 
 
 def test_user_supplied_models(quick, gaps):

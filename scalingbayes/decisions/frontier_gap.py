@@ -101,7 +101,8 @@ def frontier_gap(
 
     Losses are not the models' published losses. They are the losses that the law expects of each
     size and number of tokens, as if the model had been trained as the runs of the fit were, on the
-    same data and with the same tokenizer.
+    same data and with the same tokenizer. Mixtures of experts are left out, because a law of params
+    and tokens alone describes dense models.
 
     Parameters
     ----------
@@ -109,7 +110,8 @@ def frontier_gap(
         A fit of a law of params and tokens alone, to a table that has both as counts.
     models
         A table with the columns ``params`` and ``tokens``, as counts, and ``model``, the names;
-        without this column the index has the names. By default
+        without this column the index has the names. A model whose ``active_params``, if there is
+        such a column, are fewer than its ``params`` is a mixture of experts. By default
         :func:`scalingbayes.published_models`.
 
     Returns
@@ -125,8 +127,9 @@ def frontier_gap(
     ------
     InputError
         If the law has other inputs or another target, a column is missing, names are not unique, a
-        number is not positive, the frontier does not reach a model's loss, or the fit's table
-        counts samples or bytes in place of tokens and ``models`` are the published ones.
+        number is not positive, all models are mixtures of experts, the frontier does not reach a
+        model's loss, or the fit's table counts samples or bytes in place of tokens and ``models``
+        are the published ones.
 
     Examples
     --------
@@ -139,7 +142,7 @@ def frontier_gap(
     post = require_params_and_tokens(post)
     if models is None:
         require_tokens(post, "published models", "Pass models=..., with tokens in the same unit.")
-    frame = _read(published_models() if models is None else models)
+    frame, experts = _dense(_read(published_models() if models is None else models))
     names = frame.index.to_numpy()
     params, tokens = (frame[name].to_numpy() for name in ("params", "tokens"))
     compute = post.cost.training_flops(params, tokens)
@@ -181,11 +184,16 @@ def frontier_gap(
     notes = [f"Compute is counted as {post.cost.equation}."]
     if predicts_perplexity(post):
         notes.append(_IN_NATS)
+    if experts:
+        notes.append(
+            f"Left out, because the law describes dense models and these are mixtures of experts: "
+            f"{', '.join(experts)}."
+        )
     return FrontierGap(title, draws, post.verdict, notes=(*post.caveats, *notes))
 
 
 def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
-    """Return a checked table of params and tokens, indexed by the models' names."""
+    """Return a checked table of params, active params and tokens, by the models' names."""
     try:
         frame = pd.DataFrame(models)
     except ValueError as error:
@@ -200,4 +208,18 @@ def _read(models: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
         twice = named.index[named.index.duplicated()].unique().tolist()
         raise InputError(f"Names of models must be unique; {twice} occur more than once.")
     columns = {name: check_numbers(name, named[name].to_numpy()) for name in ("params", "tokens")}
+    columns["active_params"] = columns["params"]
+    if "active_params" in named:
+        columns["active_params"] = check_numbers("active_params", named["active_params"].to_numpy())
     return pd.DataFrame(columns, index=named.index.astype(str))
+
+
+def _dense(models: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the dense models, and the names of the mixtures of experts."""
+    experts = (models["active_params"] < models["params"]).to_numpy()
+    if experts.all():
+        raise InputError(
+            "All models are mixtures of experts, with fewer active_params than params: the law "
+            "describes dense models. Add a dense model."
+        )
+    return models[~experts], models.index[experts].tolist()

@@ -19,8 +19,9 @@ def published_models() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One model a row: ``model``, ``family``, ``params`` and ``tokens`` as counts, ``year``, and
-        the ``source`` of the numbers. ``attrs["notes"]`` describes how they were read.
+        One model a row: ``model``, ``family``; ``params``, ``active_params``, those that a token
+        passes, and ``tokens``, as counts; ``year``, and the ``source`` of the numbers.
+        ``attrs["notes"]`` describes how they were read.
 
     Examples
     --------
