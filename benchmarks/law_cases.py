@@ -70,6 +70,9 @@ FARSEER |= {"A": -1.6657, "a": 0.0459, "E": 3.1333}
 ABNAR = {"a": 16612.5, "alpha": 0.5962, "b": 5455.67, "beta": 0.3954, "c": 0.4598}
 ABNAR |= {"lam": -0.1666, "d": 17.26, "delta": 0.1603, "gamma": 0.1595, "e": 0.94}
 KRAJEWSKI = {"a": 18.1, "alpha": 0.115, "b": 30.8, "beta": 0.147, "g": 2.1, "gamma": 0.58}
+LUDZIEJEWSKI = {"a": 35.91, "alpha": -0.1889, "delta": -0.2285, "gamma": 0.0098, "b": 35.98}
+LUDZIEJEWSKI |= {"beta": -0.1775, "omega": 0.5529, "zeta": -0.0259, "E_start": 2.0732}
+LUDZIEJEWSKI |= {"E_max": 290.4521, "c": 1.3637}
 CLARK = {"a": -0.082, "b": -0.108, "c": 0.009, "d": 1.104, "E_start": 1.847, "E_max": 314.478}
 BOWL = {"E": 1.9, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.3, "c_lr": 1.79}
 BOWL |= {"lr_N": -0.713, "lr_D": 0.307, "c_bs": 0.58, "bs_N": 0.0, "bs_D": 0.571}
@@ -189,6 +192,7 @@ CASES = [
     Case("routed", "simulated", CLARK, simulated=True),
     Case("fine_grained_moe", "simulated", {**KRAJEWSKI, "c": 0.47}, simulated=True),
     Case("sparse_moe", "simulated", ABNAR, simulated=True),
+    Case("joint_moe", "simulated", LUDZIEJEWSKI, simulated=True),
     Case(
         "vocabulary", "vocabulary", {"E": 5.533, "alpha1": 0.4466, "alpha2": 0.671, "beta": 0.4466},
         lambda f: f["tokens"] > 1e9,

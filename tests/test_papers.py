@@ -124,9 +124,9 @@ def test_the_loss_at_a_batch_size_solves_kaplans_equations():
 
 def test_the_critical_batch_size_doubles_as_the_loss_falls_by_13_per_cent():
     # Kaplan et al. 2020 say that it about doubles for every 13 % that the loss falls.
-    constants = [jnp.asarray(each) for each in BATCH.values()]
+    constants = {name: jnp.asarray(each) for name, each in BATCH.items()}
     at_loss, lower, at_one = (
-        float(critical_batch_size(loss, *constants)) for loss in jnp.array([2.0, 1.74, 1.0])
+        float(critical_batch_size(loss, **constants)) for loss in jnp.array([2.0, 1.74, 1.0])
     )
     assert lower / at_loss == pytest.approx(2, rel=0.05)
     assert at_one == pytest.approx(2e8)

@@ -4,7 +4,7 @@ Pure functions of a law's parameters, one value per posterior draw.
 """
 
 from scalingbayes.allocation.compute_to_reach import compute_to_reach
-from scalingbayes.allocation.costs import Cost, Hardware, Proportional, Transformer
+from scalingbayes.allocation.costs import Active, Cost, Hardware, Proportional, Transformer
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
     cost_of,
@@ -15,6 +15,7 @@ from scalingbayes.allocation.optimum import (
 from scalingbayes.allocation.table_cost import FittedCost, table_cost
 
 __all__ = [
+    "Active",
     "Cost",
     "FittedCost",
     "Hardware",

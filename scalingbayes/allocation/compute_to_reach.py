@@ -67,7 +67,7 @@ def compute_to_reach(
         If the law does not divide compute between size and tokens, the cost is of another size, or
         the limits have ``shapes``.
     """
-    cost, parameters = cost_of(law, cost), with_budget_axis(law, values)
+    cost, parameters = cost_of(law, cost, fixed), with_budget_axis(law, values)
     if limits is not None and limits.shapes is not None:
         raise InputError(
             "limits.shapes cannot be used here: the least compute is searched over all model "

@@ -29,7 +29,8 @@ class Limits:
     Parameters
     ----------
     max_params
-        Largest number of parameters, for instance of a model that can be served.
+        Largest number of parameters, for instance of a model that can be served. Those of all
+        experts count.
     max_tokens
         Largest number of training tokens, repeated ones included.
     min_tokens_per_param
@@ -139,7 +140,7 @@ def scale_range(
     high = jnp.minimum(high, solve(lambda scale: cost.log_served(scale) - log_compute))
     if "max_params" in bounds:
         log_params = jnp.log(jnp.asarray(bounds["max_params"]))
-        high = jnp.minimum(high, solve(lambda scale: cost.log_size(scale) - log_params))
+        high = jnp.minimum(high, solve(lambda scale: cost.log_params(scale) - log_params))
     if "max_tokens" in bounds:
         most = jnp.log(jnp.asarray(bounds["max_tokens"]))
         low = solve(lambda scale: most - log_tokens(scale))

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.programs import compiled
 from scalingbayes.allocation.closed_form import closed_form_scale
-from scalingbayes.allocation.costs import Cost, Proportional
+from scalingbayes.allocation.costs import Cost, Proportional, own_cost
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import Limits, cap_tokens, scale_bounds
 from scalingbayes.allocation.newton import has_linear_rate, scale_by_newton
@@ -55,7 +55,8 @@ def optimum(
     -------
     dict
         Arrays of shape (*draws, budgets): the size (``params``, for most laws), ``tokens``, for
-        params also ``tokens_per_param``, the target that the law expects there, and the exponents
+        params also ``tokens_per_param``, for mixtures of experts the active params or all params,
+        whichever the size does not count, the target that the law expects there, and the exponents
         ``a`` = d log size / d log C and ``b`` = d log tokens / d log C. With ``limits.shapes``
         there are no exponents. NaN where the law has no optimum.
 
@@ -65,7 +66,7 @@ def optimum(
         If the law does not divide compute between size and tokens, the cost is of another size, or
         no shape fits a budget.
     """
-    cost, parameters = cost_of(law, cost), with_budget_axis(law, values)
+    cost, parameters = cost_of(law, cost, fixed), with_budget_axis(law, values)
     exponents = {}
     if limits is not None and limits.shapes is not None:
         size, tokens, loss = best_shape(law, parameters, compute, fixed, cost, limits)
@@ -74,8 +75,14 @@ def optimum(
         bounds = {} if limits is None else limits.bounds
         size, tokens, loss, a, b = _optimum(law, method, parameters, compute, fixed, cost, bounds)
         exponents = {"a": a, "b": b}
-    ratio = {"tokens_per_param": tokens / size} if law.budget.size == "params" else {}
-    return {law.budget.size: size, "tokens": tokens, **ratio, law.target.column: loss, **exponents}
+    counts = {}
+    if law.budget.active is not None:
+        counts["active_params"] = law.budget.count_active(size, fixed)
+    if law.budget.total is not None:
+        counts["params"] = law.budget.count_all(size, fixed)
+    if law.budget.size == "params":
+        counts["tokens_per_param"] = tokens / size
+    return {law.budget.size: size, "tokens": tokens, **counts, law.target.column: loss, **exponents}
 
 
 def exponents(
@@ -118,8 +125,17 @@ def require_allocation(law: Law) -> None:
         )
 
 
-def cost_of(law: Law, cost: Any) -> Cost:
+def cost_of(law: Law, cost: Any, inputs: Mapping[str, ArrayLike]) -> Cost:
     """Return the cost, or by default the law's own, after checking that it fits the law.
+
+    Parameters
+    ----------
+    law
+        The law.
+    cost
+        What the caller passed; None for the law's own cost.
+    inputs
+        The law's other inputs, on which a cost may depend.
 
     Raises
     ------
@@ -128,7 +144,7 @@ def cost_of(law: Law, cost: Any) -> Cost:
     """
     require_allocation(law)
     if cost is None:
-        return Proportional.of(law.budget)
+        return own_cost(law.budget).at(inputs)
     if not isinstance(cost, Cost):
         raise InputError(
             f"cost must be a cost, such as sb.costs.Transformer(context=4096, vocab=128_000); got "
@@ -140,7 +156,7 @@ def cost_of(law: Law, cost: Any) -> Cost:
             f"{cost.size!r}. Use a cost in {law.budget.size!r}, such as "
             f"sb.costs.Proportional(size={law.budget.size!r}, training={law.budget.flops:g})."
         )
-    return cost
+    return cost.at(inputs)
 
 
 def choose_method(law: Law, values: dict[str, Array], cost: Cost) -> Method:

@@ -1,6 +1,6 @@
 """The cost of training as a table of runs counts it, fitted to its column of compute."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, override
 
 import jax
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs import Proportional
+from scalingbayes.allocation.costs import Active, Proportional, own_cost
 from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
 from scalingbayes.data.derived import SAME_RATIO, TYPING_ERROR
 from scalingbayes.data.runs import Runs
@@ -99,7 +99,9 @@ def table_cost(law: Law, runs: Runs) -> Cost:
     runs
         The table. Its column of compute is compared with the law's own cost.
     """
-    own, size = Proportional.of(law.budget), law.budget.size
+    own, size = own_cost(law.budget), law.budget.size
+    if isinstance(own, Active):
+        return _of_experts(own, law, runs)
     if size not in _SIZES or not {size, "tokens", "compute"} <= set(runs.frame.columns):
         return own
     sizes, tokens, compute = (runs.column(name) for name in (size, "tokens", "compute"))
@@ -107,6 +109,24 @@ def table_cost(law: Law, runs: Runs) -> Cost:
     if np.abs(ratio).max() <= _SAME:
         return own
     return _fit(law.budget.flops, size, np.log(sizes), ratio)
+
+
+def _of_experts(own: Active, law: Law, runs: Runs) -> Cost:
+    """Return the law's own cost, times a constant if the table counts FLOPs otherwise.
+
+    A table with no active params may count FLOPs as if a token used all params: it then says
+    nothing about experts.
+    """
+    if not {*law.inputs, "compute"} <= set(runs.frame.columns):
+        return own
+    size, tokens, compute = (runs.column(name) for name in (own.size, "tokens", "compute"))
+    cost = own.at({name: runs.column(name) for name in law.beside_budget})
+    counted = np.log(compute / (own.budget.flops * size * tokens))
+    ratio = np.log(compute / cost.training_flops(size, tokens))
+    of_all_params = own.budget.active is not None and np.abs(counted).max() <= _SAME
+    if of_all_params or np.abs(ratio).max() <= _SAME:
+        return own
+    return replace(own, factor=float(np.exp(np.median(ratio))))
 
 
 def _fit(

@@ -4,6 +4,7 @@ from scalingbayes.decisions.best_mixture import BestMixture, best_mixture
 from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
+from scalingbayes.decisions.derive import derive
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
 from scalingbayes.decisions.optimal_precision import optimal_precision
 from scalingbayes.decisions.overtraining import (
@@ -25,6 +26,7 @@ __all__ = [
     "cheapest_run",
     "compute_gain",
     "data_exhaustion",
+    "derive",
     "frontier_gap",
     "optimal_precision",
     "overtrain",

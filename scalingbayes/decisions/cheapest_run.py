@@ -158,7 +158,7 @@ def _cheapest_run(
     limits: Limits | None,
 ) -> Estimate:
     """Estimate the cheapest run of one law; infinite where no budget reaches the goal."""
-    paid = cost_of(post.law, post.cost if cost is None else cost)
+    paid = cost_of(post.law, post.cost if cost is None else cost, inputs)
     needed = goal.needed(post)
     with precision("float64"):
         draws = draws_on_device(post, inputs)
@@ -169,7 +169,8 @@ def _cheapest_run(
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
     runs = dataset(post, {"compute": compute, **found}, goal.name, goal.values)
     run = (np.asarray(best[name]) for name in (law.budget.size, "tokens"))
-    usual = np.median(np.where(lost, np.inf, post.cost.training_flops(*run)), (0, 1))
+    spent = post.cost.at(draws.fixed).training_flops(*run)
+    usual = np.median(np.where(lost, np.inf, spent), (0, 1))
     notes = (*beyond("FLOPs", usual[np.isfinite(usual)], post.compute), *goal.notes(needed))
     title = f"Cheapest run that reaches {_article(goal)}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
@@ -199,7 +200,7 @@ def _of_loss(
         reached = np.asarray((compute > 0) & jnp.isfinite(compute)) & (loss > 0)
         best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
         run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
-        if (error := shared_error(post, run)) is None:
+        if (error := shared_error(post, {**draws.numbers, **run})) is None:
             break
         shift = np.where(reached, error, 0.0)
     return jnp.where(reached, compute, jnp.inf), best, ~reached

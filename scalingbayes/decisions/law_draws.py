@@ -27,6 +27,11 @@ class LawDraws:
     values: dict[str, Float[Array, "chains draws"]]
     fixed: dict[str, Float[Array, ""]]
 
+    @property
+    def numbers(self) -> dict[str, Float[np.ndarray, ""]]:
+        """The law's other inputs, as NumPy arrays."""
+        return {name: np.asarray(x) for name, x in self.fixed.items()}
+
 
 def draws_on_device(post: Posterior, inputs: Mapping[str, float]) -> LawDraws:
     """Copy a posterior's draws to the device in float64; call it inside of :func:`precision`.

@@ -206,7 +206,7 @@ def plan(
         )
     bounds = {} if limits is None else limits.bounds
     first = next(iter(asked))  # all laws of an average have the same budget and runs
-    paid = cost_of(first.law, first.cost if cost is None else cost)
+    paid = cost_of(first.law, first.cost if cost is None else cost, asked[first])
     size = first.law.budget.size
     with precision("float64"):
         line = _BudgetLine(paid, bounds, jnp.log(jnp.asarray([budget])))
@@ -307,7 +307,7 @@ class _LawLoss:
         loss = self.loss(log_size, log_tokens)
         needed = compute_to_reach(law, values, loss, fixed, cost, limits)
         run = {law.budget.size: np.exp(log_size), "tokens": np.exp(log_tokens)}
-        shift = shared_error(self.post, run)
+        shift = shared_error(self.post, {**self.draws.numbers, **run})
         reached = loss if shift is None else loss * jnp.exp(shift)
         found = {"loss": reached, "regret": loss - self.least, "wasted": 1 - needed / budget}
         draws = dataset(self.post, found, "compute", np.array([budget]))
@@ -315,7 +315,7 @@ class _LawLoss:
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         notes = (_IN_NATS,) if predicts_perplexity(self.post) else ()
-        spent = self.post.cost.training_flops(*map(np.asarray, run.values()))
+        spent = self.post.cost.at(fixed).training_flops(*map(np.asarray, run.values()))
         return Estimate(
             with_units(self.post, title if limits is None else f"{title}; {limits}"),
             to_user_unit(self.post, draws, "loss"),

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from scalingbayes.laws.base.derived import Derived
 from scalingbayes.laws.base.family import family
 from scalingbayes.laws.base.law import Input, Law, Values, signed
 from scalingbayes.laws.base.parameters import Parameter
@@ -29,6 +30,33 @@ def steps_by(
     """
     log_x = jnp.log(x)
     return steps(batch_size, S_min=S_min * jnp.exp(s * log_x), B_crit=B_crit * jnp.exp(c * log_x))
+
+
+def _derived(by: str) -> dict[str, Derived]:
+    """Return the steps and batch sizes, of each value of ``by`` if there is one."""
+    names, where = [*filter(None, [by])], f" at {by}" if by else ""
+
+    def at(*x: Array, scale: Array, power: Array | float = 0.0) -> Array:
+        return scale * jnp.exp(power * jnp.log(x[0])) if x else scale
+
+    def least(*x: Array, S_min: Array, s: Array | float = 0.0) -> Array:
+        return at(*x, scale=S_min, power=s)
+
+    def critical(*x: Array, B_crit: Array, c: Array | float = 0.0) -> Array:
+        return at(*x, scale=B_crit, power=c)
+
+    def examples(*x: Array, S_min: Array, B_crit: Array, **powers: Array) -> Array:
+        return at(*x, scale=S_min * B_crit, power=powers.get("s", 0.0) + powers.get("c", 0.0))
+
+    of_steps, of_batch = ["S_min", *(["s"] if by else [])], ["B_crit", *(["c"] if by else [])]
+    return {
+        "B_crit": Derived(f"critical batch size{where}", signed(critical, names, of_batch)),
+        "S_min": Derived(f"least steps{where}, at a large batch", signed(least, names, of_steps)),
+        "E_min": Derived(
+            f"least sequences or tokens{where}, at a small batch",
+            signed(examples, names, [*of_steps, *of_batch]),
+        ),
+    }
 
 
 @family
@@ -67,4 +95,5 @@ def critical_batch(by: str = "") -> Law:
         inputs={"batch_size": Input("sequences or tokens in a batch, B")},
         parameters=parameters,
         decreasing=("batch_size",),
+        derived=_derived(by),
     )

@@ -6,6 +6,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from scalingbayes._core.roots import root
+from scalingbayes.laws.base.derived import Derived
 from scalingbayes.laws.base.family import family
 from scalingbayes.laws.base.law import Input, Law, Sum, Values
 from scalingbayes.laws.base.parameters import Parameter
@@ -24,7 +25,7 @@ def loss(
     return of_size + jnp.exp(alpha_S * (jnp.log(S_c) - jnp.log(steps)))
 
 
-def critical_batch_size(loss: Values, B_star: Values, alpha_B: Values) -> Float[Array, "*shape"]:
+def critical_batch_size(loss: Values, *, B_star: Values, alpha_B: Values) -> Float[Array, "*shape"]:
     """B_crit(L) = B_* / L^(1/alpha_B), in tokens (Kaplan et al. 2020, eq. 5.3).
 
     The paper finds B_* = 2e8 and alpha_B = 0.21 (eq. 5.3).
@@ -63,6 +64,40 @@ def loss_at_batch(
     return jnp.exp(root(gap, without_waste, of_size, of_steps, excess, alpha_S, alpha_B))
 
 
+def least_steps(
+    params: Values,
+    loss: Values,
+    *,
+    N_c: Values,
+    S_c: Values,
+    alpha_N: Values,
+    alpha_S: Values,
+) -> Float[Array, "*shape"]:
+    """Return S_min, the steps in which a model reaches a loss at a batch far above B_crit.
+
+    It is infinite for a loss that a model of this size does not reach. Kaplan et al. 2020, eq. 5.6.
+    """
+    left = loss - jnp.exp(alpha_N * (jnp.log(N_c) - jnp.log(params)))
+    steps = S_c * jnp.exp(-jnp.log(jnp.where(left > 0, left, 1.0)) / alpha_S)
+    return jnp.where(left > 0, steps, jnp.inf)
+
+
+def least_tokens(
+    params: Values,
+    loss: Values,
+    *,
+    N_c: Values,
+    S_c: Values,
+    alpha_N: Values,
+    alpha_S: Values,
+    B_star: Values,
+    alpha_B: Values,
+) -> Float[Array, "*shape"]:
+    """Return E_min = B_crit S_min, the tokens at a batch far below B_crit (eq. 5.2)."""
+    steps = least_steps(params, loss, N_c=N_c, S_c=S_c, alpha_N=alpha_N, alpha_S=alpha_S)
+    return steps * critical_batch_size(loss, B_star=B_star, alpha_B=alpha_B)
+
+
 @family
 def kaplan_steps(batch: bool = False) -> Law:
     """Return Kaplan's law of model size and optimiser steps.
@@ -81,9 +116,14 @@ def kaplan_steps(batch: bool = False) -> Law:
     }
     equation = "L = (N_c/N)^alpha_N + (S_c/S_min)^alpha_S"
     inputs = {"steps": Input("optimiser steps, S")}
+    derived = {"S_min": Derived("least steps to the loss, at a large batch", least_steps)}
     if batch:
         equation += ", S_min = S/(1 + B_crit/B), B_crit = B_star/L^(1/alpha_B)"
         inputs["batch_size"] = Input("tokens in a batch, B")
+        derived["B_crit"] = Derived(
+            "critical batch size at the loss, in tokens", critical_batch_size
+        )
+        derived["E_min"] = Derived("least tokens to the loss, at a small batch", least_tokens)
         parameters |= {
             "B_star": Parameter(
                 "critical batch size at a loss of 1",
@@ -102,4 +142,5 @@ def kaplan_steps(batch: bool = False) -> Law:
         parameters=parameters,
         terms=Sum("N_c", "S_c"),
         decreasing=("params", *inputs),
+        derived=derived,
     )

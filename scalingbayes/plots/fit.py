@@ -188,7 +188,7 @@ def _across(post: "Posterior", inputs: Mapping[str, Numbers], along: str) -> Num
     """Return the horizontal positions of runs: their compute, or the input along a curve."""
     if not post.law.allocates:
         return inputs[along]
-    return post.cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
+    return post.cost.at(inputs).training_flops(inputs[post.law.budget.size], inputs["tokens"])
 
 
 def _widest(inputs: Mapping[str, Numbers]) -> str:

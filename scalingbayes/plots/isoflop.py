@@ -132,7 +132,7 @@ def _draw_curves(
     ends = [(each.min() / _WIDER, each.max() * _WIDER) for each in shown]
     grid = np.concatenate([np.geomspace(*each, _POINTS) for each in ends])
     compute = np.repeat([each.inputs["compute"] for each in cases], _POINTS)
-    points = {size: grid, "tokens": compute / post.cost.training_flops(grid)}
+    points = {size: grid, "tokens": compute / post.cost.at(others).training_flops(grid)}
     points |= {name: np.full(len(grid), value) for name, value in others.items()}
     band = law_band(post, points, prob)
     area = marker_area(sum(len(case.rows) for case in cases))
@@ -163,7 +163,8 @@ def _draw_optima(
 ) -> None:
     """Draw the compute-optimal size of each budget with its interval."""
     size = post.law.budget.size
-    points = {size: sizes.median, "tokens": budgets / post.cost.training_flops(sizes.median)}
+    per_token = post.cost.at(others).training_flops(sizes.median)
+    points = {size: sizes.median, "tokens": budgets / per_token}
     points |= {name: np.full(len(budgets), value) for name, value in others.items()}
     ax.errorbar(
         sizes.median,

@@ -100,7 +100,7 @@ def plot_surface(
         _draw_runs(post, ax, others, norm)
     _draw_frontier(post, ax, ends, others, prob)
     if plan is not None:
-        _draw_plan(post, ax, plan)
+        _draw_plan(post, ax, plan, others)
     ax.set(
         xlabel=input_label(post, size),
         ylabel=input_label(post, "tokens"),
@@ -192,7 +192,8 @@ def _draw_frontier(
     """Draw the compute-optimal size and tokens, and the ends of the interval of the size."""
     size = post.law.budget.size
     corners = [(ends[size][place], ends["tokens"][place]) for place in (0, 1)]
-    low, high = (float(post.cost.training_flops(n, d)) for n, d in corners)
+    cost = post.cost.at(others)
+    low, high = (float(cost.training_flops(n, d)) for n, d in corners)
     budgets = np.geomspace(low, high, _BUDGETS)
     band = estimate_band(post.allocate(budgets, **others), size, prob)
     dotted: Style = {"linewidth": 1, "linestyle": ":"}
@@ -202,18 +203,19 @@ def _draw_frontier(
         dotted,
     ]
     for sizes, how in zip((band.median, band.lower, band.upper), styles, strict=True):
-        ax.plot(sizes, budgets / post.cost.training_flops(sizes), color="black", **how)
+        ax.plot(sizes, budgets / cost.training_flops(sizes), color="black", **how)
 
 
-def _draw_plan(post: "Posterior", ax: Axes, plan: "Plan") -> None:
+def _draw_plan(post: "Posterior", ax: Axes, plan: "Plan", others: dict[str, Any]) -> None:
     """Draw the run of a plan, and the runs of the same budget with little expected regret."""
     budget = write(plan.compute, "flops")
     if plan.within is not None:
         sizes = np.geomspace(*plan.within, _GRID)
-        spent = post.cost.training_flops(plan.run[plan.size], plan.run["tokens"])
+        cost = post.cost.at(others)
+        spent = cost.training_flops(plan.run[plan.size], plan.run["tokens"])
         ax.plot(
             sizes,
-            spent / post.cost.training_flops(sizes),
+            spent / cost.training_flops(sizes),
             color=ACCENT,
             linewidth=3,
             zorder=4,

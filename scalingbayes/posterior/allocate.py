@@ -21,6 +21,7 @@ from scalingbayes.allocation import (
 )
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
+from scalingbayes.posterior.choices import at_an_end, choose_inputs, split_choices
 from scalingbayes.posterior.extrapolation import beyond, runs_beyond, shared_error
 from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import Estimate
@@ -36,7 +37,7 @@ def estimate_exponents(
     post: "Posterior", compute: Budgets | None, cost: Cost | None, inputs: Mapping[str, float]
 ) -> Estimate:
     """Estimate the exponents of a posterior: see :meth:`Posterior.exponents`."""
-    paid = cost_of(post.law, post.cost if cost is None else cost)
+    paid = cost_of(post.law, post.cost if cost is None else cost, {})
     budgets = exponent_budgets(post.law, post.record.reference, compute, post.cost)
     draws = _per_budget(post, exponents, budgets, inputs, cost=paid)
     if compute is None:
@@ -52,25 +53,35 @@ def estimate_allocation(
     compute: Budgets,
     cost: Cost | None,
     limits: Limits | None,
-    inputs: Mapping[str, float],
+    inputs: Mapping[str, "float | Sequence[float]"],
 ) -> Estimate:
     """Estimate the allocation of a posterior: see :meth:`Posterior.allocate`."""
     require_allocation(post.law)
     budgets = check_numbers("compute", compute).ravel()
-    paid = cost_of(post.law, post.cost if cost is None else cost)
-    draws = _per_budget(post, optimum, budgets, inputs, cost=paid, limits=limits)
-    if "unique_tokens" in post.law.inputs:
-        draws = _with_epochs(post, draws, inputs)
+    paid = cost_of(post.law, post.cost if cost is None else cost, {})
+    choices, fixed = split_choices(post.law, inputs)
+
+    def best_with(given: Mapping[str, float]) -> xr.Dataset:
+        return _per_budget(post, optimum, budgets, given, cost=paid, limits=limits)
+
+    draws = choose_inputs(best_with, choices, fixed, post.law.target.column)
+    if "unique_tokens" in fixed:
+        draws = _with_epochs(post, draws, fixed)
     size, target = post.law.budget.size, post.law.target.column
-    runs = {name: draws[name].to_numpy() for name in (size, "tokens")}
+    chosen = {name: np.asarray(x) for name, x in fixed.items()}
+    chosen |= {name: draws[name].to_numpy() for name in choices}
+    runs = {name: draws[name].to_numpy() for name in (size, "tokens")} | chosen
     if (shift := shared_error(post, runs)) is not None:
         draws[target] = draws[target] * np.exp(shift)
     within = "" if limits is None else f"; {limits}"
     draws = to_user_unit(post, draws, target)
     title = with_units(post, f"Compute-optimal allocation, {paid.equation}{within}")
-    notes = _extrapolation(post, draws)
-    if limits is not None and (left := limits.unspent(paid, budgets)).any():
-        where = "" if len(left) == 1 else f" at {left.sum()} of {len(left)} budgets"
+    notes = (*_extrapolation(post, draws, chosen), *at_an_end(draws, choices))
+    unspent = np.zeros(len(budgets), bool)
+    if limits is not None and not choices:
+        unspent = limits.unspent(paid.at(fixed), budgets)
+    if unspent.any():
+        where = "" if len(unspent) == 1 else f" at {unspent.sum()} of {len(unspent)} budgets"
         notes += (f"The limits leave some of the budget unspent{where}.",)
     return Estimate(title, draws, post.verdict, notes=notes)
 
@@ -96,7 +107,7 @@ def exponent_budgets(
     """
     require_allocation(law)
     at = (np.array([reference[name]]) for name in (law.budget.size, "tokens"))
-    middle = cost.training_flops(*at)
+    middle = cost.at(reference).training_flops(*at)
     return check_numbers("compute", middle if compute is None else compute).ravel()
 
 
@@ -164,9 +175,13 @@ def _with_epochs(post: "Posterior", draws: xr.Dataset, inputs: Mapping[str, floa
     return draws.assign(epochs=epochs, next_epoch=draws[law.target.column] - after)
 
 
-def _extrapolation(post: "Posterior", draws: xr.Dataset) -> tuple[str, ...]:
+def _extrapolation(
+    post: "Posterior", draws: xr.Dataset, others: Mapping[str, Any]
+) -> tuple[str, ...]:
     """Return notes on how far the median runs of an allocation are from the fitted runs."""
     names = (post.law.budget.size, "tokens")
     asked = {n: np.median(draws[n].to_numpy(), axis=(0, 1)) for n in names}
     seen = {n: post.tree["constant_data"][n].to_numpy() for n in names}
-    return runs_beyond(asked, seen, post.cost)
+    usual = {n: np.median(x, axis=(0, 1)) if np.ndim(x) else x for n, x in others.items()}
+    compute = post.cost.at(usual).training_flops(*asked.values())
+    return runs_beyond(asked, seen, (compute, post.compute))

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from scalingbayes._core.numbers import Kind, kind_of, write
-from scalingbayes.allocation import Cost
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
@@ -38,7 +37,7 @@ def shared_error(
     post
         The posterior.
     inputs
-        Size and tokens of the runs; other inputs are ignored.
+        All inputs of the runs.
 
     Returns
     -------
@@ -49,7 +48,8 @@ def shared_error(
     normal = standard_errors(post)
     if normal is None:
         return None
-    compute = post.cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
+    cost = post.cost.at(inputs)
+    compute = cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
     decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
     return ERROR_PER_DECADE * decades * normal
 
@@ -102,7 +102,7 @@ def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
 
 
 def runs_beyond(
-    asked: Mapping[str, Values], seen: Mapping[str, Values], cost: Cost
+    asked: Mapping[str, Values], seen: Mapping[str, Values], compute: tuple[Values, Values]
 ) -> tuple[str, ...]:
     """Return notes on how far new runs lie outside the range of the fitted runs.
 
@@ -112,13 +112,12 @@ def runs_beyond(
     Parameters
     ----------
     asked, seen
-        Size and tokens of the new runs and of the fitted runs, in this order.
-    cost
-        From :func:`~scalingbayes.allocation.table_cost`.
+        Size and tokens of the new runs and of the fitted runs.
+    compute
+        Training FLOPs of both.
     """
-    if not next(iter(seen.values())).size:
+    if not compute[1].size:
         return ()
-    compute = [cost.training_flops(*runs.values()) for runs in (asked, seen)]
     further = [n for n in asked if _decades(asked[n], seen[n]) > _decades(*compute)]
     parts = [beyond("FLOPs", *compute), *(beyond(n, asked[n], seen[n]) for n in further)]
     return tuple(note for notes in parts for note in notes)

@@ -1,6 +1,6 @@
 """The posterior of one fit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -126,7 +126,8 @@ class Posterior(DrawsResult):
         require_allocation(self.law)
         constant = self.tree["constant_data"]
         size, tokens = (constant[name].to_numpy() for name in (self.law.budget.size, "tokens"))
-        return self.cost.training_flops(size, tokens)
+        cost = self.cost.at({name: constant[name].to_numpy() for name in self.law.beside_budget})
+        return cost.training_flops(size, tokens)
 
     @cached_property
     def cost(self) -> Cost:
@@ -261,7 +262,7 @@ class Posterior(DrawsResult):
         compute: Budgets,
         cost: Cost | None = None,
         limits: Limits | None = None,
-        **inputs: float,
+        **inputs: float | Sequence[float],
     ) -> Estimate:
         """Estimate the model size and the tokens of least loss for training budgets.
 
@@ -277,13 +278,15 @@ class Posterior(DrawsResult):
             Limits that the run must keep.
         **inputs
             The law's inputs other than the model's size and tokens, such as ``unique_tokens=1e11``.
+            Of several values, such as ``experts=[1, 8, 64]``, each draw takes the best.
 
         Returns
         -------
         Estimate
             For each budget ``params``, ``tokens``, ``tokens_per_param``, the law's ``loss``, and
-            the exponents there, ``a`` and ``b``. For a law that reads unique tokens also
-            ``epochs``, and ``next_epoch``, by how much a further epoch would lower the loss.
+            the exponents there, ``a`` and ``b``. For mixtures of experts also ``active_params``,
+            and the inputs chosen. For a law that reads unique tokens also ``epochs``, and
+            ``next_epoch``, by how much a further epoch would lower the loss.
 
         Raises
         ------

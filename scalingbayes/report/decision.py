@@ -148,7 +148,7 @@ def choose(
     return Asked(
         budgets=tuple(map(float, flops)),
         are_default=budget is None,
-        cost=cost_of(law, post.cost if cost is None else cost),
+        cost=cost_of(law, post.cost if cost is None else cost, values),
         limits=limits,
         inputs=values,
         assumed=assumed,

@@ -51,7 +51,7 @@ def near_optimal_sizes(
         As for :meth:`Posterior.allocate`, without ``limits.shapes``.
     """
     law = post.law
-    paid = cost_of(law, post.cost if cost is None else cost)
+    paid = cost_of(law, post.cost if cost is None else cost, inputs)
     sizes = best[law.budget.size].transpose("chain", "draw", "compute").to_numpy()
     budgets = best[law.budget.size]["compute"].to_numpy()
     bounds = {} if limits is None else limits.bounds

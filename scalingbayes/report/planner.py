@@ -75,7 +75,7 @@ def make_planner(post: Posterior, cost: Cost, inputs: Mapping[str, float], prob:
         "waste": WASTE,
         "inputs": [[name, float(value)] for name, value in inputs.items()],
     }
-    return Planner(data, _functions(law, cost, post.cost, tuple(inputs)))
+    return Planner(data, _functions(law, cost, post.cost.at(inputs), tuple(inputs)))
 
 
 def _kept_errors(post: Posterior, kept: Posterior) -> str | None:

@@ -1,6 +1,7 @@
 """What a cost is: the FLOPs of a training token and of a served token, by the scale of a model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,6 +107,17 @@ class Cost(ABC):
         with precision("float64"):
             per_token = self.log_training(self.scale(jnp.log(jnp.asarray(size, float))))
             return np.exp(np.asarray(per_token)) * np.asarray(tokens)
+
+    def at(self, inputs: Mapping[str, ArrayLike]) -> "Cost":
+        """Return the cost of models with given values of a law's other inputs, such as sparsity.
+
+        Most costs do not depend on them.
+        """
+        return self
+
+    def log_params(self, scale: Scale) -> Scale:
+        """Return the log of all params, of which a token may use a part; by default the size."""
+        return self.log_size(scale)
 
     def serve(self, tokens: float, price: float = 1.0) -> "Cost":
         """Return the same cost with serving included (Sardana & Frankle 2023, arXiv:2401.00448).

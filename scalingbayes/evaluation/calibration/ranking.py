@@ -378,7 +378,8 @@ def derived(simulation: Simulation, values: Mapping[str, np.ndarray]) -> dict[st
         name: jnp.median(x) for name, x in model.inputs.items() if name not in given
     }
     cost = table_cost(law, model.runs)
-    largest = cost.training_flops(*(np.asarray(model.inputs[name]) for name in given)).max()
+    inputs = {name: np.asarray(x) for name, x in model.inputs.items()}
+    largest = cost.at(inputs).training_flops(*(inputs[name] for name in given)).max()
     with precision("float64"):
         arrays = {name: jnp.asarray(values[name]) for name in law.parameters}
         budget = jnp.asarray(exponent_budgets(law, model.reference, None, cost))

@@ -90,6 +90,12 @@ def _check_names(law: "Law") -> None:
             raise InputError(
                 f"law {law.name!r}: {what} names {sorted(others)}, which it does not have."
             )
+    for name, each in law.derived.items():
+        if others := set(each.parameters) - set(law.parameters):
+            raise InputError(
+                f"law {law.name!r}: the derived quantity {name!r} takes the parameters "
+                f"{sorted(others)}, which the law does not have."
+            )
     known = {law.target.column, *inputs, *law.parameters}
     for name, parameter in law.parameters.items():
         if foreign := sorted(parameter.depends_on - known):

@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.declaration_checks import check_declarations
+from scalingbayes.laws.base.derived import Derived
 from scalingbayes.laws.base.expressions import Expression
 from scalingbayes.laws.base.function_checks import check_function
 from scalingbayes.laws.base.parameters import Parameter
@@ -140,10 +141,49 @@ class Budget:
         Name of the input for the size of a model.
     flops
         FLOPs per unit of size and token.
+    active
+        For laws whose size counts params that a token does not use, such as all experts:
+        ``active(size, *others)`` returns the part of the size that a token uses, and
+        compute = flops * active * tokens. ``others`` are other inputs of the law, by their names.
+    total
+        For laws whose size counts only params that a token uses: ``total(size, *others)`` returns
+        all params, which :class:`~scalingbayes.Limits` bounds.
+    equation
+        How the active part follows from the size, as text.
     """
 
     size: str = "params"
     flops: float = FLOPS_PER_PARAM_TOKEN
+    active: Callable[..., Array] | None = None
+    total: Callable[..., Array] | None = None
+    equation: str = ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the other inputs on which the active part or all params depend."""
+        functions = [each for each in (self.active, self.total) if each is not None]
+        return tuple(dict.fromkeys(name for each in functions for name in _others(each)))
+
+    def count_active(self, size: Array, inputs: Mapping[str, ArrayLike]) -> Array:
+        """Return the part of a size that a token uses."""
+        return _count(self.active, size, inputs)
+
+    def count_all(self, size: Array, inputs: Mapping[str, ArrayLike]) -> Array:
+        """Return all params of a model of given size."""
+        return _count(self.total, size, inputs)
+
+
+def _count(
+    function: Callable[..., Array] | None, size: Array, inputs: Mapping[str, ArrayLike]
+) -> Array:
+    if function is None:
+        return size
+    return function(size, *(jnp.asarray(inputs[name]) for name in _others(function)))
+
+
+def _others(function: Callable[..., Array]) -> list[str]:
+    """Return the names of the arguments after the size."""
+    return list(inspect.signature(function).parameters)[1:]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,6 +222,8 @@ class Law:
     budget
         How compute depends on size and tokens. A law that does not read the budget's size cannot
         allocate compute.
+    derived
+        Quantities that follow from the parameters, by name: see :func:`scalingbayes.derive`.
 
     Raises
     ------
@@ -213,6 +255,7 @@ class Law:
     terms: Sum = field(default_factory=Sum)
     optimum: Callable[..., tuple[Array, Array]] | None = None
     budget: Budget = field(default_factory=Budget)
+    derived: Mapping[str, Derived] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_declarations(self)
@@ -241,6 +284,11 @@ class Law:
     def allocates(self) -> bool:
         """Whether the law has an optimal division of compute between model size and tokens."""
         return {self.budget.size, "tokens"} <= set(self.inputs)
+
+    @property
+    def beside_budget(self) -> tuple[str, ...]:
+        """Names of the inputs other than the budget's size and tokens."""
+        return tuple(n for n in self.inputs if n not in (self.budget.size, "tokens"))
 
     def __repr__(self) -> str:
         scale = self.target.on_scale
