@@ -54,7 +54,7 @@ from .fitting.batch import fit_many, refit
 from .fitting.fit import fit
 from .fitting.likelihood_grid import evaluate_grid, profile_grid
 from .inference import HMC, NUTS, Bootstrap, Grid, Laplace, Optimize, PriorDraws
-from .laws import Input, Law, Sum, family, get_law, list_laws, register
+from .laws import Budget, Derived, Input, Law, Sum, family, get_law, list_laws, register
 from .laws.base.parameters import Parameter
 from .laws.base.targets import Target
 from .literature import list_published, published
@@ -86,10 +86,12 @@ __all__ = [
     "BestMixture",
     "Bootstrap",
     "BoundModel",
+    "Budget",
     "Calibration",
     "Comparison",
     "ComputeGain",
     "DataExhaustion",
+    "Derived",
     "Domain",
     "Estimate",
     "FailureNoise",

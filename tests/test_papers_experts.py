@@ -141,13 +141,8 @@ def test_the_flops_of_fine_grained_experts_are_those_of_the_paper():
     d_model, blocks, expansion, granularity = 1024, 16, 64, 8
     params = d_model**2 * (8 * expansion + 4) * blocks
     flops = (12 * d_model**2 * 6 + d_model * expansion * granularity * 14) * blocks
-    cost = allocation.table_cost(
-        get_law("fine_grained_moe"),
-        sb.Runs({"params": [1e9, 2e9], "tokens": [1e9, 2e9], "loss": [3.0, 2.9]}),
-    )
-    counted = allocation.training_flops(
-        cost, np.array(float(params)), np.array(1.0), others={"granularity": float(granularity)}
-    )
+    cost = sb.costs.Active(get_law("fine_grained_moe").budget)
+    counted = cost.at({"granularity": float(granularity)}).training_flops(float(params))
     assert float(counted) == pytest.approx(flops, rel=1e-12)
 
 

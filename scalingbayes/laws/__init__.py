@@ -7,6 +7,7 @@ registered under its name. ``scalingbayes.laws.base`` has the classes of which l
 from importlib import import_module
 from pkgutil import iter_modules
 
+from scalingbayes.laws.base.derived import Derived
 from scalingbayes.laws.base.family import family, is_family
 from scalingbayes.laws.base.law import COMMON_INPUTS, Budget, Input, Law, Sum, power
 from scalingbayes.laws.base.registry import LAWS, PACKAGE_LAWS, get_law, list_laws, register
@@ -15,6 +16,7 @@ __all__ = [
     "COMMON_INPUTS",
     "LAWS",
     "Budget",
+    "Derived",
     "Input",
     "Law",
     "Sum",

@@ -59,6 +59,67 @@ def width(active_params: Array, vocab: int) -> Array:
     return 2 * scale * jnp.sinh(jnp.arcsinh(cubed / (2 * scale**3)) / 3)
 
 
+def _parameters() -> dict[str, Parameter]:
+    """Return the parameters, with priors that are stated at the reference size.
+
+    The priors are on the terms and exponents of a dense model, and on the change of each term and
+    exponent from E_start to E_max.
+    """
+    dense_N = "(alpha + gamma * log(E_start))"
+    dense_D = "(beta + zeta * log(E_start))"
+    return {
+        "a": Parameter(
+            "weight of the finite model; that of a dense model",
+            dist.LogNormal(-1.2, 1.5),
+            unit=f"loss * active_params**-{dense_N} * E_start**-delta",
+        ),
+        "b": Parameter(
+            "weight of the finite data; that of a dense model",
+            dist.LogNormal(-1.2, 1.5),
+            unit=f"loss * tokens**-{dense_D} * E_start**-omega",
+        ),
+        "c": floor(),
+        "alpha": Parameter(
+            "exponent of the active params, negative; that of a dense model",
+            dist.LogNormal(-1.0, 0.8),
+            unit="-1",
+            shift="-gamma * log(E_start)",
+        ),
+        "beta": Parameter(
+            "exponent of the tokens, negative; that of a dense model",
+            dist.LogNormal(-1.0, 0.8),
+            unit="-1",
+            shift="-zeta * log(E_start)",
+        ),
+        "gamma": Parameter(
+            "interaction of size and experts; change of the exponent",
+            dist.Normal(0.0, 0.1),
+            unit="1 / log(E_max / E_start)",
+        ),
+        "zeta": Parameter(
+            "interaction of tokens and experts; change of the exponent",
+            dist.Normal(0.0, 0.1),
+            unit="1 / log(E_max / E_start)",
+        ),
+        "delta": Parameter(
+            "exponent of experts in the size's term; log of the term's change",
+            dist.Normal(0.0, 0.5),
+            unit="1 / log(E_max / E_start)",
+            shift="-gamma * log(active_params)",
+        ),
+        "omega": Parameter(
+            "exponent of experts in the tokens' term; log of the term's change",
+            dist.Normal(0.0, 0.5),
+            unit="1 / log(E_max / E_start)",
+            shift="-zeta * log(tokens)",
+        ),
+        "E_start": Parameter(
+            "effective experts of a dense model", dist.LogNormal(0.0, 1.0), shift="1"
+        ),
+        "E_max": Parameter("effective experts at most", dist.LogNormal(5.5, 1.0), shift="E_start"),
+    }
+
+
 @family
 def joint_moe(vocab: int = 50_257) -> Law:
     """Return the joint law of dense models and mixtures of experts.
@@ -78,8 +139,6 @@ def joint_moe(vocab: int = 50_257) -> Law:
         squares = width(active_params, vocab) ** 3 / _ASPECT  # d_model^2 n_blocks
         return active_params + _EXPERT * (experts - 1) * squares
 
-    dense_N = "(alpha + gamma * log(E_start))"
-    dense_D = "(beta + zeta * log(E_start))"
     return Law(
         name="joint_moe",
         function=loss,
@@ -90,61 +149,7 @@ def joint_moe(vocab: int = 50_257) -> Law:
             "active_params": Input("parameters that a token uses, N_active"),
             "experts": Input("experts of a layer, E; 1 for a dense model", unit="1"),
         },
-        # Priors are stated at the reference size: on the terms and exponents of a dense model, and
-        # on the change of each term and exponent from E_start to E_max.
-        parameters={
-            "a": Parameter(
-                "weight of the finite model; that of a dense model",
-                dist.LogNormal(-1.2, 1.5),
-                unit=f"loss * active_params**-{dense_N} * E_start**-delta",
-            ),
-            "b": Parameter(
-                "weight of the finite data; that of a dense model",
-                dist.LogNormal(-1.2, 1.5),
-                unit=f"loss * tokens**-{dense_D} * E_start**-omega",
-            ),
-            "c": floor(),
-            "alpha": Parameter(
-                "exponent of the active params, negative; that of a dense model",
-                dist.LogNormal(-1.0, 0.8),
-                unit="-1",
-                shift="-gamma * log(E_start)",
-            ),
-            "beta": Parameter(
-                "exponent of the tokens, negative; that of a dense model",
-                dist.LogNormal(-1.0, 0.8),
-                unit="-1",
-                shift="-zeta * log(E_start)",
-            ),
-            "gamma": Parameter(
-                "interaction of size and experts; change of the exponent",
-                dist.Normal(0.0, 0.1),
-                unit="1 / log(E_max / E_start)",
-            ),
-            "zeta": Parameter(
-                "interaction of tokens and experts; change of the exponent",
-                dist.Normal(0.0, 0.1),
-                unit="1 / log(E_max / E_start)",
-            ),
-            "delta": Parameter(
-                "exponent of experts in the size's term; log of the term's change",
-                dist.Normal(0.0, 0.5),
-                unit="1 / log(E_max / E_start)",
-                shift="-gamma * log(active_params)",
-            ),
-            "omega": Parameter(
-                "exponent of experts in the tokens' term; log of the term's change",
-                dist.Normal(0.0, 0.5),
-                unit="1 / log(E_max / E_start)",
-                shift="-zeta * log(tokens)",
-            ),
-            "E_start": Parameter(
-                "effective experts of a dense model", dist.LogNormal(0.0, 1.0), shift="1"
-            ),
-            "E_max": Parameter(
-                "effective experts at most", dist.LogNormal(5.5, 1.0), shift="E_start"
-            ),
-        },
+        parameters=_parameters(),
         budget=Budget(size="active_params", total=total),
         terms=Sum("a", "b", "c"),
         decreasing=(),

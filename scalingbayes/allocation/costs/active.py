@@ -31,6 +31,13 @@ class Active(Cost):
         FLOPs as a table of runs counts them, over those of the budget.
     inputs
         The law's other inputs.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> cost = sb.costs.Active(sb.get_law("sparse_moe").budget).at({"sparsity": 0.75})
+    >>> f"{cost.training_flops(64e9, 1e12):.3g}"  # 16e9 active params
+    '9.6e+22'
     """
 
     budget: Budget = field(metadata={"static": True})

@@ -167,6 +167,11 @@ class Transformer(Cost):
         return jnp.log(self._size(d_model / self.aspect, d_model))
 
     @override
+    def log_params(self, scale: Scale) -> Scale:
+        d_model = jnp.exp(scale)
+        return jnp.log(self.params(d_model / self.aspect, d_model))
+
+    @override
     def log_training(self, scale: Scale) -> Scale:
         return self.log_serving(scale) + self._log_passes()
 

@@ -150,6 +150,12 @@ class Budget:
         all params, which :class:`~scalingbayes.Limits` bounds.
     equation
         How the active part follows from the size, as text.
+
+    Examples
+    --------
+    >>> half = Budget(active=lambda params, sparsity: params * (1 - sparsity))
+    >>> half.inputs, float(half.count_active(jnp.asarray(1e9), {"sparsity": 0.5}))
+    (('sparsity',), 500000000.0)
     """
 
     size: str = "params"
