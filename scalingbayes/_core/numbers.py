@@ -11,9 +11,9 @@ or anything else."""
 
 _NAMES: dict[str, Kind] = {
     **dict.fromkeys(("compute", "flops", "compute_needed", "isoflop_budget"), "flops"),
-    **dict.fromkeys(("wasted", "compute_wasted", "overhead"), "share"),
+    **dict.fromkeys(("wasted", "compute_wasted", "overhead", "above_converged"), "share"),
     **dict.fromkeys(("in50", "in90", "weight"), "share"),
-    **dict.fromkeys(("a", "b"), "exponent"),
+    **dict.fromkeys(("a", "b", "batch_exponent", "steps_exponent"), "exponent"),
 }
 """Kinds of whole names."""
 

@@ -3,6 +3,7 @@
 from scalingbayes.decisions.best_mixture import BestMixture, best_mixture
 from scalingbayes.decisions.cheapest_run import cheapest_run
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
+from scalingbayes.decisions.critical_training import CriticalTraining, critical_training
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.derive import derive
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
@@ -18,6 +19,7 @@ from scalingbayes.decisions.plan import Plan, plan
 __all__ = [
     "BestMixture",
     "ComputeGain",
+    "CriticalTraining",
     "DataExhaustion",
     "FrontierGap",
     "Overtraining",
@@ -25,6 +27,7 @@ __all__ = [
     "best_mixture",
     "cheapest_run",
     "compute_gain",
+    "critical_training",
     "data_exhaustion",
     "derive",
     "frontier_gap",

@@ -7,6 +7,7 @@ and a figure of several panels a NumPy array of Axes, as ``matplotlib.pyplot.sub
 from scalingbayes.plots.approaches import plot_approaches, plot_exponents, plot_optima
 from scalingbayes.plots.checks import plot_influence, plot_sensitivity
 from scalingbayes.plots.compute_gain import plot_compute_gain
+from scalingbayes.plots.critical_training import plot_critical_training
 from scalingbayes.plots.decisions import (
     plot_data_exhaustion,
     plot_frontier_gap,
@@ -34,6 +35,7 @@ __all__ = [
     "plot_calibration",
     "plot_comparison",
     "plot_compute_gain",
+    "plot_critical_training",
     "plot_data_exhaustion",
     "plot_draws",
     "plot_exponent",
