@@ -215,7 +215,7 @@ def test_an_allocation_chooses_the_granularity_in_each_draw(fitted):
     low, high = np.median(chosen["granularity"], (0, 1))
     assert 4 <= low < high
     notes = fitted.allocate(1e20, granularity=[1, 2]).notes
-    assert any("The largest granularity given, 2, is best" in note for note in notes)
+    assert any("The largest value of granularity, 2, is the best" in note for note in notes)
     with pytest.raises(sb.InputError, match="also reads granularity"):
         fitted.allocate(1e20)
     with pytest.raises(sb.InputError, match="combinations"):

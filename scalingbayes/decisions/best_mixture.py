@@ -312,7 +312,9 @@ def _notes(
     names = (post.law.budget.size, "tokens")
     if post.law.allocates:
         runs = {name: post.tree["constant_data"][name].to_numpy() for name in names}
-        notes += runs_beyond({name: cases[name] for name in names}, runs, post.cost)
+        asked = {name: cases[name] for name in names}
+        compute = post.cost.training_flops(*asked.values()), post.compute
+        notes += runs_beyond(asked, runs, compute)
     ends = seen[["least", "largest"]].to_numpy()
     for domain, shares, (least, largest) in zip(domains, best.T, ends, strict=True):
         if shares.max() > largest + _BEYOND:

@@ -259,7 +259,10 @@ def _overtrain(
         draws, run = _optimal_run(post, inputs, budget)
         found = _tokens_factor(post.law, draws.values, run, draws.fixed, jnp.asarray(factors))
     tokens = np.asarray(found)
-    overhead = _overhead(post, {name: np.asarray(x) for name, x in run.items()}, factors, tokens)
+    cost = post.cost.at(draws.fixed)
+    overhead = _overhead(
+        cost, post.law.budget.size, {n: np.asarray(x) for n, x in run.items()}, factors, tokens
+    )
     overhead[abs(overhead) < _ROUNDING] = 0.0  # of the optimal size itself
     sizes = dataset(post, {"tokens_factor": tokens, "overhead": overhead}, "size_factor", factors)
     title = f"Models smaller or larger than the optimal one of {_flops(budget)}, at its loss"
@@ -268,15 +271,16 @@ def _overtrain(
 
 
 def _overhead(
-    post: Posterior,
+    cost: Cost,
+    name: str,
     run: Mapping[str, Float[np.ndarray, "chains draws"]],
     factors: Float[np.ndarray, " sizes"],
     tokens_factor: Float[np.ndarray, "chains draws sizes"],
 ) -> Float[np.ndarray, "chains draws sizes"]:
     """Return the compute of each size over that of the optimal run, less 1."""
-    size, tokens = (run[name][..., None] for name in (post.law.budget.size, "tokens"))
-    needed = post.cost.training_flops(factors * size, tokens_factor * tokens)
-    return needed / post.cost.training_flops(size, tokens) - 1
+    size, tokens = run[name][..., None], run["tokens"][..., None]
+    needed = cost.training_flops(factors * size, tokens_factor * tokens)
+    return needed / cost.training_flops(size, tokens) - 1
 
 
 def _smaller_model(
@@ -286,8 +290,9 @@ def _smaller_model(
     size = post.law.budget.size
     with precision("float64"):
         draws, run = _optimal_run(post, inputs, budget)
+        cost = post.cost.at(draws.fixed)
         log_size = _log_size_factor(
-            post.law, draws.values, run, draws.fixed, post.cost, jnp.asarray(overhead)
+            post.law, draws.values, run, draws.fixed, cost, jnp.asarray(overhead)
         )
         factor = jnp.exp(log_size)
         found = {"size_factor": factor, size: factor * run[size]}

@@ -84,7 +84,7 @@ def at_an_end(draws: xr.Dataset, choices: Choices) -> tuple[str, ...]:
             often = (draws[name] == end).mean(("chain", "draw")).to_numpy().max()
             if often > _OFTEN and len(values) > 1:
                 notes.append(
-                    f"The {which} {name} given, {write(float(end), kind_of(name))}, is best in up "
-                    f"to {often:.0%} of the draws: values beyond it may be better."
+                    f"The {which} value of {name}, {write(float(end), kind_of(name))}, is the best "
+                    f"one in up to {often:.0%} of the draws: values beyond it may be better."
                 )
     return tuple(notes)

@@ -226,7 +226,7 @@ def _answer(post: Posterior, asked: Asked, budget: float, text: str) -> Answer:
         if name in rows.index
     )
     budgets, median = np.array([budget]), best.median()
-    compared = _compare(post, median[size].to_numpy(), median["tokens"].to_numpy(), asked.cost)
+    compared = _compare(post, median[size].to_numpy(), median["tokens"].to_numpy(), asked)
     if asked.limits is not None and asked.limits.unspent(asked.cost, budgets).any():
         return Answer(text, compared, numbers, "", "", best.notes)
     ends = near_optimal_sizes(post, best, asked.cost, asked.limits, **asked.inputs)
@@ -254,11 +254,11 @@ def _share(value: float) -> str:
     return write(value, "share", -3 if value < _SMALL else -2).replace("%", "\u00a0%")
 
 
-def _compare(post: Posterior, size: Any, tokens: Any, cost: Cost) -> str:
+def _compare(post: Posterior, size: Any, tokens: Any, asked: Asked) -> str:
     """Return the training compute of a run beside that of the smallest and the largest run."""
-    training, seen = float(post.cost.training_flops(size, tokens)[0]), post.compute
+    training, seen = float(post.cost.at(asked.inputs).training_flops(size, tokens)[0]), post.compute
     flops = f"training takes {write(float(f'{training:.3g}'), 'flops')} FLOPs: "
-    prefix = flops if float(cost.served_tokens) else ""
+    prefix = flops if float(asked.cost.served_tokens) else ""
     for run, over in (("largest", training / seen.max()), ("smallest", training / seen.min())):
         if over > _NEAR if run == "largest" else over < 1 / _NEAR:
             ratio = write(float(f"{over:.2g}"), "ratio")
