@@ -15,6 +15,8 @@ from typing import Annotated
 import typer
 from paper_entries import Entry, Ours, subjects
 
+import scalingbayes as sb
+
 HEADER = """\
 # From the papers
 
@@ -56,13 +58,31 @@ def as_section(subject: ModuleType) -> str:
     return "\n".join(lines) + "\n"
 
 
+def constants() -> str:
+    """Return the table of published constants as Markdown."""
+    lines = [
+        "## Constants as posteriors",
+        "",
+        "`sb.published(name)` returns the constants of a paper as a posterior, which allocates,",
+        "plans and predicts as any other. All draws are equal if the paper publishes no errors.",
+        "",
+        "| name | law | paper | where | errors |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in sb.list_published().iterrows():
+        errors = "published" if row["errors"] else ""
+        cells = (f"`{name}`", f"`{row['law']}`", row["paper"], row["where"], errors)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main(
     only: Annotated[str | None, typer.Option(help="Only the subject of this name.")] = None,
     write: Annotated[Path | None, typer.Option(help="Write the page as Markdown.")] = None,
 ) -> None:
     """Print or write the table."""
     asked = [each for each in subjects() if only in (None, each.__name__.rpartition(".")[2])]
-    page = "\n".join([HEADER, *map(as_section, asked)])
+    page = "\n".join([HEADER, *map(as_section, asked), constants()])
     if write is None:
         print(page)
     else:
