@@ -83,6 +83,17 @@ def test_commands_and_options_exist(page: Path):
         assert given <= options | {"--help"}, f"{name}: {given - options}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_rows_of_tables_have_all_cells(page: Path):
+    cells: list[int] = []
+    for line in page.read_text("utf-8").splitlines():
+        if not line.startswith("|"):
+            cells = []
+            continue
+        cells.append(len(re.findall(r"(?<!\\)\|", line)))
+        assert cells[-1] == cells[0], line
+
+
 def test_every_public_name_is_in_the_reference():
     reference = "".join(page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md"))
     listed = set(re.findall(r"^ {3}([\w.]+)$", reference, re.MULTILINE))

@@ -116,8 +116,8 @@ ENTRIES = [
         "70",
         lambda: allocation("hoffmann_2022", GOPHER)["tokens_per_param"],
         PUBLISHED.format("hoffmann_2022", "allocate(5.76e23)"),
-        differs="The paper says about 70 without the budget. By the unrounded constants it is 59 at "
-        "5.76e23 FLOPs, and 70 at 4.2e24.",
+        differs="The paper says about 70 without the budget. By the unrounded constants it is 59 "
+        "at 5.76e23 FLOPs, and 70 at 4.2e24.",
     ),
     Entry(
         BESIROGLU,
