@@ -18,37 +18,32 @@ import scalingbayes as sb
 console = Console(width=120)
 
 LAWS = ("data_constrained", "bounded", "chinchilla")
-EPOCHS = (8.0, 60.0, 1e9)
 SMALLEST = 5  # runs of a fold
 
 
 def main(
+    epochs: Annotated[float, typer.Option(help="Runs of at most so many.")] = 60.0,
     exact: Annotated[bool, typer.Option(help="Take the law as exact.")] = True,
     noise: Annotated[str, typer.Option(help="The noise model.")] = "student_t",
+    engine: Annotated[str, typer.Option(help="nuts or laplace.")] = "nuts",
 ) -> None:
-    table = Table(title="Held-out numbers of distinct tokens, datablations")
-    for name in ("epochs, at most", "runs", "law", "log score", "CRPS", "in 90 %", "checks"):
-        table.add_column(name)
     whole = sb.datasets.load("datablations")
-    for most in EPOCHS:
-        runs = whole.filter(whole.column("epochs") <= most)
-        distinct = runs.column("unique_tokens")
-        folds = {
-            f"{each:.3g}": distinct == each
-            for each in sorted(set(distinct))
-            if (distinct == each).sum() >= SMALLEST
-        }
-        for law in LAWS:
-            found = sb.backtest(runs, sb.Model(law, noise), by=folds, exact=exact)
-            mean = found.summary().loc["all"]
-            table.add_row(
-                f"{most:g}" if most < EPOCHS[-1] else "all",
-                str(len(runs)),
-                law,
-                *(f"{mean[each]:.3g}" for each in ("log_score", "crps")),
-                f"{100 * mean['in90']:.0f}",
-                found.verdict.word,
-            )
+    runs = whole.filter(whole.column("epochs") <= epochs)
+    distinct = runs.column("unique_tokens")
+    folds = {
+        f"{each:.3g}": distinct == each
+        for each in sorted(set(distinct))
+        if (distinct == each).sum() >= SMALLEST
+    }
+    table = Table(title=f"{len(folds)} held-out numbers of distinct tokens, {len(runs)} runs")
+    for name in ("law", "log score", "CRPS", "in 90 %", "checks"):
+        table.add_column(name)
+    for law in LAWS:
+        found = sb.backtest(runs, sb.Model(law, noise), by=folds, engine=engine, exact=exact)
+        console.print(law, found.summary().to_string())
+        mean = found.summary().loc["all"]
+        scores = [f"{mean[each]:.3g}" for each in ("log_score", "crps")]
+        table.add_row(law, *scores, f"{100 * mean['in90']:.0f}", found.verdict.word)
     console.print(table)
 
 
