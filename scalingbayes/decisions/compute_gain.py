@@ -91,11 +91,11 @@ class ComputeGain(Estimate):
         bounds = self.interval(prob)["gain"].isel(last).to_numpy()
         middle = float(self.median()["gain"].isel(last))
         low, high = map(float, bounds)
-        gain, interval = write_with_interval(middle, low, high, "ratio")
+        gain = " ".join(filter(None, write_with_interval(middle, low, high, "ratio")))
         above = _share(float(self.probability().isel(last)))
         flops = write(float(self.draws["compute"].isel(last)), "flops")
         first = (
-            f"At {flops} FLOPs the baseline needs {gain} {interval} times the compute for the loss "
+            f"At {flops} FLOPs the baseline needs {gain} times the compute for the loss "
             f"of the new recipe; the gain is above 1 with probability {above}."
         )
         return f"{first} {self._trend(prob)}"
@@ -109,7 +109,7 @@ class ComputeGain(Estimate):
         if not len(growth):
             return "The gain has no finite value at the largest budget."
         middle, low, high = np.quantile(growth, [0.5, (1 - prob) / 2, (1 + prob) / 2])
-        factor, interval = write_with_interval(middle, low, high, "ratio")
+        factor = " ".join(filter(None, write_with_interval(middle, low, high, "ratio")))
         rises = float((growth > 1).mean())
         if max(-np.log(low), np.log(high)) <= _FLAT:
             word = "It holds with scale"
@@ -121,8 +121,8 @@ class ComputeGain(Estimate):
             word = "The runs do not tell whether it grows or shrinks with scale"
         start = write(float(f"{float(self.curve['compute'][0]):.2g}"), "flops")
         return (
-            f"{word}: from {start} FLOPs on, each decade multiplies the gain by {factor} "
-            f"{interval} (it grows with probability {_share(rises)})."
+            f"{word}: from {start} FLOPs on, each decade multiplies the gain by {factor} (it grows "
+            f"with probability {_share(rises)})."
         )
 
     def view(self, prob: float = 0.9) -> View:
@@ -244,7 +244,7 @@ def compute_gain(
         f"Compute-equivalent gain of {names[0]} over {names[1]}, {how}",
         draws,
         new.verdict if baseline is None else new.verdict and baseline.verdict,
-        _notes(draws, budgets, fitted, recipes),
+        (*_caveats(new, baseline), *_notes(draws, budgets, fitted, recipes)),
         exact,
         curve=_as_dataset(gain(recipes, grid), grid),
         fitted=(start, end),
@@ -267,6 +267,12 @@ def _names(new: Posterior, baseline: Posterior | None) -> tuple[str, str]:
         return "the new recipe", "the baseline"
     names = repr(new.record.data.name), repr(baseline.record.data.name)
     return names if names[0] != names[1] else ("the new recipe", "the baseline")
+
+
+def _caveats(new: Posterior, baseline: Posterior | None) -> tuple[str, ...]:
+    """Return notes on the sources of the draws, each once."""
+    others = () if baseline is None else baseline.caveats
+    return tuple(dict.fromkeys((*new.caveats, *others)))
 
 
 def _notes(

@@ -120,7 +120,7 @@ class AccuracyGoal:
         return np.where(out_of_reach, 0.0 if self.quantity == "loss" else np.inf, found)
 
     def notes(self, needed: Float[np.ndarray, "chains draws accuracies"]) -> tuple[str, ...]:
-        """Return a note if the accuracies need more than the runs of the fit reached."""
+        """Return notes on the source of the fit, and if more is needed than its runs reached."""
         name = self.quantity
         seen = self.downstream.tree["constant_data"][name].to_numpy()
         middle = np.median(needed, (0, 1))
@@ -132,10 +132,12 @@ class AccuracyGoal:
             most = float(middle[np.isfinite(middle)].max(initial=0.0))
             beyond, end = most > seen.max(), f"{write(float(seen.max()), 'flops')} FLOPs"
             needs = f"{write(most, 'flops')} FLOPs, above the most"
+        caveats = tuple(self.downstream.caveats)
         if not beyond:
-            return ()
+            return caveats
         runs = self.downstream.record.data.name
-        return (f"Extrapolated: the accuracy needs {needs} of the runs of {runs!r} ({end}).",)
+        note = f"Extrapolated: the accuracy needs {needs} of the runs of {runs!r} ({end})."
+        return (*caveats, note)
 
 
 def accuracy_goal(

@@ -112,14 +112,21 @@ def pair_recipes(
                 for recipe in (1.0, 0.0)
             ]
         return pair[0], pair[1]
-    found = _of_fit(new, cost, inputs), _of_fit(baseline, cost, inputs)
-    chains, draws = (new.draws.sizes[dim] for dim in SAMPLE_DIMS)
-    others = int(np.prod([baseline.draws.sizes[dim] for dim in SAMPLE_DIMS]))
     # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
-    order = np.random.default_rng([seed, 25]).permutation(others)
-    order = order[np.arange(chains * draws) % others].reshape(chains, draws)
-    shuffled = {name: x.ravel()[order] for name, x in found[1].values.items()}
-    return found[0], replace(found[1], values=shuffled)
+    longer, shorter = sorted((new, baseline), key=_count, reverse=True)
+    shape = tuple(longer.draws.sizes[dim] for dim in SAMPLE_DIMS)
+    order = np.random.default_rng([seed, 25]).permutation(_count(shorter))
+    order = order[np.arange(_count(longer)) % _count(shorter)].reshape(shape)
+    found = {post: _of_fit(post, cost, inputs) for post in (new, baseline)}
+    if shorter is not longer:
+        values = {name: x.ravel()[order] for name, x in found[shorter].values.items()}
+        found[shorter] = replace(found[shorter], values=values)
+    return found[new], found[baseline]
+
+
+def _count(post: Posterior) -> int:
+    """Return the number of draws of a fit."""
+    return int(np.prod([post.draws.sizes[dim] for dim in SAMPLE_DIMS]))
 
 
 def _of_fit(post: Posterior, cost: Cost | None, inputs: Mapping[str, float]) -> Recipe:
