@@ -29,10 +29,10 @@ def test_constants_predict_and_say_where_they_are_from(name):
     assert "not a fit of your runs" in found.notes[0]
     assert ("intervals have no width" in found.notes[0]) != sb.list_published().loc[name, "errors"]
     assert len(post.runs) == 0
-    if post.law.allocates and post.law.target.column == "loss":
-        seen = post.compute
+    if post.law.allocates and post.law.target.column == "loss" and len(seen := post.compute):
         inside = post.allocate(np.sqrt(seen.min() * seen.max()), **_others(post))
-        assert not any("beyond the largest run" in note for note in inside.notes)
+        beyond = [note for note in inside.notes if "beyond the largest run" in note]
+        assert not any("FLOPs" in note for note in beyond)  # params or tokens may be beyond
 
 
 def _others(post):

@@ -16,6 +16,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.kaplan_steps import critical_batch_size
+from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import to_user_unit, with_units
@@ -127,7 +128,7 @@ class CriticalTraining(Estimate):
         return plot_critical_training(self, prob, ax)
 
 
-def critical_training(post: Posterior, compute: ArrayLike, batch: float = 1.0) -> CriticalTraining:
+def critical_training(post: Posterior, compute: Budgets, batch: float = 1.0) -> CriticalTraining:
     """Estimate the compute-optimal size, batch, steps and tokens from the law of steps.
 
     Kaplan et al. 2020 (arXiv:2001.08361, section 6 and appendix B) minimise the loss of their law

@@ -1,6 +1,6 @@
 """Quantities that a law declares beside its target, such as the critical batch size at a loss."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from scalingbayes.results import SAMPLE_DIMS, Estimate
 _CASE = "case"
 
 
-def derive(post: Posterior, **inputs: ArrayLike) -> Estimate:
+def derive(post: Posterior, **inputs: ArrayLike | Sequence[float]) -> Estimate:
     """Estimate the quantities that follow from a law's parameters, at chosen inputs.
 
     Laws declare such quantities beside their target (``law.derived``). ``critical_batch`` has the
@@ -79,9 +79,7 @@ def _asked(law: Law, inputs: Mapping[str, Any]) -> dict[str, Derived]:
     )
 
 
-def _estimate(
-    post: Posterior, asked: Mapping[str, Derived], inputs: Mapping[str, ArrayLike]
-) -> Estimate:
+def _estimate(post: Posterior, asked: Mapping[str, Derived], inputs: Mapping[str, Any]) -> Estimate:
     law = post.law
     domains = {name: each.domain for name, each in law.inputs.items()}
     numbers = {

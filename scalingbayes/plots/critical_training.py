@@ -69,8 +69,10 @@ def plot_critical_training(
         number_axis(panel.xaxis, "flops")
         number_axis(panel.yaxis, "count")
         panel.legend(frameon=False, fontsize="small")
-    set_long_title(drawn[0], "Compute-optimal size and data")
-    set_long_title(drawn[1], f"Batch and steps; bands are {percent(prob)}")
+    uncertain = float(training["params"].std()) > 0
+    bands = f"; {percent(prob)} bands" if uncertain else ""
+    set_long_title(drawn[0], f"Compute-optimal size and data{bands}")
+    set_long_title(drawn[1], f"Critical batch size and steps{bands}")
     _draw_sizes(drawn[2], training, prob)
     for panel in drawn:
         finish(panel, training.verdict)

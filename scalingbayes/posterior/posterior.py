@@ -124,10 +124,8 @@ class Posterior(DrawsResult):
             If the law does not divide compute between a model's size and tokens.
         """
         require_allocation(self.law)
-        constant = self.tree["constant_data"]
-        size, tokens = (constant[name].to_numpy() for name in (self.law.budget.size, "tokens"))
-        cost = self.cost.at({name: constant[name].to_numpy() for name in self.law.beside_budget})
-        return cost.training_flops(size, tokens)
+        seen = {name: self.tree["constant_data"][name].to_numpy() for name in self.law.inputs}
+        return self.cost.at(seen).training_flops(seen[self.law.budget.size], seen["tokens"])
 
     @cached_property
     def cost(self) -> Cost:
