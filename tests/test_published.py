@@ -137,3 +137,15 @@ def test_a_point_answers_as_a_posterior_of_equal_draws():
     assert low < high
     with pytest.raises(sb.InputError, match="this is a point"):
         sb.check(point.posterior)
+
+
+def test_commands_take_the_name_of_published_constants(command):
+    answered = command("allocate", "hoffmann_2022", "--compute", "5.76e23")
+    assert answered.returncode == 0
+    assert "40.4B" in answered.stdout
+    assert "intervals have no width" in answered.stdout
+    shown = command("show", "hoffmann_2022")
+    assert "Published constants of L = E" in shown.stdout
+    refused = command("check", "hoffmann_2022")
+    assert refused.returncode == 2
+    assert "needs a fit and its runs" in refused.stderr

@@ -73,6 +73,8 @@ def exit_if_failed(*verdicts: sb.Verdict) -> None:
 def describe_fit(post: sb.Posterior) -> str:
     """Return one line about the fit: the law, the number of runs and the table's name."""
     of, data = post.record.of.capitalize(), post.record.data
+    if post.record.of == "published":
+        return f"Published constants of law {post.law.name!r}: {data.name}"
     return f"{of} of law {post.law.name!r}, {data.rows} runs of {data.name!r}"
 
 

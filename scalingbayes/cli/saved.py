@@ -65,6 +65,11 @@ def saved_file(source: str) -> Path | None:
     return None
 
 
+def is_published(source: str) -> bool:
+    """Return whether a source is the name of published constants, and no file has that name."""
+    return not Path(source).exists() and source in sb.list_published().index
+
+
 def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     """Return a saved posterior, or fit the default model to a table.
 
@@ -84,7 +89,7 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     """
     if (path := saved_file(source)) is not None:
         return sb.load(path)
-    if not Path(source).exists() and source in sb.list_published().index:
+    if is_published(source):
         return sb.published(source)
     try:
         runs = read_table(source, {})

@@ -12,7 +12,7 @@ from scalingbayes.cli.fit_output import show
 from scalingbayes.cli.json_output import document, rows
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
-from scalingbayes.cli.saved import saved_file
+from scalingbayes.cli.saved import is_published, read_posterior, saved_file
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -34,7 +34,8 @@ Shown = Annotated[
     str,
     typer.Argument(
         metavar="POSTERIOR|TABLE",
-        help="A saved posterior or its folder, or a table of runs as `scalingbayes fit` takes it.",
+        help="A saved posterior or its folder, a table of runs as `scalingbayes fit` takes it, or "
+        "the name of published constants.",
     ),
 ]
 
@@ -58,9 +59,9 @@ def show_command(
     """
     columns = {"params": params, "tokens": tokens, "compute": compute, "loss": loss}
     options = RowOptions(where, drop_empty, keep, unit)
-    if (path := saved_file(source)) is not None:
+    if saved_file(source) is not None or is_published(source):
         refuse_table_options(source, columns, column, options)
-        _show_posterior(sb.load(path), prob)
+        _show_posterior(read_posterior(source), prob)
         return
     runs = read_table(source, columns, column, options)
     from scalingbayes.results import format_table

@@ -59,10 +59,9 @@ class Posterior(DrawsResult):
         dims ``chain`` and ``draw``. The other groups are ``sample_stats``; ``log_likelihood``, of
         the target of each run, for a law taken as exact (left out where it would not fit into
         memory); ``log_prior``, of the number that each parameter's prior is about;
-        ``observed_data``; ``constant_data``; and ``table``, with all columns. Runs of weight 0 are
-        in none of them. For published constants ``table`` has no rows, and ``constant_data`` has a
-        few runs without targets, of weight 0, that span the runs of the paper. The attribute
-        ``scalingbayes`` is the record as JSON.
+        ``observed_data``; ``constant_data``; and ``table``, with all columns, without runs of
+        weight 0. For published constants ``table`` has no rows, and ``constant_data`` a few runs
+        that span the paper's. The attribute ``scalingbayes`` is the record as JSON.
     law, noise
         The law and the noise model that were fitted.
     """

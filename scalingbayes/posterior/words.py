@@ -1,4 +1,4 @@
-"""What answers call the draws: of a posterior, of a bootstrap or of a prior."""
+"""What answers call the draws, such as those of a posterior or of a bootstrap."""
 
 from dataclasses import dataclass
 
@@ -27,6 +27,8 @@ class Words:
 _WORDS = {
     "posterior": Words("posterior", "Posterior medians", "credible"),
     "bootstrap": Words("bootstrap", "Medians over resampled tables", "confidence"),
+    "point": Words("best fit", "Values of the best fit", "credible"),
+    "published": Words("published constants", "Medians of published constants", "confidence"),
     "prior": Words("prior", "Medians of the prior, which no run has changed", "credible"),
 }
 
