@@ -248,6 +248,11 @@ CASES = [
         "scaled_mixture(joint=True)", "simulated", MIXED, simulated=True,
         note="Shukor et al. 2025, eq. 2.5, with constants of ours: the paper's are not printed.",
     ),
+    Case(
+        "mixed_modal", "simulated",
+        {"C": 0.1, "A": 2000.0, "B": 400.0, "alpha": 0.45, "beta": 0.35}, simulated=True,
+        note="Constants of ours: those of Aghajanyan et al. 2023 could not be read.",
+    ),
     Case("bounded", "simulated", BOUNDED, simulated=True, note="With constants of ours."),
     Case(
         "bounded", "datablations", {}, lambda f: f["epochs"] <= 60,

@@ -123,6 +123,34 @@ def test_two_towers_are_allocated_as_scipy_does():
     assert float(found["image_params"][0]) == pytest.approx(np.exp(best.x), rel=1e-3)
 
 
+def test_the_competition_barrier_is_the_cheapest_run_without_excess():
+    rng = np.random.default_rng(3)
+    params, tokens = np.exp(rng.uniform([[17.0], [21.5]], [[22.5], [25.0]], (2, 40)))
+    excess = -0.12 + 2000 / params**0.45 + 400 / tokens**0.35 + rng.normal(0, 0.002, 40)
+    runs = sb.Runs({"params": params, "tokens": tokens, "excess": excess})
+    post = sb.fit(runs, "mixed_modal", engine=sb.PriorDraws(draws=40), exact=True)
+    found = sb.competition_barrier(post)
+    checked = 0
+    for draw in range(40):
+        C, A, B, alpha, beta = (
+            float(post.values[name][0, draw]) for name in ("C", "A", "B", "alpha", "beta")
+        )
+        if C <= 0:
+            assert np.isinf(found["compute"][0, draw])
+            continue
+
+        def compute(log_N, C=C, A=A, B=B, alpha=alpha, beta=beta):
+            left = C - A * np.exp(-alpha * log_N)
+            return log_N + np.log(B / left) / beta if left > 0 else 1e300
+
+        least = np.log(A / C) / alpha  # the size that competes away all synergy
+        best = minimize_scalar(compute, bounds=(least + 1e-9, least + 60), method="bounded")
+        ours = float(np.log(found["compute"][0, draw] / 6))
+        assert ours == pytest.approx(best.fun, rel=1e-5)
+        checked += 1
+    assert checked > 5
+
+
 def test_costs_of_several_parts_have_no_shapes():
     with pytest.raises(sb.InputError, match="Remove shapes"):
         sb.costs.LateFusion(0.5).of_shapes(jnp.asarray(2.0), jnp.asarray(64.0))

@@ -2,6 +2,7 @@
 
 from scalingbayes.decisions.best_mixture import BestMixture, best_mixture
 from scalingbayes.decisions.cheapest_run import cheapest_run
+from scalingbayes.decisions.competition_barrier import competition_barrier
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.critical_training import CriticalTraining, critical_training
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
@@ -26,6 +27,7 @@ __all__ = [
     "Plan",
     "best_mixture",
     "cheapest_run",
+    "competition_barrier",
     "compute_gain",
     "critical_training",
     "data_exhaustion",
