@@ -141,7 +141,7 @@ class ComputeGain(Estimate):
         table["P(gain > 1)"] = [_share(float(x)) for x in self.probability().to_numpy()]
         table.index.name = "C of the new recipe (FLOPs)"
         lines = (self.answer(prob), *self.notes)
-        return replace(super().view(prob), table=table, tables=(), lines=lines)
+        return replace(super().view(prob), title=self.title, table=table, tables=(), lines=lines)
 
     def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
         """Plot the gain against compute; see :func:`scalingbayes.plots.plot_compute_gain`."""
@@ -167,7 +167,8 @@ def compute_gain(
     recipes must be comparable: of the same held-out text, under the same tokenizer.
 
     There are two ways to fit the recipes. Fitted apart, as by ``sb.fit_many``, nothing is shared,
-    and the gain may change with scale in any way. Fitted together by the law ``recipe``, they share
+    and the gain may change with scale in any way; after :func:`scalingbayes.pool`, each exponent is
+    drawn towards those of the other recipes. Fitted together by the law ``recipe``, they share
     the floor and, with ``recipe(grows=False)``, the exponents: the interval is then narrower, and
     ``baseline`` is left out.
 

@@ -79,7 +79,8 @@ def _check_fit(name: str, post: Any) -> None:
     """
     if not isinstance(post, Posterior):
         raise InputError(
-            f"{name} must be a posterior, as sb.fit returns; got {type(post).__name__}."
+            f"{name} must be a posterior, as sb.fit returns, or one of an average's; got "
+            f"{type(post).__name__}."
         )
     if not post.law.allocates and set(post.law.inputs) != {"compute"}:
         raise InputError(
