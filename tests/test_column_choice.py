@@ -131,6 +131,7 @@ def test_total_and_active_params_are_asked_for():
     assert choose_columns(frame, ["params"]).ambiguous == {
         "params": ("total params", "active params")
     }
+    assert not choose_columns(frame.set_axis(["active_params", "M"], axis=1), ["params"]).chosen
 
 
 def test_a_unit_of_the_column_applies_to_texts_without_a_multiple_of_their_own():

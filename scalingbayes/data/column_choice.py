@@ -192,7 +192,9 @@ def choose_columns(frame: pd.DataFrame, wanted: Iterable[str], taken: Iterable[s
     >>> choose_columns(table, ["params", "tokens", "loss"]).chosen
     {'params': 'num_params', 'tokens': 'train/tokens', 'loss': 'eval/loss'}
     """
-    names = [str(name) for name in frame.columns if name not in set(taken)]
+    # active_params is itself an input of laws of mixtures of experts.
+    others = {*taken, "active_params"}
+    names = [str(name) for name in frame.columns if name not in others]
     chosen: dict[str, str] = {}
     ambiguous: dict[str, tuple[str, ...]] = {}
     for quantity in wanted:
@@ -215,7 +217,6 @@ def _is_active(frame: pd.DataFrame, name: str) -> bool:
     return (
         _params_of_a_part(words)
         and bool({"active", "activated"} & {*words})
-        and name != "active_params"  # the input of laws of mixtures, which Runs reads itself
         and _has_numbers(frame[name], 0.0)
     )
 

@@ -23,6 +23,11 @@ from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import Estimate
 
 _PARAMETERS = ("N_c", "S_c", "alpha_N", "alpha_S", "B_star", "alpha_B")
+_ORDER = (
+    *("params", "batch_size", "steps", "tokens", "loss", "above_converged"),
+    *("a", "batch_exponent", "steps_exponent", "b"),
+    *("params_ratio", "steps_ratio", "tokens_ratio", "compute_ratio"),
+)
 _SIZES = (0.25, 0.5, 0.6, 0.75, 1.0, 1.5, 2.2, 3.0, 4.0)  # over the optimal size; two of the paper
 _CURVE = np.geomspace(0.2, 5.0, 81)
 _POINTS = 41
@@ -209,7 +214,8 @@ def _ask(
     names = {name: post.values[name][..., None] for name in _PARAMETERS}
     with precision("float64"):
         values, cases = to_device((names, at), "float64")
-        found = {name: np.asarray(x) for name, x in solve(values, cases).items()}
+        answers = solve(values, cases)
+        found = {name: np.asarray(answers[name]) for name in _ORDER if name in answers}
     draws = post.named(found, dim).assign_coords({dim: at})
     if not in_loss:
         return Estimate(title, draws, post.verdict)

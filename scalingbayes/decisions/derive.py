@@ -89,9 +89,8 @@ def _estimate(post: Posterior, asked: Mapping[str, Derived], inputs: Mapping[str
     points = inputs_in_nats(post, given)
     with precision("float64"):
         values, where = to_device((post.values, points), "float64")
-        found = {
-            name: np.asarray(x) for name, x in _evaluate(law, tuple(asked), values, where).items()
-        }
+        answers = _evaluate(law, tuple(asked), values, where)
+        found = {name: np.asarray(answers[name]) for name in asked}
     draws = xr.Dataset(
         {
             name: ((*SAMPLE_DIMS, *([_CASE] if asked[name].inputs else [])), x)
