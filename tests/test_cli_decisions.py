@@ -11,6 +11,7 @@ from plain import fit
 
 import scalingbayes as sb
 from scalingbayes._core.numbers import write
+from scalingbayes.cli.budgets import BudgetOptions
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,9 @@ def test_days_of_a_cluster_are_a_budget_and_have_energy_and_carbon(shell):
     assert (status, err) == (0, "")
     told = "4.32e23 FLOPs: 240,000 GPU hours, 10 days, 184,800 kWh, 73,920 kg CO2e"
     assert told in " ".join(out.split())
+    options = BudgetOptions(None, None, None, [10.0], 1000.0, 1e15, 0.5, None)
+    amounts, unit = options.stated()  # as a report states it
+    assert (amounts, unit) == (pytest.approx([240_000]), "GPU hours")
 
 
 def test_allocate_with_costs_limits_and_serving(shell, post):
