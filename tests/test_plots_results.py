@@ -62,6 +62,7 @@ def results(post, runs, posteriors):
         sb.overtrain(post),
         sb.data_exhaustion(post),
         sb.frontier_gap(post, MODELS),
+        sb.compute_gain(post, post, 1e22),
         sb.average({"one": post, "two": post}, weights={"one": 0.4, "two": 0.6}),
         sb.check(post),
         sb.sensitivity(post),
