@@ -7,6 +7,7 @@ from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.critical_training import CriticalTraining, critical_training
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
 from scalingbayes.decisions.derive import derive
+from scalingbayes.decisions.forecast import Forecast, forecast
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
 from scalingbayes.decisions.optimal_precision import optimal_precision
 from scalingbayes.decisions.overtraining import (
@@ -22,6 +23,7 @@ __all__ = [
     "ComputeGain",
     "CriticalTraining",
     "DataExhaustion",
+    "Forecast",
     "FrontierGap",
     "Overtraining",
     "Plan",
@@ -32,6 +34,7 @@ __all__ = [
     "critical_training",
     "data_exhaustion",
     "derive",
+    "forecast",
     "frontier_gap",
     "optimal_precision",
     "overtrain",

@@ -17,6 +17,7 @@ from scalingbayes.plots.decisions import (
 from scalingbayes.plots.draws import plot_draws
 from scalingbayes.plots.evaluation import plot_calibration, plot_residuals
 from scalingbayes.plots.fit import plot_fit
+from scalingbayes.plots.forecast import plot_forecast
 from scalingbayes.plots.isoflop import plot_isoflop
 from scalingbayes.plots.kinds import KINDS
 from scalingbayes.plots.mixture import plot_best_mixture
@@ -41,6 +42,7 @@ __all__ = [
     "plot_exponent",
     "plot_exponents",
     "plot_fit",
+    "plot_forecast",
     "plot_frontier",
     "plot_frontier_gap",
     "plot_influence",

@@ -1,0 +1,370 @@
+"""The loss of a run under its learning-rate schedule, before it starts or while it is in flight."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Bool, Float
+
+from scalingbayes._core.errors import InputError
+from scalingbayes._core.numbers import write_with_interval
+from scalingbayes.data.runs import Runs
+from scalingbayes.data.schedules import schedule_columns
+from scalingbayes.fitting.fit import fit
+from scalingbayes.inference import Engine
+from scalingbayes.model.model import Model, ModelLike, as_model
+from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.results import Estimate, View
+
+_CURVE = "curve"
+_IN_FLIGHT = "in flight"
+_POINTS = 100  # of the forecast
+_ROWS = 60  # of a curve that are fitted: its points share their errors
+_TIME_FOLDS = (0.5, 0.75)  # shares of the run in flight that predict its rest
+_FEWEST = 12  # rows of a run in flight, from which its rest is predicted
+_LEAST_FALL = 0.1  # of a curve's whole fall: earlier points do not tell how fast the error grows
+_RECENT = 3  # rows of the run in flight whose mean deviation is that of now
+_DRAWS = 400  # of a fold, to predict the curve that it holds out
+_OFF_COURSE = 0.95  # probability
+
+Rows = pd.DataFrame | Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Forecast(Estimate):
+    """The loss of a run at steps of its schedule; made by :func:`forecast`.
+
+    Parameters
+    ----------
+    so_far
+        The rows of the run in flight: ``step`` and ``loss``; None if it has not started.
+    target
+        Draws of the loss that the run should reach at its end; None if there is no target.
+    growth
+        The sd of the law's relative error of a curve whose loss falls by a factor of e, as the
+        curves show that are predicted from the others. The variance grows with the log of the loss.
+
+    Examples
+    --------
+    >>> import scalingbayes as sb
+    >>> found = sb.forecast(curves, schedule)  # doctest: +SKIP
+    >>> float(found.end.median()["observed"])  # doctest: +SKIP
+    2.62
+    """
+
+    so_far: pd.DataFrame | None
+    target: Float[np.ndarray, " draws"] | None
+    growth: float
+
+    @property
+    def end(self) -> Estimate:
+        """The loss at the end of the schedule."""
+        last = self.draws.isel(step=-1, drop=True)
+        return Estimate(self.title, last, self.verdict, self.notes)
+
+    @property
+    def above_target(self) -> float | None:
+        """The probability that the run ends above its target; None if there is no target."""
+        if self.target is None:
+            return None
+        reached = self.draws["observed"].isel(step=-1).to_numpy().ravel()
+        random = np.random.default_rng(0)
+        return float((reached > random.choice(self.target, len(reached))).mean())
+
+    def sentence(self, prob: float = 0.9) -> str:
+        """Return what the run will reach, and whether it is on course."""
+        low, high = self.end.interval(prob)["observed"].to_numpy()
+        middle = float(self.end.median()["observed"])
+        step = int(self.draws["step"][-1])
+        reach = f"At step {step:,} the run reaches {_written(middle, low, high)}"
+        above = self.above_target
+        if self.target is None or above is None:
+            return f"{reach}."
+        words = "on course"
+        if above > _OFF_COURSE:
+            words = "worse than its target"
+        elif above < 1 - _OFF_COURSE:
+            words = "better than its target"
+        aim = _written(*np.quantile(self.target, [0.5, (1 - prob) / 2, (1 + prob) / 2]))
+        return f"{reach}; the target is {aim}: {words} (above it with probability {above:.0%})."
+
+    def view(self, prob: float = 0.9) -> View:
+        """Return the sentence, and the losses at quarters of the schedule."""
+        steps = len(self.draws["step"])
+        some = np.unique(np.linspace(0, steps - 1, 5).round().astype(int))[1:]
+        few = Estimate(self.title, self.draws.isel(step=some), self.verdict, self.notes)
+        shown = few.view(prob)
+        return replace(shown, lines=(self.sentence(prob), *shown.lines))
+
+    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+        """Plot the curve so far and the forecast; see :func:`scalingbayes.plots.plot_forecast`."""
+        from scalingbayes.plots import plot_forecast
+
+        return plot_forecast(self, prob, ax)
+
+
+def forecast(
+    curves: Rows | None,
+    schedule: Rows | Float[np.ndarray, " steps"],
+    so_far: Rows | None = None,
+    *,
+    curve: str | None = None,
+    target: float | Estimate | None = None,
+    model: ModelLike = "multi_power",
+    engine: Engine | str = "nuts",
+    warmup: float = 0,
+    seed: int = 0,
+) -> Forecast:
+    """Forecast the loss of a run from finished training curves, and from the run's own curve.
+
+    A law of learning-rate schedules is fitted to the curves. Points of one curve share the law's
+    error, which no fit of three curves shows: each curve is predicted from the others, and the run
+    in flight from its first half and its first three quarters. The error is a random walk that
+    moves as the expected loss falls; the predictions show how fast it grows.
+
+    Parameters
+    ----------
+    curves
+        Finished curves: columns ``step``, ``learning_rate``, ``loss``, and ``curve``. None
+        forecasts from the run's own curve alone; its interval is wide if the learning rate is yet
+        to fall.
+    schedule
+        The planned schedule: the learning rate of each step, or a table of ``step`` and
+        ``learning_rate``.
+    so_far
+        The curve of the run in flight: ``step`` and ``loss``; None if it has not started.
+    curve
+        The column that names the curve of each row of ``curves``; None if ``curves`` is one curve.
+    target
+        The loss to reach at the end: a number, or ``post.predict(...)`` of a sweep.
+    model
+        A law that reads the columns of :func:`scalingbayes.schedule_columns`, or a model with it.
+    engine
+        The engine of the fit to all curves, as for :func:`scalingbayes.fit`. The fits that hold a
+        part of a curve out, of which the median alone is used, have the engine ``"laplace"``.
+    warmup
+        Steps of linear warm-up that the tables leave out, as for
+        :func:`scalingbayes.schedule_columns`.
+    seed
+        Seed of the random numbers.
+
+    Returns
+    -------
+    Forecast
+        Draws of ``expected`` and ``observed``, without and with the noise of a point, at steps of
+        the schedule: those that are ahead, if the run is in flight.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or there are too few curves: two finished ones, or one in flight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scalingbayes as sb
+    >>> frame = sb.datasets.load("lr_schedules").frame
+    >>> small = frame[(frame["params"] == 25e6) & ~frame["schedule"].str.contains("wsdld")]
+    >>> decay = np.interp(np.arange(1, 24001), [20000, 24000], [3e-4, 3e-5])
+    >>> found = sb.forecast(small, decay, curve="schedule", warmup=2160)  # doctest: +SKIP
+    >>> found.sentence()  # doctest: +SKIP
+    'At step 24,000 the run reaches 3.279 [3.268, 3.290].'
+    """
+    planned = _schedule(schedule)
+    tables = [] if curves is None else [_named(curves, curve)]
+    running = None if so_far is None else _running(so_far, planned)
+    if running is not None:
+        tables.append(running.assign(**{_CURVE: _IN_FLIGHT}))
+    names = [name for each in tables for name in each[_CURVE].unique()]
+    if len(names) < 2 and running is None:
+        raise InputError(
+            "A forecast needs two finished curves or more, or the curve of the run so far: give "
+            "curve= the column that names the curves, or so_far= a table of step and loss."
+        )
+    table = schedule_columns(pd.concat(tables), _CURVE, warmup=warmup, points=_ROWS)
+    fits = _Fits(Runs(table, name="curves"), table, as_model(model), seed)
+    whole = fits.fit(np.ones(len(table), bool), engine)
+    growth, looks = _growth(fits)
+    ahead = schedule_columns(planned, warmup=warmup, points=_POINTS)
+    start, deviation = ahead[:1], 0.0
+    if running is not None:
+        start = table[table[_CURVE] == _IN_FLIGHT][-_RECENT:]
+        ahead = ahead[ahead["step"] > start["step"].max()]
+        deviation = _deviation(whole, start)
+    fall = np.log(_expected(whole, start)[-1] / _expected(whole, ahead))
+    draws = _draws(whole, ahead, np.maximum(fall, 0.0), growth, looks, seed)
+    return Forecast(
+        title=f"Loss under the schedule, law {whole.law.name!r}, from {len(names)} curves",
+        draws=draws * np.exp(deviation),
+        verdict=whole.verdict,
+        notes=(_note(growth, looks), *_unseen_fall(table, ahead)),
+        so_far=None if running is None else running[["step", "loss"]],
+        target=_target(target),
+        growth=growth,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fits:
+    """Fits of a law to some rows of one table of curves; one compiled program serves them all."""
+
+    runs: Runs
+    table: pd.DataFrame
+    model: Model
+    seed: int
+
+    def fit(self, rows: Bool[np.ndarray, " rows"], engine: Engine | str = "laplace") -> Posterior:
+        """Fit the law to some of the rows."""
+        weights, seed = rows.astype(float), self.seed
+        return fit(
+            self.runs,
+            self.model,
+            engine=engine,
+            weights=weights,
+            exact=True,
+            seed=seed,
+            progress=False,
+        )
+
+
+def _expected(post: Posterior, rows: pd.DataFrame) -> Float[np.ndarray, " rows"]:
+    """Return the median of the loss that a fit expects at each row."""
+    inputs = {name: rows[name].to_numpy() for name in post.law.inputs}
+    return np.median(post.thin(_DRAWS).expected(**inputs), (0, 1))
+
+
+def _growth(fits: _Fits) -> tuple[float, int]:
+    """Return the sd of a curve's error for a fall of the loss by e, and the number of looks."""
+    table, variances = fits.table, []
+    curves, step = table[_CURVE].to_numpy(), table["step"].to_numpy()
+    finished = [name for name in pd.unique(curves) if name != _IN_FLIGHT]
+    for name in finished if len(finished) > 1 else ():
+        held = curves == name
+        variances.append(_variance(fits.fit(~held), table[held], None))
+    own = curves == _IN_FLIGHT
+    for share in _TIME_FOLDS if own.sum() >= _FEWEST else ():
+        before = own & (step <= share * step[own].max())
+        held = own & ~before
+        variances.append(_variance(fits.fit(~held), table[held], table[before][-_RECENT:]))
+    if not variances:
+        raise InputError(
+            f"The run in flight has {own.sum()} rows and there are no two finished curves: "
+            f"{_FEWEST} rows or two finished curves are needed. Forecast later, or give curves."
+        )
+    return float(np.sqrt(np.mean(variances))), len(variances)
+
+
+def _variance(post: Posterior, rows: pd.DataFrame, now: pd.DataFrame | None) -> float:
+    """Return the mean squared error of rows that a fit predicts, over the log fall of the loss.
+
+    ``now`` are the last rows of the same curve that the fit has seen; None if it has seen none.
+    """
+    expected, deviation, start = _expected(post, rows), 0.0, rows[:1]
+    if now is not None:
+        deviation, start = _deviation(post, now), now
+    fall = np.log(_expected(post, start)[-1] / expected)
+    squares = (np.log(rows["loss"].to_numpy() / expected) - deviation) ** 2
+    return float(np.mean(squares / np.maximum(fall, _LEAST_FALL * fall.max())))
+
+
+def _deviation(post: Posterior, rows: pd.DataFrame) -> float:
+    """Return the mean log ratio of the observed and the expected losses."""
+    return float(np.log(rows["loss"].to_numpy() / _expected(post, rows)).mean())
+
+
+def _draws(
+    post: Posterior,
+    ahead: pd.DataFrame,
+    fall: Float[np.ndarray, " steps"],
+    growth: float,
+    looks: int,
+    seed: int,
+) -> xr.Dataset:
+    """Return draws of the loss at steps ahead, with the law's error of this curve."""
+    inputs = {name: ahead[name].to_numpy() for name in post.law.inputs}
+    found = post.predict(seed=seed, **inputs).draws
+    random = np.random.default_rng([seed, 2])
+    shape = found.sizes["chain"], found.sizes["draw"]
+    error = xr.DataArray(growth * random.standard_t(looks, shape), dims=("chain", "draw"))
+    walk = xr.DataArray(np.sqrt(fall), dims="step")
+    steps = ahead["step"].to_numpy()
+    plain = {
+        name: (("chain", "draw", "step"), x.transpose("chain", "draw", "run").to_numpy())
+        for name, x in found.items()
+    }
+    return xr.Dataset(plain, coords={"step": steps}) * np.exp(error * walk)
+
+
+def _schedule(schedule: Rows | Float[np.ndarray, " steps"]) -> pd.DataFrame:
+    """Return a schedule as a table of steps and learning rates."""
+    if isinstance(schedule, pd.DataFrame | Mapping):
+        frame = pd.DataFrame(schedule)
+    else:
+        frame = pd.DataFrame({"learning_rate": np.asarray(schedule, float).ravel()})
+    if "step" not in frame:
+        frame = frame.assign(step=np.arange(1, len(frame) + 1))
+    _require(frame, ["step", "learning_rate"], "schedule")
+    return frame[["step", "learning_rate"]].astype(float)
+
+
+def _named(curves: Rows, curve: str | None) -> pd.DataFrame:
+    """Return finished curves with the column that names them."""
+    frame = pd.DataFrame(curves)
+    _require(frame, ["step", "learning_rate", "loss", *([curve] if curve else [])], "curves")
+    names = "finished" if curve is None else frame[curve].astype(str)
+    return frame[["step", "learning_rate", "loss"]].astype(float).assign(**{_CURVE: names})
+
+
+def _running(so_far: Rows, planned: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the run in flight with the learning rates of its schedule."""
+    frame = pd.DataFrame(so_far)
+    _require(frame, ["step", "loss"], "so_far")
+    frame = frame[["step", "loss"]].astype(float).sort_values("step")
+    if not frame["step"].iloc[-1] < planned["step"].max():
+        raise InputError(
+            f"so_far reaches step {frame['step'].iloc[-1]:g}, the end of the schedule: nothing is "
+            f"left to forecast. Give the whole planned schedule."
+        )
+    rates = np.interp(frame["step"], planned["step"], planned["learning_rate"])
+    return frame.assign(learning_rate=rates)
+
+
+def _require(frame: pd.DataFrame, columns: list[str], argument: str) -> None:
+    if missing := [name for name in columns if name not in frame]:
+        raise InputError(
+            f"{argument} needs the columns {', '.join(columns)}; {', '.join(missing)} is missing. "
+            f"It has {', '.join(map(str, frame.columns))}: rename them."
+        )
+
+
+def _target(target: float | Estimate | None) -> Float[np.ndarray, " draws"] | None:
+    """Return draws of the target."""
+    if target is None:
+        return None
+    if isinstance(target, Estimate):
+        return np.asarray(target["observed"].to_numpy().ravel(), float)
+    return np.array([float(target)])
+
+
+def _note(growth: float, looks: int) -> str:
+    return (
+        f"The law's error of a curve has an sd of {growth:.2%} times the square root of the fall "
+        f"of the log loss, as {looks} predictions of held-out parts of curves show."
+    )
+
+
+def _unseen_fall(table: pd.DataFrame, ahead: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note if the learning rate is to fall and fell in none of the curves."""
+    if table["lr_annealing"].max() > 0 or ahead["lr_annealing"].max() == 0:
+        return ()
+    return (
+        "The schedule lets the learning rate fall, and it fell in none of the curves: what this "
+        "gains is known from the priors alone. Add a finished curve with a decay.",
+    )
+
+
+def _written(middle: float, low: float, high: float) -> str:
+    return " ".join(filter(None, write_with_interval(middle, low, high, "loss")))
