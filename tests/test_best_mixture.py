@@ -79,6 +79,9 @@ def test_shares_add_up_and_keep_their_bounds(fits):
         assert (found[name] <= high + 1e-6).all()
     assert (found["regret"] >= -1e-9).all()
     assert list(found.summary().columns[:2]) == ["mixture", "median"]
+    ax = found.plot()
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(DOMAINS)
+    assert "params 10B" in [text.get_text() for text in ax.figure.legends[0].get_texts()]
 
 
 def test_an_additive_law_meets_its_closed_form(runs):

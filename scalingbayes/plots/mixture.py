@@ -8,7 +8,6 @@ from matplotlib.ticker import PercentFormatter
 
 from scalingbayes.plots.labels import escaped
 from scalingbayes.plots.style import (
-    ACCENT,
     BAND,
     COLORS,
     INK,
@@ -26,7 +25,9 @@ from scalingbayes.plots.style import (
 if TYPE_CHECKING:
     from scalingbayes.decisions import BestMixture
 
-_HEIGHT = 0.42  # of a row, in inches
+_HEIGHT = 0.32  # of a row, in inches
+_OF_CASE = 0.08  # for each further case
+_LEGEND = 0.2  # of a line of the legend
 _ROOM = 0.7  # of a row's height, for its cases
 
 
@@ -59,7 +60,10 @@ def plot_best_mixture(best: "BestMixture", prob: float = 0.9, ax: Axes | None = 
     """
     domains = list(map(str, best.mixture.columns))
     own = ax is None
-    ax = new_axes(ax, figsize=(6.4, 1.6 + _HEIGHT * len(domains)))
+    cases = best.mixture.to_numpy()
+    single = len(cases) == 1
+    height = (_HEIGHT + _OF_CASE * (len(cases) - 1)) * len(domains) + _LEGEND * (len(cases) + 3)
+    ax = new_axes(ax, figsize=(6.4, 1.0 + height))
     rows = np.arange(len(domains))[::-1].astype(float)
     ax.barh(
         rows,
@@ -71,8 +75,6 @@ def plot_best_mixture(best: "BestMixture", prob: float = 0.9, ax: Axes | None = 
         linewidth=0,
         label="shares of the runs",
     )
-    cases = best.mixture.to_numpy()
-    single = len(cases) == 1
     offsets = np.linspace(_ROOM / 2, -_ROOM / 2, len(cases)) if not single else np.zeros(1)
     for place, (shares, offset) in enumerate(zip(cases, offsets, strict=True)):
         draws = [best[name] if single else best[name].isel(case=place) for name in domains]
@@ -88,7 +90,7 @@ def plot_best_mixture(best: "BestMixture", prob: float = 0.9, ax: Axes | None = 
         )  # fmt: skip
         marker = MARKERS[place % len(MARKERS)]
         ax.plot(shares, rows + offset, marker, color=color, markersize=5, label=label)
-    ax.plot(best.baseline, rows, "x", color=ACCENT, markersize=6, label="baseline")
+    ax.plot(best.baseline, rows, "x", color="black", markersize=6, label="baseline")
     ax.set(
         yticks=rows,
         yticklabels=[escaped(name) for name in domains],
