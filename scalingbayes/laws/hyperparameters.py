@@ -6,7 +6,7 @@ from jaxtyping import Array
 
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws.base.family import family
-from scalingbayes.laws.base.law import Law, signed
+from scalingbayes.laws.base.law import Budget, Law, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.targets import Target
 
@@ -54,4 +54,5 @@ def hyperparameters(of: str = "learning_rate", by: tuple[str, ...] = ("params", 
         source="DeepSeek-AI 2024 (arXiv:2401.02954), eq. 1; Li et al. 2025 (arXiv:2503.04715)",
         target=Target(of),
         parameters=parameters,
+        budget=Budget(size=""),  # an optimal setting divides no compute
     )

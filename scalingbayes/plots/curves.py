@@ -63,8 +63,19 @@ def estimate_band(estimate: "Estimate", name: str, prob: float, exact: bool = Fa
 
 
 def run_inputs(post: "Posterior") -> dict[str, Numbers]:
-    """Return the inputs of the fitted runs, in the user's units."""
+    """Return the inputs of the fitted runs, in the user's units.
+
+    Raises
+    ------
+    InputError
+        If there are none: of published constants, the range of the paper's runs is not known.
+    """
     data = post.tree["constant_data"]
+    if not data.sizes["run"]:
+        raise InputError(
+            f"The range of the runs of {post.runs.name} is not known, so there is no figure of "
+            f"them. Ask post.allocate or post.predict, or use sb.plots.plot_draws."
+        )
     return {name: in_user_unit(post.runs, name, data[name].to_numpy()) for name in post.law.inputs}
 
 
