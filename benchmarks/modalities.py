@@ -1,6 +1,6 @@
 """Predict held-out compute budgets of CLIP and MaMMUT: laws of two towers beside compute alone.
 
-    python benchmarks/modalities.py --data FOLDER              # ten minutes
+    python benchmarks/modalities.py --data FOLDER              # half an hour
     python benchmarks/modalities.py --data FOLDER --only caption
 
 FOLDER holds openclip_mammut_datacomp.csv: 1,431 runs of LAION-AI/scaling-laws-for-comparison

@@ -1,6 +1,6 @@
 """Repeated data: the bounded law beside Muennighoff's, by runs that neither has seen.
 
-    python benchmarks/repetition.py          # five minutes
+    python benchmarks/repetition.py          # several minutes
 
 The runs of datablations (Muennighoff et al. 2023) have up to 1,500 epochs. All runs of one number
 of distinct tokens are held out together and predicted from all others; laws that differ in how they
