@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +44,15 @@ Regret = Annotated[
         rich_help_panel=_PLAN,
     ),
 ]
+Hyperparameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hyperparameters",
+        help="A saved fit of the law hyperparameters or hyperparameter_bowl: the plan has the best "
+        "learning rate or batch size of its run. May be repeated.",
+        rich_help_panel=_PLAN,
+    ),
+]
 
 
 def allocate_command(
@@ -71,6 +80,7 @@ def allocate_command(
     other: OtherInputs = None,
     with_plan: WithPlan = False,
     regret: Regret = None,
+    hyperparameters: Hyperparameters = None,
     prob: Prob = 0.9,
     seed: Seed = 0,
     out: Out = None,
@@ -81,8 +91,9 @@ def allocate_command(
     used.
     """
     check_out(out)
-    if regret is not None and not with_plan:
-        raise sb.InputError("--regret is a setting of the plan: add --plan.")
+    for option, value in (("--regret", regret), ("--hyperparameters", hyperparameters)):
+        if value is not None and not with_plan:
+            raise sb.InputError(f"{option} is a setting of the plan: add --plan.")
     rates = (peak_flops, utilisation, price_per_hour, watts, pue, carbon_intensity)
     options = BudgetOptions(compute, dollars, gpu_hours, days, devices, *rates)
     hardware, amounts = options.hardware(), options.flops()
@@ -93,7 +104,8 @@ def allocate_command(
     ).for_law(post.law)
     inputs = parse_inputs({}, other) | inputs
     best = post.allocate(amounts, paid, limits, **inputs)
-    stated = {} if regret is None else {"regret": regret}
+    stated: dict[str, Any] = {} if regret is None else {"regret": regret}
+    stated["hyperparameters"] = [read_posterior(each, seed) for each in hyperparameters or ()]
     planned = amounts if with_plan else []
     plans = [sb.plan(post, amount, paid, limits, **stated, **inputs) for amount in planned]
     view, table = best.view(prob), best.summary(prob)

@@ -1,7 +1,7 @@
 """The run of least posterior expected loss for a budget, and its regret."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
 from scalingbayes.combine.average import Average
+from scalingbayes.decisions.best_settings import BOWL, best_settings
 from scalingbayes.decisions.law_draws import (
     LawDraws,
     as_posterior,
@@ -68,6 +69,8 @@ class Plan(DrawsResult):
         None if no size has so little.
     regret
         The tolerated expected regret, in the unit of the loss; in nats for perplexities.
+    settings
+        The best settings of the run, such as ``learning_rate``, by name; without noise.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class Plan(DrawsResult):
     outcome: Estimate
     within: tuple[float, float] | None
     regret: float
+    settings: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -97,8 +101,9 @@ class Plan(DrawsResult):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the fits."""
-        return self.outcome.verdict
+        """The verdict on the fits; that of the first fit that failed, if one did."""
+        verdicts = [self.outcome.verdict, *(each.verdict for each in self.settings.values())]
+        return next((each for each in verdicts if not each), verdicts[0])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -106,7 +111,7 @@ class Plan(DrawsResult):
         return self.outcome.notes
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
-        """Return one row a quantity of the outcome: median, mean and credible interval.
+        """Return one row a quantity of the outcome, and a setting: median, mean and interval.
 
         The mean of the regret is what the run minimises.
 
@@ -115,9 +120,17 @@ class Plan(DrawsResult):
         InputError
             If ``prob`` is not between 0 and 1, or ``kind`` is neither ``"eti"`` nor ``"hdi"``.
         """
-        frame = self.outcome.summary(prob, kind)
-        means = self.outcome.draws.mean()
-        frame.insert(1, "mean", [float(means[name]) for name in frame.index])
+        frame = self._table(prob, kind)
+        means = {name: float(x.mean()) for name, x in self.draws.items()}
+        means |= {name: float(each[name].mean()) for name, each in self.settings.items()}
+        frame.insert(1, "mean", [means[name] for name in frame.index])
+        return frame
+
+    def _table(self, prob: float, kind: IntervalKind = "eti") -> pd.DataFrame:
+        """Return medians and intervals of the outcome, then of the settings."""
+        parts = [each.summary(prob, kind) for each in (self.outcome, *self.settings.values())]
+        frame = pd.concat(parts) if self.settings else parts[0]
+        frame.attrs["verdict"] = self.verdict.word
         return frame
 
     def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
@@ -137,7 +150,7 @@ class Plan(DrawsResult):
             line = (
                 f"Expected regret is at most {self.regret:g} for {self.size} from {low} to {high}."
             )
-        view, table = super().view(prob), self.outcome.summary(prob)
+        view, table = super().view(prob), self._table(prob)
         lines = (expected, line, *_EXPLAINED, *self.notes)
         return replace(view, title=f"{self.title}\n{run}", table=table, lines=lines)
 
@@ -148,6 +161,7 @@ def plan(
     cost: Cost | None = None,
     limits: Limits | None = None,
     regret: float = 0.01,
+    hyperparameters: Sequence[Posterior | PointEstimate] = (),
     **inputs: float,
 ) -> Plan:
     """Compute the run of least posterior expected loss for a budget.
@@ -171,6 +185,10 @@ def plan(
         Tolerated expected loss above the least loss of the budget, in the unit of the loss, or in
         nats for perplexities. The result has the range of sizes within which the expected regret is
         at most this.
+    hyperparameters
+        Fits or published constants of the laws ``hyperparameters`` or ``hyperparameter_bowl``: the
+        result has the best learning rate, batch size or other setting of the run, with intervals.
+        If ``post`` itself is a fit of ``hyperparameter_bowl``, the result has its optimum.
     **inputs
         The law's inputs other than the model's size and tokens.
 
@@ -234,7 +252,13 @@ def plan(
     if size == "params":
         run["tokens_per_param"] = run["tokens"] / run["params"]
     within = (float(sizes[0]), float(sizes[-1])) if len(sizes) else None
-    return Plan(budget, size, run, outcome, within, stated)
+    laws_of_settings = [*hyperparameters]
+    if isinstance(post, Posterior) and post.law.name == BOWL:
+        laws_of_settings.append(post)
+    sizes_of_run = {size: run[size], "tokens": run["tokens"]}
+    trained = first.cost.at(asked[first]).training_flops(*map(np.asarray, sizes_of_run.values()))
+    settings = best_settings(laws_of_settings, {**sizes_of_run, "compute": float(trained)})
+    return Plan(budget, size, run, outcome, within, stated, settings)
 
 
 @dataclass(frozen=True, eq=False)
