@@ -132,7 +132,8 @@ def test_a_point_answers_as_a_posterior_of_equal_draws():
     assert float(point.exponents()["a"].median()) == pytest.approx(a, rel=1e-5)
     loss = float(point.allocate(1e22)["loss"].median())
     assert float(sb.cheapest_run(point, loss)["compute"].median()) == pytest.approx(1e22, rel=1e-3)
-    assert float(sb.data_exhaustion(point)["year"].std()) > 0.5  # assumptions are uncertain
+    years = sb.data_exhaustion(point)["year"].to_numpy()
+    assert len(np.unique(years)) > 100  # the assumptions are uncertain
     low, high = point.predict(params=1e9, tokens=2e10).interval()["observed"].to_numpy().ravel()
     assert low < high
     with pytest.raises(sb.InputError, match="this is a point"):
