@@ -168,9 +168,11 @@ def compute_gain(
 
     There are two ways to fit the recipes. Fitted apart, as by ``sb.fit_many``, nothing is shared,
     and the gain may change with scale in any way; after :func:`scalingbayes.pool`, each exponent is
-    drawn towards those of the other recipes. Fitted together by the law ``recipe``, they share
-    the floor and, with ``recipe(grows=False)``, the exponents: the interval is then narrower, and
-    ``baseline`` is left out.
+    drawn towards those of the other recipes. Two
+    floors that the runs hardly tell apart then make gains of any size. Fitted together by the law
+    ``recipe``, the recipes share the floor and, with ``recipe(grows=False)``, the exponents: the
+    interval is then far narrower. Prefer this if the recipes differ in how they train, and not in
+    their data; ``baseline`` is then left out.
 
     Parameters
     ----------
