@@ -125,6 +125,7 @@ def forecast(
     moves as the expected loss falls; the predictions show how fast it grows. They are few, so
     the intervals are cautious: fitted to three of nine public schedules, 90 % intervals hold 96 to
     100 % of the points in the last 20 % of the other six (benchmarks/schedules.py).
+    In flight before a decay they are too narrow: the law's error in the decay is not yet seen.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def forecast(
         title=f"Loss under the schedule, law {whole.law.name!r}, from {len(names)} curves",
         draws=draws * np.exp(deviation),
         verdict=whole.verdict,
-        notes=(_note(growth, looks), *_unseen_fall(table, ahead)),
+        notes=(_note(growth, looks), *_decay_ahead(running, ahead), *_unseen_fall(table, ahead)),
         so_far=None if running is None else running[["step", "loss"]],
         target=_target(target),
         growth=growth,
@@ -354,6 +355,19 @@ def _note(growth: float, looks: int) -> str:
     return (
         f"The law's error of a curve has an sd of {growth:.2%} times the square root of the fall "
         f"of the log loss, as {looks} predictions of held-out parts of curves show."
+    )
+
+
+def _decay_ahead(running: pd.DataFrame | None, ahead: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note if a run in flight has most of its decay ahead."""
+    if running is None or len(ahead) == 0:
+        return ()
+    now, last = running["learning_rate"].iloc[-1], ahead["learning_rate"].iloc[-1]
+    if last > 0.5 * now:
+        return ()
+    return (
+        "Most of the decay is ahead: the interval leaves out what the law has wrong about it. "
+        "Compare with the forecast without so_far, which is wider.",
     )
 
 
