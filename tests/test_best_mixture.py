@@ -38,11 +38,10 @@ def fits(runs):
     return sb.fit(runs, sb.Model(law, priors=priors), engine=engine, exact=True)
 
 
-def least(loss):
-    """Return the least loss on the simplex by SciPy, from several starts."""
+def least(loss, bounds):
+    """Return the least loss on the simplex within bounds by SciPy, from several starts."""
     sums_to_one = {"type": "eq", "fun": lambda h: h.sum() - 1}
     starts = np.vstack([np.full(3, 1 / 3), 0.7 * np.eye(3) + 0.1])
-    bounds = [(0.0, 1.0)] * 3
     return min(
         minimize(loss, start, bounds=bounds, constraints=sums_to_one, tol=1e-12).fun
         for start in starts
@@ -61,7 +60,7 @@ def test_the_best_of_each_draw_is_scipys(fits):
                 return float(fits.law(*jax.tree.map(jnp.asarray, (at, drawn))))
 
         own = np.array([found[name][chain, draw] for name in DOMAINS])
-        lowest = least(loss)
+        lowest = least(loss, found.seen.to_numpy())
         assert loss(own) == pytest.approx(lowest, rel=1e-6)
         assert float(found["loss"][chain, draw]) == pytest.approx(loss(best), rel=1e-6)
         regret = float(found["regret"][chain, draw])
@@ -102,8 +101,16 @@ def test_an_exponential_law_has_its_best_mixture_at_a_corner(runs):
     priors = {"t_web": dist.Normal(-1.0, 0.01), "t_code": dist.Normal(1.0, 0.01)}
     model = sb.Model(law, priors={**priors, "t_books": dist.Normal(0.0, 0.01)})
     post = sb.fit(runs, model, engine=sb.PriorDraws(draws=20), exact=True)
-    found = sb.best_mixture(post, bounds={"web": (0.0, 0.6)})
+    free = {"code": (0.0, 1.0), "books": (0.0, 1.0)}
+    found = sb.best_mixture(post, bounds={"web": (0.0, 0.6), **free})
     np.testing.assert_allclose(found.mixture.to_numpy()[0], [0.6, 0.0, 0.4], atol=1e-4)
+
+    # By default shares keep to those of the runs.
+    found = sb.best_mixture(post)
+    most, least_code = runs.frame["web"].max(), runs.frame["code"].min()
+    np.testing.assert_allclose(found.mixture["web"], most, atol=1e-4)
+    np.testing.assert_allclose(found.mixture["code"], least_code, atol=1e-4)
+    assert f"web (at most {most:.2g}), code (at least {least_code:.2g})" in found.notes[-1]
 
 
 def test_several_targets_are_averaged(fits):

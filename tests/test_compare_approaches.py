@@ -38,7 +38,8 @@ def test_the_table_has_every_method(on_chinchilla):
 
 
 def test_the_posterior_has_a_row_with_its_allowance_and_a_row_without(on_chinchilla):
-    expected = on_chinchilla.posterior.exponents().summary(prob=0.8)
+    (post,) = on_chinchilla.posteriors.values()
+    expected = post.exponents().summary(prob=0.8)
     exact = on_chinchilla.summary().loc["posterior of law 'coupled', exact"]
     row = on_chinchilla.summary().loc["posterior of law 'coupled'"]
     for name in ("a", "b"):
@@ -73,7 +74,7 @@ def test_unused_methods_have_a_note(rng):
     loss = 1.69 + 406.4 / params**0.34 + 410.7 / tokens**0.28
     found = sb.compare_approaches({"params": params, "tokens": tokens, "loss": loss}, False)
     table = found.summary()
-    assert found.posterior is None
+    assert not found.posteriors
     missing = table[table["a"].isna()]
     assert "1 envelope of training curves" in missing.index
     assert missing["note"].str.startswith("not used: ").all()
@@ -144,8 +145,21 @@ def test_published_exponents_stand_beside_ones_own(all_runs):
     plt.close("all")
 
 
+def test_several_posteriors_have_a_row_each():
+    refit, paper = sb.published("besiroglu_2024"), sb.published("hoffmann_2022")
+    named = sb.compare_exponents({"refit": refit, "paper": paper}, 1e24).summary()
+    rows = named.iloc[:2]
+    assert rows.index.tolist() == ["refit", "paper"]
+    assert rows.loc["paper", "a"] == pytest.approx(float(paper.exponents()["a"].median()))
+    listed = sb.compare_exponents([refit, paper, paper], 1e24).summary()
+    assert listed.index.is_unique
+    np.testing.assert_allclose(listed["params"].iloc[:2], rows["params"])
+
+
 def test_exponents_that_cannot_be_compared_are_refused():
     with pytest.raises(sb.InputError, match="unique_tokens"):
         sb.compare_exponents(sb.published("muennighoff_2023"))
     with pytest.raises(sb.InputError, match="compute"):
         sb.compare_exponents(compute=-1.0)
+    with pytest.raises(sb.InputError, match="list or a mapping of such; got str"):
+        sb.compare_exponents(["hoffmann_2022"])

@@ -70,7 +70,7 @@ def results(post, runs, posteriors):
         sb.Influence("Influence", pulls, post.exponents(), post.exponents(), (7,), PASSED, ()),
         sb.Backtest(pd.concat(held_out, names=["fold", "run"]), posteriors),
         sb.Parametric(frontier.exponents, best, post),
-        sb.ApproachComparison(methods, {}, None, "sweep"),
+        sb.ApproachComparison(methods, {}, {}, "sweep"),
     ]
     return {type(each): each for each in found}
 

@@ -32,6 +32,7 @@ from scalingbayes.results import SAMPLE_DIMS, Estimate, IntervalKind, Verdict, V
 _DRAWS = 250  # of each chain: each draw is a search of its own
 _LEANING = 0.7  # share of one domain where a search begins
 _NONE = 1e-5  # smaller shares are 0 in answers
+_AT_END = 1e-4  # of a bound: the share ends there
 _BEYOND = 0.02  # beyond the shares of the runs, from which a note says so
 
 _LEGEND = (
@@ -115,7 +116,9 @@ def best_mixture(
         The weight of each target in the average; by default all are alike.
     bounds
         The least and the largest share of some domains, such as ``{"code": (0.0, 0.2)}``: for
-        instance the tokens that there are of it, over the tokens of the run.
+        instance the tokens that there are of it, over the tokens of the run. By default a domain
+        keeps to the least and the largest share among the fitted runs, beyond which the law is not
+        tested, and a note says which shares end there. Without runs the shares are free.
     baseline
         A mixture to compare with, such as the present one; by default the mean of the runs.
     **inputs
@@ -148,7 +151,7 @@ def best_mixture(
     cases = cases_of(posts, domains, inputs)
     weights = target_weights(posts, importance)
     seen = shares_seen(posts, domains)
-    limits = share_bounds(domains, bounds)
+    limits = share_bounds(seen, bounds)
     base = baseline_shares(domains, baseline, seen["mean"])
     ask = partial(_solve, domains=domains, cases=cases, weights=weights, limits=limits, base=base)
     draws, best = ask(posts)
@@ -162,7 +165,7 @@ def best_mixture(
         title,
         draws,
         _verdict(posts),
-        notes=_notes(posts, domains, cases, best, seen),
+        notes=_notes(posts, cases, best, seen, bounds or {}),
         exact=exact,
         mixture=pd.DataFrame(best, columns=pd.Index(domains, name="domain")),
         baseline=pd.Series(base, pd.Index(domains, name="domain"), name="baseline"),
@@ -301,12 +304,12 @@ def _labels(cases: Mapping[str, Float[np.ndarray, " cases"]], count: int) -> lis
 
 def _notes(
     posts: Mapping[str, Posterior],
-    domains: tuple[str, ...],
     cases: Mapping[str, Float[np.ndarray, " cases"]],
     best: Float[np.ndarray, "cases domains"],
     seen: pd.DataFrame,
+    bounds: Mapping[str, tuple[float, float]],
 ) -> tuple[str, ...]:
-    """Return notes on the baseline, and on what lies beyond the runs."""
+    """Return notes on what lies beyond the runs, and on shares at the ends of theirs."""
     post = next(iter(posts.values()))
     notes: list[str] = []
     names = (post.law.budget.size, "tokens")
@@ -316,11 +319,21 @@ def _notes(
         compute = post.cost.training_flops(*asked.values()), post.compute
         notes += runs_beyond(asked, runs, compute)
     ends = seen[["least", "largest"]].to_numpy()
-    for domain, shares, (least, largest) in zip(domains, best.T, ends, strict=True):
+    bound: list[str] = []
+    for domain, shares, (least, largest) in zip(seen.index, best.T, ends, strict=True):
         if shares.max() > largest + _BEYOND:
             notes.append(_outside(domain, shares.max(), "above", largest))
         if shares.min() < least - _BEYOND:
             notes.append(_outside(domain, shares.min(), "below", least))
+        if domain not in bounds and shares.max() > largest - _AT_END and largest < 1 - _AT_END:
+            bound.append(f"{domain} (at most {largest:.2g})")
+        elif domain not in bounds and shares.min() < least + _AT_END and least > _AT_END:
+            bound.append(f"{domain} (at least {least:.2g})")
+    if bound:
+        notes.append(
+            f"At the end of the shares of the runs: {', '.join(bound)}. The law may prefer more or "
+            f"less; `bounds` searches further."
+        )
     if predicts_perplexity(post):
         notes.append("Losses are in nats: ln(perplexity).")
     return tuple(notes)

@@ -14,6 +14,7 @@ from scalingbayes.laws.base.inputs import side_by_side
 from scalingbayes.posterior.posterior import Posterior
 
 _WHOLE = 0.05  # that shares may add up to more or less than 1
+_ROUNDING = 1e-9
 
 
 def domains_of(posts: Mapping[str, Posterior]) -> tuple[str, ...]:
@@ -72,26 +73,30 @@ def target_weights(
 
 
 def shares_seen(posts: Mapping[str, Posterior], domains: tuple[str, ...]) -> pd.DataFrame:
-    """Return the least, the largest and the mean share of each domain among the runs."""
+    """Return the least, the largest and the mean share of each domain among the runs.
+
+    Without runs, these are 0, 1 and equal shares.
+    """
     tables = [post.tree["constant_data"] for post in posts.values()]
     shares = np.concatenate([np.stack([t[d].to_numpy() for d in domains], -1) for t in tables])
+    index = pd.Index(domains, name="domain")
+    if not len(shares):
+        return pd.DataFrame({"least": 0.0, "largest": 1.0, "mean": 1 / len(domains)}, index)
     off = np.abs(shares.sum(1) - 1).max()
     if off > _WHOLE:
         raise InputError(
             f"The shares of a run must add up to 1; those of one run add up to "
             f"{shares.sum(1)[np.abs(shares.sum(1) - 1).argmax()]:.3g}. Give all domains to the law."
         )
-    return pd.DataFrame(
-        {"least": shares.min(0), "largest": shares.max(0), "mean": shares.mean(0)},
-        pd.Index(domains, name="domain"),
-    )
+    shares = shares / shares.sum(1, keepdims=True)
+    ends = {"least": shares.min(0), "largest": shares.max(0), "mean": shares.mean(0)}
+    return pd.DataFrame(ends, index)
 
 
-def share_bounds(
-    domains: tuple[str, ...], bounds: Mapping[str, tuple[float, float]] | None
-) -> Bounds:
-    """Return the least and the largest share of each domain."""
-    low, high = np.zeros(len(domains)), np.ones(len(domains))
+def share_bounds(seen: pd.DataFrame, bounds: Mapping[str, tuple[float, float]] | None) -> Bounds:
+    """Return the least and the largest share of each domain; by default those of the runs."""
+    domains = tuple(seen.index)
+    low, high = (seen[name].to_numpy(float, copy=True) for name in ("least", "largest"))
     for name, ends in (bounds or {}).items():
         if name not in domains:
             raise unknown("domain", name, domains)
@@ -99,10 +104,11 @@ def share_bounds(
         if pair.shape != (2,) or pair[0] > pair[1]:
             raise InputError(f"bounds of {name} must be (least, largest) share; got {ends!r}.")
         low[domains.index(name)], high[domains.index(name)] = pair
-    if low.sum() > 1 or high.sum() < 1:
+    if low.sum() > 1 + _ROUNDING or high.sum() < 1 - _ROUNDING:
         raise InputError(
             f"bounds leave no mixture: the least shares add up to {low.sum():.3g}, which must be "
-            f"at most 1, and the largest to {high.sum():.3g}, which must be at least 1."
+            f"at most 1, and the largest to {high.sum():.3g}, which must be at least 1. A domain "
+            f"without bounds keeps to the shares of the runs."
         )
     return Bounds(low, high)
 

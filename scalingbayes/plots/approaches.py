@@ -75,8 +75,8 @@ def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) ->
         title=escaped(comparison.runs_name),
     )
     ax.margins(x=0.1)
-    if not comparison.verdict:
-        row = table.index.get_loc(comparison.posterior_row)
+    failed = [name for name, post in comparison.posteriors.items() if not post.verdict]
+    for row in map(table.index.get_loc, failed):
         ax.annotate(
             "failed its checks",
             (np.nan_to_num(middle[row], nan=0.5), heights[row]),

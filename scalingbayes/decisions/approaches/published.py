@@ -1,5 +1,6 @@
 """Published exponents of compute-optimal training beside those of a posterior."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from scalingbayes.data.published import published_exponents
 from scalingbayes.decisions.approaches.table import (
     PUBLISHED,
     ApproachComparison,
+    first_failed,
     method_row,
+    row_name,
     rows_of_posterior,
 )
 from scalingbayes.literature import published
@@ -21,38 +24,46 @@ from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import check_interval, interval_columns
 
+OneOrMany = (
+    Posterior
+    | PointEstimate
+    | Sequence[Posterior | PointEstimate]
+    | Mapping[str, Posterior | PointEstimate]
+)
 _SIZES = ("params", "tokens")
 
 
 def compare_exponents(
-    post: Posterior | PointEstimate | None = None,
+    post: OneOrMany | None = None,
     compute: float | None = None,
     *,
     prob: float = 0.9,
 ) -> ApproachComparison:
-    """Compare a and b of a posterior with published ones, and the runs that each would train.
+    """Compare a and b of posteriors with published ones, and the runs that each would train.
 
     Parameters
     ----------
     post
-        A fit, a point, or published constants; None for the published rows alone.
+        A fit, a point, or published constants; or several, as a list, or as a mapping such as
+        ``{"fit": post, "refit": new}``, whose names are those of the rows. None for the published
+        rows alone.
     compute
         A budget in FLOPs: the table then has the model size and the tokens that each study would
         train, as far as it states them. If a study states only one of the two, the other is
         C / 6 over it.
     prob
-        Probability of the posterior's equal-tailed interval. Published intervals are as printed.
+        Probability of the posteriors' equal-tailed intervals. Published intervals are as printed.
 
     Returns
     -------
     ApproachComparison
-        The rows of the posterior, then those of :func:`published_exponents`.
+        The rows of the posteriors, then those of :func:`published_exponents`.
 
     Raises
     ------
     InputError
-        If the law does not divide compute or reads more than size and tokens, ``compute`` is not a
-        positive number, or ``prob`` is not between 0 and 1.
+        If ``post`` is none of these, a law does not divide compute or reads more than size and
+        tokens, ``compute`` is not a positive number, or ``prob`` is not between 0 and 1.
 
     Examples
     --------
@@ -63,21 +74,50 @@ def compare_exponents(
     """
     check_interval(prob, "eti")
     budget = None if compute is None else check_number("compute", compute)
-    if isinstance(post, PointEstimate):
-        post = post.posterior
-    rows = {} if post is None else _own_rows(post, budget, prob)
+    posteriors = _by_row(post)
+    rows: dict[str, dict[str, float | str]] = {}
+    for name, each in posteriors.items():
+        rows |= _own_rows(name, each, budget, prob)
     table = published_exponents()
     for _, study in table.iterrows():
         name = f"{study['study']}, {study['approach']}"
         rows[name] = _published_row(study) | _published_run(study, budget, prob)
     methods = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-    methods.attrs["verdict"] = "passed" if post is None else post.verdict.word
-    fitted_to = "published studies" if post is None else post.record.data.name
-    return ApproachComparison(methods, {}, post, fitted_to)
+    methods.attrs["verdict"] = first_failed(posteriors).word
+    fitted_to = dict.fromkeys(each.record.data.name for each in posteriors.values())
+    return ApproachComparison(methods, {}, posteriors, ", ".join(fitted_to) or "published studies")
+
+
+def _by_row(post: OneOrMany | None) -> dict[str, Posterior]:
+    """Return the posteriors by the names of their rows."""
+    if post is None:
+        return {}
+    if isinstance(post, Mapping):
+        return {str(name): _posterior(each) for name, each in post.items()}
+    if not isinstance(post, list | tuple):
+        only = _posterior(post)
+        return {row_name(only): only}
+    found: dict[str, Posterior] = {}
+    for each in map(_posterior, post):
+        name = f"{row_name(each)}, {each.record.data.name}"
+        alike = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found[f"{name} ({alike + 1})" if alike else name] = each
+    return found
+
+
+def _posterior(given: Posterior | PointEstimate) -> Posterior:
+    if isinstance(given, PointEstimate):
+        return given.posterior
+    if not isinstance(given, Posterior):
+        raise InputError(
+            f"post must be a posterior, as sb.fit or sb.published returns, or a list or a mapping "
+            f"of such; got {type(given).__name__}."
+        )
+    return given
 
 
 def _own_rows(
-    post: Posterior, budget: float | None, prob: float
+    name: str, post: Posterior, budget: float | None, prob: float
 ) -> dict[str, dict[str, float | str]]:
     """Return the rows of a posterior."""
     require_allocation(post.law)
@@ -86,7 +126,7 @@ def _own_rows(
             f"The exponents of law {post.law.name!r} depend on {', '.join(post.law.inputs)}: they "
             f"cannot stand beside those of size and tokens alone."
         )
-    rows = rows_of_posterior(post, prob)
+    rows = rows_of_posterior(name, post, prob)
     if budget is not None:
         for row, each in zip(rows.values(), (post, post.as_exact), strict=False):
             row |= _run(each, budget, prob)

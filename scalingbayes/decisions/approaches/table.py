@@ -1,6 +1,6 @@
 """The three approaches of Hoffmann et al. 2022 and the posterior on one table of runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -74,8 +74,8 @@ class ApproachComparison(Result):
         the row may be trusted for.
     fits
         The result of each approach that could be used, by its name in ``methods``.
-    posterior
-        The posterior, or None.
+    posteriors
+        Each posterior, by the name of its row in ``methods``.
     runs_name
         Name of the table of runs.
 
@@ -90,13 +90,8 @@ class ApproachComparison(Result):
 
     methods: pd.DataFrame
     fits: dict[str, Frontier | Parametric]
-    posterior: Posterior | None
+    posteriors: dict[str, Posterior]
     runs_name: str
-
-    @property
-    def posterior_row(self) -> str | None:
-        """Name of the posterior's row of ``methods``, or None."""
-        return None if self.posterior is None else _row_name(self.posterior)
 
     @property
     def title(self) -> str:
@@ -105,8 +100,8 @@ class ApproachComparison(Result):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the posterior; empty without a posterior."""
-        return Verdict(()) if self.posterior is None else self.posterior.verdict
+        """The verdict of the first posterior that failed, or of the first; empty without one."""
+        return first_failed(self.posteriors)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -245,8 +240,9 @@ def compare_approaches(
         note="arXiv:2001.08361, for reference; no interval published",
     )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-    table.attrs["verdict"] = "passed" if found is None else found.verdict.word
-    return ApproachComparison(table, fits, found, runs.name)
+    posteriors = {} if found is None else {row_name(found): found}
+    table.attrs["verdict"] = first_failed(posteriors).word
+    return ApproachComparison(table, fits, posteriors, runs.name)
 
 
 def _posterior_rows(
@@ -261,20 +257,28 @@ def _posterior_rows(
         except InputError as error:
             note = f"not used: {error}".rstrip(".")
             return None, {f"posterior of law {DEFAULT_LAW!r}": method_row(note=note)}
-    return posterior, rows_of_posterior(posterior, prob)
+    return posterior, rows_of_posterior(row_name(posterior), posterior, prob)
 
 
-def rows_of_posterior(posterior: Posterior, prob: float) -> dict[str, dict[str, float | str]]:
+def rows_of_posterior(
+    name: str, posterior: Posterior, prob: float
+) -> dict[str, dict[str, float | str]]:
     """Return the rows of a posterior: also one that takes the law as exact, if they differ."""
-    name = _row_name(posterior)
     rows = {name: posterior_row(posterior, prob)}
     if not posterior.exact:
         rows[f"{name}, exact"] = posterior_row(posterior.as_exact, prob)
     return rows
 
 
-def _row_name(post: Posterior) -> str:
+def row_name(post: Posterior) -> str:
+    """Return the name of a posterior's row."""
     return f"posterior of law {post.law.name!r}"
+
+
+def first_failed(posteriors: Mapping[str, Posterior]) -> Verdict:
+    """Return the verdict of the first posterior that failed, or of the first one."""
+    verdicts = [each.verdict for each in posteriors.values()] or [Verdict(())]
+    return next((each for each in verdicts if not each), verdicts[0])
 
 
 def method_row(**known: float | str) -> dict[str, float | str]:
