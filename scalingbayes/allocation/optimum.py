@@ -118,6 +118,12 @@ def require_allocation(law: Law) -> None:
     InputError
         If the law does not read both.
     """
+    if not law.allocates and "steps" in law.inputs:
+        raise InputError(
+            f"Law {law.name!r} reads steps and no tokens, so it divides no budget between "
+            f"{law.budget.size} and tokens alone. sb.critical_training(post, compute) finds the "
+            f"size, the batch and the steps from a law 'kaplan_steps(batch=True)'."
+        )
     if not law.allocates:
         raise InputError(
             f"Law {law.name!r} ({law.equation}) does not read {law.budget.size} and tokens, so it "

@@ -31,6 +31,7 @@ from scalingbayes.cli.fit import fit_command
 from scalingbayes.cli.frontier_gap import frontier_gap_command
 from scalingbayes.cli.json_output import with_json
 from scalingbayes.cli.laws import laws_command
+from scalingbayes.cli.papers import papers_command
 from scalingbayes.cli.plot import plot_command
 from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, print_text, show_warning
@@ -65,6 +66,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "frontier-gap": frontier_gap_command,
     "data-exhaustion": data_exhaustion_command,
     "laws": laws_command,
+    "papers": papers_command,
     "datasets": datasets_command,
     "cache": cache_command,
 }

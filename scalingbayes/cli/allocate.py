@@ -112,7 +112,7 @@ def allocate_command(
     priced = [_describe_budget(amount, hardware) for amount in amounts] if hardware else []
     title = "\n".join([view.title, describe_fit(post), *priced])
     explained = f"a, b: local exponents, {post.law.budget.size} ∝ C^a and tokens ∝ C^b."
-    lines = (describe_interval(post, prob), explained, *notes, *view.lines)
+    lines = (*describe_interval(post, prob), explained, *notes, *view.lines)
     print_result("allocate", replace(view, title=title, lines=lines), table)
     for each in plans:
         print_result(

@@ -77,6 +77,6 @@ def cheapest_run_command(
     found = sb.cheapest_run(post, cost=paid, limits=limits, seed=seed, **goal, **inputs)
     view, table = found.view(prob), found.summary(prob)
     title = f"{view.title}\n{describe_fit(post)}"
-    lines = (describe_interval(post, prob), *notes, *view.lines)
+    lines = (*describe_interval(post, prob), *notes, *view.lines)
     print_result("cheapest-run", replace(view, title=title, lines=lines), table)
     finish(found.verdict, out, table)

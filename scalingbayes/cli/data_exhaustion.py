@@ -156,7 +156,7 @@ def data_exhaustion_command(
     title = f"{found.title}\n{describe_fit(post)}"
     view = found.view(prob)
     assert view.table is not None
-    lines = (describe_interval(post, prob), *view.lines)
+    lines = (*describe_interval(post, prob), *view.lines)
     shown, table = view.table.rename(index=_MEANING), found.summary(prob)
     print_result("data-exhaustion", replace(view, title=title, table=shown, lines=lines), table)
     finish(found.verdict, out, table)

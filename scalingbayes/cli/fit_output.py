@@ -70,7 +70,7 @@ def show(
         estimates["allocation"] = found.allocate(budgets)
     view = found.view(prob)
     if isinstance(found, sb.Posterior):
-        view = replace(view, lines=(describe_interval(found, prob), *view.lines))
+        view = replace(view, lines=(*describe_interval(found, prob), *view.lines))
         if (of_json := document()) is not None:
             of_json.add(priors=found.record.priors, reference=found.record.reference)
     print_result("summary", view, found.summary(prob))

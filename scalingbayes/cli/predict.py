@@ -53,7 +53,7 @@ def predict_command(
     view = found.view(prob)
     lines = (
         "expected: what the law predicts. observed: what a single run would reach, with noise.",
-        describe_interval(post, prob),
+        *describe_interval(post, prob),
         *view.lines,
     )
     title = f"{view.title}\n{describe_fit(post)}"

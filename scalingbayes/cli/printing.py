@@ -78,14 +78,16 @@ def describe_fit(post: sb.Posterior) -> str:
     return f"{of} of law {post.law.name!r}, {data.rows} runs of {data.name!r}"
 
 
-def describe_interval(post: sb.Posterior, prob: float) -> str:
-    """Return one line about the column of intervals."""
+def describe_interval(post: sb.Posterior, prob: float) -> tuple[str, ...]:
+    """Return one line about the column of intervals; none if the column is empty."""
     from scalingbayes.posterior.words import words_for
 
+    if post.record.of == "published" and not post.record.facts["errors"]:
+        return ()
     what = f"Interval: {100 * prob:g}% equal-tailed {words_for(post).kind} interval"
     if post.exact:
-        return f"{what}."
-    return f"{what}, with an allowance for the law's error. If law exact: without the allowance."
+        return (f"{what}.",)
+    return (f"{what}, with an allowance for the law's error. If law exact: without the allowance.",)
 
 
 def print_error(error: Exception) -> None:

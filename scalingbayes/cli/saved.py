@@ -10,7 +10,8 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes._core.errors import InputError
+from scalingbayes._core.errors import InputError, unknown
+from scalingbayes.cli.json_output import document
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
 from scalingbayes.cli.table_options import read_table
 
@@ -70,6 +71,19 @@ def is_published(source: str) -> bool:
     return not Path(source).exists() and source in sb.list_published().index
 
 
+def refuse_unknown(source: str) -> None:
+    """Refuse a source that names no file, no data set and no published constants.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
+    known = [*sb.datasets.names(), *sb.list_published().index]
+    if not Path(source).exists() and source not in known:
+        raise unknown("file, bundled data set or published law", source, known)
+
+
 def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
     """Return a saved posterior, or fit the default model to a table.
 
@@ -91,6 +105,7 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
         return sb.load(path)
     if is_published(source):
         return sb.published(source)
+    refuse_unknown(source)
     try:
         runs = read_table(source, {})
         print_text(
@@ -136,9 +151,11 @@ def parse_inputs(
         try:
             found.setdefault(name, []).append(float(value))
         except ValueError as error:
+            several = value.split(",")
+            remedy = f" For several values repeat --input: --input {name}={several[0]} --input ..."
             raise sb.InputError(
                 f"--input must be NAME=VALUE with a number, such as unique_tokens=1e11; got "
-                f"{text!r}."
+                f"{text!r}.{remedy if len(several) > 1 else ''}"
             ) from error
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
@@ -182,8 +199,12 @@ def check_writable(out: Path, what: str, option: str = "--out") -> None:
 
 
 def finish(verdict: sb.Verdict, out: Path | None, table: pd.DataFrame) -> None:
-    """Print the verdict, write the table, and end with an exit status that fits the verdict."""
-    print_verdict(verdict)
+    """Print the verdict, write the table, and end with an exit status that fits the verdict.
+
+    The notes of a verdict without checks are among those of the result, and are not repeated.
+    """
+    if document() is not None or verdict.checks or not verdict.notes:
+        print_verdict(verdict)
     write_out(out, table, verdict)
     exit_if_failed(verdict)
 

@@ -12,7 +12,7 @@ from scalingbayes.cli.fit_output import show
 from scalingbayes.cli.json_output import document, rows
 from scalingbayes.cli.options import Prob
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
-from scalingbayes.cli.saved import is_published, read_posterior, saved_file
+from scalingbayes.cli.saved import is_published, read_posterior, refuse_unknown, saved_file
 from scalingbayes.cli.table_options import (
     ComputeColumn,
     DropEmpty,
@@ -63,6 +63,7 @@ def show_command(
         refuse_table_options(source, columns, column, options)
         _show_posterior(read_posterior(source), prob)
         return
+    refuse_unknown(source)
     runs = read_table(source, columns, column, options)
     from scalingbayes.results import format_table
 
@@ -79,7 +80,7 @@ def show_command(
 
 def _show_posterior(post: sb.Posterior, prob: float) -> None:
     """Print a posterior, its exponents, its priors, its record and its verdict."""
-    show(post, None, prob)
+    estimates = show(post, None, prob)
     record = post.record
     if (found := document()) is not None:
         found.add(record=json.loads(record.to_json()))
@@ -90,5 +91,6 @@ def _show_posterior(post: sb.Posterior, prob: float) -> None:
             f"Engine {record.engine}({settings}), seed {record.seed}, {record.dtype}\n"
             f"Table {record.data.name!r}, SHA-256 {record.data.digest}\nVersions: {versions}\n"
         )
-    print_verdict(post.verdict)
+    if found is not None or record.of != "published" or not estimates:
+        print_verdict(post.verdict)  # each estimate of published constants has printed it
     exit_if_failed(post.verdict)

@@ -79,4 +79,5 @@ def _of_law(post: Posterior, run: Mapping[str, float]) -> dict[str, Estimate]:
     exact = predicted.exact
     if exact is not None:
         exact = exact[["expected"]].squeeze("run", drop=True).rename(expected=name)
-    return {name: Estimate(f"Best {name}", draws, post.verdict, exact=exact)}
+    notes = tuple(f"{name}: {note}" for note in predicted.notes)
+    return {name: Estimate(f"Best {name}", draws, post.verdict, notes, exact)}

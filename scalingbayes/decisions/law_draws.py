@@ -77,6 +77,12 @@ def inputs_by_posterior(
     if isinstance(post, Average):
         return post.inputs_of_each(inputs)
     require_allocation(post.law)
+    if several := [name for name, x in inputs.items() if np.size(x) > 1]:
+        raise InputError(
+            f"{several[0]} must be one number here; got {inputs[several[0]]!r}. "
+            f"post.allocate(compute, {several[0]}=[...]) chooses the best of several: ask it "
+            f"first, then give its choice."
+        )
     return {post: dict(inputs)}
 
 

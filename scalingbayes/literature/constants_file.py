@@ -85,8 +85,10 @@ class Constants:
         A run in the middle of them.
     units
         What the paper counts, and the unit of its loss.
+    states
+        A sentence that each answer shows, such as the unit of the target; empty if none is needed.
     notes
-        What a reader must know.
+        What a reader must know, ``states`` first.
     digest
         A hash of the file.
     """
@@ -100,6 +102,7 @@ class Constants:
     runs: dict[str, Float[np.ndarray, " runs"]]
     middle: dict[str, float]
     units: Units
+    states: str
     notes: tuple[str, ...]
     digest: str
 
@@ -129,6 +132,7 @@ def read(name: str) -> Constants:
         raise ValueError(f"{name}: the constants must be {', '.join(law.parameters)}.")
     known = fields.get("runs", {})
     runs = {each: np.array(known[each] if known else [], float) for each in law.inputs}
+    states = fields.get("states", "")
     return Constants(
         name=name,
         law=law,
@@ -139,7 +143,8 @@ def read(name: str) -> Constants:
         runs=runs,
         middle=fields.get("middle") or {each: _middle(x) for each, x in runs.items()},
         units=Units(**fields.get("units", {})),
-        notes=tuple(fields.get("notes", ())),
+        states=states,
+        notes=((states,) if states else ()) + tuple(fields.get("notes", ())),
         digest=hashlib.sha256(text).hexdigest(),
     )
 
@@ -155,4 +160,14 @@ def _refuse(name: str) -> None:
             f"{name} publishes the frontier of its IsoFLOP curves and no law of the loss, so "
             f"there is no posterior of it. sb.published_exponents() has its frontier."
         )
+    if alike := [each for each in names() if _mentions(read(each), str(name))]:
+        raise InputError(
+            f"There is no published law {name!r}. Did you mean {' or '.join(map(repr, alike))}? "
+            f"sb.list_published() lists all."
+        )
     raise unknown("published law", name, names())
+
+
+def _mentions(found: Constants, word: str) -> bool:
+    """Return whether the name, the law or the paper contains a word."""
+    return bool(word) and word.lower() in f"{found.name} {found.law.name} {found.paper}".lower()

@@ -61,7 +61,10 @@ def published(name: str) -> Posterior:
         "engine": "published",
         "options": {"name": name},
         "of": "published",
-        "facts": {"errors": "" if found.errors is None else found.errors.statement},
+        "facts": {
+            "errors": "" if found.errors is None else found.errors.statement,
+            "states": found.states,
+        },
     }
     noise = no_scatter(law.target.on_scale)
     return stated_posterior(law, noise, values, runs, pd.DataFrame(columns), record)

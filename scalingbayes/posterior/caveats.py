@@ -17,9 +17,10 @@ def caveats_of(record: Record) -> tuple[str, ...]:
     if record.of != "published":
         return ()
     who = f"Constants of {record.data.name}, not a fit of your runs"
+    states = (record.facts["states"],) if record.facts["states"] else ()
     if errors := record.facts["errors"]:
-        return (f"{who}. The intervals are from {errors}.",)
-    return (f"{who}. No errors are published: intervals have no width.",)
+        return (f"{who}. The intervals are from {errors}.", *states)
+    return (f"{who}. No errors are published: intervals have no width.", *states)
 
 
 def verdict_without_draws(record: Record) -> Verdict | None:

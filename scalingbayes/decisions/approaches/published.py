@@ -94,7 +94,7 @@ def _by_row(post: OneOrMany | None) -> dict[str, Posterior]:
         return {}
     if isinstance(post, Mapping):
         return {str(name): _posterior(each) for name, each in post.items()}
-    if not isinstance(post, list | tuple):
+    if not isinstance(post, Sequence):
         only = _posterior(post)
         return {row_name(only): only}
     found: dict[str, Posterior] = {}
@@ -105,7 +105,7 @@ def _by_row(post: OneOrMany | None) -> dict[str, Posterior]:
     return found
 
 
-def _posterior(given: Posterior | PointEstimate) -> Posterior:
+def _posterior(given: object) -> Posterior:
     if isinstance(given, PointEstimate):
         return given.posterior
     if not isinstance(given, Posterior):
