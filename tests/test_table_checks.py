@@ -10,6 +10,7 @@ from plain import bind
 
 import scalingbayes as sb
 from scalingbayes.model.curves import find_curves
+from scalingbayes.model.undecayed import find_undecayed
 
 
 def law(params, tokens):
@@ -102,6 +103,40 @@ def test_a_sweep_of_learning_rates_is_pointed_out(rng):
     assert len(best) == 20
     assert messages(best.frame) == []
     assert messages(rows.drop(columns="learning_rate")) == []
+
+
+def test_decayed_rows_beside_undecayed_ones_are_pointed_out():
+    hot, cool = grid(seed=1).assign(group="lr hot"), grid(seed=2).assign(group="1e9/cooldown")
+    hot["tokens"] *= 1.01  # no repeats of the decayed runs
+    rows = pd.concat([hot, cool])
+    (message,) = messages(rows)
+    for part in (
+        "Column 'group' has rows of 'lr hot' and rows of '1e9/cooldown'",
+        "a few per cent higher",
+        "--where \"group == '1e9/cooldown'\"",
+    ):
+        assert part in message
+    assert len(sb.Runs(rows, where="group == '1e9/cooldown'")) == len(cool)
+    assert messages(cool) == []
+    assert messages(rows.assign(group=rows["group"].replace("lr hot", "shot"))) == []
+    assert messages(rows.rename(columns={"group": "dataset"})) == []
+    assert messages(rows, groups="group") == []
+
+
+def test_a_learning_rate_near_its_peak_is_no_decayed_one():
+    rows = grid().assign(max_lr=3e-4, lr=[3e-4, 3e-5] * 10)
+    (message,) = messages(rows)
+    assert "Column 'lr' is near 'max_lr' in some rows and below half of it" in message
+    assert 'where="lr < 0.5 * max_lr"' in message
+    assert messages(rows.assign(lr=3e-5)) == []
+    assert messages(rows.assign(lr=np.where(rows["params"] > 3e8, 3e-4, 3e-5))) == []
+
+
+@pytest.mark.parametrize("name", sb.datasets.names())
+def test_public_tables_that_mix_decayed_and_undecayed_rows_are_found(name):
+    found = find_undecayed(sb.datasets.load(name).frame)
+    columns = {"gemstones": "group", "lr_schedules": "schedule"}
+    assert (found and found.column) == columns.get(name)
 
 
 def test_rows_of_two_data_sets_are_fitted_apart():

@@ -10,7 +10,12 @@ from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes.data.columns import missing_columns
 from scalingbayes.laws import COMMON_INPUTS
 from scalingbayes.model.bound_model import BoundModel
-from scalingbayes.model.table_checks import check_target, warn_of_curves, warn_of_repeats
+from scalingbayes.model.table_checks import (
+    check_target,
+    warn_of_curves,
+    warn_of_repeats,
+    warn_of_undecayed,
+)
 
 _COLLINEAR = 0.01  # ratio of the smallest to the largest singular value of the log inputs
 _SAME = 1e-6  # range of a log input below which all its values are the same
@@ -20,7 +25,8 @@ def check_identifiable(model: BoundModel) -> None:
     """Check that a model can be fitted to its runs.
 
     Warns of inputs that are collinear, of rows that form training curves, of rows that the law
-    cannot tell apart, and of a loss that looks like a perplexity.
+    cannot tell apart, of decayed rows beside undecayed ones, and of a loss that looks like a
+    perplexity.
 
     Raises
     ------
@@ -54,6 +60,7 @@ def check_identifiable(model: BoundModel) -> None:
     check_target(model)
     if not noise.has_random_effects:
         warn_of_curves(model)
+    warn_of_undecayed(model)
     warn_of_repeats(model)
 
 

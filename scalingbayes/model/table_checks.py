@@ -9,6 +9,7 @@ import pandas as pd
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.curves import find_curves
+from scalingbayes.model.undecayed import find_undecayed
 
 _CERTAIN = 6.0  # t statistic of a slope, above which a target rises beyond doubt
 _ENOUGH = 8  # rows, below which no target rises beyond doubt
@@ -106,6 +107,30 @@ def warn_of_curves(model: BoundModel) -> None:
         f"({found.evidence}). Rows of one curve share errors. Points before the learning rate has "
         f"decayed lie above the loss of a run that ends there; the ends of decayed schedules do "
         f"not. {last}. Or fit all rows with groups={name!r}, or --groups {name} in the shell.",
+        InputWarning,
+        stacklevel=5,
+    )
+
+
+def warn_of_undecayed(model: BoundModel) -> None:
+    """Warn if the learning rate has decayed in some rows and not in others.
+
+    A law that reads the schedule can tell these rows apart, and so can groups of the labels.
+    """
+    law = model.law
+    if law.target.scale != "log" or not law.decreasing:
+        return
+    if any(name.startswith(("lr_", "learning_rate")) for name in law.inputs):
+        return
+    frame = model.runs.frame[model.counted]
+    found = find_undecayed(frame.drop(columns=model.noise.groups or []))
+    if found is None:
+        return
+    warnings.warn(
+        f"Column {found.column!r} {found.evidence}: the learning rate has decayed in some rows and "
+        f"not in others. The loss is a few per cent higher before the learning rate has decayed, "
+        f"and law {law.name!r} takes that for an effect of size and tokens. Keep one kind: "
+        f'where="{found.decayed}" in sb.read_runs, or --where "{found.decayed}" in the shell.',
         InputWarning,
         stacklevel=5,
     )
