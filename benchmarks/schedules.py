@@ -26,7 +26,7 @@ import scalingbayes as sb
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
 LAST = 0.2
 HOW: dict[str, Any] = {"warmup": 2160, "engine": "laplace"}
-SHARES = (0.5, 0.75, 0.9)  # of the steps of a run in flight
+SHARES = (0.5, 0.75, 0.83, 0.94)  # of the steps of a run in flight
 PUBLISHED = {  # mean R^2 and mean absolute error over the held-out curves
     25e6: (0.99880, 0.00376),
     100e6: (0.99830, 0.00435),

@@ -1,10 +1,13 @@
 """Forecasts of runs under a learning-rate schedule."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import scalingbayes as sb
+from scalingbayes.results import Check, Verdict
 
 PEAK = 1e-3
 STEPS = 4000
@@ -40,28 +43,46 @@ def curves():
     return pd.concat([curve(shape, rng) for shape in ("constant", "cosine", "linear")])
 
 
-def ask(curves, so_far=None, **options):
+def ask(curves, so_far=None, shape="wsd", **options):
     return sb.forecast(
-        curves, rates("wsd"), so_far, curve="run", model="annealing", engine="laplace", **options
+        curves, rates(shape), so_far, curve="run", model="annealing", engine="laplace", **options
     )
 
 
-def test_forecast_contains_the_end_and_narrows_in_flight(curves):
+def width(found):
+    low, high = found.end.interval()["observed"].to_numpy()
+    return high - low
+
+
+def test_an_unseen_decay_is_as_uncertain_as_from_the_start(curves):
     run = curve("wsd", np.random.default_rng(4))
     end = run["loss"].iloc[-1]
     before = ask(curves)
     during = ask(curves, run[run["step"] <= 0.8 * STEPS], target=1.0)
-    widths = []
-    for found in (before, during):
+    late = ask(curves, run[run["step"] <= 0.9 * STEPS])
+    for found in (before, during, late):
         low, high = found.end.interval()["observed"].to_numpy()
         assert low < end < high, (low, end, high)
-        widths.append(high - low)
-    assert widths[1] < widths[0]
+    assert during.growth == pytest.approx(before.growth, rel=0.02)
+    assert width(during) == pytest.approx(width(before), rel=0.2)
+    assert width(late) < 0.85 * width(before)
+    low, high = during.interval()["observed"].isel(step=0)
+    assert high - low < 0.5 * width(during)  # it widens as the learning rate falls
     assert during.draws["step"].to_numpy().min() > during.so_far["step"].max()
     assert during.above_target == 1.0
     assert "worse than its target" in during.sentence()
     assert before.so_far is None
     assert before.above_target is None
+
+
+def test_a_constant_rate_narrows_in_flight_and_a_failed_fit_is_named(curves):
+    run = curve("constant", np.random.default_rng(5))
+    before = ask(curves, shape="constant")
+    during = ask(curves, run[run["step"] <= 0.8 * STEPS], "constant")
+    assert width(during) < 0.5 * width(before)
+    failed = Verdict((Check(False, "R-hat is at most 1.01", "Run longer."),))
+    assert replace(during, verdict=failed).sentence().endswith("; the fit failed its checks.")
+    assert "failed" not in replace(during, verdict=Verdict(())).sentence()
 
 
 def test_target_of_a_prediction_is_compared_draw_by_draw(curves):
