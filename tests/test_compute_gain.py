@@ -196,3 +196,18 @@ def test_intervals_of_the_gain_hold_at_their_rate():
             held[prob] += low <= truth <= high
     for prob, count in held.items():
         assert abs(count / 200 - prob) < 3 * np.sqrt(prob * (1 - prob) / 200), held
+
+
+def test_one_set_of_constants_gains_nothing_over_itself():
+    post = sb.published("abnar_2025")
+    found = sb.compute_gain(post, post, 1e21, tokens_per_param=20, sparsity=0.5)
+    assert (found["gain"] == 1).all()
+    with pytest.raises(sb.InputError, match="give compute"):
+        sb.compute_gain(post, post, sparsity=0.5)
+
+
+def test_arguments_that_no_law_reads_are_refused():
+    post = sb.published("kaplan_2020_compute")
+    for given in ({"tokens_per_param": 20}, {"params": 1e9}, {"cost": sb.costs.Proportional()}):
+        with pytest.raises(sb.InputError, match="leave"):
+            sb.compute_gain(post, post, 1e21, **given)

@@ -70,6 +70,23 @@ def test_the_run_has_the_accuracy_draw_by_draw(post, by_loss):
     assert found["compute"].to_numpy().reshape(300, 2)[7, 1] == pytest.approx(one, rel=1e-6)
 
 
+@pytest.mark.slow
+def test_the_allowance_of_the_second_fit_stays_beside_exact_constants():
+    loss = np.linspace(2.0, 3.2, 25)
+    p = 0.25 + 0.75 / (1 + np.exp(3 * (loss - 2.2)))
+    table = {"loss": loss, "accuracy": p + 0.01 * np.sin(6 * loss)}  # a smooth error of the law
+    wide = sb.fit(table, "accuracy(chance=0.25)", engine="laplace", seed=1)
+    constants = sb.published("hoffmann_2022")
+    widths = []
+    for downstream in (wide, wide.as_exact):
+        found = sb.cheapest_run(constants, accuracy=0.45, downstream=downstream)
+        low, high = found.interval()["compute"].to_numpy().ravel()
+        widths.append(np.log(high / low))
+    assert constants.exact
+    assert not wide.exact
+    assert widths[0] > 1.2 * widths[1]
+
+
 def test_an_error_is_one_less_the_accuracy(post, errors):
     found = sb.cheapest_run(post, accuracy=0.45, downstream=errors, seed=2)
     w = paired(errors, 2)

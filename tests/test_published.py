@@ -27,7 +27,7 @@ def test_constants_predict_and_say_where_they_are_from(name):
     target = post.record.reference[post.law.target.column]
     assert float(found["expected"].median()) == pytest.approx(target, rel=0.01)
     assert "not a fit of your runs" in found.notes[0]
-    assert ("intervals have no width" in found.notes[0]) != sb.list_published().loc[name, "errors"]
+    assert ("intervals leave them out" in found.notes[0]) != sb.list_published().loc[name, "errors"]
     assert len(post.runs) == 0
     if post.law.allocates and post.law.target.column == "loss" and len(seen := post.compute):
         inside = post.allocate(np.sqrt(seen.min() * seen.max()), **_others(post))
@@ -144,7 +144,7 @@ def test_commands_take_the_name_of_published_constants(command):
     answered = command("allocate", "hoffmann_2022", "--compute", "5.76e23")
     assert answered.returncode == 0
     assert "40.4B" in answered.stdout
-    assert "intervals have no width" in answered.stdout
+    assert "intervals leave them out" in answered.stdout
     shown = command("show", "hoffmann_2022")
     assert "Published constants of L = E" in shown.stdout
     refused = command("check", "hoffmann_2022")

@@ -79,10 +79,6 @@ def minimise_on_simplex(
         return shares, jnp.where(better, there, value), gradient, size
 
     shares = onto_simplex(start, bounds)
-    begin = (
-        shares,
-        objective(shares),
-        gradient_of(shares),
-        jnp.full(len(shares), 0.5, shares.dtype),
-    )
+    size = jnp.full(len(shares), _FIRST_STEP, shares.dtype)
+    begin = (shares, objective(shares), gradient_of(shares), size)
     return lax.fori_loop(0, _STEPS, step, begin)[0]

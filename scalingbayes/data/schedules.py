@@ -5,6 +5,7 @@ never needs the whole schedule.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from scipy.signal import lfilter
 
 from scalingbayes._core.arguments import check_number
+from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes._core.errors import InputError, unknown
 
 DECAY = 0.999
@@ -65,10 +67,10 @@ def schedule_columns(
     -------
     DataFrame
         The rows that are kept, and further columns: ``lr_sum`` is the sum of the learning rates of
-        all steps so far (S1); ``lr_annealing`` is the annealing area S2; ``lr_peak`` is the largest
-        learning rate so far; ``lr_fall_0``, ... are the shares of ``lr_peak`` by which the learning
-        rate has fallen, each fall weighted with ``1 - exp(-3**-j x)``, where
-        ``x = (learning rate after the fall / lr_peak)**-gamma * (area since the fall / lr_peak)``.
+        all steps so far (S1); ``lr_annealing`` is the annealing area S2; ``lr_fall_0``, ... are the
+        sums of the falls of the learning rate, each fall weighted with
+        ``1 - exp(-20 * 3**-j x)``, where
+        ``x = (learning rate at the fall)**-gamma * (area since the fall)``.
 
     Raises
     ------
@@ -86,20 +88,60 @@ def schedule_columns(
     >>> bool(np.isclose(made["lr_sum"].iloc[-1], linear.sum()))
     True
     """
-    frame = pd.DataFrame(curves)
+    frame = as_table(curves, "curves")
     if "step" not in frame and "learning_rate" in frame and curve is None:
-        frame.insert(0, "step", np.arange(1, len(frame) + 1))
-    for column in filter(None, ["step", "learning_rate", curve]):
-        if column not in frame:
-            raise unknown("column", column, map(str, frame.columns))
-    check_number("warmup", warmup + 1)
+        frame = frame.assign(step=np.arange(1, len(frame) + 1))
+    frame = with_numbers(frame, ["step", "learning_rate"], "curves")
+    if curve is not None and curve not in frame:
+        raise unknown("column", curve, map(str, frame.columns))
+    check_number("warmup", warmup, NONNEGATIVE)
     if not 0 <= decay < 1:
         raise InputError(f"decay must be at least 0 and less than 1; got {decay}.")
-    if points < 2:
+    if check_number("points", points) < 2:
         raise InputError(f"points must be 2 or more; got {points}.")
     groups = [("", frame)] if curve is None else list(frame.groupby(curve, sort=False))
     made = [_of_curve(rows, str(name), warmup, decay, gamma, points) for name, rows in groups]
     return pd.concat(made, ignore_index=True)
+
+
+def as_table(rows: Any, argument: str) -> pd.DataFrame:
+    """Return a table, or a mapping of columns, as a table.
+
+    Raises
+    ------
+    InputError
+        If ``rows`` is neither, or has no rows.
+    """
+    if not isinstance(rows, pd.DataFrame | Mapping):
+        raise InputError(
+            f"{argument} must be a table (pandas.DataFrame) or a mapping of columns; got "
+            f"{type(rows).__name__}."
+        )
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        raise InputError(f"{argument} has no rows.")
+    return frame
+
+
+def with_numbers(frame: pd.DataFrame, columns: list[str], argument: str) -> pd.DataFrame:
+    """Return a table whose columns of given names are numbers.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or holds something else than numbers.
+    """
+    if missing := [name for name in columns if name not in frame]:
+        raise InputError(
+            f"{argument} needs the columns {', '.join(columns)}; {', '.join(missing)} is missing. "
+            f"It has {', '.join(map(str, frame.columns))}: rename them."
+        )
+    try:
+        return frame.assign(**{name: pd.to_numeric(frame[name]) for name in columns})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The columns {', '.join(columns)} of {argument} must be numbers: {error}."
+        ) from None
 
 
 def _of_curve(
@@ -110,9 +152,9 @@ def _of_curve(
     step = rows["step"].to_numpy(float)
     rate = rows["learning_rate"].to_numpy(float)
     where = f"curve {name!r}: " if name else ""
-    if not (np.isfinite(step).all() and (step > 0).all() and (np.diff(step) > 0).all()):
+    if not (np.isfinite(step).all() and (step >= 1).all() and (np.diff(step) > 0).all()):
         raise InputError(
-            f"{where}steps must be positive and different; give curve= the column that names "
+            f"{where}steps must be 1 or more and different; give curve= the column that names "
             f"curves if the table has several."
         )
     if not (np.isfinite(rate).all() and (rate >= 0).all() and rate[0] > 0):

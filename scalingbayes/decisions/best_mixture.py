@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision, to_device
@@ -233,10 +233,7 @@ def _solve(
     """Return the draws, and the best mixture of each case."""
     chains = min(each.draws.sizes["chain"] for each in posts.values())
     count = min(_DRAWS, *(each.draws.sizes["draw"] for each in posts.values()))
-    rows = {
-        name: np.linspace(0, each.draws.sizes["draw"] - 1, count).astype(int)
-        for name, each in posts.items()
-    }
+    rows = {name: _rows(each, count, place) for place, (name, each) in enumerate(posts.items())}
     with precision("float64"):
         laws = tuple(each.law for each in posts.values())
         values = tuple(
@@ -278,6 +275,15 @@ def _solve(
     draws[list(domains)] = draws[list(domains)].where(lambda shares: shares > _NONE, 0.0)
     best = np.where(best > _NONE, best, 0.0)
     return (draws if len(found) > 1 else draws.squeeze("case", drop=True)), best
+
+
+def _rows(post: Posterior, count: int, place: int) -> Int[np.ndarray, " draws"]:
+    """Return the draws of each chain that are used; those of a second fit are shuffled."""
+    total = post.draws.sizes["draw"]
+    if not place:
+        return np.linspace(0, total - 1, count).astype(int)
+    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
+    return np.random.default_rng([place, 5]).permutation(total)[:count]
 
 
 def _verdict(posts: Mapping[str, Posterior]) -> Verdict:

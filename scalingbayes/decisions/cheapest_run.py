@@ -125,7 +125,8 @@ def cheapest_run(
         target = target_name(next(iter(asked)))
         goal: LossGoal | AccuracyGoal = LossGoal(target, check_numbers("loss", loss).ravel())
     else:
-        goal, others = accuracy_goal(downstream, accuracy, inputs, seed)
+        exact = isinstance(post, Posterior) and post.exact
+        goal, others = accuracy_goal(downstream, accuracy, inputs, seed, exact=exact)
         asked = inputs_by_posterior(post, others)
     found = estimate(
         post, asked, lambda each, others: _cheapest_run(each, others, goal, cost, limits)

@@ -9,6 +9,7 @@ from scalingbayes.allocation import Cost, compute_to_reach, cost_of, optimum
 from scalingbayes.decisions.law_draws import largest_share
 from scalingbayes.laws import get_law
 from scalingbayes.laws.mixed_modal import mixed_modal
+from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
 
@@ -70,10 +71,14 @@ def _barrier(post: Posterior, cost: Cost | None) -> Estimate:
             "than two at every size."
         )
     draws = post.named({name: np.where(lost, np.inf, x) for name, x in runs.items()}, "barrier")
-    share = f"In {largest_share(lost)} of the draws there is no synergy: these are infinite."
+    usual = np.median(draws["compute"].to_numpy(), (0, 1))
+    notes = beyond("FLOPs", usual[np.isfinite(usual)], post.compute)
+    if lost.any():
+        share = largest_share(lost)
+        notes += (f"In {share} of the draws there is no synergy: these are infinite.",)
     return Estimate(
         f"Cheapest run at which synergy makes up for competition, {paid.equation}",
         draws.squeeze("barrier", drop=True),
         post.verdict,
-        notes=(share,) if lost.any() else (),
+        notes=notes,
     )

@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost
@@ -28,6 +29,7 @@ from scalingbayes.results import SAMPLE_DIMS, Estimate, View
 from scalingbayes.results.intervals import EXACT_COLUMNS
 
 _POINTS = 41  # of the curve
+_ROUNDING = 1e-9  # a gain that differs less from 1 is 1
 _FURTHER = 100.0  # the default budget over the largest that both recipes have runs of
 _LIKELY = 0.9  # probability from which a direction is stated
 _FLAT = 0.05  # a change of the log gain per decade that counts as none
@@ -42,7 +44,8 @@ class ComputeGain(Estimate):
     curve
         Draws of ``gain`` at budgets from the smallest runs to the largest budget that was asked.
     fitted
-        The least and the largest compute of the runs of both recipes, in FLOPs.
+        The least and the largest compute of the runs of both recipes, in FLOPs; None if it is not
+        known, as of some published constants.
     exact_curve
         The curve that takes the laws as exact, if the estimate allows for their errors.
     constant
@@ -59,7 +62,7 @@ class ComputeGain(Estimate):
     """
 
     curve: xr.Dataset
-    fitted: tuple[float, float]
+    fitted: tuple[float, float] | None
     exact_curve: xr.Dataset | None = None
     constant: bool = False
 
@@ -204,7 +207,8 @@ def compute_gain(
     ------
     InputError
         If a fit's law has no compute, the losses differ in name, one law is ``recipe`` and
-        ``baseline`` is given, a number is not positive, or an input of a law is missing.
+        ``baseline`` is given, a number is not positive, an input of a law is missing, or a law does
+        not read what is given.
 
     Notes
     -----
@@ -221,17 +225,22 @@ def compute_gain(
     """
     check_recipes(new, baseline)
     ratio = None if tokens_per_param is None else check_number("tokens_per_param", tokens_per_param)
+    if ratio is not None and not new.law.allocates:
+        raise InputError(
+            f"Law {new.law.name!r} reads compute alone: leave tokens_per_param out, or fit a law "
+            f"of size and tokens, such as 'coupled'."
+        )
+    check_seed(seed)
     recipes = pair_recipes(new, baseline, cost, inputs, seed)
     fitted = shared_range(*recipes)
-    start, end = sorted(fitted)
-    default = [start, end, _FURTHER * end]
-    budgets = check_numbers("compute", default if compute is None else compute).ravel()
-    first, last = min(start, budgets.min()), max(end, budgets.max())
-    grid = np.geomspace(first, last, _POINTS)
+    budgets = _budgets(compute, fitted)
+    ends = [*(fitted or (budgets.min() / 10, budgets.max())), *budgets]
+    grid = np.geomspace(min(ends), max(ends), _POINTS)
 
     def gain(pair: tuple[Recipe, Recipe], at: Float[np.ndarray, " budgets"]) -> np.ndarray:
         with precision("float64"):
-            return needed_compute(pair[1], reached_loss(pair[0], at, ratio), ratio) / at
+            found = needed_compute(pair[1], reached_loss(pair[0], at, ratio), ratio) / at
+        return np.where(abs(found - 1) < _ROUNDING, 1.0, found)
 
     draws = _as_dataset(gain(recipes, budgets), budgets)
     exact = exact_curve = None
@@ -250,10 +259,25 @@ def compute_gain(
         (*_caveats(new, baseline), *_notes(draws, budgets, fitted, recipes)),
         exact,
         curve=_as_dataset(gain(recipes, grid), grid),
-        fitted=(start, end),
+        fitted=None if fitted is None else (min(fitted), max(fitted)),
         exact_curve=exact_curve,
         constant=new.law.name == "recipe(grows=False)",
     )
+
+
+def _budgets(compute: Any, fitted: tuple[float, float] | None) -> Float[np.ndarray, " budgets"]:
+    """Return the budgets that were asked, or the default ones.
+
+    Raises
+    ------
+    InputError
+        If a budget is not positive, or none is given and the range of the runs is not known.
+    """
+    if compute is not None:
+        return check_numbers("compute", compute).ravel()
+    if fitted is None:
+        raise InputError("The range of the runs is not known: give compute, such as compute=1e22.")
+    return np.array([min(fitted), max(fitted), _FURTHER * max(fitted)])
 
 
 def _as_dataset(
@@ -281,12 +305,12 @@ def _caveats(new: Posterior, baseline: Posterior | None) -> tuple[str, ...]:
 def _notes(
     draws: xr.Dataset,
     budgets: Float[np.ndarray, " budgets"],
-    fitted: tuple[float, float],
+    fitted: tuple[float, float] | None,
     recipes: tuple[Recipe, Recipe],
 ) -> tuple[str, ...]:
     """Return notes on extrapolation and on draws without a finite gain."""
     notes: tuple[str, ...] = ()
-    if fitted[0] > fitted[1]:
+    if fitted is not None and fitted[0] > fitted[1]:
         notes += ("The two recipes have no runs of similar compute.",)
     notes += beyond("FLOPs", budgets, np.concatenate([each.compute for each in recipes]))
     lost = np.isinf(draws["gain"].to_numpy())

@@ -1,7 +1,7 @@
 """Compute-optimal size, batch and steps of training at the critical batch size."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -106,12 +106,8 @@ class CriticalTraining(Estimate):
         found = self.post.with_exact(
             partial(_ask, _over_converged, given, "above", title, in_loss=False)
         )
-        return Estimate(
-            found.title,
-            found.draws.squeeze("above", drop=True),
-            found.verdict,
-            exact=None if found.exact is None else found.exact.squeeze("above", drop=True),
-        )
+        exact = None if found.exact is None else found.exact.squeeze("above", drop=True)
+        return replace(found, draws=found.draws.squeeze("above", drop=True), exact=exact)
 
     @cached_property
     def size_curve(self) -> Estimate:

@@ -9,10 +9,12 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from scalingbayes._core.errors import InputError
+from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.domains import NONNEGATIVE
+from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.data.runs import Runs
-from scalingbayes.data.schedules import schedule_columns
+from scalingbayes.data.schedules import as_table, schedule_columns, with_numbers
 from scalingbayes.fitting.fit import fit
 from scalingbayes.inference import Engine
 from scalingbayes.model.model import Model, ModelLike, as_model
@@ -181,7 +183,8 @@ def forecast(
     >>> found.sentence()  # doctest: +SKIP
     'At step 24,000 the run reaches 3.279 [3.268, 3.290].'
     """
-    planned = _schedule(schedule)
+    check_seed(seed)
+    planned, aim = _schedule(schedule), _target(target)
     tables = [] if curves is None else [_named(curves, curve)]
     running = None if so_far is None else _running(so_far, planned)
     if running is not None:
@@ -209,7 +212,7 @@ def forecast(
         verdict=whole.verdict,
         notes=(_note(growth, looks), *_unseen_fall(table, ahead)),
         so_far=None if running is None else running[["step", "loss"]],
-        target=_target(target),
+        target=aim,
         growth=growth,
     )
 
@@ -324,29 +327,29 @@ def _draws(
 
 def _schedule(schedule: Rows | Float[np.ndarray, " steps"]) -> pd.DataFrame:
     """Return a schedule as a table of steps and learning rates."""
-    if isinstance(schedule, pd.DataFrame | Mapping):
-        frame = pd.DataFrame(schedule)
-    else:
-        frame = pd.DataFrame({"learning_rate": np.asarray(schedule, float).ravel()})
+    if not isinstance(schedule, pd.DataFrame | Mapping):
+        schedule = {"learning_rate": check_numbers("schedule", schedule, NONNEGATIVE).ravel()}
+    frame = as_table(schedule, "schedule")
     if "step" not in frame:
         frame = frame.assign(step=np.arange(1, len(frame) + 1))
-    _require(frame, ["step", "learning_rate"], "schedule")
-    return frame[["step", "learning_rate"]].astype(float)
+    columns = ["step", "learning_rate"]
+    return with_numbers(frame, columns, "schedule")[columns]
 
 
 def _named(curves: Rows, curve: str | None) -> pd.DataFrame:
     """Return finished curves with the column that names them."""
-    frame = pd.DataFrame(curves)
-    _require(frame, ["step", "learning_rate", "loss", *([curve] if curve else [])], "curves")
+    columns = ["step", "learning_rate", "loss"]
+    frame = with_numbers(as_table(curves, "curves"), columns, "curves")
+    if curve is not None and curve not in frame:
+        raise unknown("column", curve, map(str, frame.columns))
     names = "finished" if curve is None else frame[curve].astype(str)
-    return frame[["step", "learning_rate", "loss"]].astype(float).assign(**{_CURVE: names})
+    return frame[columns].assign(**{_CURVE: names})
 
 
 def _running(so_far: Rows, planned: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the run in flight with the learning rates of its schedule."""
-    frame = pd.DataFrame(so_far)
-    _require(frame, ["step", "loss"], "so_far")
-    frame = frame[["step", "loss"]].astype(float).sort_values("step")
+    columns = ["step", "loss"]
+    frame = with_numbers(as_table(so_far, "so_far"), columns, "so_far")[columns].sort_values("step")
     if not frame["step"].iloc[-1] < planned["step"].max():
         raise InputError(
             f"so_far reaches step {frame['step'].iloc[-1]:g}, the end of the schedule: nothing is "
@@ -356,21 +359,21 @@ def _running(so_far: Rows, planned: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(learning_rate=rates)
 
 
-def _require(frame: pd.DataFrame, columns: list[str], argument: str) -> None:
-    if missing := [name for name in columns if name not in frame]:
-        raise InputError(
-            f"{argument} needs the columns {', '.join(columns)}; {', '.join(missing)} is missing. "
-            f"It has {', '.join(map(str, frame.columns))}: rename them."
-        )
-
-
 def _target(target: float | Estimate | None) -> Float[np.ndarray, " draws"] | None:
-    """Return draws of the target."""
+    """Return draws of the target.
+
+    Raises
+    ------
+    InputError
+        If it is neither a positive number nor a prediction.
+    """
     if target is None:
         return None
     if isinstance(target, Estimate):
+        if "observed" not in target.draws:
+            raise InputError("target must be a number, or what post.predict(...) returns.")
         return np.asarray(target["observed"].to_numpy().ravel(), float)
-    return np.array([float(target)])
+    return np.array([check_number("target", target)])
 
 
 def _note(growth: float, looks: int) -> str:

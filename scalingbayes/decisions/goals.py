@@ -72,12 +72,16 @@ class AccuracyGoal:
         Inputs of its law other than the loss or compute.
     seed
         Seed of the pairing of draws.
+    exact
+        Whether the fit that reaches the accuracy takes its law as exact. The allowance of
+        ``downstream`` then stays in the answer.
     """
 
     downstream: Posterior
     values: Float[np.ndarray, " accuracies"]
     inputs: Mapping[str, float]
     seed: int
+    exact: bool
     name: ClassVar[str] = "accuracy"
     easier: ClassVar[str] = "below what the law of the accuracy allows at the irreducible loss"
 
@@ -99,7 +103,8 @@ class AccuracyGoal:
         InputError
             If any loss or compute suffices.
         """
-        fit = self.downstream.as_exact if post.exact else self.downstream
+        if_exact = post.exact and not self.exact
+        fit = self.downstream.as_exact if if_exact else self.downstream
         law, shape = fit.law, tuple(post.draws.sizes[dim] for dim in SAMPLE_DIMS)
         count = int(np.prod([fit.draws.sizes[dim] for dim in SAMPLE_DIMS]))
         # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
@@ -141,7 +146,7 @@ class AccuracyGoal:
 
 
 def accuracy_goal(
-    downstream: Any, accuracy: Any, inputs: Mapping[str, float], seed: int
+    downstream: Any, accuracy: Any, inputs: Mapping[str, float], seed: int, *, exact: bool
 ) -> tuple[AccuracyGoal, dict[str, float]]:
     """Return the goal of an accuracy, and the inputs that are not those of its law.
 
@@ -171,7 +176,7 @@ def accuracy_goal(
     own = {name: check_number(name, inputs[name], each.domain) for name, each in others.items()}
     rest = {name: x for name, x in inputs.items() if name not in own}
     values = check_numbers("accuracy", accuracy, OPEN_FRACTION).ravel()
-    return AccuracyGoal(downstream, values, own, seed), rest
+    return AccuracyGoal(downstream, values, own, seed, exact), rest
 
 
 @partial(compiled, static=("law", "quantity"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +76,7 @@ def optimal_precision(
     return post.with_exact(lambda each: _estimate(each, columns, parts, budgets, size))
 
 
-def _check(post: Posterior) -> tuple[tuple[str, ...], int]:
+def _check(post: Any) -> tuple[tuple[str, ...], int]:
     """Return the columns of bits of a fit's law, and how many parts each is the precision of.
 
     Raises
@@ -83,6 +84,11 @@ def _check(post: Posterior) -> tuple[tuple[str, ...], int]:
     InputError
         If the fit is not of the law ``precision``, or the law has no best precision.
     """
+    if not isinstance(post, Posterior):
+        raise InputError(
+            f"post must be a posterior, as sb.fit(runs, 'precision(...)') returns; got "
+            f"{type(post).__name__}."
+        )
     name, options = read_call(post.law.name)
     if name != "precision" or POST_BITS in post.law.inputs:
         raise InputError(

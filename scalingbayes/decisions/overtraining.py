@@ -101,8 +101,7 @@ def overtrain(
     size_factor
         Sizes divided by the optimal size, k_N; shape (sizes,).
     compute
-        Budget of the optimal model, in FLOPs. By default the budget of the reference
-        point, among the runs.
+        Budget of the optimal model, in FLOPs; by default that of the reference point of the runs.
     **inputs
         The law's inputs other than the model's size and tokens.
 
@@ -195,7 +194,7 @@ def size_for_overhead(
     budget = _budget(asked, compute)
     title = (
         f"Smaller model that reaches the loss of the optimal one of {_flops(budget)} with "
-        f"{more:.0%} more compute"
+        f"{100 * more:.3g}% more compute"
     )
 
     def found(each: Posterior, others: Mapping[str, float]) -> Estimate:
@@ -309,7 +308,8 @@ def _smaller_model(
 def _size_factor(smaller: Estimate, prob: float) -> str:
     """Write the median and the interval of a size over the optimal one."""
     low, high = smaller.interval(prob)["size_factor"].to_numpy()
-    return " ".join(write_with_interval(float(smaller.median()["size_factor"]), low, high, "share"))
+    middle = float(smaller.median()["size_factor"])
+    return " ".join(filter(None, write_with_interval(middle, low, high, "share")))
 
 
 def _flops(budget: float) -> str:

@@ -45,6 +45,7 @@ _IN_NATS = "The regret is in nats: a difference of ln(perplexity)."
 
 _GRID_POINTS = 500
 _MARGIN = 1.5  # of the grid of sizes beyond the optima of the draws, in log size
+_ROUNDING = 1e-9  # smaller regrets over the loss, and smaller shares of a budget, count as none
 _FROM_LARGEST = 1e-6  # of the grid of scales: the distance of its end from the largest scale
 
 
@@ -335,7 +336,10 @@ class _LawLoss:
         run = {law.budget.size: np.exp(log_size), "tokens": np.exp(log_tokens)}
         shift = shared_error(self.post, {**self.draws.numbers, **run})
         reached = loss if shift is None else loss * jnp.exp(shift)
-        found = {"loss": reached, "regret": loss - self.least, "wasted": 1 - needed / budget}
+        regret, wasted = loss - self.least, 1 - needed / budget
+        regret = jnp.where(jnp.abs(regret) < _ROUNDING * loss, 0.0, regret)
+        wasted = jnp.where(jnp.abs(wasted) < _ROUNDING, 0.0, wasted)
+        found = {"loss": reached, "regret": regret, "wasted": wasted}
         draws = dataset(self.post, found, "compute", np.array([budget]))
         draws = draws.squeeze("compute", drop=True)
         flops = f"{write(budget, 'flops')} FLOPs"

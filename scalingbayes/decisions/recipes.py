@@ -13,7 +13,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
-from scalingbayes.allocation import Cost, compute_to_reach, optimum
+from scalingbayes.allocation import Cost, compute_to_reach, cost_of, optimum
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.laws.coupled import coupled
@@ -97,8 +97,19 @@ def pair_recipes(
     inputs: Mapping[str, float],
     seed: int,
 ) -> tuple[Recipe, Recipe]:
-    """Return the new recipe and the baseline, with draws that are paired."""
+    """Return the new recipe and the baseline, with draws that are paired.
+
+    Raises
+    ------
+    InputError
+        If a law lacks an input, or does not read what is given.
+    """
     if baseline is None:
+        if inputs:
+            raise InputError(
+                f"Law {new.law.name!r} reads no other inputs than those of the two recipes: leave "
+                f"{', '.join(inputs)} out."
+            )
         rows = new.tree["constant_data"][COLUMN].to_numpy()
         with precision("float64"):
             values = to_device(new.values, "float64")
@@ -107,7 +118,7 @@ def pair_recipes(
                     coupled,
                     {n: np.asarray(x) for n, x in of_one_recipe(values, recipe).items()},
                     {},
-                    new.cost if cost is None else cost,
+                    cost_of(coupled, new.cost if cost is None else cost, {}),
                     new.compute[(rows > 0.5) == (recipe > 0.5)],
                 )
                 for recipe in (1.0, 0.0)
@@ -131,23 +142,34 @@ def _count(post: Posterior) -> int:
 
 
 def _of_fit(post: Posterior, cost: Cost | None, inputs: Mapping[str, float]) -> Recipe:
-    """Return the recipe of a fit."""
+    """Return the recipe of a fit.
+
+    Raises
+    ------
+    InputError
+        If the law lacks an input, or does not read what is given.
+    """
     if not post.law.allocates:
+        if inputs or cost is not None:
+            unread = ", ".join(inputs) or "cost"
+            raise InputError(f"Law {post.law.name!r} reads compute alone: leave {unread} out.")
         compute = post.tree["constant_data"]["compute"].to_numpy()
         return Recipe(post.law, post.values, {}, None, compute)
     fixed = beside_budget(post.law, inputs)
-    return Recipe(post.law, post.values, fixed, cost or post.cost, post.compute)
+    paid = cost_of(post.law, cost or post.cost, fixed)
+    return Recipe(post.law, post.values, fixed, paid, post.compute)
 
 
-def shared_range(new: Recipe, baseline: Recipe) -> tuple[float, float]:
+def shared_range(new: Recipe, baseline: Recipe) -> tuple[float, float] | None:
     """Return the ends of the range of compute in which both recipes have runs.
 
-    The first is above the second if the ranges do not overlap.
+    The first is above the second if the ranges do not overlap. None if the range of the runs of
+    neither recipe is known, as of some published constants.
     """
-    return (
-        float(max(new.compute.min(), baseline.compute.min())),
-        float(min(new.compute.max(), baseline.compute.max())),
-    )
+    known = [each.compute for each in (new, baseline) if each.compute.size]
+    if not known:
+        return None
+    return float(max(x.min() for x in known)), float(min(x.max() for x in known))
 
 
 def reached_loss(

@@ -34,8 +34,8 @@ def loss(
     has the option gamma (0.64; the published fits have 0.641, 0.655 and 0.635).
 
     (1 + C x)^-beta is the mean of exp(-u C x) over a gamma distribution of u, so the sum over steps
-    is computed once, for each of 14 rates u C. The trapezoidal rule over log u has an error of at
-    most 0.003 in G for beta up to 1, and 0.012 up to 2.
+    is computed once, for each of 14 rates u C. For C from 0.1 to 5 the error of G is
+    less than 0.02. It grows with C above 5, to 0.17 at C = 20 and beta = 1: the largest rate is 20.
     """
 
     def density(rate: float) -> Array:

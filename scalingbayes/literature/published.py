@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.literature import constants_file
 from scalingbayes.literature.constants_file import Constants
@@ -18,8 +19,8 @@ def published(name: str) -> Posterior:
     """Return a paper's constants as a posterior, which allocates, plans and predicts.
 
     The draws are from the errors that the paper published, 4,000 of them. If it published none,
-    all draws are equal, and intervals have no width. Each answer says which. The notes of a
-    prediction are about the range of the paper's runs.
+    all draws are equal, and intervals leave the errors of the constants out. Each answer says
+    which. The notes of a prediction are about the range of the paper's runs.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def published(name: str) -> Posterior:
     >>> round(float(post.exponents()["a"].median()), 3)
     0.457
     """
+    if not isinstance(name, str):
+        raise InputError(f"name must be one name, such as 'hoffmann_2022'; got {name!r}.")
     found = constants_file.read(name)
     law, target = found.law, found.law.target.column
     values = (

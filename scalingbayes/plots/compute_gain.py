@@ -60,7 +60,9 @@ def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = 
     ax = new_axes(ax)
     compute = gain.curve["compute"].to_numpy()
     middle, lower, upper = _curve(gain.curve, prob)
-    ax.axvspan(*gain.fitted, color=RUNS, alpha=0.2, linewidth=0, label="runs of both recipes")
+    if gain.fitted is not None:
+        label_of_runs = "runs of both recipes"
+        ax.axvspan(*gain.fitted, color=RUNS, alpha=0.2, linewidth=0, label=label_of_runs)
     ax.axhline(1.0, color=RUNS, linewidth=1, linestyle=":")
     labels = ("median", f"{percent(prob)} band")
     draw_band(ax, compute, middle, (lower, upper), labels)

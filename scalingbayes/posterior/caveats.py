@@ -20,7 +20,7 @@ def caveats_of(record: Record) -> tuple[str, ...]:
     states = (record.facts["states"],) if record.facts["states"] else ()
     if errors := record.facts["errors"]:
         return (f"{who}. The intervals are from {errors}.", *states)
-    return (f"{who}. No errors are published: intervals have no width.", *states)
+    return (f"{who}. No errors are published: intervals leave them out.", *states)
 
 
 def verdict_without_draws(record: Record) -> Verdict | None:

@@ -71,7 +71,12 @@ def choose_inputs(
         given = dict(zip(choices, map(float, values), strict=True))
         found = ask({**fixed, **given})
         found = found.assign({name: xr.full_like(found[target], x) for name, x in given.items()})
-        best = found if best is None else found.where(found[target] < best[target], best)
+        if best is None:
+            best = found
+            continue
+        # A draw may have no optimum at some of the values: its target is NaN there.
+        better = (found[target] < best[target]) | best[target].isnull()
+        best = found.where(better, best)
     assert best is not None
     return best
 

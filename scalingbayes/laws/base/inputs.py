@@ -52,7 +52,7 @@ def beside_budget(law: Law, given: Mapping[str, Any]) -> dict[str, Float[np.ndar
     InputError
         If one is missing, is not the law's, or is not one number.
     """
-    others = {n: x for n, x in law.inputs.items() if n not in (law.budget.size, "tokens")}
+    others = {name: law.inputs[name] for name in law.beside_budget}
     if set(given) != set(others):
         limits = [name for name in given if name.startswith(("max_", "min_"))]
         hint = f" Limits are given as limits=sb.Limits({limits[0]}=...)." if limits else ""
