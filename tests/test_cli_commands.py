@@ -203,6 +203,8 @@ def test_lists_as_json(shell):
     assert parse(shell("laws", "kaplan", "--json"))["equation"] == sb.get_law("kaplan").equation
     sets = parse(shell("datasets", "--json"))["datasets"]
     assert [each["name"] for each in sets] == sb.datasets.names()
+    papers = parse(shell("papers", "--json"))["papers"]
+    assert [each["name"] for each in papers] == sb.list_published().index.tolist()
     assert parse(shell("cache", "--json"))["programs"] >= 0
 
 
@@ -218,7 +220,7 @@ def test_a_control_sequence_in_a_name_does_not_reach_the_terminal(shell, folder,
     ("arguments", "message"),
     [
         (("show", "none.nc"), "There is no file 'none.nc'"),
-        (("show", "none.csv"), "no file or bundled data set 'none.csv'"),
+        (("show", "none.csv"), "no file, bundled data set or published law 'none.csv'"),
         (("plot", "results", "overvew"), "Did you mean 'overview'?"),
         (("plot", "results", "--out", "a.gif"), "must be a file of type svg, png, pdf"),
         (("plot", "results", "--out", "absent/a.svg"), "name a figure in a folder that exists"),

@@ -74,9 +74,35 @@ def test_errors_are_those_that_were_published(besiroglu):
 
 
 def test_extrapolation_is_judged_by_the_range_of_the_paper(hoffmann):
-    assert hoffmann.compute.max() == pytest.approx(3e21)
+    largest = sb.datasets.load("chinchilla").column("compute").max()
+    assert hoffmann.compute.max() == pytest.approx(largest, rel=0.01)
     notes = hoffmann.allocate(1e24).notes
-    assert "2.5 decades beyond the largest run (3e21 FLOPs)" in notes[-1]
+    assert "1.9 decades beyond the largest run (1.3e22 FLOPs)" in notes[-1]
+
+
+def test_answers_state_units_and_what_the_paper_does_otherwise():
+    batch = sb.published("zhang_2024").predict(params=1e9)
+    assert any("in sequences of 512 tokens" in note for note in batch.notes)
+    batch_law = sb.published("li_2025_batch_size")
+    tuned = sb.plan(sb.published("hoffmann_2022"), 1e22, hyperparameters=[batch_law])
+    assert "batch_size is in tokens." in tuned.notes
+    steps = sb.published("kaplan_2020_steps")
+    assert any("its constants imply .68" in n for n in sb.critical_training(steps, 1e20).notes)
+    with pytest.raises(sb.InputError, match=r"sb\.critical_training"):
+        steps.allocate(1e20)
+
+
+def test_equal_draws_leave_no_regret_and_no_room(hoffmann):
+    plan = sb.plan(hoffmann, 1e22)
+    assert not plan.draws["regret"].any()
+    assert not plan.draws["wasted"].any()
+    text = repr(sb.overtrain(hoffmann, [0.5]))
+    assert "(the middle of the runs)" in text
+    assert "%  of" not in text
+    with pytest.raises(sb.InputError, match="law's E, whose median is"):
+        sb.cheapest_run(hoffmann, 1.5)
+    with pytest.raises(sb.InputError, match=r"post\.allocate\(compute, experts="):
+        sb.plan(sb.published("ludziejewski_2025"), 1e22, experts=[1, 2])
 
 
 def test_a_file_has_all_of_it(hoffmann, tmp_path):
@@ -112,6 +138,8 @@ def test_constants_are_scored_on_runs_of_ones_own(hoffmann, besiroglu):
 def test_wrong_names_are_answered_with_the_near_ones():
     with pytest.raises(sb.InputError, match="Did you mean 'hoffmann_2022'"):
         sb.published("hofmann_2022")
+    with pytest.raises(sb.InputError, match="Did you mean 'besiroglu_2024' or 'hoffmann_2022'"):
+        sb.published("Chinchilla")
     with pytest.raises(sb.InputError, match="no law of the loss"):
         sb.published("llama3_2024")
 
@@ -144,9 +172,16 @@ def test_commands_take_the_name_of_published_constants(command):
     answered = command("allocate", "hoffmann_2022", "--compute", "5.76e23")
     assert answered.returncode == 0
     assert "40.4B" in answered.stdout
-    assert "intervals leave them out" in answered.stdout
+    assert answered.stdout.count("intervals leave them out") == 1
+    assert "90% equal-tailed" not in answered.stdout
     shown = command("show", "hoffmann_2022")
     assert "Published constants of L = E" in shown.stdout
+    mistyped = command("predict", "hofmann_2022", "--params", "1e9")
+    assert "Did you mean 'hoffmann_2022'" in mistyped.stderr
+    several = command(
+        "allocate", "ludziejewski_2025", "--compute", "1e22", "--input", "experts=1,2"
+    )
+    assert "repeat --input" in several.stderr
     refused = command("check", "hoffmann_2022")
     assert refused.returncode == 2
     assert "needs a fit and its runs" in refused.stderr

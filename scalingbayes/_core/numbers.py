@@ -75,8 +75,8 @@ def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:
     ('33.9B', '1.4T', '12,345')
     >>> write(1e23, "flops"), write(5.76e23, "flops"), write(0.0693, "share")
     ('1e23', '5.76e23', '6.9%')
-    >>> write(0.50123, place=-3), write(0.5, place=-3)
-    ('0.501', '0.500')
+    >>> write(0.50123, place=-3), write(0.5, place=-3), write(5.82e9, "share")
+    ('0.501', '0.500', '5.8e11%')
     """
     if math.isnan(value):
         return ""
@@ -90,16 +90,14 @@ def write(value: float, kind: Kind = "plain", place: int | None = None) -> str:
         if abs(value) < _LARGE:
             place = min(place, 0)  # 12,345 is as short as 12,300
     value = round(value, -place)
-    if kind == "share":
-        return f"{_fixed(value, place, bare)}%"
-    size = abs(value)
+    unit_sign, size = "%" if kind == "share" else "", abs(value)
     if kind == "count" and _LARGE <= size < _LARGEST:
         unit, suffix = next(each for each in _SUFFIXES if size >= each[0])
         return _fixed(value / unit, place - _exponent(unit), bare) + suffix
     if size >= (_LARGEST if kind == "count" else _LARGE) or 0 < size < _SMALL:
         power = _exponent(value)
-        return f"{_fixed(value / 10.0**power, place - power, bare)}e{power}"
-    return _fixed(value, place, bare).replace(",", "" if kind == "year" else ",")
+        return f"{_fixed(value / 10.0**power, place - power, bare)}e{power}{unit_sign}"
+    return _fixed(value, place, bare).replace(",", "" if kind == "year" else ",") + unit_sign
 
 
 def write_all(named: Mapping[str, float]) -> str:

@@ -79,5 +79,4 @@ def _of_law(post: Posterior, run: Mapping[str, float]) -> dict[str, Estimate]:
     exact = predicted.exact
     if exact is not None:
         exact = exact[["expected"]].squeeze("run", drop=True).rename(expected=name)
-    notes = tuple(f"{name}: {note}" for note in predicted.notes)
-    return {name: Estimate(f"Best {name}", draws, post.verdict, notes, exact)}
+    return {name: Estimate(f"Best {name}", draws, post.verdict, post.caveats, exact)}

@@ -1,6 +1,6 @@
 """The cheapest run that reaches a loss or an accuracy, with the cost of serving."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from scalingbayes.decisions.law_draws import (
 from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.user_units import target_name, with_units
+from scalingbayes.posterior.user_units import predicts_perplexity, target_name, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 _LEAST_LOSS = 1e-300  # in place of 0, whose logarithm is infinite
@@ -136,7 +136,7 @@ def cheapest_run(
         raise InputError(
             f"No draw of the posterior reaches {_article(goal)} of "
             f"{goal.values[everywhere][0]:.4g} with any budget. Choose {_article(goal)} "
-            f"{goal.easier}{'' if limits is None else ', or loosen a limit'}."
+            f"{goal.easier}{'' if limits is None else ', or loosen a limit'}.{_floor(goal, asked)}"
         )
     if not lost.any():
         return found
@@ -145,6 +145,17 @@ def cheapest_run(
         f"infinite."
     )
     return replace(found, notes=(*found.notes, note))
+
+
+def _floor(goal: LossGoal | AccuracyGoal, asked: Iterable[Posterior]) -> str:
+    """Return a sentence on the loss that no run goes below, of the laws that have one."""
+    floors = [post.values["E"] for post in asked if "E" in post.law.parameters]
+    if isinstance(goal, AccuracyGoal) or not floors:
+        return ""
+    post = next(iter(asked))
+    floor = float(np.median(np.concatenate([each.ravel() for each in floors])))
+    shown = np.exp(floor) if predicts_perplexity(post) else floor
+    return f" No run goes below the law's E, whose median is {shown:.4g}."
 
 
 def _article(goal: LossGoal | AccuracyGoal) -> str:

@@ -129,8 +129,9 @@ def overtrain(
     factors = check_numbers("size_factor", size_factor).ravel()
     post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
-    budget = _budget(asked, compute)
-    found = estimate(post, asked, lambda each, others: _overtrain(each, others, budget, factors))
+    budget, named = _budget(asked, compute)
+    title = f"Models smaller or larger than the optimal one of {named}, at its loss"
+    found = estimate(post, asked, partial(_overtrain, budget=budget, factors=factors, title=title))
     lost = np.isinf(found.draws["tokens_factor"].to_numpy())
     notes = found.notes
     if lost.any():
@@ -191,9 +192,9 @@ def size_for_overhead(
     more = check_number("overhead", overhead)
     post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
-    budget = _budget(asked, compute)
+    budget, named = _budget(asked, compute)
     title = (
-        f"Smaller model that reaches the loss of the optimal one of {_flops(budget)} with "
+        f"Smaller model that reaches the loss of the optimal one of {named} with "
         f"{100 * more:.3g}% more compute"
     )
 
@@ -238,8 +239,8 @@ def smallest_size(
     """
     post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
-    budget = _budget(asked, compute)
-    title = f"Least size that reaches the loss of the optimal model of {_flops(budget)}"
+    budget, named = _budget(asked, compute)
+    title = f"Least size that reaches the loss of the optimal model of {named}"
 
     def found(each: Posterior, others: Mapping[str, float]) -> Estimate:
         return _smaller_model(each, others, budget, np.inf, title)
@@ -252,6 +253,7 @@ def _overtrain(
     inputs: Mapping[str, float],
     budget: float,
     factors: Float[np.ndarray, " sizes"],
+    title: str,
 ) -> Estimate:
     """Estimate the overhead under one law; infinite where no number of tokens suffices."""
     with precision("float64"):
@@ -264,7 +266,6 @@ def _overtrain(
     )
     overhead[abs(overhead) < _ROUNDING] = 0.0  # of the optimal size itself
     sizes = dataset(post, {"tokens_factor": tokens, "overhead": overhead}, "size_factor", factors)
-    title = f"Models smaller or larger than the optimal one of {_flops(budget)}, at its loss"
     notes = beyond("FLOPs", np.array([budget]), post.compute)
     return Estimate(title, sizes, post.verdict, notes=notes)
 
@@ -312,16 +313,14 @@ def _size_factor(smaller: Estimate, prob: float) -> str:
     return " ".join(filter(None, write_with_interval(middle, low, high, "share")))
 
 
-def _flops(budget: float) -> str:
-    return f"{write(budget, 'flops')} FLOPs"
-
-
-def _budget(asked: Iterable[Posterior], compute: float | None) -> float:
-    """Return the budget of the optimal model; all laws of an average have the same runs."""
+def _budget(asked: Iterable[Posterior], compute: float | None) -> tuple[float, str]:
+    """Return the optimal model's budget, and its words; an average's laws have the same runs."""
     if compute is not None:
-        return check_number("compute", compute)
+        budget = check_number("compute", compute)
+        return budget, f"{write(budget, 'flops')} FLOPs"
     post = next(iter(asked))
-    return float(exponent_budgets(post.law, post.record.reference, None, post.cost)[0])
+    budget = float(exponent_budgets(post.law, post.record.reference, None, post.cost)[0])
+    return budget, f"{write(budget, 'flops')} FLOPs (the middle of the runs)"
 
 
 def _optimal_run(

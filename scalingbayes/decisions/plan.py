@@ -109,9 +109,8 @@ class Plan(DrawsResult):
     @property
     def notes(self) -> tuple[str, ...]:
         """How far the run extrapolates, if it does, and the notes on its settings."""
-        return tuple(
-            note for each in (self.outcome, *self.settings.values()) for note in each.notes
-        )
+        answers = (self.outcome, *self.settings.values())
+        return tuple(dict.fromkeys(note for each in answers for note in each.notes))
 
     def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return one row a quantity of the outcome, and a setting: median, mean and interval.

@@ -304,9 +304,14 @@ def posterior_row(post: Posterior, prob: float) -> dict[str, float | str]:
         for end, column in zip(("", "_lower", "_upper"), columns, strict=True)
     }
     law = "the law is taken as exact" if post.exact else "with an allowance for the law's error"
+    kind = "credible interval, equal tails, about the median"
+    interval = f"{100 * prob:g}% {kind}; {law}"
+    if post.record.of == "published":
+        errors = post.record.facts["errors"]
+        interval = f"{100 * prob:g}% interval from {errors}" if errors else ""
     return method_row(
         **values,
-        interval=f"{100 * prob:g}% credible interval, equal tails, about the median; {law}",
+        interval=interval,
         used=used,
         note="" if post.verdict.passed else " ".join(str(post.verdict).split()).rstrip("."),
         trust=_TRUST_EXACT if post.exact else _TRUST_POSTERIOR,
