@@ -49,7 +49,13 @@ def results(post, runs, posteriors):
         pd.Index([7, 3], name="row"),
     )
     methods = pd.DataFrame(
-        {"a": [0.5, np.nan], "a_lower": [0.4, np.nan], "a_upper": [0.6, np.nan]}, ["one", "two"]
+        {
+            "a": [0.5, np.nan],
+            "a_lower": [0.4, np.nan],
+            "a_upper": [0.6, np.nan],
+            "used": ["9 budgets", ""],
+        },
+        ["one", "two"],
     )
     found = [
         post,
@@ -90,7 +96,7 @@ def all_results() -> list[type]:
     return sorted(concrete, key=lambda each: each.__name__)
 
 
-ELSEWHERE = {"Calibration", "Pooled"}
+ELSEWHERE = {"BestMixture", "Calibration", "CriticalTraining", "Forecast", "Pooled"}
 """Results whose figures are tested beside what makes them."""
 
 
