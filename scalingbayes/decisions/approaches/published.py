@@ -69,7 +69,7 @@ def compare_exponents(
     --------
     >>> import scalingbayes as sb
     >>> found = sb.compare_exponents(sb.published("besiroglu_2024"), 5.76e23)
-    >>> found.summary().loc["Hoffmann et al. 2022, 3: parametric loss", "a"]
+    >>> float(found.summary().loc["Hoffmann et al. 2022, 3: parametric loss", "a"])
     0.46
     """
     check_interval(prob, "eti")
