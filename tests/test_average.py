@@ -132,6 +132,7 @@ def test_the_title_has_the_weights(mixed):
     assert mixed.weights == WEIGHTS
 
 
+@pytest.mark.slow
 def test_weights_can_come_from_a_comparison(posts):
     comparison = sb.compare(posts)
     by_comparison, by_default = sb.average(posts, comparison), sb.average(posts)

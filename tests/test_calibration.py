@@ -148,7 +148,13 @@ def test_simulated_parameters_and_losses_agree_with_numpyro():
     np.testing.assert_array_equal(table.frame["loss"], found.observed[5])
 
 
-@pytest.mark.parametrize("noise", ["student_t(groups=run)", "normal(discrepancy=params)"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param("student_t(groups=run)", marks=pytest.mark.slow),
+        "normal(discrepancy=params)",
+    ],
+)
 def test_simulated_random_effects_agree_with_numpyro(noise):
     design = {"params": np.geomspace(1e7, 1e10, 24), "run": np.repeat(["a", "b", "c"], 8)}
     priors = {name: PRIORS[name] for name in ("E", "A", "alpha", "sigma")}

@@ -369,6 +369,7 @@ def test_refits_have_the_settings_of_the_fit(posts):
     assert evidence[0] == pytest.approx(evidence[1], abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_failed_fit_gives_its_own_remedy(posts, table):
     few = fit(table, "chinchilla", seed=3, engine="laplace", draws=100)
     found = sb.compare({"coupled": posts["coupled"], "chinchilla": few})

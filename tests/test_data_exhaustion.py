@@ -35,6 +35,7 @@ class PowerLaw:
 
     law = sb.get_law("chinchilla")
     verdict = Verdict((Check(True, "exact", ""),))
+    caveats = ()
 
     def __init__(self, k, b, template, draws=1):
         self.k, self.b = k, b
@@ -53,7 +54,7 @@ class PowerLaw:
 positive = st.floats(0.3, 0.7)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(
     b=positive,
     compute_growth=st.floats(1.5, 10),

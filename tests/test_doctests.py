@@ -33,6 +33,8 @@ SLOW = (  # each of these compiles many programs
     "scalingbayes.combine.pooling.pool",
     "scalingbayes.decisions.approaches.table.ApproachComparison",
     "scalingbayes.decisions.approaches.table.compare_approaches",
+    "scalingbayes.decisions.compute_gain.ComputeGain",
+    "scalingbayes.decisions.compute_gain.compute_gain",
     "scalingbayes.evaluation.backtest.Backtest",
     "scalingbayes.evaluation.backtest.backtest",
     "scalingbayes.evaluation.calibration.ranking.calibrate",

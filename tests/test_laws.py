@@ -291,7 +291,7 @@ def test_a_plain_function_is_registered_as_a_family():
     ("inputs", "message"),
     [
         ({"tokens": sb.Input("a share", FRACTION)}, "give it unit='1'"),
-        ({"tokens": sb.Input("some", unit="words")}, "not an input with a unit of its own"),
+        ({"tokens": sb.Input("some", unit="words")}, "nor an input with a unit of its own"),
         ({"words": sb.Input("words")}, "declares .'words'., which the function does not take"),
     ],
 )

@@ -289,6 +289,7 @@ def test_the_largest_r_hat_is_arvizs(rng):
     np.testing.assert_allclose(warmup.max_rhat(x), expected)
 
 
+@pytest.mark.slow
 def test_only_fits_whose_chains_disagree_get_further_stages(rng, monkeypatch):
     models = [bind(sb.Runs(simulate(rng, 40))) for _ in range(2)]
     engine = NUTS(chains=2, draws=200, warmup=100)

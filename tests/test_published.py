@@ -146,7 +146,7 @@ def test_wrong_names_are_answered_with_the_near_ones():
 
 def test_a_point_answers_as_a_posterior_of_equal_draws():
     runs = sb.datasets.load("chinchilla")
-    point = sb.fit(runs, "chinchilla", engine=sb.Optimize(starts=32))
+    point = sb.fit(runs, "chinchilla", engine=sb.Optimize(starts=8))
     values = point.values
     a = values["beta"] / (values["alpha"] + values["beta"])
     G = (values["alpha"] * values["A"] / values["beta"] / values["B"]) ** (

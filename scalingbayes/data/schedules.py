@@ -84,7 +84,7 @@ def schedule_columns(
     >>> linear = np.linspace(3e-4, 0.0, 1001)[:-1]
     >>> made = sb.schedule_columns({"learning_rate": linear}, points=4)
     >>> made["step"].tolist()
-    [250, 500, 750, 1000]
+    [251, 501, 751, 1000]
     >>> bool(np.isclose(made["lr_sum"].iloc[-1], linear.sum()))
     True
     """

@@ -1,8 +1,9 @@
 """Training on repeated data: a loss between that of an ideal model and that of a guess."""
 
+from functools import reduce
+
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
 from scalingbayes.laws.base.law import Input, Law, Values
@@ -41,7 +42,7 @@ def loss(
         jnp.log(b) - beta * log_T,
         jnp.log(c) + gamma * log_N - delta * log_D,
     )
-    log_h = logsumexp(jnp.stack(jnp.broadcast_arrays(*terms)), axis=0)
+    log_h = reduce(jnp.logaddexp, terms)
     return E + (L_0 - E) / (1 + jnp.exp(-log_h))
 
 

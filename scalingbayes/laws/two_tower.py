@@ -1,11 +1,11 @@
 """The loss of a model with an image tower and a text tower, by both sizes and samples."""
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy.special import logsumexp
 from jaxtyping import Array
 
 from scalingbayes.laws.base.family import family
@@ -31,7 +31,7 @@ def log_error(inputs: Mapping[str, Array], values: Mapping[str, Array]) -> Array
         jnp.log(values["A_text"]) - alpha_text * jnp.log(inputs["text_params"]),
         jnp.log(values["B"]) - values["beta"] * jnp.log(inputs["tokens"]),
     )
-    return logsumexp(jnp.stack(jnp.broadcast_arrays(*terms)), axis=0)
+    return reduce(jnp.logaddexp, terms)
 
 
 def exponents_of(values: Mapping[str, Any]) -> tuple[Any, Any]:
