@@ -22,7 +22,7 @@ DECAY = 0.999
 GAMMA = 0.64
 """Power of the learning rate in the multi-power law: the mean of three published fits."""
 
-FALL_RATES = tuple(20.0 * 3.0**-j for j in range(14))
+FALL_RATES = tuple(540.0 * 3.0**-j for j in range(17))
 """Rates r at which the loss responds to a fall of the learning rate, as 1 - exp(-r x)."""
 
 FALLS = tuple(f"lr_fall_{j}" for j in range(len(FALL_RATES)))

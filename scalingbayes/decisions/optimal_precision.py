@@ -20,8 +20,9 @@ from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws import chinchilla
 from scalingbayes.laws.base.family import read_call
 from scalingbayes.laws.precision import POST_BITS, effective_share
-from scalingbayes.posterior.extrapolation import beyond
+from scalingbayes.posterior.extrapolation import beyond, shared_error
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 _FULL = 16.0  # bits of the training whose cost is 6 N D
@@ -127,6 +128,10 @@ def _estimate(
         notes: tuple[str, ...] = ("The bits are the same for every budget.",)
     else:
         draws = draws.assign_coords(compute=budgets)
+        run = {name: draws[name].to_numpy() for name in ("params", "tokens")}
+        if (shift := shared_error(post, run)) is not None:
+            draws["loss"] = draws["loss"] * np.exp(shift)
+        draws = to_user_unit(post, draws, "loss")
         notes = beyond("FLOPs", budgets, post.compute)
     bits = np.concatenate([post.tree["constant_data"][name].to_numpy() for name in columns])
     middle = np.median(draws["bits"].to_numpy(), (0, 1))
@@ -134,7 +139,7 @@ def _estimate(
         notes += (f"Extrapolated: the runs have {bits.min():g} to {bits.max():g} bits.",)
     title = "Compute-optimal precision, C = 6 N D bits / 16"
     which = "" if size is None else f", for {write(size, 'count')} params"
-    return Estimate(title + which, draws, post.verdict, notes=notes)
+    return Estimate(with_units(post, title + which), draws, post.verdict, notes=notes)
 
 
 @partial(compiled, static=("columns", "parts"))

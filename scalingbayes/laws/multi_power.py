@@ -34,8 +34,8 @@ def loss(
     has the option gamma (0.64; the published fits have 0.641, 0.655 and 0.635).
 
     (1 + C x)^-beta is the mean of exp(-u C x) over a gamma distribution of u, so the sum over steps
-    is computed once, for each of 14 rates u C. For C from 0.1 to 5 the error of G is
-    less than 0.02. It grows with C above 5, to 0.17 at C = 20 and beta = 1: the largest rate is 20.
+    is computed once, for each of 17 rates u C. For C from 0.1 to 200 the error of G is
+    less than 0.006 if beta is at least 0.6, and 0.03 if it is 0.3.
     """
 
     def density(rate: float) -> Array:

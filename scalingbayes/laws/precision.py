@@ -67,7 +67,8 @@ def precision(
         Whether the weights are quantized after the training to the bits in the column
         ``post_bits``. This adds C_T D^gamma_D / N_eff^gamma_N exp(-P_post / gamma_post), so that
         more tokens may harm. The paper finds C_T = 0.0598, gamma_D = 0.5068, gamma_N = 0.3439,
-        gamma_post = 0.5907 (table 2, which adds 1.1277 to the exponent).
+        gamma_post = 0.5907 (table 2, which adds 1.1277 to the exponent). Its eq. 9 lowers the harm
+        for models that were trained in few bits; this law does not, and overstates it there.
 
     Raises
     ------
