@@ -201,6 +201,7 @@ def test_the_noise_is_that_of_the_fit_at_power_one():
     assert float(found.mean()) == pytest.approx(float(expected.mean()), rel=0.1)
 
 
+@pytest.mark.slow
 def test_refits_and_files_keep_the_allowance(rng, tmp_path):
     table = bent(rng, bend=0.01)
     post = fit_default(table, engine="laplace", draws=300)
@@ -274,6 +275,7 @@ def test_the_error_beyond_the_runs_grows_with_the_distance():
     np.testing.assert_allclose(cheapest, compute[2], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_six_runs_on_a_smooth_law_have_intervals_near_their_scatter():
     """Six rows within 0.1 % of 1.3 + 90 C^-0.0936, which is 2.085 at 1e22."""
     compute = np.array([1e17, 3e17, 1e18, 3e18, 1e19, 3e19])

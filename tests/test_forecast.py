@@ -54,6 +54,7 @@ def width(found):
     return high - low
 
 
+@pytest.mark.slow
 def test_an_unseen_decay_is_as_uncertain_as_from_the_start(curves):
     run = curve("wsd", np.random.default_rng(4))
     end = run["loss"].iloc[-1]

@@ -16,10 +16,6 @@ from scalingbayes.evaluation.calibration import typical_inputs
 from scalingbayes.laws import get_law
 from scalingbayes.model.noise_models import get_noise
 
-# A law of a fraction. Laws of losses are covered by other tests; all other laws need --slow.
-QUICK = ("downstream",)
-EACH = [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow, id=n) for n in NAMES]
-
 # In standard deviations: one of 150 parameters is as far off in one of 100 runs of this file.
 FAR = 4.0
 
@@ -48,7 +44,8 @@ def simulate(law, rng, count=200):
     return truth, {**inputs, law.target.column: np.asarray(observed)}
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_recovered(name, rng):
     law = get_law(name)
     truth, table = simulate(law, rng)

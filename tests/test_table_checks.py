@@ -256,6 +256,7 @@ SEVEN = """params,compute,loss
 """
 
 
+@pytest.mark.slow
 def test_approaches_work_without_a_posterior(tmp_path: Path, command):
     (tmp_path / "table.csv").write_text(SEVEN)
     done = command("approaches", str(tmp_path / "table.csv"))
