@@ -17,7 +17,7 @@ from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.caveats import SAME, judge_search
 from scalingbayes.posterior.posterior import Posterior
-from scalingbayes.posterior.record import DataRecord
+from scalingbayes.posterior.record import DataRecord, prior_records
 from scalingbayes.posterior.stated import SAME_DRAWS, stated_posterior
 from scalingbayes.results import Estimate, IntervalKind, Result, Verdict, View
 
@@ -81,27 +81,21 @@ class PointEstimate(Result):
         Each answer says that its intervals have no width.
         """
         model, law, target = self.model, self.model.law, self.model.law.target.column
-        counted, runs = model.counted, self.model.runs
-        data = DataRecord(
-            runs.name, int(counted.sum()), runs.digest, runs.notes, runs.units, dict(runs.sources)
-        )
+        counted = model.counted
         table = {name: x[counted] for name, x in model.inputs.items()}
         table |= {"weights": model.weights[counted], target: model.observed[counted]}
         record = {
-            "data": data,
+            "data": DataRecord.of_model(model),
             "reference": model.reference,
             "engine": "optimize",
             "options": {"objective": self.objective},
             "of": "point",
             "facts": self._search,
-            "priors": {
-                name: model.priors[name].as_record(name, parameter)
-                for name, parameter in model.parameters.items()
-            },
+            "priors": prior_records(model),
             "origin_of_priors": model.origin_of_priors,
         }
         values = {name: np.full(SAME_DRAWS, self.values[name]) for name in model.parameters}
-        frame = runs.frame[counted]
+        frame = model.runs.frame[counted]
         return stated_posterior(law, model.noise, values, table, frame, record)
 
     @property

@@ -46,6 +46,20 @@ class DataRecord:
     units: Units
     sources: Mapping[str, str]
 
+    @classmethod
+    def of_model(cls, model: BoundModel) -> "DataRecord":
+        """Return the record of the table that a model is bound to."""
+        runs, rows = model.runs, int(model.counted.sum())
+        return cls(runs.name, rows, runs.digest, runs.notes, runs.units, dict(runs.sources))
+
+
+def prior_records(model: BoundModel) -> dict[str, dict[str, Any]]:
+    """Return the prior of each parameter of a model, for a record."""
+    return {
+        name: model.priors[name].as_record(name, parameter)
+        for name, parameter in model.parameters.items()
+    }
+
 
 @dataclass(frozen=True)
 class Record:
@@ -133,27 +147,17 @@ class Record:
         prior_shares
             The fraction of the precision of each parameter that comes from its prior.
         """
-        runs, ends = model.runs, model.discrepancy
+        ends = model.discrepancy
         return cls(
             law=model.law.name,
             noise=model.noise.name,
             equation=model.law.equation,
-            priors={
-                name: model.priors[name].as_record(name, parameter)
-                for name, parameter in model.parameters.items()
-            },
+            priors=prior_records(model),
             origin_of_priors=model.origin_of_priors,
             prior_shares=dict(prior_shares) if draws.of == "posterior" else {},
             reference=model.reference,
             discrepancy=None if ends is None else (ends.first, ends.last),
-            data=DataRecord(
-                runs.name,
-                int(model.counted.sum()),
-                runs.digest,
-                runs.notes,
-                runs.units,
-                dict(runs.sources),
-            ),
+            data=DataRecord.of_model(model),
             of=draws.of,
             facts=dict(draws.facts),
             allowance=None if draws.allowance is None else draws.allowance.as_record(),
