@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+from scalingbayes.plots.curves import draws_band
 from scalingbayes.plots.labels import number_axis
 from scalingbayes.plots.style import (
     ACCENT,
@@ -14,7 +15,6 @@ from scalingbayes.plots.style import (
     draw_band,
     draws_result,
     finish,
-    median_and_bounds,
     new_axes,
     percent,
     set_long_title,
@@ -92,6 +92,5 @@ def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = 
 
 def _curve(draws: "xr.Dataset", prob: float) -> Float[np.ndarray, "3 budgets"]:
     """Return the median and the ends of the band of a gain, within the range that is drawn."""
-    values = draws["gain"].transpose("compute", "chain", "draw").to_numpy()
-    found = median_and_bounds(values.reshape(len(values), -1), prob)
-    return np.clip(found, _LOWEST, _HIGHEST)
+    band = draws_band(draws["gain"], prob)
+    return np.clip([band.median, band.lower, band.upper], _LOWEST, _HIGHEST)

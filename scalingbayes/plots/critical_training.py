@@ -7,13 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from scalingbayes._core.numbers import Kind
+from scalingbayes.plots.curves import estimate_band
 from scalingbayes.plots.labels import number_axis
 from scalingbayes.plots.style import (
     ACCENT,
     RUNS,
     draws_result,
     finish,
-    median_and_bounds,
     panels,
     percent,
     set_long_title,
@@ -109,10 +109,8 @@ def _draw(
     highest: float = np.inf,
 ) -> None:
     """Draw the median and the band of a quantity along a curve."""
-    values = curve[name]
-    (along,) = (dim for dim in values.dims if dim not in ("chain", "draw"))
-    x = curve.draws[along].to_numpy()
-    draws = values.transpose(along, "chain", "draw").to_numpy().reshape(len(x), -1)
-    middle, lower, upper = median_and_bounds(np.minimum(draws, highest), prob)
+    (along,) = (dim for dim in curve[name].dims if dim not in ("chain", "draw"))
+    x, band = curve.draws[along].to_numpy(), estimate_band(curve, name, prob)
+    middle, lower, upper = np.minimum([band.median, band.lower, band.upper], highest)
     ax.plot(x, middle, color=color, label=label)
     ax.fill_between(x, lower, upper, color=color, alpha=0.25, linewidth=0)

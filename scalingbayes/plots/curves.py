@@ -15,6 +15,8 @@ from scalingbayes.plots.labels import escaped, in_user_unit, kind_of_input, numb
 from scalingbayes.plots.style import median_and_bounds
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from scalingbayes.posterior.posterior import Posterior
     from scalingbayes.results import Estimate
 
@@ -58,6 +60,11 @@ def estimate_band(estimate: "Estimate", name: str, prob: float, exact: bool = Fa
         Whether to take the draws that take the law as exact.
     """
     draws = (estimate.exact if exact and estimate.exact is not None else estimate.draws)[name]
+    return draws_band(draws, prob)
+
+
+def draws_band(draws: "xr.DataArray", prob: float) -> Band:
+    """Return the band of draws over their cases."""
     values = draws.transpose(..., "chain", "draw").to_numpy()
     return Band(*median_and_bounds(values.reshape(*values.shape[:-2], -1), prob))
 

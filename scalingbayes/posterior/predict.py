@@ -16,6 +16,7 @@ from scalingbayes.data.units import PERPLEXITY
 from scalingbayes.laws.base.inputs import check_inputs, side_by_side
 from scalingbayes.model.noise import NO_SCATTER
 from scalingbayes.posterior.extrapolation import beyond, shared_error
+from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.predictive_distribution import predict
 from scalingbayes.posterior.user_units import (
     from_user_unit,
@@ -102,6 +103,6 @@ def _paired(
     chains, count = (post.draws.sizes[dim] for dim in SAMPLE_DIMS)
     runs = draws["run"].to_index()
     index = {str(n): runs.get_level_values(i).to_numpy() for i, n in enumerate(runs.names)}
-    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
-    flat = np.random.default_rng(seed).permutation(draws.to_numpy().reshape(-1, len(runs)))
-    return flat[np.arange(chains * count) % len(flat)].reshape(chains, count, -1), index
+    flat = draws.to_numpy().reshape(-1, len(runs))
+    order = independent_order(len(flat), chains * count, seed)
+    return flat[order].reshape(chains, count, -1), index
