@@ -8,7 +8,7 @@ from scalingbayes.laws.base.family import family
 from scalingbayes.laws.base.law import Budget, Input, Law, Sum, Values
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import floor
-from scalingbayes.laws.routed import effective_experts
+from scalingbayes.laws.routed import EXPERTS, effective_experts
 
 _ASPECT = 64.0  # d_model over the number of blocks (Ludziejewski et al. 2025, app. A.3)
 _DENSE_BLOCK = 13.0  # params of a block with one expert over d_model^2 (app. A.1)
@@ -113,10 +113,7 @@ def _parameters() -> dict[str, Parameter]:
             unit="1 / log(E_max / E_start)",
             shift="-zeta * log(tokens)",
         ),
-        "E_start": Parameter(
-            "effective experts of a dense model", dist.LogNormal(0.0, 1.0), shift="1"
-        ),
-        "E_max": Parameter("effective experts at most", dist.LogNormal(5.5, 1.0), shift="E_start"),
+        **EXPERTS,
     }
 
 

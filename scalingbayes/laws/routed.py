@@ -8,6 +8,12 @@ from scalingbayes.laws.base.derived import Derived
 from scalingbayes.laws.base.law import Input, Law, Values
 from scalingbayes.laws.base.parameters import Parameter
 
+EXPERTS = {
+    "E_start": Parameter("effective experts of a dense model", dist.LogNormal(0.0, 1.0), shift="1"),
+    "E_max": Parameter("effective experts at most", dist.LogNormal(5.5, 1.0), shift="E_start"),
+}
+"""Parameters of :func:`effective_experts`."""
+
 
 def effective_experts(experts: Values, E_start: Values, E_max: Values) -> Float[Array, "*shape"]:
     """Return E' of 1/E' = 1/(E - 1 + 1/(1/E_start - 1/E_max)) + 1/E_max (Clark et al. 2022, eq. 6).
@@ -102,10 +108,7 @@ routed = Law(
             shift="(log(loss) - a * log(params)) / log(10)"
             " - (b + c * log(params) / log(10)) * log(E_start) / log(10)",
         ),
-        "E_start": Parameter(
-            "effective experts of a dense model", dist.LogNormal(0.0, 1.0), shift="1"
-        ),
-        "E_max": Parameter("effective experts at most", dist.LogNormal(5.5, 1.0), shift="E_start"),
+        **EXPERTS,
     },
     derived={
         "dense_params": Derived("size of a dense model with the same loss", dense_params),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scalingbayes.model.column_names import snake_case
+
 _FEWEST = 3  # curves
 _POINTS = 5  # rows of a curve, on average
 _CHECKPOINTS = 10  # rows of a curve, on average, if only a column of steps tells
@@ -119,4 +121,4 @@ def _are_checkpoints(frame: pd.DataFrame, column: str, steps: str) -> bool:
 
 def _word(name: str) -> str:
     """Return a column's name in lower case, its words joined by underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return snake_case(name).strip("_")

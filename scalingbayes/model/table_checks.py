@@ -8,6 +8,7 @@ import pandas as pd
 
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes.model.bound_model import BoundModel
+from scalingbayes.model.column_names import find_words, snake_case
 from scalingbayes.model.curves import find_curves
 from scalingbayes.model.undecayed import find_undecayed
 
@@ -211,11 +212,11 @@ def _settings_that_differ(
 
 def _may_be_setting(name: str, values: pd.Series, rows: int) -> bool:
     """Return whether a column may be a setting of runs, from its name and its values."""
-    word = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    word = snake_case(name)
     if word in ("params", "tokens"):  # a law of one quantity does not read the other
         return False
-    if re.search(rf"(^|_)({_NOT_SETTINGS.pattern})(_|$)", word):
+    if find_words(_NOT_SETTINGS, word):
         return False
-    if re.search(rf"(^|_)({_SETTINGS.pattern})(_|$)", word):
+    if find_words(_SETTINGS, word):
         return True
     return values.astype(str).nunique() <= max(2, _SETTING_VALUES * rows)

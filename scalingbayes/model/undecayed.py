@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from scalingbayes.model.column_names import find_words, snake_case
+
 _LABELS = re.compile(
     r"group|kind|phase|stage|checkpoint|(lr|learning_rate)_?(schedule|scheduler|decay)?|"
     r"schedule|scheduler|decay|annealing|cool_?down"
@@ -78,11 +80,11 @@ def _in_labels(name: str, values: pd.Series) -> Undecayed | None:
 
 def _kind(label: str) -> str:
     """Return what the words of a label say; nothing if they say both."""
-    words = _words(label)
-    undecayed = re.search(rf"(^|_)({_UNDECAYED.pattern})(_|$)", words)
+    words = snake_case(label)
+    undecayed = find_words(_UNDECAYED, words)
     if undecayed:
         words = words.replace(undecayed[0], "_")
-    decayed = re.search(rf"(^|_)({_DECAYED.pattern})(_|$)", words)
+    decayed = find_words(_DECAYED, words)
     if undecayed and decayed:
         return ""
     return "undecayed" if undecayed else "decayed" if decayed else ""
@@ -96,11 +98,7 @@ def _both_in_one_size(frame: pd.DataFrame, ratio: pd.Series) -> bool:
 
 
 def _is_named(names: re.Pattern[str], column: str) -> bool:
-    return names.fullmatch(_words(column)) is not None
-
-
-def _words(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text.lower())
+    return names.fullmatch(snake_case(column)) is not None
 
 
 def _quoted(column: str) -> str:
