@@ -3,7 +3,11 @@
 Pure functions of a law's parameters, one value per posterior draw.
 """
 
-from scalingbayes.allocation.compute_to_reach import compute_to_reach
+from scalingbayes.allocation.compute_to_reach import (
+    ANY_BUDGET,
+    cheapest_run_to_reach,
+    compute_to_reach,
+)
 from scalingbayes.allocation.costs import Active, Cost, Hardware, Proportional, Transformer
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
@@ -15,6 +19,7 @@ from scalingbayes.allocation.optimum import (
 from scalingbayes.allocation.table_cost import FittedCost, table_cost
 
 __all__ = [
+    "ANY_BUDGET",
     "Active",
     "Cost",
     "FittedCost",
@@ -22,6 +27,7 @@ __all__ = [
     "Limits",
     "Proportional",
     "Transformer",
+    "cheapest_run_to_reach",
     "compute_to_reach",
     "cost_of",
     "exponents",

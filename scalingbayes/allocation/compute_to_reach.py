@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.programs import compiled
@@ -19,9 +20,13 @@ from scalingbayes.allocation.optimum import (
     best_run,
     choose_method,
     cost_of,
+    optimum,
     with_budget_axis,
 )
 from scalingbayes.laws import Law
+
+ANY_BUDGET = 1e20
+"""FLOPs that stand for a budget that there is not; what they buy is left out."""
 
 _FIRST_GUESS = 50.0  # of log compute: 5e21 FLOPs
 _FLAT = 100.0  # times the rounding error: a smaller slope of log loss is not distinguishable from 0
@@ -76,6 +81,40 @@ def compute_to_reach(
     bounds = {} if limits is None else limits.bounds
     method = choose_method(law, parameters, cost)
     return _compute_to_reach(law, method, parameters, loss, fixed, cost, bounds)
+
+
+class CheapestRun(NamedTuple):
+    """The run of least compute that reaches each loss.
+
+    Parameters
+    ----------
+    compute
+        Its FLOPs, as :func:`compute_to_reach` returns them.
+    best
+        The run, as :func:`~scalingbayes.allocation.optimum` returns it; meaningless where no budget
+        reaches the loss.
+    reached
+        Whether some budget reaches the loss, and not every budget.
+    """
+
+    compute: Float[Array, "*draws cases"]
+    best: dict[str, Float[Array, "*draws cases"]]
+    reached: Bool[Array, "*draws cases"]
+
+
+def cheapest_run_to_reach(
+    law: Law,
+    values: ParameterValues,
+    loss: Float[Array, "*#draws cases"],
+    fixed: Fixed,
+    cost: Cost | None = None,
+    limits: Limits | None = None,
+) -> CheapestRun:
+    """Compute the run of least compute that reaches a loss; see :func:`compute_to_reach`."""
+    compute = compute_to_reach(law, values, loss, fixed, cost, limits)
+    reached = (compute > 0) & jnp.isfinite(compute)
+    budgets = jnp.where(reached, compute, ANY_BUDGET)
+    return CheapestRun(compute, optimum(law, values, budgets, fixed, cost, limits), reached)
 
 
 @partial(compiled, static=("law", "method"))

@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.roots import bisect, root_slope
-from scalingbayes.allocation.costs.base import LOG_SCALE_RANGE, Cost
+from scalingbayes.allocation.costs.base import Cost
 from scalingbayes.allocation.expected import expected_for_budget
 from scalingbayes.laws import Law
 
@@ -43,21 +43,11 @@ def scale_by_search(
         found = derivative(scale, log_compute)
         return jnp.where(jnp.isnan(found), 1.0, found)  # no tokens are left: the model is too large
 
-    near = _grid_minimum(expect, _usual_scale(cost, log_compute), log_compute, shape)
+    centre = cost.scale_at_ratio(_LOG_USUAL_RATIO, log_compute)
+    near = _grid_minimum(expect, centre, log_compute, shape)
     scale = bisect(derivative_or_one, near - _GRID_STEP, near + _GRID_STEP)
     scale = jnp.where(jnp.isnan(near), jnp.nan, scale)
     return scale, root_slope(derivative, scale, log_compute)
-
-
-def _usual_scale(cost: Cost, log_compute: Array) -> Array:
-    """Return the scale at which each budget pays for the usual ratio of tokens to size."""
-    low, high = (jnp.full_like(log_compute, end) for end in LOG_SCALE_RANGE)
-
-    def log_overspent(scale: Array) -> Array:
-        log_tokens = _LOG_USUAL_RATIO + cost.log_size(scale)
-        return log_tokens + cost.log_training(scale) - log_compute
-
-    return bisect(log_overspent, low, high)
 
 
 def _grid_minimum(

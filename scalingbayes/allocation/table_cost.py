@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes.allocation.costs import Active, Proportional, own_cost
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
+from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale, SizeCost
 from scalingbayes.data.derived import SAME_RATIO, TYPING_ERROR
 from scalingbayes.data.runs import Runs
 from scalingbayes.laws import Law
@@ -27,7 +27,7 @@ _SIZES = ("params", "active_params", "image_params")
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class FittedCost(Cost):
+class FittedCost(SizeCost):
     """FLOPs per token that are in proportion to large sizes, and bend at small ones.
 
     A token costs ``training * N * (1 + (middle / N)^power)^bend`` FLOPs. If shapes are constant,
@@ -65,21 +65,9 @@ class FittedCost(Cost):
         )
 
     @override
-    def scale(self, log_size: Scale) -> Scale:
-        return log_size
-
-    @override
-    def log_size(self, scale: Scale) -> Scale:
-        return scale
-
-    @override
     def log_training(self, scale: Scale) -> Scale:
         bent = jax.nn.softplus(self.power * (jnp.log(jnp.asarray(self.middle)) - scale))
         return scale + jnp.log(jnp.asarray(self.training)) + self.bend * bent
-
-    @override
-    def log_serving(self, scale: Scale) -> Scale:
-        return self.log_training(scale) - jnp.log(TRAINING_OVER_SERVING)
 
     @override
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:

@@ -25,6 +25,7 @@ from scalingbayes.decisions.mixture_arguments import (
 )
 from scalingbayes.laws import Law
 from scalingbayes.posterior.extrapolation import runs_beyond, shared_error
+from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import predicts_perplexity
 from scalingbayes.results import SAMPLE_DIMS, Estimate, IntervalKind, Verdict, View
@@ -282,8 +283,7 @@ def _rows(post: Posterior, count: int, place: int) -> Int[np.ndarray, " draws"]:
     total = post.draws.sizes["draw"]
     if not place:
         return np.linspace(0, total - 1, count).astype(int)
-    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
-    return np.random.default_rng([place, 5]).permutation(total)[:count]
+    return independent_order(total, count, [place, 5])
 
 
 def _verdict(posts: Mapping[str, Posterior]) -> Verdict:

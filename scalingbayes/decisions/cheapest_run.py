@@ -11,9 +11,10 @@ from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import (
+    ANY_BUDGET,
     Cost,
     Limits,
-    compute_to_reach,
+    cheapest_run_to_reach,
     cost_of,
     optimum,
 )
@@ -206,11 +207,9 @@ def _of_loss(
     shift = np.zeros((*chains_and_draws, loss.shape[-1]))
     aim = np.maximum(loss, _LEAST_LOSS)
     for _ in range(_ROUNDS):
-        compute = compute_to_reach(
-            law, values, jnp.asarray(aim * np.exp(-shift)), fixed, paid, limits
-        )
-        reached = np.asarray((compute > 0) & jnp.isfinite(compute)) & (loss > 0)
-        best = optimum(law, values, jnp.where(reached, compute, 1e20), fixed, paid, limits)
+        goal = jnp.asarray(aim * np.exp(-shift))
+        compute, best, some = cheapest_run_to_reach(law, values, goal, fixed, paid, limits)
+        reached = np.asarray(some) & (loss > 0)
         run = {name: np.asarray(best[name]) for name in (law.budget.size, "tokens")}
         if (error := shared_error(post, {**draws.numbers, **run})) is None:
             break
@@ -239,6 +238,6 @@ def _of_compute(
             f"the loss."
         )
     lost = ~np.isfinite(compute)
-    budgets = jnp.asarray(np.where(lost, 1e20, compute))
+    budgets = jnp.asarray(np.where(lost, ANY_BUDGET, compute))
     best = optimum(draws.law, draws.values, budgets, draws.fixed, paid, limits)
     return jnp.asarray(compute), best, lost

@@ -5,7 +5,7 @@ import numpy as np
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
-from scalingbayes.allocation import Cost, compute_to_reach, cost_of, optimum
+from scalingbayes.allocation import Cost, cheapest_run_to_reach, cost_of
 from scalingbayes.decisions.law_draws import largest_share
 from scalingbayes.laws import get_law
 from scalingbayes.laws.mixed_modal import mixed_modal
@@ -59,9 +59,8 @@ def _barrier(post: Posterior, cost: Cost | None) -> Estimate:
         competition = {**values, "E": jnp.zeros_like(synergy)}
         some = synergy > 0
         level = jnp.where(some, synergy, 1.0)[..., None]
-        compute = compute_to_reach(law, competition, level, {}, paid)
-        found = (compute > 0) & jnp.isfinite(compute) & some[..., None]
-        best = optimum(law, competition, jnp.where(found, compute, 1e20), {}, paid)
+        compute, best, reached = cheapest_run_to_reach(law, competition, level, {}, paid)
+        found = reached & some[..., None]
     names = ("params", "tokens", "tokens_per_param")
     runs = {"compute": compute, **{name: best[name] for name in names}}
     lost = ~np.asarray(found)

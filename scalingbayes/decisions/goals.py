@@ -17,6 +17,7 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
 from scalingbayes.laws import Law
+from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import from_user_unit
 from scalingbayes.results import SAMPLE_DIMS, Verdict
@@ -107,9 +108,7 @@ class AccuracyGoal:
         fit = self.downstream.as_exact if if_exact else self.downstream
         law, shape = fit.law, tuple(post.draws.sizes[dim] for dim in SAMPLE_DIMS)
         count = int(np.prod([fit.draws.sizes[dim] for dim in SAMPLE_DIMS]))
-        # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
-        order = np.random.default_rng([self.seed, 3]).permutation(count)
-        order = order[np.arange(np.prod(shape)) % count].reshape(shape)
+        order = independent_order(count, int(np.prod(shape)), [self.seed, 3]).reshape(shape)
         drawn = {name: x.ravel()[order] for name, x in fit.values.items()}
         better = law.target.higher_is_better
         target = self.values if better else 1 - self.values

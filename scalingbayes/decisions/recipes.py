@@ -18,6 +18,7 @@ from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.laws.coupled import coupled
 from scalingbayes.laws.recipe import COLUMN, of_one_recipe
+from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name
 from scalingbayes.results import SAMPLE_DIMS
@@ -124,11 +125,9 @@ def pair_recipes(
                 for recipe in (1.0, 0.0)
             ]
         return pair[0], pair[1]
-    # Two posteriors of one seed have correlated draws. Shuffling makes them independent.
     longer, shorter = sorted((new, baseline), key=_count, reverse=True)
     shape = tuple(longer.draws.sizes[dim] for dim in SAMPLE_DIMS)
-    order = np.random.default_rng([seed, 25]).permutation(_count(shorter))
-    order = order[np.arange(_count(longer)) % _count(shorter)].reshape(shape)
+    order = independent_order(_count(shorter), _count(longer), [seed, 25]).reshape(shape)
     found = {post: _of_fit(post, cost, inputs) for post in (new, baseline)}
     if shorter is not longer:
         values = {name: x.ravel()[order] for name, x in found[shorter].values.items()}
@@ -180,15 +179,10 @@ def reached_loss(
     if recipe.cost is not None and ratio is None:
         best = optimum(recipe.law, values, jnp.asarray(compute), fixed, recipe.cost)
         return best[recipe.law.target.column]
-    scale = np.log(compute)
+    scale = jnp.log(jnp.asarray(compute))
     if recipe.cost is not None and ratio is not None:
-        low, high = np.full_like(compute, _SMALLEST), np.full_like(compute, _LARGEST)
-        for _ in range(60):
-            half = (low + high) / 2
-            enough = _flops_of_size(recipe, half, ratio) >= compute
-            low, high = np.where(enough, low, half), np.where(enough, half, high)
-        scale = high
-    return _loss_along(recipe.law, values, fixed, jnp.asarray(scale), jnp.asarray(ratio or 1.0))
+        scale = recipe.cost.log_size(recipe.cost.scale_at_ratio(jnp.log(ratio), scale))
+    return _loss_along(recipe.law, values, fixed, scale, jnp.asarray(ratio or 1.0))
 
 
 def needed_compute(

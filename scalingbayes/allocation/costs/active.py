@@ -10,13 +10,13 @@ from jaxtyping import ArrayLike
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
+from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale, SizeCost
 from scalingbayes.laws.base.law import Budget
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Active(Cost):
+class Active(SizeCost):
     """FLOPs of the params that a token uses, as a law's :class:`Budget` counts them.
 
     Training costs ``budget.flops`` FLOPs for each active param and token, serving a third of it.
@@ -66,14 +66,6 @@ class Active(Cost):
         )
 
     @override
-    def log_size(self, scale: Scale) -> Scale:
-        return scale
-
-    @override
-    def scale(self, log_size: Scale) -> Scale:
-        return log_size
-
-    @override
     def log_params(self, scale: Scale) -> Scale:
         return jnp.log(self.budget.count_all(jnp.exp(scale), self._checked))
 
@@ -81,10 +73,6 @@ class Active(Cost):
     def log_training(self, scale: Scale) -> Scale:
         flops = jnp.log(jnp.asarray(self.factor * self.budget.flops, scale.dtype))
         return jnp.log(self.budget.count_active(jnp.exp(scale), self._checked)) + flops
-
-    @override
-    def log_serving(self, scale: Scale) -> Scale:
-        return self.log_training(scale) - jnp.log(TRAINING_OVER_SERVING)
 
     @override
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, override
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +85,23 @@ class Cost(ABC):
         """Return the scale of models, given the logs of their sizes."""
         low, high = (jnp.full_like(log_size, end) for end in LOG_SCALE_RANGE)
         return bisect(lambda scale: self.log_size(scale) - log_size, low, high)
+
+    def scale_at_ratio(self, log_ratio: Real, log_budget: Scale) -> Scale:
+        """Return the scale at which a budget pays for training with a ratio of tokens to size.
+
+        Parameters
+        ----------
+        log_ratio
+            Log of tokens over size.
+        log_budget
+            Logs of budgets, without serving.
+        """
+
+        def log_overspent(scale: Scale) -> Scale:
+            return log_ratio + self.log_size(scale) + self.log_training(scale) - log_budget
+
+        low, high = (jnp.full_like(log_budget, end) for end in LOG_SCALE_RANGE)
+        return bisect(log_overspent, low, high)
 
     def training_flops(
         self, size: ArrayLike, tokens: ArrayLike = 1.0
@@ -169,3 +186,23 @@ class Cost(ABC):
         """Return the log of the training tokens, from logs of the FLOPs of a token."""
         left = jnp.log1p(-jnp.exp(log_serving + self.log_served_tokens - log_budget))
         return log_budget + left - log_training
+
+
+@dataclass(frozen=True)
+class SizeCost(Cost):
+    """What costs share whose scale is the logarithm of the size.
+
+    Serving costs a third of training.
+    """
+
+    @override
+    def scale(self, log_size: Scale) -> Scale:
+        return log_size
+
+    @override
+    def log_size(self, scale: Scale) -> Scale:
+        return scale
+
+    @override
+    def log_serving(self, scale: Scale) -> Scale:
+        return self.log_training(scale) - jnp.log(TRAINING_OVER_SERVING)

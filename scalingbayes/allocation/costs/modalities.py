@@ -8,21 +8,13 @@ import jax.numpy as jnp
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
+from scalingbayes.allocation.costs.base import Real, Scale, SizeCost
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 
 
 @dataclass(frozen=True)
-class _Encoders(Cost):
-    """What costs of several encoders share: the scale is the logarithm of the size."""
-
-    @override
-    def log_size(self, scale: Scale) -> Scale:
-        return scale
-
-    @override
-    def log_serving(self, scale: Scale) -> Scale:
-        return self.log_training(scale) - jnp.log(TRAINING_OVER_SERVING)
+class _Encoders(SizeCost):
+    """What costs of several encoders share: no shape gives their size."""
 
     @override
     def of_shapes(self, n_layer: Scale, d_model: Scale) -> tuple[Scale, Scale, Scale]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
+from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Real, Scale, SizeCost
 from scalingbayes.data import architecture
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Budget
@@ -16,7 +16,7 @@ from scalingbayes.laws.base.law import Budget
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Proportional(Cost):
+class Proportional(SizeCost):
     """FLOPs in proportion to size and tokens: 6 N D in training, 2 N D_inf in serving.
 
     Parameters
@@ -52,14 +52,6 @@ class Proportional(Cost):
             return training
         serving = f"{self.serving * self.serving_price:.3g} {size} D_inf"
         return f"{training} + {serving}, D_inf = {write(self.served_tokens, 'count')}"
-
-    @override
-    def scale(self, log_size: Scale) -> Scale:
-        return log_size
-
-    @override
-    def log_size(self, scale: Scale) -> Scale:
-        return scale
 
     @override
     def log_training(self, scale: Scale) -> Scale:

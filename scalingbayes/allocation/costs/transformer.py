@@ -1,16 +1,14 @@
 """FLOPs of a transformer, with attention and embeddings."""
 
 from dataclasses import dataclass, field
-from typing import Any, override
+from typing import override
 
 import jax
 import jax.numpy as jnp
 
 from scalingbayes._core.errors import unknown
 from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
-
-Counts = Any
-"""A number, or an array of numbers of NumPy or JAX."""
+from scalingbayes.data.architecture import Counts
 
 _SIZES = ("params", "active_params")
 
