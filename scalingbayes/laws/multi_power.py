@@ -33,6 +33,11 @@ def loss(
     :func:`scalingbayes.schedule_columns` computes the columns from curves or from a schedule, and
     has the option gamma (0.64; the published fits have 0.641, 0.655 and 0.635).
 
+    The sum begins after the warm-up, as in the equation. The code of the authors' repository also
+    counts the rise of the learning rate in the warm-up, as negative falls. The L0 that it states is
+    therefore lower than this law's, by 0.92 to 0.99 times B times the peak learning rate (at the
+    end of the curves 0.108, 0.130 and 0.155 nats for 25M, 100M and 400M params): add as much.
+
     (1 + C x)^-beta is the mean of exp(-u C x) over a gamma distribution of u, so the sum over steps
     is computed once, for each of 17 rates u C. For C from 0.1 to 200 the error of G is
     less than 0.006 if beta is at least 0.6, and 0.03 if it is 0.3.
