@@ -68,17 +68,47 @@ def test_precision_is_chinchilla_in_effective_params():
     share = np.prod([1 - np.exp(KUMAR[f"n_{p}"] - 6 / KUMAR[f"gamma_{p}"]) for p in PARTS])
     terms = 4299 / (1e8 * share) ** 0.4965 + 18060 / 1e10**0.4965
     assert loss_of(6) == pytest.approx(2.7648 + terms, rel=1e-12)
-    # One column for three equal parts, eq. 5, and quantization after the training.
+    # One column for three equal parts, eq. 5.
     values = {**{n: KUMAR[n] for n in ("E", "A", "B", "alpha", "beta")}, "gamma_bits": 2.0}
     run = {"params": 1e8, "tokens": 1e10, "bits": 6.0}
     three = at("precision(parts=3)", run, values)
     effective = 1e8 * (1 - np.exp(-3)) ** 3
     plain = 2.7648 + 4299 / effective**0.4965 + 18060 / 1e10**0.4965
     assert three == pytest.approx(plain, rel=1e-12)
+
+
+def test_quantization_after_training_is_eq_9():
     after = {"C_T": 0.0598, "gamma_D": 0.5068, "gamma_N": 0.3439, "gamma_post": 0.5907}
-    found = at("precision(parts=3, post=True)", {**run, "post_bits": 3.0}, {**values, **after})
+    robust = {"C_w": 0.9, "C_a": 1.3, "C_kv": 0.4}  # the paper prints none
+    trained = {"w": 8.0, "a": 6.0, "kv": 5.0}
+    run = {"params": 1e8, "tokens": 1e10, **trained}
+    law = "precision(columns=(w, a, kv), offset=True{})"
+    plain = at(law.format(""), run, KUMAR)
+    share = np.prod(
+        [1 - np.exp(KUMAR[f"n_{p}"] - b / KUMAR[f"gamma_{p}"]) for p, b in trained.items()]
+    )
+    scale = 0.0598 * 1e10**0.5068 / (1e8 * share) ** 0.3439
+
+    def found(post_bits):
+        values = {**KUMAR, **after, **robust}
+        return at(law.format(", post=True"), {**run, "post_bits": post_bits}, values) - plain
+
+    for left in (2.0, 3.0, 4.5):
+        factor = np.prod([1 - np.exp(-robust[f"C_{p}"] * (b - left)) for p, b in trained.items()])
+        want = scale * np.exp(-left / 0.5907) * factor
+        assert found(left) == pytest.approx(want, rel=1e-9)
+    # "We assume training precision is strictly greater than inference precision, and define
+    # degradation as identically zero if they are equal" (section 5).
+    assert found(5.0) == found(8.0) == 0
+    # One column for three equal parts has the factor three times.
+    values = {**{n: KUMAR[n] for n in ("E", "A", "B", "alpha", "beta")}, "gamma_bits": 2.0}
+    run = {"params": 1e8, "tokens": 1e10, "bits": 6.0}
+    three = at("precision(parts=3)", run, values)
+    values |= {**after, "C_bits": 0.7}
+    both = at("precision(parts=3, post=True)", {**run, "post_bits": 3.0}, values)
+    effective = 1e8 * (1 - np.exp(-3)) ** 3
     harm = 0.0598 * 1e10**0.5068 / effective**0.3439 * np.exp(-3 / 0.5907)
-    assert found == pytest.approx(plain + harm, rel=1e-12)
+    assert both - three == pytest.approx(harm * (1 - np.exp(-0.7 * 3)) ** 3, rel=1e-9)
 
 
 def solve(values, compute, size=None, columns=PARTS, parts=1):

@@ -30,8 +30,8 @@ def columns(millions: int) -> pd.DataFrame:
 def rise(millions: int, area: np.ndarray) -> np.ndarray:
     """Compute what the rise of the learning rate in the warm-up adds to the loss.
 
-    The sum over steps in src/evaluation.py and src/models.py includes the warm-up, whose rises count
-    as negative falls. The README's equation and the law have no steps before the end of the warm-up.
+    The sum over steps in src/evaluation.py and src/models.py includes the warm-up, whose rises
+    count as negative falls. The README's equation and the law have only steps after the warm-up.
     """
     (*_, scale, pace, exponent), gamma = CONSTANTS[millions]
     rates = np.linspace(0, PEAK, WARMUP)

@@ -66,9 +66,10 @@ def precision(
     post
         Whether the weights are quantized after the training to the bits in the column
         ``post_bits``. This adds C_T D^gamma_D / N_eff^gamma_N exp(-P_post / gamma_post), so that
-        more tokens may harm. The paper finds C_T = 0.0598, gamma_D = 0.5068, gamma_N = 0.3439,
-        gamma_post = 0.5907 (table 2, which adds 1.1277 to the exponent). Its eq. 9 lowers the harm
-        for models that were trained in few bits; this law does not, and overstates it there.
+        more tokens may harm, times 1 - exp(-C_x (P_x - P_post)) for each column and part x
+        (eq. 9): models that were trained in few bits lose less. Weights in as many bits as in
+        training lose nothing. The paper finds C_T = 0.0598, gamma_D = 0.5068, gamma_N = 0.3439,
+        gamma_post = 0.5907 (table 2, which adds 1.1277 to the exponent), and does not print C_x.
 
     Raises
     ------
@@ -82,14 +83,22 @@ def precision(
         )
     surface = chinchilla.surface_parameters()
 
-    def loss(params: Array, tokens: Array, *bits: Array, **values: Array) -> Array:
-        share = effective_share(dict(zip(columns, bits, strict=False)), values, parts)
-        effective = params * share
-        found = chinchilla.loss(effective, tokens, **{name: values[name] for name in surface})
-        if post:
-            scale = power(tokens, values["gamma_D"]) * power(effective, -values["gamma_N"])
-            found = found + values["C_T"] * scale * jnp.exp(-bits[-1] / values["gamma_post"])
+    def harm(
+        effective: Array, tokens: Array, bits: Mapping[str, Array], left: Array, **values: Array
+    ) -> Array:
+        """Return the loss by quantization of the weights after the training, eq. 9."""
+        scale = power(tokens, values["gamma_D"]) * power(effective, -values["gamma_N"])
+        found = values["C_T"] * scale * jnp.exp(-left / values["gamma_post"])
+        for name, each in bits.items():
+            fewer = jnp.maximum(each - left, 0.0)
+            found = found * (-jnp.expm1(-values[f"C_{name}"] * fewer)) ** parts
         return found
+
+    def loss(params: Array, tokens: Array, *bits: Array, **values: Array) -> Array:
+        trained = dict(zip(columns, bits, strict=False))
+        effective = params * effective_share(trained, values, parts)
+        found = chinchilla.loss(effective, tokens, **{name: values[name] for name in surface})
+        return found + harm(effective, tokens, trained, bits[-1], **values) if post else found
 
     parameters = dict(surface)
     for name in columns:
@@ -98,6 +107,10 @@ def precision(
         )
         if offset:
             parameters[f"n_{name}"] = Parameter(f"offset of {name}", dist.HalfNormal(1.0))
+        if post:
+            parameters[f"C_{name}"] = Parameter(
+                f"how fast quantization harms below {name}, a bit", dist.LogNormal(0.0, 1.0)
+            )
     inputs = {name: Input(f"precision of the training, {name}", unit="1") for name in columns}
     if post:
         inputs[POST_BITS] = Input("precision of the weights in use, P_post", unit="1")
@@ -112,16 +125,21 @@ def precision(
             "gamma_post": Parameter("scale of post_bits, in bits", dist.LogNormal(-0.4, 0.5)),
         }
     start = "n - " if offset else "-"
-    share = f"(1 - e^({start}P/gamma))" + (f"^{parts}" if parts > 1 else "")
-    each = "" if len(columns) == 1 else f", a factor for each of {', '.join(columns)}"
-    harm = " + C_T D^gamma_D/N_eff^gamma_N e^(-P_post/gamma_post)" if post else ""
+    power_of_parts = f"^{parts}" if parts > 1 else ""
+    share = f"(1 - e^({start}P/gamma)){power_of_parts}"
+    each = "" if len(columns) == 1 else f", factors for each of {', '.join(columns)}"
+    after = ""
+    if post:
+        after = " + C_T D^gamma_D/N_eff^gamma_N e^(-P_post/gamma_post) "
+        after += "(1 - e^(-C (P - P_post)))" + power_of_parts
     return Law(
         name="precision",
         function=signed(loss, ["params", "tokens", *inputs], parameters),
-        equation=f"L = E + A/N_eff^alpha + B/D^beta{harm}, N_eff = N {share}{each}",
-        source="Kumar et al. 2024 (arXiv:2411.04330), eq. 4 and 9",
+        equation=f"L = E + A/N_eff^alpha + B/D^beta{after}, N_eff = N {share}{each}",
+        source="Kumar et al. 2024 (arXiv:2411.04330), eq. 4, 5 and 9",
         inputs=inputs,
         parameters=parameters,
         terms=Sum("A", "B", "E"),
-        decreasing=("params", *columns, *([POST_BITS] if post else ["tokens"])),
+        # Quantization harms more after more tokens, and after training in more bits.
+        decreasing=("params", POST_BITS) if post else ("params", "tokens", *columns),
     )
