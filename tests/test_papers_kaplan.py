@@ -95,7 +95,9 @@ def test_larger_models_save_samples_as_published(published):
     # Equation B.15: compute of a size at the loss of the optimal one.
     best = medians(training)
     derived = medians(
-        sb.derive(published, params=best["params"].item() * 2.2, loss=best["loss"].item())
+        sb.derived_quantities(
+            published, params=best["params"].item() * 2.2, loss=best["loss"].item()
+        )
     )
     tokens = 2 * derived["E_min"].item()  # at the critical batch
     assert tokens / best["tokens"].item() == pytest.approx(found["tokens_ratio"][2], rel=1e-4)
@@ -105,20 +107,20 @@ def test_larger_models_save_samples_as_published(published):
 
 def test_derived_quantities_are_those_of_the_paper(published):
     # Equations 5.3 and 5.6.
-    found = medians(sb.derive(published, params=1e9, loss=2.5))
+    found = medians(sb.derived_quantities(published, params=1e9, loss=2.5))
     batch = 2e8 / 2.5 ** (1 / 0.21)
     steps = 2.1e3 / (2.5 - (6.5e13 / 1e9) ** 0.077) ** (1 / 0.76)
     assert found["B_crit"].item() == pytest.approx(batch, rel=1e-6)
     assert found["S_min"].item() == pytest.approx(steps, rel=1e-5)
     assert found["E_min"].item() == pytest.approx(batch * steps, rel=1e-5)
-    alone = medians(sb.derive(published, loss=[2.5, 3.0]))
+    alone = medians(sb.derived_quantities(published, loss=[2.5, 3.0]))
     assert {name: x.shape for name, x in alone.items()} == {"B_crit": (2,)}
     # A loss that the model never reaches takes infinitely many steps.
-    assert np.isinf(medians(sb.derive(published, params=1e6, loss=2.0))["S_min"])
+    assert np.isinf(medians(sb.derived_quantities(published, params=1e6, loss=2.0))["S_min"])
     with pytest.raises(sb.InputError, match=r"derives S_min from params and loss, B_crit from"):
-        sb.derive(published, params=1e9)
+        sb.derived_quantities(published, params=1e9)
     with pytest.raises(sb.InputError, match="got loss, tokens"):
-        sb.derive(published, loss=2.0, tokens=1e9)
+        sb.derived_quantities(published, loss=2.0, tokens=1e9)
 
 
 def test_the_figure_has_the_optimum_and_other_sizes(published):

@@ -6,7 +6,7 @@ from scalingbayes.decisions.competition_barrier import competition_barrier
 from scalingbayes.decisions.compute_gain import ComputeGain, compute_gain
 from scalingbayes.decisions.critical_training import CriticalTraining, critical_training
 from scalingbayes.decisions.data_exhaustion import DataExhaustion, data_exhaustion
-from scalingbayes.decisions.derive import derive
+from scalingbayes.decisions.derived_quantities import derived_quantities
 from scalingbayes.decisions.forecast import Forecast, forecast
 from scalingbayes.decisions.frontier_gap import FrontierGap, frontier_gap
 from scalingbayes.decisions.optimal_precision import optimal_precision
@@ -33,7 +33,7 @@ __all__ = [
     "compute_gain",
     "critical_training",
     "data_exhaustion",
-    "derive",
+    "derived_quantities",
     "forecast",
     "frontier_gap",
     "optimal_precision",

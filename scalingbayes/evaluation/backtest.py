@@ -13,8 +13,8 @@ from scalingbayes.evaluation.score import score
 from scalingbayes.fitting.batch import fit_many, refit
 from scalingbayes.inference import Engine
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike
-from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict, View
 

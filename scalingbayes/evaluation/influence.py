@@ -15,7 +15,7 @@ from scalingbayes.evaluation.residuals import replicate_residuals
 from scalingbayes.fitting.batch import refit
 from scalingbayes.inference.pareto import pareto_smooth
 from scalingbayes.laws import Law
-from scalingbayes.posterior.caveats import require_fit
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import in_user_units, target_name
 from scalingbayes.results import Check, Estimate, IntervalKind, Result, Verdict, View

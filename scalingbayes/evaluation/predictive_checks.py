@@ -17,7 +17,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.evaluation.residuals import Residuals, replicate_residuals
 from scalingbayes.evaluation.statistics import SKEWNESS, Statistic, compute_statistics
 from scalingbayes.laws import Law
-from scalingbayes.posterior.caveats import require_fit
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import (
     SAMPLE_DIMS,

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from scalingbayes._core.errors import InputError
-from scalingbayes.posterior.caveats import require_fit
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import IntervalKind, Result, Verdict
 

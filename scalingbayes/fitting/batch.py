@@ -26,8 +26,8 @@ from scalingbayes.inference import Draws, Engine, Optimize, get_engine
 from scalingbayes.laws.base.resolved_priors import recorded_priors
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.model import DEFAULT_LAW, Model, ModelLike, as_model
-from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.collection import Posteriors
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 
 

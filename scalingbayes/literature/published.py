@@ -8,9 +8,9 @@ from scalingbayes._core.precision import precision, to_device
 from scalingbayes.literature import constants_file
 from scalingbayes.literature.constants_file import Constants
 from scalingbayes.model.noise import no_scatter
+from scalingbayes.posterior.from_values import SAME_DRAWS, posterior_from_values
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.record import DataRecord
-from scalingbayes.posterior.stated import SAME_DRAWS, stated_posterior
 
 _DRAWS = 4000
 
@@ -70,7 +70,7 @@ def published(name: str) -> Posterior:
         },
     }
     noise = no_scatter(law.target.on_scale)
-    return stated_posterior(law, noise, values, runs, pd.DataFrame(columns), record)
+    return posterior_from_values(law, noise, values, runs, pd.DataFrame(columns), record)
 
 
 def list_published() -> pd.DataFrame:

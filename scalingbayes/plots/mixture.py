@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from scalingbayes.plots.curves import draws_band
 from scalingbayes.plots.labels import escaped
 from scalingbayes.plots.style import (
     BAND,
@@ -16,7 +17,6 @@ from scalingbayes.plots.style import (
     add_legend_below,
     draws_result,
     finish,
-    median_and_bounds,
     new_axes,
     percent,
     set_long_title,
@@ -77,16 +77,14 @@ def plot_best_mixture(best: "BestMixture", prob: float = 0.9, ax: Axes | None = 
     )
     offsets = np.linspace(_ROOM / 2, -_ROOM / 2, len(cases)) if not single else np.zeros(1)
     for place, (shares, offset) in enumerate(zip(cases, offsets, strict=True)):
-        draws = [best[name] if single else best[name].isel(case=place) for name in domains]
-        _, low, high = np.array(
-            [median_and_bounds(each.to_numpy().ravel(), prob) for each in draws]
-        ).T
+        shares_of_draws = best.draws[domains].to_array("domain")
+        band = draws_band(shares_of_draws if single else shares_of_draws.isel(case=place), prob)
         color = INK if single else COLORS[place % len(COLORS)]
         label = "best mixture" if single else escaped(str(best.draws["case"].to_numpy()[place]))
-        band = f"best of each draw, {percent(prob)} interval" if not place else ""
+        band_label = f"best of each draw, {percent(prob)} interval" if not place else ""
         ax.hlines(
-            rows + offset, low, high, color=BAND if single else color, alpha=1 if single else 0.5,
-            linewidth=5 if single else 3, label=band,
+            rows + offset, band.lower, band.upper, color=BAND if single else color,
+            alpha=1 if single else 0.5, linewidth=5 if single else 3, label=band_label,
         )  # fmt: skip
         marker = MARKERS[place % len(MARKERS)]
         ax.plot(shares, rows + offset, marker, color=color, markersize=5, label=label)

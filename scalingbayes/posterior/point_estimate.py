@@ -15,10 +15,10 @@ from scalingbayes.allocation import Cost, Limits
 from scalingbayes.inference import Optimum
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.posterior.allocate import Budgets
-from scalingbayes.posterior.caveats import SAME, judge_search
+from scalingbayes.posterior.from_values import SAME_DRAWS, posterior_from_values
+from scalingbayes.posterior.origin import SAME_OPTIMUM, judge_search
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.record import DataRecord, prior_records
-from scalingbayes.posterior.stated import SAME_DRAWS, stated_posterior
 from scalingbayes.results import Estimate, IntervalKind, Result, Verdict, View
 
 
@@ -71,7 +71,7 @@ class PointEstimate(Result):
     @property
     def agreeing(self) -> int:
         """The number of searches that converged within 0.1 nats of the best."""
-        near = self.searches["log_density"] > self.log_density - SAME
+        near = self.searches["log_density"] > self.log_density - SAME_OPTIMUM
         return int((near & self.searches["converged"]).sum())
 
     @cached_property
@@ -96,7 +96,7 @@ class PointEstimate(Result):
         }
         values = {name: np.full(SAME_DRAWS, self.values[name]) for name in model.parameters}
         frame = model.runs.frame[counted]
-        return stated_posterior(law, model.noise, values, table, frame, record)
+        return posterior_from_values(law, model.noise, values, table, frame, record)
 
     @property
     def _search(self) -> dict[str, int]:

@@ -27,11 +27,11 @@ from scalingbayes.model.discrepancy import Discrepancy, log_scale
 from scalingbayes.model.noise import Noise
 from scalingbayes.model.random_effects import DenseDesign, Design, design_of_groups
 from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estimate_exponents
-from scalingbayes.posterior.caveats import caveats_of, verdict_without_draws
 from scalingbayes.posterior.describe_fit import describe_data, describe_fit, describe_priors
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.io import unpack_table, write_tree
+from scalingbayes.posterior.origin import caveats_of, verdict_without_draws
 from scalingbayes.posterior.predict import predict_runs, with_posterior_predictive
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
 from scalingbayes.posterior.record import ATTRIBUTE, Record

@@ -20,8 +20,8 @@ from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.allocation import Cost, Hardware, Limits
 from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
-from scalingbayes.posterior.caveats import require_fit
 from scalingbayes.posterior.describe_fit import describe_allowance
+from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.words import words_for
 from scalingbayes.report.decision import Asked, Unit, choose, decide, written_row

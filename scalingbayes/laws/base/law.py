@@ -229,7 +229,8 @@ class Law:
         How compute depends on size and tokens. A law that does not read the budget's size cannot
         allocate compute.
     derived
-        Quantities that follow from the parameters, by name: see :func:`scalingbayes.derive`.
+        Quantities that follow from the parameters, by name: see
+        :func:`scalingbayes.derived_quantities`.
 
     Raises
     ------

@@ -14,8 +14,7 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost
-from scalingbayes.decisions.law_draws import largest_share
-from scalingbayes.decisions.recipes import (
+from scalingbayes.decisions.compute_gain.recipes import (
     Recipe,
     check_recipes,
     needed_compute,
@@ -23,6 +22,7 @@ from scalingbayes.decisions.recipes import (
     reached_loss,
     shared_range,
 )
+from scalingbayes.decisions.law_draws import largest_share
 from scalingbayes.posterior.extrapolation import beyond
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS, Estimate, View

@@ -15,7 +15,7 @@ from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes.allocation.simplex import Bounds, minimise_on_simplex
-from scalingbayes.decisions.mixture_arguments import (
+from scalingbayes.decisions.best_mixture.arguments import (
     baseline_shares,
     cases_of,
     domains_of,

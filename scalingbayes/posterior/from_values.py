@@ -1,4 +1,4 @@
-"""Posteriors of stated values: the constants of a paper, or the point of a best fit."""
+"""Make a posterior from given values: the constants of a paper, or the point of a best fit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ SAME_DRAWS = 1000
 """Number of equal draws if there are no errors: noise and assumptions differ between them."""
 
 
-def stated_posterior(
+def posterior_from_values(
     law: Law,
     noise: Noise,
     values: Mapping[str, Float[np.ndarray, " draws"]],
@@ -28,7 +28,7 @@ def stated_posterior(
     frame: pd.DataFrame,
     record: Mapping[str, Any],
 ) -> Posterior:
-    """Return a posterior of values that no engine of draws found.
+    """Return a posterior of given values of the parameters, which no engine has drawn.
 
     Parameters
     ----------

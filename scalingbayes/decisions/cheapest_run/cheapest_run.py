@@ -19,7 +19,7 @@ from scalingbayes.allocation import (
     optimum,
 )
 from scalingbayes.combine.average import Average
-from scalingbayes.decisions.goals import AccuracyGoal, LossGoal, accuracy_goal
+from scalingbayes.decisions.cheapest_run.goals import AccuracyGoal, LossGoal, accuracy_goal
 from scalingbayes.decisions.law_draws import (
     LawDraws,
     as_posterior,

@@ -1,4 +1,4 @@
-"""What every answer says of draws that are not those of a fit: published constants and points."""
+"""Origins of draws other than a fit, published constants and points: notes, verdicts, checks."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.posterior.record import Record
 from scalingbayes.results import Check, Verdict
 
-SAME = 0.1
-"""Nats between searches that found the same optimum."""
+SAME_OPTIMUM = 0.1
+"""Searches whose log densities differ by fewer nats found the same optimum."""
 
 
 def caveats_of(record: Record) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def judge_search(facts: dict[str, Any]) -> Verdict:
     """
     finding = (
         f"of the {facts['converged']} carried to convergence {facts['agreeing']} ended within "
-        f"{SAME} nats of the best of {facts['searches']} searches"
+        f"{SAME_OPTIMUM} nats of the best of {facts['searches']} searches"
     )
     return Verdict((Check(facts["agreeing"] > 0, finding, "give more starts"),), of="search")
 

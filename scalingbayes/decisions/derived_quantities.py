@@ -1,4 +1,4 @@
-"""Quantities that a law declares beside its target, such as the critical batch size at a loss."""
+"""Quantities that a law derives from its parameters, such as the critical batch size at a loss."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,7 +25,7 @@ from scalingbayes.results import SAMPLE_DIMS, Estimate
 _CASE = "case"
 
 
-def derive(post: Posterior, **inputs: ArrayLike | Sequence[float]) -> Estimate:
+def derived_quantities(post: Posterior, **inputs: ArrayLike | Sequence[float]) -> Estimate:
     """Estimate the quantities that follow from a law's parameters, at chosen inputs.
 
     Laws declare such quantities beside their target (``law.derived``). ``critical_batch`` has the
@@ -58,7 +58,7 @@ def derive(post: Posterior, **inputs: ArrayLike | Sequence[float]) -> Estimate:
     >>> import scalingbayes as sb
     >>> runs = sb.datasets.load("critical_batch_size")  # doctest: +SKIP
     >>> post = sb.fit(runs, "critical_batch(by=params)")  # doctest: +SKIP
-    >>> sb.derive(post, params=[85e6, 1.2e9]).median()["B_crit"]  # doctest: +SKIP
+    >>> sb.derived_quantities(post, params=[85e6, 1.2e9]).median()["B_crit"]  # doctest: +SKIP
     """
     if not isinstance(post, Posterior):
         raise InputError(f"post must be a posterior, as sb.fit returns; got {type(post).__name__}.")

@@ -1,4 +1,4 @@
-"""Read the arguments of a decision about training mixtures, and check them."""
+"""Read and check the arguments of ``best_mixture``."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Two recipes that are compared: what each reaches with a budget, and what it needs for a loss."""
+"""Two recipes: the loss that each reaches with a budget, and the compute that each loss needs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a run is to reach: a loss, or an accuracy that a second fit predicts."""
+"""Goals of a run: a loss, or an accuracy that a second fit predicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
