@@ -1,5 +1,7 @@
 """Laws and costs of modalities, mixtures and repetition: hand arithmetic and SciPy."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import scalingbayes as sb
-from scalingbayes.allocation import optimum
+from scalingbayes.allocation import optimum, table_cost
 from scalingbayes.laws import get_law
 
 SURFACE = {"E": 1.9, "A": 400.0, "B": 900.0, "alpha": 0.34, "beta": 0.3}
@@ -121,6 +123,34 @@ def test_two_towers_are_allocated_as_scipy_does():
     best = minimize_scalar(loss, bounds=(np.log(1e6), np.log(1e11)), method="bounded")
     assert float(found["loss"][0]) == pytest.approx(best.fun, rel=1e-8)
     assert float(found["image_params"][0]) == pytest.approx(np.exp(best.x), rel=1e-3)
+
+
+def test_a_budget_of_two_towers_needs_their_flops():
+    rng = np.random.default_rng(4)
+    image, text, samples = np.exp(
+        rng.uniform([[17.0], [17.0], [20.0]], [[20.0], [20.0], [23.0]], (3, 30))
+    )
+    table = {"image_params": image, "text_params": text, "params": image + text, "tokens": samples}
+    table["loss"] = 0.3 + (2e4 / image**0.44 + 1e3 / text**0.35 + 5e5 / samples**0.5) ** 0.5
+    post = sb.fit(table, "two_tower", engine=sb.PriorDraws(draws=20), exact=True)
+    for ask in (
+        post.allocate,
+        post.exponents,
+        partial(sb.plan, post),
+        partial(sb.overtrain, post, [0.5]),
+    ):
+        with pytest.raises(sb.InputError, match=r"Pass cost=sb\.costs\.TwoTower\(image_tokens="):
+            ask(compute=1e21, text_params=6e7)
+    cost = sb.costs.TwoTower(image_tokens=196, text_params=6e7)
+    found = post.allocate(1e26, cost, text_params=6e7)
+    spent = 6 * found["tokens"] * (196 * found["image_params"] + 77 * 6e7)
+    np.testing.assert_allclose(spent, 1e26, rtol=1e-9)
+    largest = (6 * samples * (196 * image + 77 * 6e7)).max()
+    assert f"{np.log10(1e26 / largest):.1f} decades beyond the largest run" in str(found)
+    # A column of compute states the FLOPs.
+    measured = sb.Runs({**table, "compute": 6 * samples * image * 250})
+    cost = table_cost(get_law("two_tower"), measured)
+    assert (cost.size, cost.training) == ("image_params", pytest.approx(1500))
 
 
 def test_the_competition_barrier_is_the_cheapest_run_without_excess():

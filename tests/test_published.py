@@ -105,6 +105,21 @@ def test_equal_draws_leave_no_regret_and_no_room(hoffmann):
         sb.plan(sb.published("ludziejewski_2025"), 1e22, experts=[1, 2])
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "others"),
+    [
+        ("abnar_2025", "params", {"sparsity": 0.9}),
+        ("ludziejewski_2025", "active_params", {"experts": 8}),
+    ],
+)
+def test_a_cost_that_tells_no_experts_apart_is_refused(name, size, others):
+    post, limits = sb.published(name), sb.Limits(max_params=1e10)
+    with pytest.raises(sb.InputError, match=r"use sb\.costs\.Active\(post\.law\.budget\)"):
+        post.allocate(1e22, sb.costs.Proportional(size=size), limits, **others)
+    found = post.allocate(1e22, sb.costs.Active(post.law.budget), limits, **others)
+    assert found["params"].max() < 1e10 * (1 + 1e-9)
+
+
 def test_a_file_has_all_of_it(hoffmann, tmp_path):
     hoffmann.save(tmp_path / "post.nc")
     again = sb.load(tmp_path / "post.nc")
@@ -182,6 +197,8 @@ def test_commands_take_the_name_of_published_constants(command):
         "allocate", "ludziejewski_2025", "--compute", "1e22", "--input", "experts=1,2"
     )
     assert "repeat --input" in several.stderr
+    dense = command("allocate", "abnar_2025", "--compute", "1e22", "--cost", "6ND")
+    assert "leave --cost out" in dense.stderr
     refused = command("check", "hoffmann_2022")
     assert refused.returncode == 2
     assert "needs a fit and its runs" in refused.stderr

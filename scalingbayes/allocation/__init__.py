@@ -8,7 +8,14 @@ from scalingbayes.allocation.compute_to_reach import (
     cheapest_run_to_reach,
     compute_to_reach,
 )
-from scalingbayes.allocation.costs import Active, Cost, Hardware, Proportional, Transformer
+from scalingbayes.allocation.costs import (
+    Active,
+    Cost,
+    Hardware,
+    Proportional,
+    Transformer,
+    UnknownCost,
+)
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
     cost_of,
@@ -27,6 +34,7 @@ __all__ = [
     "Limits",
     "Proportional",
     "Transformer",
+    "UnknownCost",
     "cheapest_run_to_reach",
     "compute_to_reach",
     "cost_of",

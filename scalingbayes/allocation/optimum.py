@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.programs import compiled
 from scalingbayes.allocation.closed_form import closed_form_scale
-from scalingbayes.allocation.costs import Cost, Proportional, own_cost
+from scalingbayes.allocation.costs import Cost, Proportional, UnknownCost, own_cost
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import Limits, cap_tokens, scale_bounds
 from scalingbayes.allocation.newton import has_linear_rate, scale_by_newton
@@ -146,21 +146,36 @@ def cost_of(law: Law, cost: Any, inputs: Mapping[str, ArrayLike]) -> Cost:
     Raises
     ------
     InputError
-        If the law does not divide compute, or the cost is of another size than the law's.
+        If the law does not divide compute, the cost is of another size than the law's, or the cost
+        does not know the FLOPs of a run.
     """
     require_allocation(law)
     if cost is None:
-        return own_cost(law.budget).at(inputs)
+        cost = own_cost(law.budget)
     if not isinstance(cost, Cost):
         raise InputError(
             f"cost must be a cost, such as sb.costs.Transformer(context=4096, vocab=128_000); got "
             f"{type(cost).__name__}."
         )
     if cost.size != law.budget.size:
+        own = f"sb.costs.Proportional(size={law.budget.size!r}, training={law.budget.flops:g})"
         raise InputError(
             f"Law {law.name!r} measures a model's size by {law.budget.size!r}, and the cost by "
             f"{cost.size!r}. Use a cost in {law.budget.size!r}, such as "
-            f"sb.costs.Proportional(size={law.budget.size!r}, training={law.budget.flops:g})."
+            f"{law.budget.unknown or own}."
+        )
+    if isinstance(cost, UnknownCost):
+        raise InputError(
+            f"The FLOPs of a run are not known: law {law.name!r} does not state them, and the "
+            f"table has no column of compute. Pass cost={law.budget.unknown}, or add a column "
+            f"compute of training FLOPs and fit again."
+        )
+    experts = law.budget.active is not None or law.budget.total is not None
+    if experts and isinstance(cost, Proportional):
+        raise InputError(
+            f"Law {law.name!r} is of experts, of which a token uses a part. The cost "
+            f"{cost.equation} does not tell active params from all params: use "
+            f"sb.costs.Active(post.law.budget)."
         )
     return cost.at(inputs)
 

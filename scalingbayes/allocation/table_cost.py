@@ -95,7 +95,7 @@ def table_cost(law: Law, runs: Runs) -> Cost:
     sizes, tokens, compute = (runs.column(name) for name in (size, "tokens", "compute"))
     ratio = np.log(compute / (law.budget.flops * sizes * tokens))
     if np.abs(ratio).max() <= _SAME:
-        return own
+        return Proportional.of(law.budget)
     return _fit(law.budget.flops, size, np.log(sizes), ratio)
 
 

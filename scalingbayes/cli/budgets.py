@@ -235,6 +235,11 @@ class CostOptions:
                 f"--cost {self.name} counts the size of a model in params, but law {law.name!r} "
                 f"counts it in {law.budget.size}: leave --cost out."
             )
+        if self.name == "6ND" and law.budget.active is not None:
+            raise sb.InputError(
+                f"--cost 6ND counts the params of all experts, of which a token uses a part under "
+                f"law {law.name!r}: leave --cost out."
+            )
         if self.name == "transformer":
             if self.context is None or self.vocab is None:
                 raise sb.InputError(

@@ -148,8 +148,11 @@ def add_missing_count(frame: pd.DataFrame, ambiguous: set[str]) -> Iterator[str]
     """Add the one of params, tokens and compute that is missing, in place; yield a note.
 
     In a mixture of experts compute follows from ``active_params``. There params cannot be derived
-    from compute, so that nothing is added unless both params and tokens are given.
+    from compute, so that nothing is added unless both params and tokens are given. A sample of a
+    model with an image tower is many tokens, so that nothing is added there.
     """
+    if "image_params" in frame:
+        return
     given = {"params", "tokens", "compute"} & set(frame.columns)
     if len(given) != 2:
         return
@@ -169,8 +172,8 @@ def _size(frame: pd.DataFrame) -> pd.Series:
 
 
 def compute_ratio(frame: pd.DataFrame) -> Float[np.ndarray, " runs"] | None:
-    """Return measured compute over 6 * params * tokens; None if a column is missing."""
-    if not {"params", "tokens", "compute"} <= set(frame.columns):
+    """Return measured compute over 6 * params * tokens; None if it has no meaning."""
+    if "image_params" in frame or not {"params", "tokens", "compute"} <= set(frame.columns):
         return None
     product = FLOPS_PER_PARAM_TOKEN * _size(frame) * frame["tokens"]
     return (frame["compute"] / product).to_numpy(float)

@@ -30,7 +30,12 @@ from scalingbayes.decisions.law_draws import (
     inputs_by_posterior,
     weights_of,
 )
-from scalingbayes.posterior.extrapolation import beyond, shared_error
+from scalingbayes.posterior.extrapolation import (
+    beyond,
+    compute_of_runs,
+    shared_error,
+    training_cost,
+)
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import predicts_perplexity, to_user_unit, with_units
@@ -258,7 +263,8 @@ def plan(
     if isinstance(post, Posterior) and post.law.name == BOWL:
         laws_of_settings.append(post)
     sizes_of_run = {size: run[size], "tokens": run["tokens"]}
-    trained = first.cost.at(asked[first]).training_flops(*map(np.asarray, sizes_of_run.values()))
+    counted = training_cost(first, paid).at(asked[first])
+    trained = counted.training_flops(*map(np.asarray, sizes_of_run.values()))
     settings = best_settings(laws_of_settings, {**sizes_of_run, "compute": float(trained)})
     return Plan(budget, size, run, outcome, within, stated, settings)
 
@@ -344,12 +350,14 @@ class _LawLoss:
         flops = f"{write(budget, 'flops')} FLOPs"
         title = f"Run of least expected {law.target.column} for {flops}, {cost.equation}"
         notes = (_IN_NATS,) if predicts_perplexity(self.post) else ()
-        spent = self.post.cost.at(fixed).training_flops(*map(np.asarray, run.values()))
+        counted = training_cost(self.post, cost)
+        spent = counted.at(fixed).training_flops(*map(np.asarray, run.values()))
+        seen = compute_of_runs(self.post, counted)
         return Estimate(
             with_units(self.post, title if limits is None else f"{title}; {limits}"),
             to_user_unit(self.post, draws, "loss"),
             self.post.verdict,
-            notes=(*notes, *beyond("FLOPs", np.asarray(spent), self.post.compute)),
+            notes=(*notes, *beyond("FLOPs", np.asarray(spent), seen)),
         )
 
 

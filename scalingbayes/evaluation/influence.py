@@ -216,11 +216,11 @@ def influence(
 
 def _budget(post: Posterior, compute: float | None) -> float | None:
     """Return the budget of the decision; None if the law does not allocate a budget."""
-    if not post.law.allocates:
+    if not post.counts_flops:
         if compute is not None:
             raise InputError(
-                f"Law {post.law.name!r} does not divide compute between a model's size and tokens: "
-                f"leave compute out."
+                f"Law {post.law.name!r} does not divide compute between a model's size and tokens, "
+                f"or the FLOPs of its runs are not known: leave compute out."
             )
         return None
     return float(_BEYOND * post.compute.max() if compute is None else compute)
@@ -248,7 +248,7 @@ def _decide(post: Posterior, budget: float | None, inputs: Mapping[str, Any]) ->
 def _quantities(law: Law, decision: Estimate) -> dict[str, Float[np.ndarray, " draws"]]:
     """Return draws of the quantities that runs pull, by the names of columns."""
     draws = {name: x.to_numpy().ravel() for name, x in decision.draws.items()}
-    if not law.allocates:
+    if "expected" in draws:
         return {"expected": draws["expected"]}
     size = law.budget.size
     return {"a": draws["a"], "ln_N_opt" if size == "params" else f"ln_{size}": np.log(draws[size])}

@@ -6,11 +6,12 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from scalingbayes.laws.base.family import family
-from scalingbayes.laws.base.law import Budget, Input, Law, signed
+from scalingbayes.laws.base.law import Input, Law, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import exponent, weight
 from scalingbayes.laws.base.targets import Target
 from scalingbayes.laws.two_tower import (
+    TOWER_BUDGET,
     TOWER_INPUTS,
     log_error,
     names_of_exponents,
@@ -78,6 +79,6 @@ def contrastive(tied: bool = False, image_tokens: bool = False, target: str = "l
             "batch_size": Input("samples in a batch, n"),
         },
         parameters=parameters,
-        budget=Budget("image_params"),
+        budget=TOWER_BUDGET,
         decreasing=tuple(name for name in inputs if name != "batch_size"),
     )

@@ -14,6 +14,11 @@ from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import exponent, floor, weight
 from scalingbayes.laws.base.targets import Target
 
+TOWER_BUDGET = Budget(
+    "image_params", unknown="sb.costs.TwoTower(image_tokens=..., text_params=..., text_tokens=77)"
+)
+"""A sample passes both towers, with as many tokens as its image and its text have."""
+
 TOWER_INPUTS = {
     "image_params": Input("params of the image tower, N_img"),
     "text_params": Input("params of the text tower, N_txt"),
@@ -67,7 +72,8 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
     three power laws under a power is this package's extension of law ``coupled`` to two sizes. It
     suits losses per token, such as the caption loss of MaMMUT. A contrastive loss also depends on
     the batch: use law ``contrastive``. The column ``tokens`` counts samples, S. An allocation
-    chooses the image tower's size and the samples; the text tower's size is given.
+    chooses the image tower's size and the samples; the text tower's size is given. It counts FLOPs
+    as the table's column of compute does; without one, pass :class:`~scalingbayes.costs.TwoTower`.
 
     Parameters
     ----------
@@ -112,7 +118,7 @@ def two_tower(tied: bool = False, image_tokens: bool = False, target: str = "los
         target=Target(target),
         inputs={name: TOWER_INPUTS[name] for name in inputs},
         parameters=parameters,
-        budget=Budget("image_params"),
+        budget=TOWER_BUDGET,
         terms=Sum(Sum("A_image", "A_text", "B", power="k"), "E"),
         decreasing=tuple(inputs),
     )

@@ -156,17 +156,18 @@ def runs_near(post: "Posterior", others: Mapping[str, float]) -> Bool[np.ndarray
 
 
 def require_allocation(post: "Posterior", instead: str) -> None:
-    """Check that a posterior's law divides compute between size and tokens.
+    """Check that a posterior's law divides compute between size and tokens, in known FLOPs.
 
     Raises
     ------
     InputError
         If it does not.
     """
-    if not post.law.allocates:
+    if not post.counts_flops:
         raise InputError(
-            f"Law {post.law.name!r} does not divide compute between a model's size and tokens, so "
-            f"there is no such figure of it: use sb.plots.{instead}."
+            f"Law {post.law.name!r} does not divide compute between a model's size and tokens, or "
+            f"the FLOPs of its runs are not known, so there is no such figure of it: use "
+            f"sb.plots.{instead}."
         )
 
 

@@ -98,7 +98,7 @@ def plot_fit(
     """
     own, ax = ax is None, new_axes(ax, figsize=(8, 5))
     law, inputs, targets = post.law, run_inputs(post), run_targets(post)
-    along = "tokens" if law.allocates else _widest(inputs)
+    along = "tokens" if post.counts_flops else _widest(inputs)
     held = {name: x for name, x in inputs.items() if name != along}
     cases = choose_cases(held, curves) or [Case({}, np.arange(len(targets)))]
     x = _across(post, inputs, along)
@@ -107,16 +107,16 @@ def plot_fit(
     if len(others):
         how: Style = {"s": 8, "color": RUNS, "linewidths": 0, "label": "other runs", "zorder": 1.5}
         ax.scatter(x[others], targets[others], **how)
-    if law.allocates and set(law.inputs) == {law.budget.size, "tokens"}:
+    if post.counts_flops and set(law.inputs) == {law.budget.size, "tokens"}:
         _draw_frontier(post, ax, budget_range(x, compute, _BEYOND), prob)
     ax.set(
-        xlabel=label_of(post.runs, "compute") if law.allocates else input_label(post, along),
+        xlabel=label_of(post.runs, "compute") if post.counts_flops else input_label(post, along),
         ylabel=target_label(post),
         title=f"{escaped(law.name)}, {source_of(post)}",
     )
     frame_targets(ax, targets)
-    log = law.allocates or is_wide(x)
-    number_axis(ax.xaxis, "flops" if law.allocates else kind_of_input(post, along), log)
+    log = post.counts_flops or is_wide(x)
+    number_axis(ax.xaxis, "flops" if post.counts_flops else kind_of_input(post, along), log)
     names = ", ".join(escaped(post.runs.sources.get(name, name)) for name in held)
     add_legend(ax, own, names or None)
     return finish(ax, post.verdict)
@@ -186,7 +186,7 @@ def _line(case: Case, along: str, values: Numbers) -> dict[str, Numbers]:
 
 def _across(post: "Posterior", inputs: Mapping[str, Numbers], along: str) -> Numbers:
     """Return the horizontal positions of runs: their compute, or the input along a curve."""
-    if not post.law.allocates:
+    if not post.counts_flops:
         return inputs[along]
     return post.cost.at(inputs).training_flops(inputs[post.law.budget.size], inputs["tokens"])
 

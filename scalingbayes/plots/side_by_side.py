@@ -95,11 +95,11 @@ def plot_laws(
     """
     weights: Mapping[str, float] = getattr(laws, "weights", {})
     posts: Mapping[str, Posterior] = laws if isinstance(laws, Mapping) else laws.posteriors
-    if not posts or not all(post.law.allocates for post in posts.values()):
-        names = ", ".join(n for n, post in posts.items() if not post.law.allocates) or "none"
+    if not posts or not all(post.counts_flops for post in posts.values()):
+        names = ", ".join(n for n, post in posts.items() if not post.counts_flops) or "none"
         raise InputError(
-            f"plot_laws needs laws that divide compute between a model's size and tokens; these "
-            f"do not: {names}. Use sb.plots.plot_fit for each."
+            f"plot_laws needs laws that divide compute between a model's size and tokens, and runs "
+            f"whose FLOPs are known; these are not: {names}. Use sb.plots.plot_fit for each."
         )
     drawn = panels(ax, 2, 2, figsize=(11, 4.5))
     left, right = drawn

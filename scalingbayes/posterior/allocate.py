@@ -22,7 +22,13 @@ from scalingbayes.allocation import (
 from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.posterior.choices import at_an_end, choose_inputs, split_choices
-from scalingbayes.posterior.extrapolation import beyond, runs_beyond, shared_error
+from scalingbayes.posterior.extrapolation import (
+    beyond,
+    compute_of_runs,
+    runs_beyond,
+    shared_error,
+    training_cost,
+)
 from scalingbayes.posterior.user_units import to_user_unit, with_units
 from scalingbayes.results import Estimate
 
@@ -38,12 +44,13 @@ def estimate_exponents(
 ) -> Estimate:
     """Estimate the exponents of a posterior: see :meth:`Posterior.exponents`."""
     paid = cost_of(post.law, post.cost if cost is None else cost, {})
-    budgets = exponent_budgets(post.law, post.record.reference, compute, post.cost)
+    counted = training_cost(post, paid)
+    budgets = exponent_budgets(post.law, post.record.reference, compute, counted)
     draws = _per_budget(post, exponents, budgets, inputs, cost=paid)
     if compute is None:
         draws = draws.squeeze("compute", drop=True)
     size = "N_opt" if post.law.budget.size == "params" else post.law.budget.size
-    notes = () if compute is None else beyond("FLOPs", budgets, post.compute)
+    notes = () if compute is None else beyond("FLOPs", budgets, compute_of_runs(post, counted))
     title = with_units(post, f"Exponents of {size} ∝ C^a, D_opt ∝ C^b")
     return Estimate(title, draws, post.verdict, notes=notes)
 
@@ -76,7 +83,7 @@ def estimate_allocation(
     within = "" if limits is None else f"; {limits}"
     draws = to_user_unit(post, draws, target)
     title = with_units(post, f"Compute-optimal allocation, {paid.equation}{within}")
-    notes = (*_extrapolation(post, draws, chosen), *at_an_end(draws, choices))
+    notes = (*_extrapolation(post, paid, draws, chosen), *at_an_end(draws, choices))
     unspent = np.zeros(len(budgets), bool)
     if limits is not None and not choices:
         unspent = limits.unspent(paid.at(fixed), budgets)
@@ -176,12 +183,13 @@ def _with_epochs(post: "Posterior", draws: xr.Dataset, inputs: Mapping[str, floa
 
 
 def _extrapolation(
-    post: "Posterior", draws: xr.Dataset, others: Mapping[str, Any]
+    post: "Posterior", paid: Cost, draws: xr.Dataset, others: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return notes on how far the median runs of an allocation are from the fitted runs."""
     names = (post.law.budget.size, "tokens")
     asked = {n: np.median(draws[n].to_numpy(), axis=(0, 1)) for n in names}
     seen = {n: post.tree["constant_data"][n].to_numpy() for n in names}
     usual = {n: np.median(x, axis=(0, 1)) if np.ndim(x) else x for n, x in others.items()}
-    compute = post.cost.at(usual).training_flops(*asked.values())
-    return runs_beyond(asked, seen, (compute, post.compute))
+    cost = training_cost(post, paid)
+    compute = cost.at(usual).training_flops(*asked.values())
+    return runs_beyond(asked, seen, (compute, compute_of_runs(post, cost)))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from scalingbayes._core.numbers import Kind, kind_of, write
+from scalingbayes.allocation import Cost
 
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
@@ -50,7 +51,8 @@ def shared_error(
         return None
     cost = post.cost.at(inputs)
     compute = cost.training_flops(inputs[post.law.budget.size], inputs["tokens"])
-    decades = np.maximum(np.log10(compute / post.compute.max()), 0.0)
+    largest = compute_of_runs(post, post.cost).max()
+    decades = np.maximum(np.log10(compute / largest), 0.0)
     return ERROR_PER_DECADE * decades * normal
 
 
@@ -63,6 +65,20 @@ def standard_errors(post: "Posterior") -> Float[np.ndarray, "chains draws 1"] | 
         return None
     chains, draws = post.draws.sizes["chain"], post.draws.sizes["draw"]
     return np.random.default_rng([post.record.seed, 1]).standard_normal((chains, draws, 1))
+
+
+def training_cost(post: "Posterior", paid: Cost) -> Cost:
+    """Return the cost that counts the training FLOPs of runs: the table's, or what is paid for.
+
+    A law and its table may not tell the FLOPs of a run; then the caller's cost does.
+    """
+    return post.cost if post.counts_flops else paid
+
+
+def compute_of_runs(post: "Posterior", cost: Cost) -> Values:
+    """Return the training FLOPs of the fitted runs, as a cost counts them."""
+    seen = {name: post.tree["constant_data"][name].to_numpy() for name in post.law.inputs}
+    return cost.at(seen).training_flops(seen[post.law.budget.size], seen["tokens"])
 
 
 def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:

@@ -12,12 +12,7 @@ import xarray as xr
 from jaxtyping import ArrayLike, Float
 
 from scalingbayes._core.precision import precision
-from scalingbayes.allocation import (
-    Cost,
-    Limits,
-    require_allocation,
-    table_cost,
-)
+from scalingbayes.allocation import Cost, Limits, UnknownCost, cost_of, table_cost
 from scalingbayes.data.runs import Runs
 from scalingbayes.inference import Draws
 from scalingbayes.laws import Law
@@ -30,6 +25,7 @@ from scalingbayes.posterior.allocate import Budgets, estimate_allocation, estima
 from scalingbayes.posterior.describe_fit import describe_data, describe_fit, describe_priors
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
+from scalingbayes.posterior.extrapolation import compute_of_runs
 from scalingbayes.posterior.io import unpack_table, write_tree
 from scalingbayes.posterior.origin import caveats_of, verdict_without_draws
 from scalingbayes.posterior.predict import predict_runs, with_posterior_predictive
@@ -120,11 +116,15 @@ class Posterior(DrawsResult):
         Raises
         ------
         InputError
-            If the law does not divide compute between a model's size and tokens.
+            If the law does not divide compute between a model's size and tokens, or the FLOPs of
+            the runs are not known.
         """
-        require_allocation(self.law)
-        seen = {name: self.tree["constant_data"][name].to_numpy() for name in self.law.inputs}
-        return self.cost.at(seen).training_flops(seen[self.law.budget.size], seen["tokens"])
+        return compute_of_runs(self, cost_of(self.law, self.cost, {}))
+
+    @property
+    def counts_flops(self) -> bool:
+        """Whether the law divides compute, and the FLOPs of the runs are known."""
+        return self.law.allocates and not isinstance(self.cost, UnknownCost)
 
     @cached_property
     def cost(self) -> Cost:
@@ -389,7 +389,7 @@ class Posterior(DrawsResult):
         """Plot the exponent a and the frontier, or the parameters of a law that has neither."""
         from scalingbayes.plots import overview, plot_draws
 
-        return overview(self, ax=ax) if self.law.allocates else plot_draws(self, ax=ax)
+        return overview(self, ax=ax) if self.counts_flops else plot_draws(self, ax=ax)
 
     def view(self, prob: float = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""

@@ -68,7 +68,7 @@ def predict_runs(
     notes: tuple[str, ...] = ()
     if post.noise.name == NO_SCATTER:
         notes = ("The scatter of single runs is not published: observed is expected.",)
-    if law.allocates and set(law.inputs) <= set(given):
+    if post.counts_flops and set(law.inputs) <= set(given):
         compute = post.cost.at(given).training_flops(given[law.budget.size], given["tokens"])
         notes += beyond("FLOPs", compute, post.compute)
     return Estimate(with_units(post, title), draws, verdict, notes=notes)

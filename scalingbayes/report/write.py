@@ -114,14 +114,15 @@ def write_report(
     page["words"] = words_for(post)
     asked: Asked | None = None
     with report_progress(progress, "report"):
-        if post.law.allocates:
+        if post.counts_flops:
             asked = choose(post, budget, cost, limits, inputs, prob, unit, hardware)
             page |= {"decision": decide(post, asked), "exponents": _exponents(post, prob)}
             page |= _planner(post, asked, hardware)
         elif budget is not None or inputs:
             raise InputError(
                 f"Law {post.law.name!r} does not divide compute between a model's size and tokens, "
-                f"so it has no decision for a budget: leave out budget and inputs."
+                f"or the FLOPs of its runs are not known, so it has no decision for a budget: "
+                f"leave out budget and inputs."
             )
     page |= _believed(post, asked, backtest, progress)
     page |= {"runs": _runs(post), "reproduction": describe_reproduction(post, asked, hardware)}

@@ -4,7 +4,7 @@ from scalingbayes.allocation.costs.active import Active
 from scalingbayes.allocation.costs.base import Cost
 from scalingbayes.allocation.costs.hardware import Hardware
 from scalingbayes.allocation.costs.modalities import LateFusion, TwoTower
-from scalingbayes.allocation.costs.own import own_cost
+from scalingbayes.allocation.costs.own import UnknownCost, own_cost
 from scalingbayes.allocation.costs.proportional import Proportional
 from scalingbayes.allocation.costs.transformer import Transformer
 
@@ -16,5 +16,6 @@ __all__ = [
     "Proportional",
     "Transformer",
     "TwoTower",
+    "UnknownCost",
     "own_cost",
 ]

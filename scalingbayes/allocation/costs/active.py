@@ -21,7 +21,8 @@ class Active(SizeCost):
 
     Training costs ``budget.flops`` FLOPs for each active param and token, serving a third of it.
     The number of active params may depend on other inputs of the law, such as the sparsity, which
-    :meth:`at` sets.
+    :meth:`at` sets. It is the cost by default of laws of experts, which refuse
+    :class:`~scalingbayes.costs.Proportional`.
 
     Parameters
     ----------

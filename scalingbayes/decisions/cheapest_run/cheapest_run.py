@@ -29,7 +29,12 @@ from scalingbayes.decisions.law_draws import (
     inputs_by_posterior,
     largest_share,
 )
-from scalingbayes.posterior.extrapolation import beyond, shared_error
+from scalingbayes.posterior.extrapolation import (
+    beyond,
+    compute_of_runs,
+    shared_error,
+    training_cost,
+)
 from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import predicts_perplexity, target_name, with_units
@@ -182,9 +187,11 @@ def _cheapest_run(
     found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
     runs = dataset(post, {"compute": compute, **found}, goal.name, goal.values)
     run = (np.asarray(best[name]) for name in (law.budget.size, "tokens"))
-    spent = post.cost.at(draws.fixed).training_flops(*run)
+    counted = training_cost(post, paid)
+    spent = counted.at(draws.fixed).training_flops(*run)
     usual = np.median(np.where(lost, np.inf, spent), (0, 1))
-    notes = (*beyond("FLOPs", usual[np.isfinite(usual)], post.compute), *goal.notes(needed))
+    seen = compute_of_runs(post, counted)
+    notes = (*beyond("FLOPs", usual[np.isfinite(usual)], seen), *goal.notes(needed))
     title = f"Cheapest run that reaches {_article(goal)}, {paid.equation}"
     within = "" if limits is None else f"; {limits}"
     verdict = post.verdict if goal.verdict is None else post.verdict and goal.verdict

@@ -18,6 +18,7 @@ from scalingbayes.laws import Law
 from scalingbayes.laws.base.inputs import beside_budget
 from scalingbayes.laws.coupled import coupled
 from scalingbayes.laws.recipe import COLUMN, of_one_recipe
+from scalingbayes.posterior.extrapolation import compute_of_runs, training_cost
 from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name
@@ -156,7 +157,9 @@ def _of_fit(post: Posterior, cost: Cost | None, inputs: Mapping[str, float]) -> 
         return Recipe(post.law, post.values, {}, None, compute)
     fixed = beside_budget(post.law, inputs)
     paid = cost_of(post.law, cost or post.cost, fixed)
-    return Recipe(post.law, post.values, fixed, paid, post.compute)
+    return Recipe(
+        post.law, post.values, fixed, paid, compute_of_runs(post, training_cost(post, paid))
+    )
 
 
 def shared_range(new: Recipe, baseline: Recipe) -> tuple[float, float] | None:

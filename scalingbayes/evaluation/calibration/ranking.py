@@ -269,7 +269,7 @@ def rank(simulation: Simulation, posts: Posteriors, engine: str, seed: int) -> C
     if posts.exact:  # else draws are from a mixture, which has no density of all parameters
         truths[DENSITY] = _log_densities(simulation, posts, engine)
         draws[DENSITY] = posts.stat("lp")
-    if simulation.model.law.allocates:
+    if simulation.model.law.allocates and not simulation.model.law.budget.unknown:
         of_draws = derived(simulation, draws)
         for name, at_truth in derived(simulation, truths).items():
             if len(np.unique(at_truth.round(9))) > 1:  # a tied law has a = 1/2

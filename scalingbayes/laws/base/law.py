@@ -150,6 +150,9 @@ class Budget:
         all params, which :class:`~scalingbayes.Limits` bounds.
     equation
         How the active part follows from the size, as text.
+    unknown
+        For laws whose FLOPs do not follow from the size and the other inputs: the cost that a
+        caller must state, as code. "" if the FLOPs follow.
 
     Examples
     --------
@@ -163,6 +166,7 @@ class Budget:
     active: Callable[..., Array] | None = None
     total: Callable[..., Array] | None = None
     equation: str = ""
+    unknown: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:
