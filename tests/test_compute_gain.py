@@ -159,6 +159,26 @@ def test_the_answer_says_whether_the_gain_holds(apart, together):
     assert "At 1e23 FLOPs the baseline needs" in answer
     assert "each decade multiplies the gain by" in answer
     assert "Extrapolated" in repr(sb.compute_gain(together, compute=1e23))
+    assert sb.compute_gain(together).draws["compute"].to_numpy() == pytest.approx(
+        [1e18, 1e21, 1e22]
+    )
+
+
+def test_a_note_says_that_errors_beyond_the_runs_cancel(small_table):
+    post = sb.fit(small_table, "chinchilla", engine=sb.PriorDraws(draws=20))
+    noted = {
+        (each.exact, compute): any(
+            "cancels" in x for x in sb.compute_gain(each, each, compute).notes
+        )
+        for each in (post, post.as_exact)
+        for compute in (1e20, 1e23)
+    }
+    assert noted == {
+        (False, 1e20): False,
+        (False, 1e23): True,
+        (True, 1e20): False,
+        (True, 1e23): False,
+    }
 
 
 def test_the_command_reads_two_fits_or_a_table(command, apart, tmp_path):

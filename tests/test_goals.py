@@ -135,6 +135,38 @@ def test_out_of_reach_and_reached_by_guessing(post, by_loss):
         sb.cheapest_run(post, accuracy=0.2, downstream=by_loss)
 
 
+def test_few_draws_in_which_guessing_suffices_are_zero(post, errors):
+    floor = 1 - paired(errors)["epsilon"]  # a parameter of the law
+    sorted_floor = np.unique(floor)  # importance weights repeat draws
+    few, many = (
+        float(sorted_floor[(np.array([(floor > x).mean() for x in sorted_floor]) < most).argmax()])
+        for most in (0.045, 0.15)
+    )
+    asked = few + 1e-9
+    found = sb.cheapest_run(post, accuracy=asked, downstream=errors)
+    for name in ("compute", "params", "tokens"):
+        np.testing.assert_array_equal(found[name].to_numpy().ravel() == 0, floor >= asked)
+    share = f"{(floor >= asked).mean():.0%}"
+    assert any(f"Any run has the accuracy in {share} of the draws" in x for x in found.notes)
+    assert (found.interval()["compute"] > 0).all()
+    with pytest.raises(sb.InputError, match=r"% of the draws of .*guessing gives"):
+        sb.cheapest_run(post, accuracy=many, downstream=errors)
+
+
+def test_losses_must_be_comparable_and_accuracies_within_the_runs(post, by_loss, passing):
+    inside, above, below = (
+        sb.cheapest_run(post, accuracy=each, downstream=by_loss).notes for each in (0.5, 0.78, 0.26)
+    )
+    assert any("of one text, under one tokenizer" in note for note in inside)
+    assert not any("Extrapolated: the accuracy" in note for note in inside)
+    for notes, where in ((above, "below the smallest"), (below, "above the largest")):
+        (note,) = (each for each in notes if "Extrapolated: the accuracy" in each)
+        assert f"nats, {where} of the runs" in note
+        assert "Nothing is added to the interval" in note
+    of_compute = sb.cheapest_run(post, accuracy=0.5, downstream=passing, attempts=1).notes
+    assert not any("tokenizer" in note for note in of_compute)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -46,7 +46,7 @@ Compute = Annotated[
     list[float] | None,
     typer.Option(
         help="Compute of the new recipe in FLOPs, such as 1e23. May be repeated. Default: the ends "
-        "of the range of the runs, and 100 times its upper end.",
+        "of the range of the runs, and 10 times its upper end.",
         **AMOUNT,
     ),
 ]

@@ -30,7 +30,7 @@ from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import predicts_perplexity
 from scalingbayes.results import SAMPLE_DIMS, Estimate, IntervalKind, Verdict, View
 
-_DRAWS = 250  # of each chain: each draw is a search of its own
+_DRAWS = 1000  # of all chains: each draw is a search of its own
 _LEANING = 0.7  # share of one domain where a search begins
 _NONE = 1e-5  # smaller shares are 0 in answers
 _AT_END = 1e-4  # of a bound: the share ends there
@@ -130,7 +130,7 @@ def best_mixture(
     BestMixture
         Draws of shape (chains, draws), or (chains, draws, cases) if there are several cases: the
         best share of each domain in each draw, and of the best mixture ``loss``, ``gain`` over the
-        baseline and ``regret``. At most 250 draws of each chain are used.
+        baseline and ``regret``. About 1,000 draws are used, if there are as many.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def _solve(
 ) -> tuple[xr.Dataset, Float[np.ndarray, "cases domains"]]:
     """Return the draws, and the best mixture of each case."""
     chains = min(each.draws.sizes["chain"] for each in posts.values())
-    count = min(_DRAWS, *(each.draws.sizes["draw"] for each in posts.values()))
+    count = min(-(-_DRAWS // chains), *(each.draws.sizes["draw"] for each in posts.values()))
     rows = {name: _rows(each, count, place) for place, (name, each) in enumerate(posts.items())}
     with precision("float64"):
         laws = tuple(each.law for each in posts.values())

@@ -41,6 +41,7 @@ from scalingbayes.posterior.user_units import predicts_perplexity, target_name, 
 from scalingbayes.results import SAMPLE_DIMS, Estimate
 
 _LEAST_LOSS = 1e-300  # in place of 0, whose logarithm is infinite
+_ANY_LOSS = 1e3  # in place of infinity, where any run suffices
 _ROUNDS = 4
 """Rounds in which the run and its error beyond the runs follow each other: each gains a digit."""
 
@@ -96,14 +97,20 @@ def cheapest_run(
         Draws of shape (chains, draws, losses): ``compute``, the FLOPs of training and serving,
         ``params``, ``tokens`` and ``tokens_per_param``. Infinite in draws in which no budget
         reaches the loss; a note gives their share. For accuracies, the run is the one whose
-        expected accuracy is the accuracy.
+        expected accuracy is the accuracy; 0 in draws in which guessing has the accuracy.
 
     Raises
     ------
     InputError
-        If no draw reaches a loss or an accuracy, a loss is not a positive number, an accuracy is
-        not between 0 and 1, only one of ``accuracy`` and ``downstream`` is given, or the laws,
-        cost, limits or inputs do not fit together.
+        If no draw reaches a loss or an accuracy, guessing has the accuracy in 5 % of the draws, a
+        loss is not a positive number, an accuracy is not between 0 and 1, only one of ``accuracy``
+        and ``downstream`` is given, or the laws, cost, limits or inputs do not fit together.
+
+    Notes
+    -----
+    The losses of ``post`` and of ``downstream`` must be of the same held-out text, under the same
+    tokenizer. Beyond the runs of ``post``, its interval allows for the law's error; beyond those of
+    ``downstream`` nothing is added.
 
     Examples
     --------
@@ -182,14 +189,15 @@ def _cheapest_run(
         draws = draws_on_device(post, inputs)
         solve = _of_loss if goal.quantity == "loss" else _of_compute
         compute, best, lost = solve(post, draws, needed, paid, limits)
-    law = draws.law
+    law, free = draws.law, goal.suffices(needed)
     sizes = [name for name in (law.budget.size, "tokens", "tokens_per_param") if name in best]
-    found = {name: np.where(lost, np.inf, best[name]) for name in sizes}
-    runs = dataset(post, {"compute": compute, **found}, goal.name, goal.values)
+    amounts = {"compute": compute, **{name: best[name] for name in sizes}}
+    found = {n: np.where(free, 0.0, np.where(lost, np.inf, x)) for n, x in amounts.items()}
+    runs = dataset(post, found, goal.name, goal.values)
     run = (np.asarray(best[name]) for name in (law.budget.size, "tokens"))
     counted = training_cost(post, paid)
     spent = counted.at(draws.fixed).training_flops(*run)
-    usual = np.median(np.where(lost, np.inf, spent), (0, 1))
+    usual = np.median(np.where(free, 0.0, np.where(lost, np.inf, spent)), (0, 1))
     seen = compute_of_runs(post, counted)
     notes = (*beyond("FLOPs", usual[np.isfinite(usual)], seen), *goal.notes(needed))
     title = f"Cheapest run that reaches {_article(goal)}, {paid.equation}"
@@ -207,12 +215,12 @@ def _of_loss(
 ) -> tuple[Array, dict[str, Array], Bool[np.ndarray, "*draws cases"]]:
     """Return the compute and the run that reach a loss, and where none does.
 
-    The loss is in the unit of the law. A loss of 0 is reached by none.
+    The loss is in the unit of the law. A loss of 0 is reached by none, an infinite one by all.
     """
     law, values, fixed = draws.law, draws.values, draws.fixed
     chains_and_draws = [post.draws.sizes[name] for name in SAMPLE_DIMS]
     shift = np.zeros((*chains_and_draws, loss.shape[-1]))
-    aim = np.maximum(loss, _LEAST_LOSS)
+    aim = np.where(np.isinf(loss), _ANY_LOSS, np.maximum(loss, _LEAST_LOSS))
     for _ in range(_ROUNDS):
         goal = jnp.asarray(aim * np.exp(-shift))
         compute, best, some = cheapest_run_to_reach(law, values, goal, fixed, paid, limits)
@@ -245,6 +253,6 @@ def _of_compute(
             f"the loss."
         )
     lost = ~np.isfinite(compute)
-    budgets = jnp.asarray(np.where(lost, ANY_BUDGET, compute))
+    budgets = jnp.asarray(np.where(lost | (compute == 0), ANY_BUDGET, compute))
     best = optimum(draws.law, draws.values, budgets, draws.fixed, paid, limits)
     return jnp.asarray(compute), best, lost

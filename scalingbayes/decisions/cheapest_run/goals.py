@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from scalingbayes._core.arguments import check_number, check_numbers, check_seed
 from scalingbayes._core.domains import OPEN_FRACTION
@@ -16,6 +16,7 @@ from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.roots import bisect
+from scalingbayes.decisions.law_draws import largest_share
 from scalingbayes.laws import Law
 from scalingbayes.posterior.pairing import independent_order
 from scalingbayes.posterior.posterior import Posterior
@@ -30,6 +31,9 @@ _RANGES: Mapping[Quantity, tuple[float, float]] = {
     "compute": (0.0, np.log(1e60)),
 }
 """Logs of losses and FLOPs that are searched; what lies outside is reached by none or by all."""
+
+_MOST_BY_GUESSING = 0.05
+"""Share of draws in which any run may suffice: fewer leave a 90 % interval as it is."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class LossGoal:
     def needed(self, post: Posterior) -> Float[np.ndarray, " losses"]:
         """Return the losses in the unit of the law."""
         return np.asarray(from_user_unit(post, self.values))
+
+    def suffices(self, needed: Float[np.ndarray, " losses"]) -> Bool[np.ndarray, " losses"]:
+        """Return which losses any run reaches: none."""
+        return np.zeros(needed.shape, bool)
 
     def notes(self, needed: Float[np.ndarray, "..."]) -> tuple[str, ...]:
         """Return no notes: the run's own are enough."""
@@ -97,12 +105,15 @@ class AccuracyGoal:
         return self.downstream.verdict
 
     def needed(self, post: Posterior) -> Float[np.ndarray, "chains draws accuracies"]:
-        """Return the loss in nats, or the FLOPs, that each draw needs; 0 or inf where none does.
+        """Return the loss in nats, or the FLOPs, that each draw needs.
+
+        A loss of 0, or infinite FLOPs, where no run suffices; an infinite loss, or 0 FLOPs, where
+        any run suffices.
 
         Raises
         ------
         InputError
-            If any loss or compute suffices.
+            If any run suffices in 5 % of the draws or more.
         """
         if_exact = post.exact and not self.exact
         fit = self.downstream.as_exact if if_exact else self.downstream
@@ -115,33 +126,63 @@ class AccuracyGoal:
         with precision("float64"):
             values, fixed, aim = to_device((drawn, dict(self.inputs), target), "float64")
             found, easy, out_of_reach = _invert(law, self.quantity, values, fixed, aim)
-        if (always := np.asarray(easy).mean((0, 1))).any():
+        always = np.asarray(easy).mean((0, 1))
+        if always.max() >= _MOST_BY_GUESSING:
             raise InputError(
                 f"An accuracy of {self.values[always.argmax()]:.4g} is reached by any "
                 f"{self.quantity} in {always.max():.0%} of the draws of {law.name!r}: it is what "
                 f"guessing gives. Choose a higher accuracy."
             )
-        return np.where(out_of_reach, 0.0 if self.quantity == "loss" else np.inf, found)
+        impossible, free = (0.0, np.inf) if self.quantity == "loss" else (np.inf, 0.0)
+        return np.where(out_of_reach, impossible, np.where(easy, free, found))
+
+    def suffices(
+        self, needed: Float[np.ndarray, "chains draws accuracies"]
+    ) -> Bool[np.ndarray, "chains draws accuracies"]:
+        """Return in which draws any run suffices."""
+        return np.isinf(needed) if self.quantity == "loss" else needed == 0
 
     def notes(self, needed: Float[np.ndarray, "chains draws accuracies"]) -> tuple[str, ...]:
-        """Return notes on the source of the fit, and if more is needed than its runs reached."""
-        name = self.quantity
-        seen = self.downstream.tree["constant_data"][name].to_numpy()
-        middle = np.median(needed, (0, 1))
-        if name == "loss":
-            least = float(middle[middle > 0].min(initial=np.inf))
-            beyond, end = least < seen.min(), f"{seen.min():.4g} nats"
-            needs = f"a loss of {least:.4g} nats, below the smallest"
-        else:
-            most = float(middle[np.isfinite(middle)].max(initial=0.0))
-            beyond, end = most > seen.max(), f"{write(float(seen.max()), 'flops')} FLOPs"
-            needs = f"{write(most, 'flops')} FLOPs, above the most"
-        caveats = tuple(self.downstream.caveats)
-        if not beyond:
-            return caveats
+        """Return notes on the second fit, on guessing, and on what lies beyond its runs."""
+        notes = tuple(self.downstream.caveats)
         runs = self.downstream.record.data.name
-        note = f"Extrapolated: the accuracy needs {needs} of the runs of {runs!r} ({end})."
-        return (*caveats, note)
+        if self.quantity == "loss":
+            notes += (
+                f"The loss of the run and that of {runs!r} must be of one text, under one "
+                f"tokenizer.",
+            )
+        if (free := self.suffices(needed)).any():
+            notes += (
+                f"Any run has the accuracy in {largest_share(free)} of the draws: its compute is "
+                f"0 there.",
+            )
+        return notes + self._beyond(np.median(needed, (0, 1)), runs)
+
+    def _beyond(self, needed: Float[np.ndarray, " accuracies"], runs: str) -> tuple[str, ...]:
+        """Return a note for each end of the range of the second fit's runs that is left."""
+        seen = self.downstream.tree["constant_data"][self.quantity].to_numpy()
+        if not seen.size:  # published constants, of runs whose range is not known
+            return ()
+        asked = needed[np.isfinite(needed) & (needed > 0)]
+        least, most = asked.min(initial=np.inf), asked.max(initial=0.0)
+        ends = (
+            (least < seen.min(), least, "below the smallest", seen.min()),
+            (most > seen.max(), most, "above the largest", seen.max()),
+        )
+        what = "a loss of " if self.quantity == "loss" else ""
+        return tuple(
+            f"Extrapolated: the accuracy needs {what}{self._written(x)}, {where} of the runs of "
+            f"{runs!r} ({self._written(end)}). Nothing is added to the interval for an error of "
+            f"{self.downstream.law.name!r} beyond these runs."
+            for outside, x, where, end in ends
+            if outside
+        )
+
+    def _written(self, number: np.floating) -> str:
+        """Return a loss or a number of FLOPs with its unit."""
+        if self.quantity == "loss":
+            return f"{number:.4g} nats"
+        return f"{write(float(number), 'flops')} FLOPs"
 
 
 def accuracy_goal(

@@ -30,7 +30,7 @@ from scalingbayes.results.intervals import EXACT_COLUMNS
 
 _POINTS = 41  # of the curve
 _ROUNDING = 1e-9  # a gain that differs less from 1 is 1
-_FURTHER = 100.0  # the default budget over the largest that both recipes have runs of
+_FURTHER = 10.0  # the default budget over the largest that both recipes have runs of
 _LIKELY = 0.9  # probability from which a direction is stated
 _FLAT = 0.05  # a change of the log gain per decade that counts as none
 
@@ -186,7 +186,7 @@ def compute_gain(
         A fit of the baseline, of other runs.
     compute
         Compute C of the new recipe in FLOPs; shape (budgets,). By default the ends of the range in
-        which both recipes have runs, and 100 times its upper end.
+        which both recipes have runs, and 10 times its upper end.
     cost
         How compute is counted; by default :attr:`Posterior.cost` of each fit.
     tokens_per_param
@@ -212,7 +212,9 @@ def compute_gain(
 
     Notes
     -----
-    The error of a law beyond its runs is taken to be the same for both recipes, and cancels.
+    The error of a law beyond its runs is taken to be the same for both recipes: it then multiplies
+    both losses alike, and cancels. The interval leaves out that the two errors may differ, which
+    is likelier the more the recipes differ; a note says so where a budget lies beyond the runs.
 
     Examples
     --------
@@ -256,7 +258,7 @@ def compute_gain(
         f"Compute-equivalent gain of {names[0]} over {names[1]}, {how}",
         draws,
         new.verdict if baseline is None else new.verdict and baseline.verdict,
-        (*_caveats(new, baseline), *_notes(draws, budgets, fitted, recipes)),
+        (*_caveats(new, baseline), *_notes(draws, budgets, fitted, recipes, exact is None)),
         exact,
         curve=_as_dataset(gain(recipes, grid), grid),
         fitted=None if fitted is None else (min(fitted), max(fitted)),
@@ -307,12 +309,19 @@ def _notes(
     budgets: Float[np.ndarray, " budgets"],
     fitted: tuple[float, float] | None,
     recipes: tuple[Recipe, Recipe],
+    laws_are_exact: bool,
 ) -> tuple[str, ...]:
     """Return notes on extrapolation and on draws without a finite gain."""
     notes: tuple[str, ...] = ()
     if fitted is not None and fitted[0] > fitted[1]:
         notes += ("The two recipes have no runs of similar compute.",)
-    notes += beyond("FLOPs", budgets, np.concatenate([each.compute for each in recipes]))
+    outside = beyond("FLOPs", budgets, np.concatenate([each.compute for each in recipes]))
+    notes += outside
+    if outside and not laws_are_exact:
+        notes += (
+            "Beyond the runs, the law's error is taken to be the same for both recipes, and "
+            "cancels: the interval leaves out that the errors may differ.",
+        )
     lost = np.isinf(draws["gain"].to_numpy())
     if lost.any():
         notes += (
