@@ -169,7 +169,7 @@ def test_a_point_answers_as_a_posterior_of_equal_draws():
     )
     params = G * (1e22 / 6) ** a
     for answer in (point.allocate(1e22), sb.plan(point, 1e22).outcome, sb.overtrain(point)):
-        assert "A point has no errors" in answer.notes[0]
+        assert "A point estimate has no errors" in answer.notes[0]
     assert float(point.allocate(1e22)["params"].median()) == pytest.approx(params, rel=1e-5)
     assert sb.plan(point, 1e22).run["params"] == pytest.approx(params, rel=0.02)
     assert float(point.exponents()["a"].median()) == pytest.approx(a, rel=1e-5)

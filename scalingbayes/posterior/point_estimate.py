@@ -78,7 +78,7 @@ class PointEstimate(Result):
     def posterior(self) -> Posterior:
         """The point as a posterior of equal draws, for all questions that take a posterior.
 
-        Each answer says that its intervals have no width.
+        Each answer says that its intervals leave the errors of the point out.
         """
         model, law, target = self.model, self.model.law, self.model.law.target.column
         counted = model.counted
