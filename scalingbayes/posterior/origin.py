@@ -13,7 +13,10 @@ SAME_OPTIMUM = 0.1
 def caveats_of(record: Record) -> tuple[str, ...]:
     """Return the sentences that every answer from these draws shows; none for a fit with draws."""
     if record.of == "point":
-        return ("A point estimate has no errors: the intervals leave them out; those of runs are of noise alone.",)
+        return (
+            "A point estimate has no errors: intervals leave them out, and those of observed runs "
+            "are of noise alone.",
+        )
     if record.of != "published":
         return ()
     who = f"Constants of {record.data.name}, not a fit of your runs"
