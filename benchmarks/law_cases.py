@@ -275,6 +275,7 @@ CASES = [
 
 RANGES = {  # of simulated runs; log-uniform but for sparsity, year and recipe
     "params": (2e7, 2e10),
+    "active_params": (2e7, 2e9),
     "tokens": (5e8, 1e12),
     "compute": (1e18, 1e23),
     "steps": (1e4, 1e6),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from scalingbayes._core.escaping import for_terminal
+
 
 class InputError(ValueError):
     """Input that cannot be used. The message says what was wrong, what was expected, what to do.
@@ -17,6 +19,9 @@ class InputError(ValueError):
     True
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(for_terminal(message))
+
 
 class InputWarning(UserWarning):
     """Input that was used unchanged but is probably a mistake.
@@ -27,6 +32,9 @@ class InputWarning(UserWarning):
     >>> import scalingbayes as sb
     >>> warnings.simplefilter("error", sb.InputWarning)  # stop at doubtful tables  # doctest: +SKIP
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(for_terminal(message))
 
 
 def unknown(

@@ -1,12 +1,11 @@
 """Progress bars: in a terminal by rich, in a notebook as HTML."""
 
-import html
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from scalingbayes._core.printable import printable
+from scalingbayes._core.escaping import for_html, for_terminal
 
 _SECONDS_BETWEEN = 0.2  # updates of a notebook
 
@@ -57,7 +56,7 @@ class TerminalBar:
 
     def show(self, fraction: float, text: str) -> None:
         """Show the fraction of the work that is done, and what is being done."""
-        self._bar.update(self._task, completed=fraction, description=printable(text))
+        self._bar.update(self._task, completed=fraction, description=for_terminal(text, keep=""))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -82,7 +81,7 @@ class NotebookBar:
         if text == shown and now - last < _SECONDS_BETWEEN:
             return
         self._shown = now, text
-        self._handle.update(_Line(fraction, printable(text)))
+        self._handle.update(_Line(fraction, for_terminal(text, keep="")))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -101,6 +100,6 @@ class _Line:
     def _repr_html_(self) -> str:
         if not self._text:
             return ""
-        words = html.escape(self._text)
+        words = for_html(self._text)
         bar = f'<progress value="{self._fraction:.3f}" max="1" aria-label="{words}"></progress>'
         return f"{bar} {self._fraction:.0%} {words}"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes._core.escaping import write_csv
 from scalingbayes.cli.json_output import as_fields, document
 from scalingbayes.cli.printing import describe_interval, print_result, print_text, print_verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pandas as pd
@@ -107,15 +110,31 @@ def _exponents(found: sb.Posterior | sb.Posteriors) -> Estimate | None:
         return None
 
 
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Return a part of a file's name for each name; two names never share one.
+
+    Examples
+    --------
+    >>> file_names(["loss", "loss/byte", "loss_byte"])
+    {'loss': 'loss', 'loss/byte': 'loss_byte', 'loss_byte': 'loss_byte_2'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        safe = re.sub(r"[^A-Za-z0-9.-]+", "_", name)
+        taken = {each.lower() for each in found.values()}  # some file systems ignore case
+        numbered = (f"{safe}_{number}" if number > 1 else safe for number in count(1))
+        found[name] = next(each for each in numbered if each.lower() not in taken)
+    return found
+
+
 def _write(out: Path, found: sb.Posterior | sb.Posteriors, tables: dict[str, pd.DataFrame]) -> None:
     if isinstance(found, sb.Posterior):
         files = {"posterior.nc": found}
     else:
-        names = [re.sub(r"[^A-Za-z0-9.-]+", "_", str(name)) for name in found]
-        files = {f"posterior_{name}.nc": found[key] for name, key in zip(names, found, strict=True)}
+        files = {f"posterior_{name}.nc": found[key] for key, name in file_names(found).items()}
     for file, post in files.items():
         post.save(out / file)
     for name, table in tables.items():
         with atomic_write(out / f"{name}.csv") as path:
-            table.assign(verdict=found.verdict.word).to_csv(path)
+            write_csv(table.assign(verdict=found.verdict.word), path)
     print_text(f"Written to {out}: {', '.join([*files, *(f'{name}.csv' for name in tables)])}.")

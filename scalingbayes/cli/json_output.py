@@ -55,7 +55,7 @@ class Document:
 
     def write(self) -> None:
         """Print the document."""
-        json.dump(self._fields, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+        json.dump(self._fields, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import scalingbayes as sb
-from scalingbayes._core.printable import printable
+from scalingbayes._core.escaping import for_terminal
 from scalingbayes.cli.json_output import document
 
 if TYPE_CHECKING:
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 FAILED_CHECKS = 3
 """Exit status if a fit failed its checks."""
 
-_KEPT = "\n\t"  # control characters that may be printed
-
 
 def print_text(text: str, style: str | None = None) -> None:
     """Print a text; to standard error if standard output is JSON."""
-    _console(stderr=document() is not None).print(printable(text, keep=_KEPT), style=style)
+    _console(stderr=document() is not None).print(for_terminal(text), style=style)
 
 
 def print_result(name: str, view: View, table: pd.DataFrame) -> None:
@@ -104,7 +102,7 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any, **__:
 def _print_problem(word: str, style: str, message: object) -> None:
     from rich.text import Text
 
-    text = printable(str(message), keep=_KEPT)
+    text = for_terminal(str(message))
     _console(stderr=True).print(Text.assemble((word, style), f": {text}"))
 
 

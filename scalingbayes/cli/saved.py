@@ -11,6 +11,7 @@ import typer
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.escaping import write_csv
 from scalingbayes.cli.json_output import document
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
 from scalingbayes.cli.table_options import read_table
@@ -213,5 +214,5 @@ def write_out(out: Path | None, table: pd.DataFrame, verdict: sb.Verdict) -> Non
     """Write the table, with the verdict in each row, if the option ``--out`` was given."""
     if out is not None:
         with atomic_write(out) as path:
-            table.assign(verdict=verdict.word).to_csv(path)
+            write_csv(table.assign(verdict=verdict.word), path)
         print_text(f"Written to {out}.")

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from jaxtyping import Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
+from scalingbayes._core.escaping import for_html, for_terminal
 from scalingbayes._core.numbers import kind_of, write, write_distinct
 from scalingbayes.data.columns import COLUMNS, COUNTS, check_column, missing_column, show_column
 from scalingbayes.data.prepare import Options, hashable, prepare
@@ -345,15 +345,15 @@ class Runs:
             if column in self.frame
         )
         others = [column for column in self.frame if column not in COLUMNS]
-        return (
+        return for_terminal(
             f"Runs({self.name!r}: {len(self)} rows){ranges}"
             + (f"\n  and {', '.join(map(str, others))}" if others else "")
             + "".join(f"\n  {note}" for note in self.notes)
         )
 
     def _repr_html_(self) -> str:
-        title = f"{escape(self.name)}: {len(self)} training runs"
-        notes = "<br>".join(map(escape, self.notes))
+        title = f"{for_html(self.name)}: {len(self)} training runs"
+        notes = "<br>".join(map(for_html, self.notes))
         formatters = {
             name: partial(write, kind=kind_of(name)) for name in COLUMNS if name in self.frame
         }

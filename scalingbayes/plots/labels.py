@@ -13,6 +13,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from scalingbayes._core.escaping import for_terminal
 from scalingbayes._core.numbers import Kind, kind_of, write
 from scalingbayes.data.runs import Runs
 from scalingbayes.data.units import COUNTED, LOSS_UNITS, PERPLEXITY
@@ -37,7 +38,7 @@ _QUANTITIES = {
 
 def escaped(text: str) -> str:
     """Return a user's text such that matplotlib does not read formulas in it."""
-    return text.replace("$", r"\$")
+    return for_terminal(text).replace("$", r"\$")
 
 
 def label_of(runs: Runs, column: str, description: str = "") -> str:

@@ -3,11 +3,11 @@
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import pandas as pd
 
+from scalingbayes._core.escaping import for_html, for_markdown, for_terminal
 from scalingbayes.results.readable import readable
 from scalingbayes.results.verdict import Verdict
 
@@ -64,7 +64,7 @@ class View:
     details: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """Return the view as text for a terminal or a file."""
+        """Return the view as text for a terminal or a file, without control characters."""
         paragraphs = [
             self.title,
             "" if self.table is None else format_table(self.table),
@@ -73,7 +73,7 @@ class View:
             "" if self.verdict is None else str(self.verdict),
             "\n".join(self.details),
         ]
-        return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+        return for_terminal("\n\n".join(paragraph for paragraph in paragraphs if paragraph))
 
     def html(self) -> str:
         """Return the view as HTML for a notebook. All text is escaped."""
@@ -84,16 +84,18 @@ class View:
         verdict = "" if self.verdict is None else self.verdict._repr_html_()
         details = ""
         if self.details:
-            first, *others = map(_escape, self.details)
+            first, *others = map(for_html, self.details)
             details = f"<details><summary>{first}</summary>{'<br>'.join(others)}</details>"
         return f"{title}{table}{lines}{tables}{verdict}{details}"
 
     def markdown(self) -> str:
         """Return the tables as Markdown."""
-        shown = [("", self.table), *self.tables] if self.table is not None else self.tables
-        return "\n\n".join(
-            "\n\n".join(filter(None, (heading, _markdown_table(table)))) for heading, table in shown
-        )
+        first = [] if self.table is None else [("", self.table)]
+        shown = [
+            (for_markdown(heading), _markdown_table(table))
+            for heading, table in (*first, *self.tables)
+        ]
+        return "\n\n".join("\n\n".join(filter(None, pair)) for pair in shown)
 
     def latex(self) -> str:
         """Return the tables as LaTeX, for the package booktabs."""
@@ -118,26 +120,15 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 def _markdown_table(frame: pd.DataFrame) -> str:
     flat = _flat(frame)
     rows = [list(flat.columns), *flat.to_numpy().tolist()]
-    cells = [[_markdown_cell(str(x)) for x in row] for row in rows]
+    cells = [[for_markdown(str(x)) for x in row] for row in rows]
     labels = frame.index.nlevels
     rule = [*["---"] * labels, *["---:"] * (len(flat.columns) - labels)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rule, *cells[1:]))
 
 
-def _markdown_cell(text: str) -> str:
-    """Return text that Markdown shows as it is, within one cell of a table."""
-    for mark in "\\|<&*_`":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
-
-
 def _wrap(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + 2)
     return textwrap.fill(line, _WIDTH, subsequent_indent=indent if line[:1] == " " else "")
-
-
-def _escape(text: str) -> str:
-    return escape(text, quote=False)  # quotes are markup only within attributes
 
 
 def _table(frame: pd.DataFrame) -> str:
@@ -149,4 +140,4 @@ def _table(frame: pd.DataFrame) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return f"<p>{_escape(text).replace('\n', '<br>')}</p>" if text else ""
+    return f"<p>{for_html(text).replace('\n', '<br>')}</p>" if text else ""

@@ -1,7 +1,8 @@
 """Verdicts: whether a result passed its checks, why, and what to do if it did not."""
 
 from dataclasses import dataclass
-from html import escape
+
+from scalingbayes._core.escaping import for_html, for_terminal
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Verdict:
 
     def __str__(self) -> str:
         if not self.checks and self.notes:
-            return "\n".join(self.notes)
+            return for_terminal("\n".join(self.notes))
         if not self.checks:
             lines = [f"The {self.of} was not checked."]
         elif self.passed:
@@ -73,11 +74,11 @@ class Verdict:
         else:
             lines = [f"THE {self.of.upper()} FAILED ITS CHECKS: do not rely on it."]
             lines += [f"  {c.finding}: {c.remedy}" for c in self.checks if not c.passed]
-        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+        return for_terminal("\n".join([*lines, *(f"Note: {note}" for note in self.notes)]))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         first, *others = str(self).splitlines()
-        first = escape(first) if self.passed else f"<b>{escape(first)}</b>"
-        return f"<p>{'<br>'.join([first, *map(escape, others)])}</p>"
+        first = for_html(first) if self.passed else f"<b>{for_html(first)}</b>"
+        return f"<p>{'<br>'.join([first, *map(for_html, others)])}</p>"

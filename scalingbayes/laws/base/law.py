@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from scalingbayes._core.domains import POSITIVE, Domain
+from scalingbayes._core.escaping import for_terminal
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.declaration_checks import check_declarations
 from scalingbayes.laws.base.derived import Derived
@@ -315,7 +316,7 @@ class Law:
             f"    {name:12} {parameter.description}: {parameter.describe_prior(name)}"
             for name, parameter in self.parameters.items()
         ]
-        return "\n".join(lines)
+        return for_terminal("\n".join(lines))
 
     def _repr_html_(self) -> str:
         reads = "; ".join(f"{name}, {each.description}" for name, each in self.inputs.items())
