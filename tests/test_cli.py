@@ -162,7 +162,7 @@ def test_compare_prints_scores_and_weights(command):
         (("fit", "chinchilla", "--engine", "nuts(chain=2)"), "Did you mean 'chains'?"),
         (("fit", "chinchilla", "--engine", "optimize"), "a best fit without intervals"),
         (("fit", "chinchilla", "--noise", "normal(vary=params)"), "Did you mean 'varying'?"),
-        (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be made a folder"),
+        (("fit", "chinchilla", "--out", "sweep.csv"), "cannot be a folder that is written to"),
         (("compare", "chinchilla", "--laws", "kaplan"), "--laws must name two or more laws"),
         (("compare", "chinchilla", "--laws", "kaplan,kaplun"), "Did you mean 'kaplan'?"),
         (("compare", "chinchilla", "--by", "corpus"), "no column 'corpus'"),

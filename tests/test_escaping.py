@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 import scalingbayes as sb
-from scalingbayes._core.escaping import for_html, for_markdown, for_terminal, write_csv
+from scalingbayes._core.escaping import as_csv, for_html, for_markdown, for_terminal
 from scalingbayes.results import Result
 
 TERMINAL = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e"
@@ -121,7 +121,7 @@ def test_no_result_shows_itself_in_a_way_of_its_own():
 def test_csv_has_no_formulas(tmp_path):
     index = pd.MultiIndex.from_tuples([("=1+1", 1), ("a", 2)], names=["@x", None])
     frame = pd.DataFrame({"+c": ["-1+1", "\t=1"], "n": [-1.5, 2.0]}, index)
-    write_csv(frame, tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text(as_csv(frame))
     read = pd.read_csv(tmp_path / "t.csv")
     assert list(read.columns) == ["'@x", "Unnamed: 1", "'+c", "n"]
     assert read.iloc[:, 0].tolist() == ["'=1+1", "a"]

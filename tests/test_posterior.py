@@ -205,13 +205,13 @@ def test_the_record_holds_what_was_fitted(post, runs):
     assert record.versions["jax"] == jax.__version__
     assert record.dtype == "float64"
     assert Record.from_json(record.to_json()) == record
-    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 3
+    assert json.loads(post.tree.attrs["scalingbayes"])["schema"] == 4
 
 
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (1, "schema version 1; this version of scalingbayes reads version 3"),
+        (1, "schema version 1; this version of scalingbayes reads version 4"),
         (None, "has no schema version"),
     ],
 )

@@ -11,8 +11,6 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
 _LINES = "\n\t"
@@ -66,8 +64,8 @@ def for_markdown(text: str) -> str:
     return escaped.replace("](", "]\\(")  # no link; an interval keeps its brackets
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV in which no text is a formula of a spreadsheet.
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return a table as CSV in which no text is a formula of a spreadsheet.
 
     A text that a spreadsheet would compute, such as ``=1+1``, gets an apostrophe before it.
 
@@ -75,13 +73,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     ----------
     frame
         The table. Numbers are written unchanged.
-    path
-        The file.
     """
     safe = frame.map(_no_formula)
     safe.columns = _labels(frame.columns)
     safe.index = _labels(frame.index)
-    safe.to_csv(path)
+    return safe.to_csv()
 
 
 def _labels(index: pd.Index) -> pd.Index:

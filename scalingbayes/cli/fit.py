@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -126,7 +127,7 @@ def fit_command(
         if losses is not None:
             raise sb.InputError("--report needs one loss: remove --losses, or choose --loss.")
         check_report_file("--report", report)
-    _make_folder(out)
+    _check_folder(out)
     post: sb.Posterior | sb.Posteriors
     if losses is None:
         post = sb.fit(runs, model, engine=chosen, exact=exact, seed=seed)
@@ -153,12 +154,19 @@ def _engine(text: str) -> Engine:
     return engine
 
 
-def _make_folder(out: Path | None) -> None:
+def _check_folder(out: Path | None) -> None:
+    """Check, before the work begins, that a folder is there or can be made.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
     if out is None:
         return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    nearest = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise sb.InputError(
-            f"--out {out} cannot be made a folder ({error}): name another folder."
-        ) from error
+            f"--out {out} cannot be a folder that is written to: {nearest} is a file, or does not "
+            f"let you write. Name another folder."
+        )

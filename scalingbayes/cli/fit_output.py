@@ -6,17 +6,17 @@ import re
 import warnings
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scalingbayes as sb
-from scalingbayes._core.atomic_files import atomic_write
-from scalingbayes._core.escaping import write_csv
+from scalingbayes._core.atomic_files import atomic_write_all, made_folder
+from scalingbayes._core.escaping import as_csv
 from scalingbayes.cli.json_output import as_fields, document
 from scalingbayes.cli.printing import describe_interval, print_result, print_text, print_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     import pandas as pd
 
@@ -128,13 +128,17 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _write(out: Path, found: sb.Posterior | sb.Posteriors, tables: dict[str, pd.DataFrame]) -> None:
+    from scalingbayes._core.netcdf import as_netcdf
+
     if isinstance(found, sb.Posterior):
         files = {"posterior.nc": found}
     else:
         files = {f"posterior_{name}.nc": found[key] for key, name in file_names(found).items()}
-    for file, post in files.items():
-        post.save(out / file)
+    contents: dict[Path, bytes | str] = {
+        out / file: as_netcdf(post.tree) for file, post in files.items()
+    }
     for name, table in tables.items():
-        with atomic_write(out / f"{name}.csv") as path:
-            write_csv(table.assign(verdict=found.verdict.word), path)
+        contents[out / f"{name}.csv"] = as_csv(table.assign(verdict=found.verdict.word))
+    with made_folder(out):
+        atomic_write_all(contents)
     print_text(f"Written to {out}: {', '.join([*files, *(f'{name}.csv' for name in tables)])}.")

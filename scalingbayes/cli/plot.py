@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,8 +70,9 @@ def plot_command(
     options = _options(KINDS, kind, {"prob": prob, "compute": compute})
     post = read_posterior(posterior, seed)
     figure = figure_of(KINDS[kind](post, **options))
-    with atomic_write(out) as path:
-        figure.savefig(path, format=suffix, dpi=_DPI, bbox_inches="tight")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=suffix, dpi=_DPI, bbox_inches="tight")
+    atomic_write(out, drawn.getbuffer())
     print_verdict(post.verdict)
     print_text(f"Written to {out}.")
     exit_if_failed(post.verdict)

@@ -11,7 +11,7 @@ import typer
 import scalingbayes as sb
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError, unknown
-from scalingbayes._core.escaping import write_csv
+from scalingbayes._core.escaping import as_csv
 from scalingbayes.cli.json_output import document
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
 from scalingbayes.cli.table_options import read_table
@@ -213,6 +213,5 @@ def finish(verdict: sb.Verdict, out: Path | None, table: pd.DataFrame) -> None:
 def write_out(out: Path | None, table: pd.DataFrame, verdict: sb.Verdict) -> None:
     """Write the table, with the verdict in each row, if the option ``--out`` was given."""
     if out is not None:
-        with atomic_write(out) as path:
-            write_csv(table.assign(verdict=verdict.word), path)
+        atomic_write(out, as_csv(table.assign(verdict=verdict.word)))
         print_text(f"Written to {out}.")

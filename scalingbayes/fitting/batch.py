@@ -70,7 +70,8 @@ def fit_many(
         As for :func:`scalingbayes.fit`.
     out
         A folder to which finished chunks of fits are written. After an interruption, the same call
-        continues from there.
+        continues from there. Files that are damaged or of other fits are found, and their fits are
+        computed again.
     progress
         As for :func:`scalingbayes.fit`.
 
@@ -83,6 +84,13 @@ def fit_many(
     ------
     InputError
         If a table cannot be used (the message names it), or ``out`` holds another batch.
+    OSError
+        If a file cannot be written to ``out``. Finished chunks stay.
+
+    Warns
+    -----
+    InputWarning
+        If a file in ``out`` is missing, damaged or of other fits.
 
     Examples
     --------
@@ -176,9 +184,8 @@ def _fit_models(
     if out is None:
         folder, chunks = None, make_chunks(lengths)
     else:
-        folder = ChunkFolder(Path(out))
-        fingerprint = _fingerprint(models, records, exact)
-        chunks = folder.open(fingerprint, lambda: make_chunks(lengths))
+        folder = ChunkFolder(Path(out), _fingerprint(models, records, exact))
+        chunks = folder.open(make_chunks(lengths))
     in_order = list(models.values())
 
     def run(positions: Sequence[int], report: Report) -> list[Draws]:
@@ -248,10 +255,11 @@ def _run_chunks(
     draws: dict[int, Draws] = {}
     missing = []
     for number, chunk in enumerate(chunks):
-        if folder is not None and folder.has(number):
-            draws |= dict(zip(chunk, folder.read(number), strict=True))
-        else:
+        stored = None if folder is None else folder.read(number, chunk)
+        if stored is None:
             missing.append(number)
+        else:
+            draws |= dict(zip(chunk, stored, strict=True))
     largest = dict.fromkeys(lengths, 0)
     for chunk in chunks:
         largest[lengths[chunk[0]]] = max(largest[lengths[chunk[0]]], len(chunk))
@@ -262,7 +270,7 @@ def _run_chunks(
         size = largest[lengths[chunk[0]]]
         found = run((chunk + chunk[-1:] * size)[:size], part)[: len(chunk)]
         if folder is not None:
-            folder.write(number, found)
+            folder.write(number, chunk, found)
         draws |= dict(zip(chunk, found, strict=True))
     return [draws[position] for position in range(len(lengths))]
 

@@ -1,7 +1,9 @@
 """Chunks: fits that run together, and the folder that keeps finished chunks of a batch."""
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ import jax
 import numpy as np
 import xarray as xr
 
-from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes._core.atomic_files import atomic_write, made_folder, sweep
 from scalingbayes._core.devices import agree, side_by_side
-from scalingbayes._core.errors import InputError
+from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.netcdf import read_tree, write_tree
 from scalingbayes.inference import Draws
 from scalingbayes.model.allowance import Allowance
 
@@ -50,104 +53,186 @@ def make_chunks(lengths: Sequence[int]) -> Chunks:
 class ChunkFolder:
     """A folder with a file for each finished chunk, and a record of the batch.
 
+    A chunk's file holds the batch's fingerprint, the chunk's fits and a digest. A file that is
+    damaged, or that belongs elsewhere, counts as absent.
+
     Parameters
     ----------
     path
         The folder.
+    fingerprint
+        A text that identifies the batch.
     """
 
     path: Path
+    fingerprint: str
 
-    def open(self, fingerprint: str, make: Callable[[], Chunks]) -> Chunks:
+    def open(self, chunks: Chunks) -> Chunks:
         """Return the chunks of the batch in the folder; create the folder if there is none.
 
         Parameters
         ----------
-        fingerprint
-            A text that identifies the batch.
-        make
-            A function that returns the chunks of a new batch.
+        chunks
+            The chunks of a new batch. A batch that was begun on other devices has its own.
 
         Raises
         ------
         InputError
             If the folder holds a batch with another fingerprint, or the path is a file.
+
+        Warns
+        -----
+        InputWarning
+            If the record of the batch is damaged.
         """
-        record_path = self.path / _RECORD
-        if record_path.is_file():
-            record = json.loads(record_path.read_text())
-            if record["fingerprint"] != fingerprint:
-                raise InputError(
-                    f"{self.path} holds another batch: its tables, law, priors, settings, seed or "
-                    f"version of scalingbayes differ. Choose another folder, or delete this one."
-                )
-            return record["chunks"]
-        chunks = make()
+        path = self.path / _RECORD
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError as error:
+            with made_folder(self.path):
+                sweep(self.path)
+                if (found := _read_record(path)) is not None:
+                    if found["fingerprint"] != self.fingerprint:
+                        raise self._foreign()
+                    return found["chunks"]
+                self._refuse_chunks_of_others()
+                if path.exists():
+                    _warn(f"{path} is damaged: it is written again. Chunks that fit it are kept.")
+                record = {"fingerprint": self.fingerprint, "chunks": chunks}
+                atomic_write(path, json.dumps({**record, "digest": _digest(record)}))
+        except (FileExistsError, NotADirectoryError) as error:
             raise InputError(f"out must be a folder, but {self.path} is a file.") from error
-        with atomic_write(record_path) as path:
-            path.write_text(json.dumps({"fingerprint": fingerprint, "chunks": chunks}))
         return chunks
 
-    def has(self, number: int) -> bool:
-        """Return whether a chunk is finished; on several hosts, whether all of them have it."""
-        return agree(self._file(number).is_file())
+    def write(self, number: int, fits: Sequence[int], draws: Sequence[Draws]) -> None:
+        """Write the draws of a chunk to its file.
 
-    def write(self, number: int, draws: Sequence[Draws]) -> None:
-        """Write the draws of a chunk's fits to its file."""
-        variables: dict[str, Any] = {
-            "points": ((*_DIMS, "coordinate"), np.stack([each.points for each in draws]))
-        }
-        for name in draws[0].stats:
-            variables[f"{_STAT}{name}"] = (_DIMS, np.stack([each.stats[name] for each in draws]))
-        attrs = {"facts": json.dumps([dict(each.facts) for each in draws]), "of": draws[0].of}
-        exact = [each.exact for each in draws if each.exact is not None]
-        if exact:
-            dims = ("fit", "exact_chain", "exact_draw", "coordinate")
-            variables["exact_points"] = (dims, np.stack([each.points for each in exact]))
-            variables["exact_lp"] = (dims[:-1], np.stack([each.stats["lp"] for each in exact]))
-            allowances = [each.allowance.as_record() for each in draws if each.allowance]
-            attrs["allowances"] = json.dumps(allowances)
-            attrs["exact_facts"] = json.dumps([dict(each.facts) for each in exact])
-        dataset = xr.Dataset(variables, attrs=attrs)
-        with atomic_write(self._file(number)) as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        Parameters
+        ----------
+        number
+            The chunk's number.
+        fits
+            The positions of its fits in the batch.
+        draws
+            The draws of its fits.
+        """
+        tree = pack_draws(draws)
+        tree.attrs |= {"batch": self.fingerprint, "fits": json.dumps(list(fits))}
+        write_tree(tree, self._file(number))
 
-    def read(self, number: int) -> list[Draws]:
-        """Return the draws of a finished chunk's fits."""
-        with xr.open_dataset(self._file(number), engine="h5netcdf") as opened:
-            dataset = opened.load()
-        points = dataset["points"].to_numpy()
-        stats = {
-            str(name).removeprefix(_STAT): values.to_numpy()
-            for name, values in dataset.items()
-            if str(name).startswith(_STAT)
-        }
-        plain = [
-            Draws(
-                points[fit],
-                {name: values[fit] for name, values in stats.items()},
-                facts,
-                dataset.attrs["of"],
-            )
-            for fit, facts in enumerate(json.loads(dataset.attrs["facts"]))
-        ]
-        if "allowances" not in dataset.attrs:
-            return plain
-        exact_points, exact_lp = (dataset[f"exact_{n}"].to_numpy() for n in ("points", "lp"))
-        allowances, exact_facts = (
-            json.loads(dataset.attrs[name]) for name in ("allowances", "exact_facts")
+    def read(self, number: int, fits: Sequence[int]) -> list[Draws] | None:
+        """Return the draws of a chunk; None if it is not finished, on any of several hosts.
+
+        Parameters
+        ----------
+        number, fits
+            As for :meth:`write`.
+
+        Warns
+        -----
+        InputWarning
+            If the chunk's file is damaged or holds other fits.
+        """
+        draws = None
+        path = self._file(number)
+        if not path.exists():
+            if self._file(number + 1).exists():
+                _warn(f"{path} is missing. Its {len(fits)} fits are computed again.")
+        else:
+            try:
+                tree = read_tree(path)
+                if (tree.attrs.get("batch"), tree.attrs.get("fits")) != (
+                    self.fingerprint,
+                    json.dumps(list(fits)),
+                ):
+                    raise InputError(f"{path} holds other fits.")
+                draws = unpack_draws(tree)
+            except InputError as error:
+                _warn(f"{error} Its {len(fits)} fits are computed again.")
+        return draws if agree(draws is not None) else None
+
+    def _refuse_chunks_of_others(self) -> None:
+        """Refuse a folder without a record whose chunks are of another batch.
+
+        Raises
+        ------
+        InputError
+            If it is such a folder.
+        """
+        for path in sorted(self.path.glob("chunk-*.nc")):
+            try:
+                batch = read_tree(path).attrs.get("batch")
+            except InputError:  # damaged: it is computed again
+                continue
+            if batch != self.fingerprint:
+                raise self._foreign()
+
+    def _foreign(self) -> InputError:
+        return InputError(
+            f"{self.path} holds another batch: its tables, law, priors, settings, seed or version "
+            f"of scalingbayes differ. Choose another folder, or delete this one."
         )
-        return [
-            replace(
-                draws,
-                allowance=Allowance.from_record(allowances[fit]),
-                exact=Draws(exact_points[fit], {"lp": exact_lp[fit]}, exact_facts[fit]),
-            )
-            for fit, draws in enumerate(plain)
-        ]
 
     def _file(self, number: int) -> Path:
         return self.path / f"chunk-{number:05}.nc"
+
+
+def pack_draws(draws: Sequence[Draws]) -> xr.DataTree:
+    """Return the draws of several fits of one shape as a tree."""
+    variables: dict[str, Any] = {
+        "points": ((*_DIMS, "coordinate"), np.stack([each.points for each in draws]))
+    }
+    for name in draws[0].stats:
+        variables[f"{_STAT}{name}"] = (_DIMS, np.stack([each.stats[name] for each in draws]))
+    attrs = {"facts": json.dumps([dict(each.facts) for each in draws]), "of": draws[0].of}
+    exact = [each.exact for each in draws if each.exact is not None]
+    if exact:
+        dims = ("fit", "exact_chain", "exact_draw", "coordinate")
+        variables["exact_points"] = (dims, np.stack([each.points for each in exact]))
+        variables["exact_lp"] = (dims[:-1], np.stack([each.stats["lp"] for each in exact]))
+        allowances = [each.allowance.as_record() for each in draws if each.allowance]
+        attrs["allowances"] = json.dumps(allowances)
+        attrs["exact_facts"] = json.dumps([dict(each.facts) for each in exact])
+    return xr.DataTree(xr.Dataset(variables, attrs=attrs))
+
+
+def unpack_draws(tree: xr.DataTree) -> list[Draws]:
+    """Return the draws of a tree that :func:`pack_draws` returned."""
+    points, attrs = tree["points"].to_numpy(), tree.attrs
+    stats = {
+        str(name).removeprefix(_STAT): values.to_numpy()
+        for name, values in tree.data_vars.items()
+        if str(name).startswith(_STAT)
+    }
+    plain = [
+        Draws(points[fit], {name: x[fit] for name, x in stats.items()}, facts, attrs["of"])
+        for fit, facts in enumerate(json.loads(attrs["facts"]))
+    ]
+    if "allowances" not in attrs:
+        return plain
+    exact_points, exact_lp = (tree[f"exact_{n}"].to_numpy() for n in ("points", "lp"))
+    allowances, exact_facts = (json.loads(attrs[name]) for name in ("allowances", "exact_facts"))
+    return [
+        replace(
+            draws,
+            allowance=Allowance.from_record(allowances[fit]),
+            exact=Draws(exact_points[fit], {"lp": exact_lp[fit]}, exact_facts[fit]),
+        )
+        for fit, draws in enumerate(plain)
+    ]
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of a batch; None if there is none, or if it is damaged."""
+    try:
+        record = json.loads(path.read_bytes())
+        digest = record.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return record if digest == _digest(record) else None
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, InputWarning, stacklevel=2)

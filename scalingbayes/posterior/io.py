@@ -7,7 +7,6 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Int
 
-from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes.posterior.record import ATTRIBUTE, Record
 
@@ -15,37 +14,17 @@ _ROW = "row"
 _NUMERIC = "biuf"  # numpy's kinds of numbers
 
 
-def write_tree(tree: xr.DataTree, path: str | Path) -> None:
-    """Write the tree of a posterior as netCDF, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
-
-
-def read_tree(path: str | Path) -> tuple[xr.DataTree, Record]:
+def read_posterior(path: str | Path) -> tuple[xr.DataTree, Record]:
     """Read the tree and the record of a posterior.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is not a posterior that this version can read.
+        If there is no such file, it is damaged, or it is not a posterior that this version reads.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"There is no file {path}: give one that Posterior.save wrote.")
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            # DataTree.load leaves out variables that have the name of a group.
-            for node in tree.subtree:
-                for variable in node.variables.values():
-                    variable.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a netCDF file: {error}") from error
+    from scalingbayes._core.netcdf import read_tree  # slow to import
+
+    tree = read_tree(path)
     if ATTRIBUTE not in tree.attrs:
         raise InputError(f"{path} was not written by Posterior.save of scalingbayes.")
     try:

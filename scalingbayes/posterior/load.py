@@ -6,8 +6,9 @@ from scalingbayes._core.errors import InputError
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model.noise import NO_SCATTER, Noise, no_scatter
 from scalingbayes.model.noise_models import NoiseModel, get_noise
-from scalingbayes.posterior.io import read_tree
+from scalingbayes.posterior.io import read_posterior
 from scalingbayes.posterior.posterior import Posterior
+from scalingbayes.posterior.ranges import check_ranges
 
 
 def load(
@@ -26,8 +27,9 @@ def load(
     Raises
     ------
     InputError
-        If there is no such file, it is not a saved posterior, it has another schema version, or
-        the law or the noise model is unknown or differs from the one that was fitted.
+        If there is no such file, it is not a saved posterior, it was damaged or edited after it
+        was saved, it has another schema version, or the law or the noise model is unknown or
+        differs from the one that was fitted.
 
     Examples
     --------
@@ -37,7 +39,7 @@ def load(
     >>> sb.load("post.nc").tree.identical(post.tree)  # doctest: +SKIP
     True
     """
-    tree, record = read_tree(path)
+    tree, record = read_posterior(path)
     known = get_law(law or record.law)
     stated = noise is None and record.noise == NO_SCATTER
     model = no_scatter(known.target.on_scale) if stated else get_noise(noise or record.noise, known)
@@ -49,4 +51,9 @@ def load(
             f"{', '.join(fitted)}; the law and noise model of these names here are "
             f"{known.equation} with {', '.join(names)}. Give load the ones that were fitted."
         )
-    return Posterior(tree, known, model)
+    post = Posterior(tree, known, model)
+    try:
+        check_ranges(post)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used. {error}") from error
+    return post

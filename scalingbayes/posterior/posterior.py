@@ -26,7 +26,7 @@ from scalingbayes.posterior.describe_fit import describe_data, describe_fit, des
 from scalingbayes.posterior.diagnostics import diagnose, judge
 from scalingbayes.posterior.expected import expected_targets, thin_tree
 from scalingbayes.posterior.extrapolation import compute_of_runs
-from scalingbayes.posterior.io import unpack_table, write_tree
+from scalingbayes.posterior.io import unpack_table
 from scalingbayes.posterior.origin import caveats_of, verdict_without_draws
 from scalingbayes.posterior.predict import predict_runs, with_posterior_predictive
 from scalingbayes.posterior.predictive_distribution import DiscrepancyDraws
@@ -366,8 +366,10 @@ class Posterior(DrawsResult):
         Raises
         ------
         OSError
-            If the file cannot be written.
+            If the file cannot be written, such as for lack of space.
         """
+        from scalingbayes._core.netcdf import write_tree  # slow to import
+
         write_tree(self.tree, path)
 
     def report(self, path: str | Path, budget: Budgets | None = None, **options: Any) -> Path:

@@ -15,7 +15,7 @@ from scalingbayes.model.bound_model import BoundModel
 ATTRIBUTE = "scalingbayes"
 """The attribute of a posterior's tree that holds the record as JSON."""
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of the record's fields. A change of the fields raises it by 1."""
 
 

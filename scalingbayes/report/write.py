@@ -128,8 +128,7 @@ def write_report(
     page |= {"runs": _runs(post), "reproduction": describe_reproduction(post, asked, hardware)}
     html = _environment().get_template("report.html").render(page)
     target = Path(path)
-    with atomic_write(target) as temporary:
-        Path(temporary).write_text(html, encoding="utf-8")
+    atomic_write(target, html)
     return target
 
 

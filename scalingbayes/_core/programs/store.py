@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from scalingbayes._core.atomic_files import atomic_write
+from scalingbayes._core.atomic_files import atomic_write, sweep
 from scalingbayes._core.errors import InputWarning
 
 VARIABLE = "SCALINGBAYES_CACHE"
@@ -20,7 +19,6 @@ VARIABLE = "SCALINGBAYES_CACHE"
 MOST_BYTES = 1 << 30
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _SUFFIX = ".program"
-_ABANDONED_SECONDS = 3600.0  # a temporary file that is older belongs to a process that was killed
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,9 @@ class Store:
     def write(self, key: str, content: bytes) -> None:
         """Store a program. A full disk or a folder without write access is not an error."""
         with suppress(OSError):
-            with atomic_write(self._path(key), mode=0o600) as temporary:
-                temporary.write_bytes(hashlib.sha256(content).digest() + content)
+            whole = hashlib.sha256(content).digest() + content
+            # A program that a crash of the system damages counts as absent: it needs no sync.
+            atomic_write(self._path(key), whole, mode=0o600, sync=False)
             self._bound()
 
     def programs(self) -> list[Path]:
@@ -75,15 +74,13 @@ class Store:
     def clear(self) -> int:
         """Delete all programs, and return their number."""
         found = self.programs()
-        for path in [*found, *self._temporary()]:
+        for path in found:
             path.unlink(missing_ok=True)
+        sweep(self.folder)
         return len(found)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_SUFFIX}"
-
-    def _temporary(self) -> list[Path]:
-        return list(self.folder.glob(f".*{_SUFFIX}.*"))
 
     def _bound(self) -> None:
         """Delete what is too much, and what killed processes left."""
@@ -92,9 +89,7 @@ class Store:
             total += _size(path)
             if total > self.most_bytes:
                 path.unlink(missing_ok=True)
-        for path in self._temporary():
-            if time.time() - _used(path) > _ABANDONED_SECONDS:
-                path.unlink(missing_ok=True)
+        sweep(self.folder)
 
 
 def open_store() -> Store | None:
