@@ -126,6 +126,20 @@ def test_two_towers_are_allocated_as_scipy_does():
 
 
 def test_a_budget_of_two_towers_needs_their_flops():
+    law, table = get_law("two_tower"), {"image_params": [1e8, 2e8], "tokens": [1e9, 3e9]}
+    values = {name: jnp.asarray(x) for name, x in TOWERS.items()}
+    with pytest.raises(sb.InputError, match=r"Pass cost=sb\.costs\.TwoTower\(image_tokens="):
+        optimum(law, values, jnp.asarray([1e21]), {"text_params": 6e7})
+    # A column of compute states the FLOPs; 6 params tokens is not derived.
+    table |= {"text_params": [1e8, 1e8], "params": [2e8, 3e8], "loss": [3.0, 2.5]}
+    assert "compute" not in sb.Runs(table).frame
+    compute = [6 * s * n * 250 for s, n in zip(table["tokens"], table["image_params"], strict=True)]
+    cost = table_cost(law, sb.Runs({**table, "compute": compute}))
+    assert (cost.size, cost.training) == ("image_params", pytest.approx(1500))
+
+
+@pytest.mark.slow
+def test_answers_of_two_towers_count_the_flops_that_are_given():
     rng = np.random.default_rng(4)
     image, text, samples = np.exp(
         rng.uniform([[17.0], [17.0], [20.0]], [[20.0], [20.0], [23.0]], (3, 30))
@@ -147,10 +161,6 @@ def test_a_budget_of_two_towers_needs_their_flops():
     np.testing.assert_allclose(spent, 1e26, rtol=1e-9)
     largest = (6 * samples * (196 * image + 77 * 6e7)).max()
     assert f"{np.log10(1e26 / largest):.1f} decades beyond the largest run" in str(found)
-    # A column of compute states the FLOPs.
-    measured = sb.Runs({**table, "compute": 6 * samples * image * 250})
-    cost = table_cost(get_law("two_tower"), measured)
-    assert (cost.size, cost.training) == ("image_params", pytest.approx(1500))
 
 
 def test_the_competition_barrier_is_the_cheapest_run_without_excess():

@@ -39,6 +39,35 @@ def effective_share(
     return share
 
 
+def quantization_loss(
+    bits: Mapping[str, Array], post_bits: Array, values: Mapping[str, Array], parts: int
+) -> Array:
+    """Return C_T exp(-P_post / gamma_post) times 1 - exp(-C_x (P_x - P_post)) for each part x.
+
+    Kumar et al. 2024, eq. 9, without its factor D^gamma_D / N_eff^gamma_N. Arguments are those of
+    :func:`effective_share`, and the bits after the training.
+    """
+    found = values["C_T"] * jnp.exp(-post_bits / values["gamma_post"])
+    for name, each in bits.items():
+        fewer = jnp.maximum(each - post_bits, 0.0)
+        found = found * (-jnp.expm1(-values[f"C_{name}"] * fewer)) ** parts
+    return found
+
+
+def _of_quantization() -> dict[str, Parameter]:
+    """Return the parameters of the quantization after the training that no column has."""
+    return {
+        "C_T": Parameter(
+            "weight of the quantization after the training",
+            dist.LogNormal(1.0, 1.5),
+            unit="loss * params**gamma_N / tokens**gamma_D",
+        ),
+        "gamma_D": exponent("tokens, in the harm of quantization"),
+        "gamma_N": exponent("model's size, in the harm of quantization"),
+        "gamma_post": Parameter("scale of post_bits, in bits", dist.LogNormal(-0.4, 0.5)),
+    }
+
+
 @family
 def precision(
     columns: tuple[str, ...] = ("bits",), parts: int = 1, offset: bool = False, post: bool = False
@@ -83,22 +112,15 @@ def precision(
         )
     surface = chinchilla.surface_parameters()
 
-    def harm(
-        effective: Array, tokens: Array, bits: Mapping[str, Array], left: Array, **values: Array
-    ) -> Array:
-        """Return the loss by quantization of the weights after the training, eq. 9."""
-        scale = power(tokens, values["gamma_D"]) * power(effective, -values["gamma_N"])
-        found = values["C_T"] * scale * jnp.exp(-left / values["gamma_post"])
-        for name, each in bits.items():
-            fewer = jnp.maximum(each - left, 0.0)
-            found = found * (-jnp.expm1(-values[f"C_{name}"] * fewer)) ** parts
-        return found
-
     def loss(params: Array, tokens: Array, *bits: Array, **values: Array) -> Array:
         trained = dict(zip(columns, bits, strict=False))
         effective = params * effective_share(trained, values, parts)
         found = chinchilla.loss(effective, tokens, **{name: values[name] for name in surface})
-        return found + harm(effective, tokens, trained, bits[-1], **values) if post else found
+        if post:
+            lost = quantization_loss(trained, bits[-1], values, parts)
+            scale = power(tokens, values["gamma_D"]) * power(effective, -values["gamma_N"])
+            found = found + scale * lost
+        return found
 
     parameters = dict(surface)
     for name in columns:
@@ -114,16 +136,7 @@ def precision(
     inputs = {name: Input(f"precision of the training, {name}", unit="1") for name in columns}
     if post:
         inputs[POST_BITS] = Input("precision of the weights in use, P_post", unit="1")
-        parameters |= {
-            "C_T": Parameter(
-                "weight of the quantization after the training",
-                dist.LogNormal(1.0, 1.5),
-                unit="loss * params**gamma_N / tokens**gamma_D",
-            ),
-            "gamma_D": exponent("tokens, in the harm of quantization"),
-            "gamma_N": exponent("model's size, in the harm of quantization"),
-            "gamma_post": Parameter("scale of post_bits, in bits", dist.LogNormal(-0.4, 0.5)),
-        }
+        parameters |= _of_quantization()
     start = "n - " if offset else "-"
     power_of_parts = f"^{parts}" if parts > 1 else ""
     share = f"(1 - e^({start}P/gamma)){power_of_parts}"
