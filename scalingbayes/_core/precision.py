@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.forks import refuse_forked_process
 
 _MAX_FLOAT32_ROWS = 100_000
 
@@ -36,8 +37,10 @@ def precision(dtype: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        If ``dtype`` is neither ``"float32"`` nor ``"float64"``.
+        If ``dtype`` is neither ``"float32"`` nor ``"float64"``, or if the process was forked after
+        JAX had begun.
     """
+    refuse_forked_process()
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype must be 'float32' or 'float64'; got {dtype!r}.")
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):

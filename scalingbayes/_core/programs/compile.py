@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax.experimental import serialize_executable
 
+from scalingbayes._core.forks import refuse_forked_process
 from scalingbayes._core.programs import fingerprint
 from scalingbayes._core.programs.store import open_store
 from scalingbayes._core.progress import announce
@@ -76,6 +77,7 @@ class compiled:  # noqa: N801 - a decorator, as jax.jit
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return the function's value."""
+        refuse_forked_process()
         call = self._bind(args, kwargs)
         if not _plain(call.leaves):
             return self._jitted(*args, **kwargs)
