@@ -233,7 +233,10 @@ def test_a_family_gives_the_same_law_for_the_same_options():
             "chance of law 'accuracy' must be a number",
         ),
         (lambda: sb.get_law("hyperparameters", by=()), "needs a column to be a power law of"),
-        (lambda: sb.get_law("broken", breaks=0), "breaks must be a whole number of 1 or more"),
+        (
+            lambda: sb.get_law("broken", breaks=0),
+            "breaks of law .broken. must be a whole number from 1 to 20; got 0",
+        ),
         (lambda: sb.get_law("mixture", domains=("web",)), "two columns or more"),
         (lambda: sb.get_law("accuracy", chance=1.0), "chance must be from 0 to below 1"),
     ],

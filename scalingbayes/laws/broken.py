@@ -1,12 +1,13 @@
 """Smoothly broken power laws of one quantity."""
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from scalingbayes._core.errors import InputError
-from scalingbayes.laws.base.family import family
+from scalingbayes.laws.base.family import Between, family
 from scalingbayes.laws.base.law import Law, Sum, signed
 from scalingbayes.laws.base.parameters import Parameter
 from scalingbayes.laws.base.priors import floor, weight
@@ -28,7 +29,12 @@ def loss(x: Array, *, a: Array, b: Array, c_0: Array, **breaks: Array) -> Array:
 
 
 @family
-def broken(x: str = "params", breaks: int = 1, target: str = "loss", scale: str = "log") -> Law:
+def broken(
+    x: str = "params",
+    breaks: Annotated[int, Between(1, 20)] = 1,
+    target: str = "loss",
+    scale: str = "log",
+) -> Law:
     """Return a power law whose exponent changes smoothly at some points.
 
     Parameters
@@ -41,14 +47,7 @@ def broken(x: str = "params", breaks: int = 1, target: str = "loss", scale: str 
         The column that the law predicts.
     scale
         The scale on which the target scatters: ``log``, or ``logit`` for an error from 0 to 1.
-
-    Raises
-    ------
-    InputError
-        If breaks is not a whole number of 1 or more.
     """
-    if breaks < 1:
-        raise InputError(f"breaks must be a whole number of 1 or more; got {breaks!r}.")
     bends = [f"c_{i} * f_{i} * softplus(log({x} / d_{i}) / f_{i})" for i in range(1, breaks + 1)]
     parameters = {
         "a": floor("limit of the loss", target),

@@ -31,6 +31,11 @@ def read_posterior(path: str | Path) -> tuple[xr.DataTree, Record]:
         return tree, Record.from_json(tree.attrs[ATTRIBUTE])
     except InputError as error:
         raise InputError(f"{path} cannot be read. {error}") from error
+    except Exception as error:
+        raise InputError(
+            f"{path} cannot be read: its record is not one that scalingbayes writes "
+            f"({type(error).__name__}: {error})."
+        ) from error
 
 
 def pack_table(frame: pd.DataFrame, rows: Int[np.ndarray, " runs"]) -> xr.Dataset:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import xarray as xr
+
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model.noise import NO_SCATTER, Noise, no_scatter
@@ -9,6 +11,7 @@ from scalingbayes.model.noise_models import NoiseModel, get_noise
 from scalingbayes.posterior.io import read_posterior
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.ranges import check_ranges
+from scalingbayes.posterior.record import Record
 
 
 def load(
@@ -40,6 +43,32 @@ def load(
     True
     """
     tree, record = read_posterior(path)
+    try:
+        post = _assemble(tree, record, law, noise)
+        check_ranges(post)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used. {error}") from error
+    except Exception as error:
+        raise InputError(
+            f"{path} cannot be used: its record is not one that scalingbayes writes "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    return post
+
+
+def _assemble(
+    tree: xr.DataTree,
+    record: Record,
+    law: str | Law | None,
+    noise: str | NoiseModel | Noise | None,
+) -> Posterior:
+    """Return the posterior of a tree with the law and the noise model of its record.
+
+    Raises
+    ------
+    InputError
+        If the law or the noise model is unknown or differs from the one that was fitted.
+    """
     known = get_law(law or record.law)
     stated = noise is None and record.noise == NO_SCATTER
     model = no_scatter(known.target.on_scale) if stated else get_noise(noise or record.noise, known)
@@ -47,13 +76,8 @@ def load(
     fitted = [str(name) for name in tree["posterior"].data_vars]
     if known.equation != record.equation or set(names) != set(fitted):
         raise InputError(
-            f"{path} holds a fit of {record.equation} with the parameters "
+            f"It holds a fit of {record.equation} with the parameters "
             f"{', '.join(fitted)}; the law and noise model of these names here are "
             f"{known.equation} with {', '.join(names)}. Give load the ones that were fitted."
         )
-    post = Posterior(tree, known, model)
-    try:
-        check_ranges(post)
-    except InputError as error:
-        raise InputError(f"{path} cannot be used. {error}") from error
-    return post
+    return Posterior(tree, known, model)

@@ -11,7 +11,7 @@ from scalingbayes.laws.base.resolved_priors import read_prior
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import SAMPLE_DIMS
 
-_ROUNDING = 1e-6  # relative error of a prior's number that is computed from the table's units
+_ROUNDING = 1e-5  # relative error of a prior's number that is computed from the table's units
 
 
 def check_ranges(post: Posterior) -> None:
@@ -21,7 +21,8 @@ def check_ranges(post: Posterior) -> None:
     ------
     InputError
         If a parameter is not finite or outside the support of its prior, or if draws or runs are
-        missing.
+        missing. A prior whose unit has functions, such as exp, is not looked at: JAX would have to
+        compute them, which a process that was forked cannot.
     """
     record, draws = post.record, post.draws
     runs = post.tree["observed_data"].sizes["run"]
@@ -40,7 +41,9 @@ def check_ranges(post: Posterior) -> None:
             raise InputError(f"The draws of {name} are not numbers of each chain and draw.")
         if not np.isfinite(values[name]).all():
             raise InputError(f"The draws of {name} are not all finite.")
-        if name in record.priors:
+        if name in record.priors and all(
+            each.is_arithmetic for each in (parameter.unit, parameter.shift, parameter.power)
+        ):
             prior = read_prior(name, record.priors[name])
             within = _within(parameter, prior, values[name], {**record.reference, **values})
             if not within.all():

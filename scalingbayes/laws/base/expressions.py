@@ -114,6 +114,11 @@ class Expression:
         return self.tree.value if isinstance(self.tree, Number) else None
 
     @property
+    def is_arithmetic(self) -> bool:
+        """Whether the expression has no functions, such as exp: numbers need no JAX then."""
+        return not _functions(self.tree) & {*_FUNCTIONS.values()}
+
+    @property
     def is_negative(self) -> bool:
         """Whether the expression begins with a minus sign."""
         return self.text.lstrip().startswith("-")
@@ -139,6 +144,12 @@ def _parse(node: ast.expr) -> Node:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _FUNCTIONS:
             return Operation(_FUNCTIONS[name], (_parse(argument),))
     raise ValueError(f"{ast.unparse(node)!r} is not allowed")
+
+
+def _functions(node: Node) -> set[Callable[..., Any]]:
+    if not isinstance(node, Operation):
+        return set()
+    return {node.function}.union(*(_functions(each) for each in node.arguments))
 
 
 def _names(node: Node) -> set[str]:
