@@ -197,7 +197,7 @@ def _no_room(error: OSError, path: Path, needed: int) -> OSError:
         free = shutil.disk_usage(path.parent).free
     return OSError(
         error.errno,
-        f"{error.strerror}: {path} is as before. {needed:,} bytes are needed and {free:,} bytes "
+        f"{error.strerror}: {path} was not written. {needed:,} bytes are needed and {free:,} bytes "
         f"are free in {path.parent}. Free some space, or name another folder.",
     )
 

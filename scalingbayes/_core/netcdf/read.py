@@ -16,7 +16,7 @@ from scalingbayes._core.netcdf.plain import (
     is_variable,
     values_of,
 )
-from scalingbayes._core.netcdf.seal import CHANGED, check_seal
+from scalingbayes._core.netcdf.seal import CHANGED, check_bytes
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -39,7 +39,7 @@ def read_tree(path: str | Path) -> xr.DataTree:
         with path.open("rb") as file:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 raise InputError("It is not a netCDF file.")
-        check_seal(path)
+        check_bytes(path)
         return read_open(path)
     except InputError as error:
         raise InputError(f"{path} cannot be read. {error}") from error
