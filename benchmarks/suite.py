@@ -39,7 +39,7 @@ Row = dict[str, Any]
 class Size:
     """The size of each job."""
 
-    starts: str | int = "hoffmann"
+    starts: int | Literal["hoffmann"] = "hoffmann"
     scipy_starts: int = 450
     chinchilla_starts: int = 32
     bootstraps: int = 4000

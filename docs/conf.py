@@ -1,7 +1,9 @@
 """Settings of the documentation site, which `sphinx-build docs docs/_build/html` makes."""
 
 import importlib.metadata
+import re
 from pathlib import Path
+from typing import Any
 
 import typer
 from docutils import nodes
@@ -90,7 +92,14 @@ def write_shell_reference(app: Sphinx) -> None:
     Path(app.srcdir, "reference", "shell.md").write_text(page, "utf-8")
 
 
+def leave_out_domains(*parts: Any) -> tuple[str | None, str | None]:
+    """Write the type of an argument without its domain, which its description states."""
+    signature, returns = parts[-2:]
+    return signature and re.sub(r"Annotated\[(.+?), Domain\(.*?\)\]", r"\1", signature), returns
+
+
 def setup(app: Sphinx) -> None:
     """Add the writer of formulas, and the page that is made from the command line's help."""
+    app.connect("autodoc-process-signature", leave_out_domains)
     app.connect("builder-inited", write_shell_reference)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))

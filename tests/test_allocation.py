@@ -166,9 +166,7 @@ def test_a_law_of_more_than_size_and_tokens_asks_for_the_rest(repeated):
     for ask in (lambda **more: repeated.allocate(1e22, **more), repeated.exponents):
         with pytest.raises(sb.InputError, match=r"also reads unique_tokens: give unique_tokens="):
             ask()
-        with pytest.raises(
-            sb.InputError, match=r"unique_tokens must be finite numbers, each posit"
-        ):
+        with pytest.raises(sb.InputError, match=r"unique_tokens must be posit"):
             ask(unique_tokens=-1)
     with pytest.raises(sb.InputError, match="unique_tokens must be one number"):
         ask(unique_tokens=[1e9, 2e9])

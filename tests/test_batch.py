@@ -234,7 +234,10 @@ def test_a_table_can_be_split_by_a_column(small):
         (lambda t: fit_many([t], engine="optimize"), "'optimize' returns a point. Use 'laplace'"),
         (lambda t: fit_many([t], engine="nutz"), r"Did you mean 'nuts'\?"),
         (lambda t: fit_many([t], draw=3), r"Did you mean 'draws'\?"),
-        (lambda t: fit_many([t], seed=-1), "seed must be a non-negative integer; got -1"),
+        (
+            lambda t: fit_many([t], seed=-1),
+            "seed must be a whole number from 0",
+        ),
         (lambda t: fit_many([t], dtype="float16"), "dtype must be 'float32' or 'float64'"),
         (lambda t: fit_many(sb.Runs(t)), "tables must be .*; got Runs. .* use sb.fit"),
         (lambda t: fit_many(pd.DataFrame(t)), "tables must be .*; got DataFrame"),

@@ -310,8 +310,8 @@ def test_ranks_are_described(rng):
     ("options", "message"),
     [
         ({"engine": "bootstrap"}, "Engine 'bootstrap' cannot be calibrated"),
-        ({"tables": 0}, "count must be a positive integer; got 0"),
-        ({"seed": -1}, "seed must be a non-negative integer"),
+        ({"tables": 0}, "count must be a whole number of 1 or more; got 0"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
         ({"law": "chinchila"}, "Did you mean 'chinchilla'"),
     ],
 )

@@ -303,7 +303,7 @@ def test_the_plot_shows_the_curves(found):
         ({"horizon": 2022}, "horizon must be after compute_year"),
         ({"horizon": 3000}, "by at most 200 years"),
         ({"compute_year": 2022.5}, "compute_year must be a whole year"),
-        ({"seed": -1}, "seed must be a non-negative integer"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
     ],
 )
 def test_bad_assumptions_are_refused(quick, options, message):

@@ -1,7 +1,5 @@
 """Parts that engines are made of, against NumPy and SciPy."""
 
-from types import SimpleNamespace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,25 +16,6 @@ from scalingbayes._core.distributions import RoundedLaplace, StudentT
 from scalingbayes._core.precision import precision
 from scalingbayes.inference.cholesky import solve_positive
 from scalingbayes.inference.linear import fit_cells, linear_form
-from scalingbayes.inference.settings import check_between, check_choice, check_whole
-
-
-@pytest.mark.parametrize(
-    ("check", "message"),
-    [
-        (lambda it: check_choice(it, kind=("one", "two")), "kind must be 'one' or 'two'; got 'x'"),
-        (lambda it: check_whole(it, flag=0), "flag must be a whole number of 0 or more; got True"),
-        (lambda it: check_whole(it, rate=1), "rate must be a whole number of 1 or more; got 1.5"),
-        (
-            lambda it: check_between(it, 0.0, 1.0, "rate"),
-            "rate must be between 0.0 and 1.0; got 1.5",
-        ),
-    ],
-)
-def test_a_setting_out_of_range_is_named(check, message):
-    # Where the tests' own type checks would refuse it first.
-    with pytest.raises(sb.InputError, match=message):
-        check(SimpleNamespace(kind="x", flag=True, rate=1.5))
 
 
 def test_a_grid_needs_a_law_that_is_linear_in_its_terms(runs):

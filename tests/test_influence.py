@@ -112,5 +112,5 @@ def test_perplexities_have_the_influence_of_their_losses(table, found):
 
 
 def test_unusable_arguments_are_refused(post):
-    with pytest.raises(sb.InputError, match="rows must be a positive integer; got 0"):
+    with pytest.raises(sb.InputError, match="rows must be a whole number of 1 or more; got 0"):
         sb.influence(post, rows=0)

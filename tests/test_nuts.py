@@ -240,9 +240,9 @@ def test_progress_is_reported(small_table):
     ("options", "message"),
     [
         ({"chains": 1}, "chains must be a whole number of 2 or more; got 1"),
-        ({"seed": -1}, "seed must be a non-negative integer; got -1"),
-        ({"seed": 1.5}, "seed must be a non-negative integer; got 1.5"),
-        ({"target_accept": 1.2}, "target_accept must be between 0.0 and 1.0"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807; got -1"),
+        ({"seed": 1.5}, "seed must be a whole number from 0 to 9223372036854775807; got 1.5"),
+        ({"target_accept": 1.2}, "target_accept must be strictly between 0 and 1"),
         ({"draw": 10}, r"no option 'draw' of engine 'nuts'. Did you mean 'draws'\?"),
         ({"engine": "nutz"}, r"no engine 'nutz'. Did you mean 'nuts'\?"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'; got 'float16'"),

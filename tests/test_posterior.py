@@ -157,9 +157,12 @@ def test_prediction_distinguishes_expected_from_observed(post):
         (lambda post: post.predict(params=[1, 2], tokens=[1, 2, 3]), "shapes that broadcast"),
         (
             lambda post: post.predict(params=1e9, tokens=1e9, seed=-1),
-            "seed must be a non-negative integer",
+            "seed must be a whole number from 0",
         ),
-        (lambda post: post.summary(prob="0.9"), "prob must be between 0 and 1.*got '0.9'"),
+        (
+            lambda post: post.summary(prob="0.9"),
+            "prob must be a finite number, between 0 and 1.*got '0.9'",
+        ),
         (lambda post: post.summary(prob=90), "prob must be between 0 and 1, such as 0.9; got 90"),
         (lambda post: post.exponents().summary(kind="map"), "kind must be 'eti'"),
     ],

@@ -60,7 +60,7 @@ def test_log_scores_agree_with_scipy(post):
 
 
 def test_a_negative_seed_is_refused(post):
-    with pytest.raises(sb.InputError, match="seed must be a non-negative integer"):
+    with pytest.raises(sb.InputError, match="seed must be a whole number from 0"):
         sb.score(post, simulate(np.random.default_rng(3), 5), seed=-1)
 
 

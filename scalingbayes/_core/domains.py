@@ -6,6 +6,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+LARGEST, SMALLEST = 1e37, 1e-37
+"""Range of the positive numbers that a caller may give: about that of float32, in which fits may
+run. No count, budget or loss is near its ends."""
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -18,7 +22,7 @@ class Domain:
     lower, upper
         The ends.
     closed
-        Which ends belong to the interval: ``"neither"``, ``"lower"`` or ``"both"``.
+        Which ends belong to the interval: ``"neither"``, ``"lower"``, ``"upper"`` or ``"both"``.
 
     Examples
     --------
@@ -30,13 +34,24 @@ class Domain:
     name: str
     lower: float = -np.inf
     upper: float = np.inf
-    closed: Literal["neither", "lower", "both"] = "neither"
+    closed: Literal["neither", "lower", "upper", "both"] = "neither"
 
     def excludes(self, values: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Return which of the values lie outside the interval."""
-        below = values < self.lower if self.closed != "neither" else values <= self.lower
-        above = values > self.upper if self.closed == "both" else values >= self.upper
+        with_lower, with_upper = (self.closed in (end, "both") for end in ("lower", "upper"))
+        below = values < self.lower if with_lower else values <= self.lower
+        above = values > self.upper if with_upper else values >= self.upper
         return below | above
+
+    def too_extreme(self, values: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+        """Return which finite values are too large to compute with, or too small.
+
+        Small values are refused only if the interval excludes 0: then their logarithm or their
+        inverse is needed.
+        """
+        sizes = np.abs(values)
+        small = sizes < SMALLEST if self.excludes(np.zeros(())) else False
+        return np.isfinite(values) & ((sizes > LARGEST) | small)
 
 
 REAL = Domain("a real number")

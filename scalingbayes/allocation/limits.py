@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import Positive, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.roots import bisect
@@ -20,6 +21,7 @@ Budgets = Float[Array, "*budgets"]
 _DIFFERENCE = 1e-4  # in log compute: bisection has no derivative, a difference quotient replaces it
 
 
+@checked
 @dataclass(frozen=True)
 class Limits:
     """Bounds on a model and its training tokens.
@@ -51,14 +53,12 @@ class Limits:
     'max_params 8B, min_tokens_per_param 20'
     """
 
-    max_params: float | None = None
-    max_tokens: float | None = None
-    min_tokens_per_param: float | None = None
+    max_params: Positive | None = None
+    max_tokens: Positive | None = None
+    min_tokens_per_param: Positive | None = None
     shapes: Sequence[tuple[float, float]] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in self.bounds.items():
-            check_number(name, value)
         if self.shapes is not None:
             _ = self.shape_table
 

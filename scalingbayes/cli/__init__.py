@@ -8,6 +8,7 @@ functions.
 
 import gc
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from scalingbayes.cli.papers import papers_command
 from scalingbayes.cli.plot import plot_command
 from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, print_text, show_warning
+from scalingbayes.cli.streams import discard_output, open_streams
 from scalingbayes.cli.report import report_command
 from scalingbayes.cli.show import show_command
 
@@ -101,15 +103,40 @@ def main() -> None:
     # Imports and tracing make many objects and few cycles; the collector took a tenth of a fit.
     gc.set_threshold(10_000, 20, 100)
     _configure_jax()
+    open_streams()
     warnings.showwarning = show_warning
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # at the exit, Python would report a full disk in its own way
     except InputError as error:
         print_error(error)
         sys.exit(UNUSABLE_INPUT)
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        discard_output()
+        sys.exit(FAILED_FILE)
     except OSError as error:
+        discard_output()
         print_error(error)
         sys.exit(FAILED_FILE)
+    except RuntimeError as error:
+        if (unusable := _describe_platform(error)) is None:
+            raise
+        print_error(unusable)
+        sys.exit(UNUSABLE_INPUT)
+
+
+def _describe_platform(error: RuntimeError) -> InputError | None:
+    """Return the error for a platform that JAX cannot start; None if this is another error."""
+    platforms = os.environ.get("JAX_PLATFORMS")
+    first = str(error).partition("\n")[0]
+    if not platforms or not re.search(r"[Bb]ackend|platform", first):
+        return None
+    return InputError(
+        f"JAX cannot start the platform of JAX_PLATFORMS={platforms!r}: {first} Unset the variable, "
+        f"or set it to cpu."
+    )
 
 
 def _configure_jax() -> None:

@@ -102,7 +102,7 @@ def allocate_command(
     limits, inputs, notes = LimitOptions(
         max_params, max_tokens, min_tokens_per_param, max_unique_tokens
     ).for_law(post.law)
-    inputs = parse_inputs({}, other) | inputs
+    inputs = parse_inputs({}, other, sb.Posterior.allocate) | inputs
     best = post.allocate(amounts, paid, limits, **inputs)
     stated: dict[str, Any] = {} if regret is None else {"regret": regret}
     stated["hyperparameters"] = [read_posterior(each, seed) for each in hyperparameters or ()]

@@ -73,7 +73,7 @@ def cheapest_run_command(
     limits, inputs, notes = LimitOptions(
         max_params, max_tokens, min_tokens_per_param, max_unique_tokens
     ).for_law(post.law)
-    inputs = parse_inputs({}, other) | inputs
+    inputs = parse_inputs({}, other, sb.cheapest_run) | inputs
     found = sb.cheapest_run(post, cost=paid, limits=limits, seed=seed, **goal, **inputs)
     view, table = found.view(prob), found.summary(prob)
     title = f"{view.title}\n{describe_fit(post)}"

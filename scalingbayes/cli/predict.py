@@ -46,7 +46,7 @@ def predict_command(
     used.
     """
     check_out(out)
-    inputs = parse_inputs({"params": params, "tokens": tokens}, other)
+    inputs = parse_inputs({"params": params, "tokens": tokens}, other, sb.Posterior.predict)
     _check_counts(inputs)
     post = read_posterior(posterior, seed)
     found = post.predict(seed=seed, **inputs)

@@ -66,6 +66,8 @@ def report_command(
     options = BudgetOptions(
         compute, dollars, gpu_hours, days, devices, peak_flops, utilisation, price_per_hour
     )
+    from scalingbayes.report import write_report as reader
+
     hardware = options.hardware()
     asked, unit = options.stated() if options.given else (None, "FLOPs")
     post = read_posterior(posterior, seed)
@@ -73,7 +75,7 @@ def report_command(
     limits, inputs, _ = LimitOptions(
         max_params, max_tokens, min_tokens_per_param, max_unique_tokens
     ).for_law(post.law)
-    inputs = parse_inputs({}, other) | inputs
+    inputs = parse_inputs({}, other, reader) | inputs
     write_report(
         post,
         out,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,7 +126,9 @@ def read_posterior(source: str, seed: int = 0) -> sb.Posterior:
 
 
 def parse_inputs(
-    named: dict[str, list[float] | None], others: Iterable[str] | None
+    named: dict[str, list[float] | None],
+    others: Iterable[str] | None,
+    reader: Callable[..., Any],
 ) -> dict[str, Any]:
     """Return the values of a law's inputs.
 
@@ -135,6 +138,8 @@ def parse_inputs(
         The values of each input that has an option of its own.
     others
         Values of other inputs, each as ``NAME=VALUE``.
+    reader
+        The function that gets the inputs: no input can have the name of another of its arguments.
 
     Returns
     -------
@@ -144,11 +149,17 @@ def parse_inputs(
     Raises
     ------
     InputError
-        If a value is no number.
+        If a value is no number, or a name is not that of an input.
     """
+    arguments = inspect.signature(reader).parameters
     found = {name: list(values) for name, values in named.items() if values}
     for text in others or ():
         name, _, value = text.partition("=")
+        if name in arguments:
+            raise sb.InputError(
+                f"--input {text}: {name} is not an input of a law. See `--help` for an option "
+                f"--{name}."
+            )
         try:
             found.setdefault(name, []).append(float(value))
         except ValueError as error:

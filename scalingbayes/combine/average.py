@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import ArrayLike, Float, Int
+from jaxtyping import Float, Int
 
+from scalingbayes._core.arguments import PositiveNumbers, Probability, RealNumbers, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Cost, Limits
 from scalingbayes.evaluation.compare import Comparison, compare
@@ -84,7 +86,7 @@ class Average(Result):
         )
         return Verdict((check, *self._checks))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the table of parameters that all laws share, with the same meaning and unit.
 
         Parameters
@@ -127,7 +129,7 @@ class Average(Result):
 
     def exponents(
         self,
-        compute: ArrayLike | Sequence[float] | None = None,
+        compute: PositiveNumbers | None = None,
         cost: Cost | None = None,
         **inputs: float,
     ) -> Estimate:
@@ -143,7 +145,7 @@ class Average(Result):
 
     def allocate(
         self,
-        compute: ArrayLike | Sequence[float],
+        compute: PositiveNumbers,
         cost: Cost | None = None,
         limits: Limits | None = None,
         **inputs: float,
@@ -158,7 +160,7 @@ class Average(Result):
         asked = self.inputs_of_each(inputs).items()
         return self.mix(post.allocate(compute, cost, limits, **others) for post, others in asked)
 
-    def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
+    def predict(self, *, seed: Seed = 0, **inputs: RealNumbers | Estimate) -> Estimate:
         """Predict the losses of runs, as :meth:`Posterior.predict` does.
 
         All laws must read the same inputs.
@@ -236,22 +238,23 @@ class Average(Result):
     def _names(self) -> str:
         return ", ".join(f"{name} {self.weights[name]:.0%}" for name in self.posteriors)
 
-    def plot(self, ax: Any = None, prob: float = 0.9, **inputs: float) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9, **inputs: float) -> Any:
         """Plot the laws side by side; see :func:`scalingbayes.plots.plot_laws`."""
         from scalingbayes.plots import plot_laws
 
         return plot_laws(self, prob, ax, compute=None, **inputs)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the title and the verdict; the laws may have no parameter in common."""
         return View(self.title, verdict=self.verdict)
 
 
+@checked
 def average(
     posteriors: Mapping[str, Posterior],
     weights: Mapping[str, float] | Comparison | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Average:
     """Average laws: mix their draws in proportion to weights.
 

@@ -17,7 +17,8 @@ import pandas as pd
 import xarray as xr
 from numpyro.distributions import Distribution
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.combine.pooled_coordinates import (
@@ -118,7 +119,7 @@ class Pooled(Result, Mapping[Any, Posterior]):
         )
         return Estimate(self.title, draws, self.verdict)
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the table of :attr:`population`: one row a parameter and quantity.
 
         Parameters
@@ -181,23 +182,24 @@ class Pooled(Result, Mapping[Any, Posterior]):
         note = f"Fitted again, with the prior that the other tables predict: {again}."
         return Verdict(checks, (note,) if again else ())
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the parameters, a row a table; see :func:`scalingbayes.plots.plot_posteriors`."""
         from scalingbayes.plots import plot_posteriors
 
         return plot_posteriors(self, prob, ax, quantities=self.parameters)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table of the population and the verdict."""
         return replace(super().view(prob), verdict=self.verdict)
 
 
+@checked
 def pool(
     posteriors: Mapping[Any, Posterior],
     parameters: Sequence[str] | None = None,
     *,
     between: float = 0.5,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = None,
 ) -> Pooled:
     """Pool parameters over tables, so that a table with few runs borrows from the others.
@@ -258,7 +260,6 @@ def pool(
     pooled = _poolable(posts, parameters)
     if not isinstance(between, (int, float)) or not 0 < between < 1:
         raise InputError(f"between must be a number between 0 and 1, such as 0.5; got {between!r}.")
-    check_seed(seed)
     normals = [normal_approximation(each.prior, each) for each in pooled.values()]
     loc, scale = np.transpose(normals)
     hyperprior = Hyperprior(loc, scale * np.sqrt(1 - between**2), scale * between)

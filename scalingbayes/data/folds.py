@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.runs import Runs
 
@@ -32,6 +33,7 @@ class Fold(NamedTuple):
 Folds = Mapping[Any, Fold | Bool[np.ndarray, " runs"]]
 
 
+@checked
 def levels(
     compute: Float[np.ndarray, " runs"], tolerance: float = _TOLERANCE
 ) -> Int[np.ndarray, " runs"]:
@@ -68,6 +70,7 @@ def levels(
     return found
 
 
+@checked
 def by_column(runs: Runs, column: str) -> dict[Any, Bool[np.ndarray, " runs"]]:
     """Return one fold for each label of a column.
 
@@ -87,6 +90,7 @@ def by_column(runs: Runs, column: str) -> dict[Any, Bool[np.ndarray, " runs"]]:
     return _each(labels, f"Column {column!r}")
 
 
+@checked
 def by_compute(
     runs: Runs, tolerance: float | None = None
 ) -> dict[float, Bool[np.ndarray, " runs"]]:
@@ -123,6 +127,7 @@ def by_compute(
     return _each(tops[numbers], "Column 'compute'")
 
 
+@checked
 def largest(
     runs: Runs,
     at_least: int | None = None,
@@ -189,6 +194,7 @@ def largest(
     return found
 
 
+@checked
 def as_folds(by: str | Folds, runs: Runs) -> dict[Any, Fold]:
     """Return the folds that an argument ``by`` names.
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from scalingbayes._core.checked import checked
 from scalingbayes.data.reading.files import read_file
 from scalingbayes.data.rows import Keep
 from scalingbayes.data.runs import Runs
 
 
+@checked
 def read_runs(
     path: str | Path,
     *,

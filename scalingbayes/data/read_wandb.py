@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.reading.optional import optional_import
 from scalingbayes.data.reading.wandb_folder import WandbRun, table_of_wandb_runs
 from scalingbayes.data.runs import Runs
 
 
+@checked
 def read_wandb(
     project: str,
     *,

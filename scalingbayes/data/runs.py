@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import POSITIVE, Domain
 from scalingbayes._core.errors import InputError, InputWarning, unknown
 from scalingbayes._core.escaping import for_html, for_terminal
@@ -25,6 +26,7 @@ from scalingbayes.data.rows import Keep
 from scalingbayes.data.units import Units
 
 
+@checked
 class Runs:
     """A checked table of training runs, one run a row.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy.signal import lfilter
 
 from scalingbayes._core.arguments import check_number
+from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes._core.errors import InputError, unknown
 
@@ -32,6 +33,7 @@ _POINTS = 200  # rows of a curve that are kept
 _PIECES = 2000  # of a schedule, within which falls are added up
 
 
+@checked
 def schedule_columns(
     curves: pd.DataFrame | Mapping[str, object],
     curve: str | None = None,

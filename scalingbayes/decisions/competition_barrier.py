@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import Cost, cheapest_run_to_reach, cost_of
@@ -14,6 +15,7 @@ from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
 
 
+@checked
 def competition_barrier(post: Posterior, cost: Cost | None = None) -> Estimate:
     """Estimate the cheapest run at which synergy of two modalities makes up for competition.
 

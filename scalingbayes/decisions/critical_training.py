@@ -1,6 +1,6 @@
 """Compute-optimal size, batch and steps of training at the critical batch size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -8,9 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import PositiveNumbers, Probability, check_number, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
@@ -54,7 +55,7 @@ class CriticalTraining(Estimate):
     post: Posterior
     batch: float
 
-    def sizes(self, factors: ArrayLike | Sequence[float] = _SIZES) -> Estimate:
+    def sizes(self, factors: PositiveNumbers = _SIZES) -> Estimate:
         """Estimate what other model sizes cost at the same loss (Kaplan et al. 2020, app. B.4).
 
         Parameters
@@ -122,13 +123,14 @@ class CriticalTraining(Estimate):
         ends = (low, high) if high > low else (low / 10, 10 * high)
         return critical_training(self.post, np.geomspace(*ends, _POINTS), self.batch)
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the optimum; see :func:`scalingbayes.plots.plot_critical_training`."""
         from scalingbayes.plots import plot_critical_training
 
         return plot_critical_training(self, prob, ax)
 
 
+@checked
 def critical_training(post: Posterior, compute: Budgets, batch: float = 1.0) -> CriticalTraining:
     """Estimate the compute-optimal size, batch, steps and tokens from the law of steps.
 

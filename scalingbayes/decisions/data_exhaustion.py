@@ -8,7 +8,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Proportional
 from scalingbayes.decisions.assumptions import (
@@ -78,7 +79,7 @@ class DataExhaustion(Estimate):
         """Return the share of draws in which demand meets the stock by the horizon."""
         return float(np.isfinite(self["year"]).mean())
 
-    def interval(self, prob: float = 0.9, kind: IntervalKind = "eti") -> xr.Dataset:
+    def interval(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> xr.Dataset:
         """Return equal-tailed intervals; infinite draws have no shortest interval.
 
         Raises
@@ -89,13 +90,13 @@ class DataExhaustion(Estimate):
         check_interval(prob, kind, equal_tails_only=True)
         return super().interval(prob, kind)
 
-    def plot(self, ax: "Axes | None" = None, prob: float = 0.9) -> "Axes":
+    def plot(self, ax: "Axes | None" = None, prob: Probability = 0.9) -> "Axes":
         """Plot stock and demand over the years."""
         from scalingbayes.plots import plot_data_exhaustion
 
         return plot_data_exhaustion(self, prob=prob, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table, the shares of draws, and the assumptions."""
         table = readable(self.summary(prob)).rename_axis(None)
         for name in table.index:
@@ -105,6 +106,7 @@ class DataExhaustion(Estimate):
         return replace(super().view(prob), table=table, tables=(assumed,))
 
 
+@checked
 def data_exhaustion(
     post: Posterior,
     stock: str | Belief = "effective_2024",
@@ -121,7 +123,7 @@ def data_exhaustion(
     feasible_year: int = 2030,
     feasible_growth: Belief = FEASIBLE_GROWTH,
     horizon: int = 2060,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> DataExhaustion:
     """Estimate the year in which training needs all tokens that there are.
 
@@ -197,7 +199,6 @@ def data_exhaustion(
     """
     post = require_params_and_tokens(post)
     require_tokens(post, _IN_TOKENS, "Convert the table's data to tokens.")
-    check_seed(seed)
     since = year_of(stock) if stock_year is None else stock_year
     years = _years(compute_year, horizon, since, feasible_year)
     beliefs = {

@@ -1,15 +1,16 @@
 """Quantities that a law derives from its parameters, such as the critical batch size at a loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import RealNumbers, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import POSITIVE
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
@@ -25,7 +26,8 @@ from scalingbayes.results import SAMPLE_DIMS, Estimate
 _CASE = "case"
 
 
-def derived_quantities(post: Posterior, **inputs: ArrayLike | Sequence[float]) -> Estimate:
+@checked
+def derived_quantities(post: Posterior, **inputs: RealNumbers) -> Estimate:
     """Estimate the quantities that follow from a law's parameters, at chosen inputs.
 
     Laws declare such quantities beside their target (``law.derived``). ``critical_batch`` has the

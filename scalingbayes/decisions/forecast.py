@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.arguments import Probability, Seed, check_number, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import NONNEGATIVE
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.numbers import write_with_interval
@@ -75,7 +76,7 @@ class Forecast(Estimate):
         random = np.random.default_rng(0)
         return float((reached > random.choice(self.target, len(reached))).mean())
 
-    def sentence(self, prob: float = 0.9) -> str:
+    def sentence(self, prob: Probability = 0.9) -> str:
         """Return what the run will reach, and whether it is on course."""
         low, high = self.end.interval(prob)["observed"].to_numpy()
         middle = float(self.end.median()["observed"])
@@ -94,7 +95,7 @@ class Forecast(Estimate):
         aimed = f"the target is {aim}: {words} (above it with probability {above:.0%})"
         return f"{reach}; {aimed}{failed}."
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the sentence, and the losses at quarters of the schedule."""
         steps = len(self.draws["step"])
         some = np.unique(np.linspace(0, steps - 1, 5).round().astype(int))[1:]
@@ -102,13 +103,14 @@ class Forecast(Estimate):
         shown = few.view(prob)
         return replace(shown, lines=(self.sentence(prob), *shown.lines))
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the curve so far and the forecast; see :func:`scalingbayes.plots.plot_forecast`."""
         from scalingbayes.plots import plot_forecast
 
         return plot_forecast(self, prob, ax)
 
 
+@checked
 def forecast(
     curves: Rows | None,
     schedule: Rows | Float[np.ndarray, " steps"],
@@ -119,7 +121,7 @@ def forecast(
     model: ModelLike = "multi_power",
     engine: Engine | str = "nuts",
     warmup: float = 0,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Forecast:
     """Forecast the loss of a run from finished training curves, and from the run's own curve.
 
@@ -183,7 +185,6 @@ def forecast(
     >>> found.sentence()  # doctest: +SKIP
     'At step 24,000 the run reaches 3.279 [3.268, 3.290].'
     """
-    check_seed(seed)
     planned, aim = _schedule(schedule), _target(target)
     tables = [] if curves is None else [_named(curves, curve)]
     running = None if so_far is None else _running(so_far, planned)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import Probability, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes._core.precision import precision, to_device
@@ -53,7 +54,7 @@ class FrontierGap(Estimate):
     ('chain', 'draw', 'model')
     """
 
-    def by_model(self, prob: float = 0.9) -> pd.DataFrame:
+    def by_model(self, prob: Probability = 0.9) -> pd.DataFrame:
         """Return one row a model, as text: medians and equal-tailed intervals of the main columns.
 
         Parameters
@@ -81,19 +82,20 @@ class FrontierGap(Estimate):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the gaps, a row a model; see :func:`scalingbayes.plots.plot_frontier_gap`."""
         from scalingbayes.plots import plot_frontier_gap
 
         return plot_frontier_gap(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table of :meth:`by_model` and its legend."""
         medians = f"Medians, with {100 * prob:g}% intervals in brackets."
         lines = (medians, *_LEGEND, *self.notes)
         return replace(super().view(prob), table=self.by_model(prob), lines=lines)
 
 
+@checked
 def frontier_gap(
     post: Posterior, models: pd.DataFrame | Mapping[str, Any] | None = None
 ) -> FrontierGap:

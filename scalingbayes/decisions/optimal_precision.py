@@ -1,6 +1,5 @@
 """The precision of the training that is compute-optimal."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import PositiveNumbers, check_number, check_numbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision, to_device
@@ -29,9 +29,10 @@ _FULL = 16.0  # bits of the training whose cost is 6 N D
 _FEWEST, _MOST = 0.01, 64.0  # bits that are searched
 
 
+@checked
 def optimal_precision(
     post: Posterior,
-    compute: ArrayLike | Sequence[float] | None = None,
+    compute: PositiveNumbers | None = None,
     params: float | None = None,
 ) -> Estimate:
     """Estimate the bits of the training that reach the least loss for their cost.

@@ -1,6 +1,6 @@
 """The cost of training smaller models to the same loss (De Vries 2023)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,9 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import (
+    Positive,
+    PositiveNumbers,
+    Probability,
+    check_number,
+    check_numbers,
+)
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
@@ -63,7 +70,7 @@ class Overtraining(Estimate):
     twice_the_compute: Estimate
     smallest_size: Estimate
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table, and the sizes at which over-training becomes dear and impossible."""
         shown = super().view(prob)
         of = "of the optimal size"
@@ -73,17 +80,18 @@ class Overtraining(Estimate):
         )
         return replace(shown, lines=(*shown.lines, *sizes))
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the overhead against the size; see :func:`scalingbayes.plots.plot_overtraining`."""
         from scalingbayes.plots import plot_overtraining
 
         return plot_overtraining(self, prob, ax)
 
 
+@checked
 def overtrain(
     post: Posterior | Average | PointEstimate,
-    size_factor: ArrayLike | Sequence[float] = SIZES,
-    compute: float | None = None,
+    size_factor: PositiveNumbers = SIZES,
+    compute: Positive | None = None,
     **inputs: float,
 ) -> Overtraining:
     """Estimate what it costs to train a smaller model to the loss of the optimal one.
@@ -150,10 +158,11 @@ def overtrain(
     )
 
 
+@checked
 def size_for_overhead(
     post: Posterior | Average | PointEstimate,
     overhead: float = 1.0,
-    compute: float | None = None,
+    compute: Positive | None = None,
     **inputs: float,
 ) -> Estimate:
     """Estimate the size of the smaller model whose training costs a given overhead.
@@ -204,8 +213,9 @@ def size_for_overhead(
     return estimate(post, asked, found)
 
 
+@checked
 def smallest_size(
-    post: Posterior | Average | PointEstimate, compute: float | None = None, **inputs: float
+    post: Posterior | Average | PointEstimate, compute: Positive | None = None, **inputs: float
 ) -> Estimate:
     """Estimate the least size that can reach the loss of the optimal model.
 

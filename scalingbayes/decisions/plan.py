@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_number
+from scalingbayes._core.arguments import Positive, Probability, check_number
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
@@ -117,7 +118,7 @@ class Plan(DrawsResult):
         answers = (self.outcome, *self.settings.values())
         return tuple(dict.fromkeys(note for each in answers for note in each.notes))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return one row a quantity of the outcome, and a setting: median, mean and interval.
 
         The mean of the regret is what the run minimises.
@@ -140,13 +141,13 @@ class Plan(DrawsResult):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the sizes, the loss and the regret; see :func:`scalingbayes.plots.plot_plan`."""
         from scalingbayes.plots import plot_plan
 
         return plot_plan(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the run, the table of its outcome, and the range of sizes."""
         run = ", ".join(f"{name} {write(x, kind_of(name))}" for name, x in self.run.items())
         expected = f"Expected regret of this run: {float(self.draws['regret'].mean()):.2g}."
@@ -162,9 +163,10 @@ class Plan(DrawsResult):
         return replace(view, title=f"{self.title}\n{run}", table=table, lines=lines)
 
 
+@checked
 def plan(
     post: Posterior | Average | PointEstimate,
-    compute: float,
+    compute: Positive,
     cost: Cost | None = None,
     limits: Limits | None = None,
     regret: float = 0.01,

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.folds import Fold, Folds, as_folds
 from scalingbayes.data.runs import Runs, Table, as_runs
@@ -67,7 +69,7 @@ class Backtest(Result):
         """Whether all fits passed their checks."""
         return self.posteriors.verdict
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return numbers of runs, mean scores and coverage: one row a fold, and two for all folds.
 
         Row ``all`` is the mean over runs, and row ``folds alike`` the mean over folds, whatever
@@ -82,13 +84,13 @@ class Backtest(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot predicted against observed targets; see :func:`scalingbayes.plots.plot_backtest`."""
         from scalingbayes.plots import plot_backtest
 
         return plot_backtest(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table, how many independent looks there are, and the verdict."""
         runs, looks = len(self.pointwise), self.independent_looks
         line = (
@@ -99,6 +101,7 @@ class Backtest(Result):
         return replace(super().view(prob), lines=(line, *_LEGEND), verdict=self.verdict)
 
 
+@checked
 def backtest(
     runs: Table,
     model: ModelLike = DEFAULT_LAW,
@@ -106,7 +109,7 @@ def backtest(
     by: str | Folds = "largest",
     engine: Engine | str = "nuts",
     exact: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     dtype: str | None = None,
     progress: Progress = None,
 ) -> Backtest:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.folds import Fold, Folds, as_folds
@@ -83,7 +85,7 @@ class Comparison(Result):
         """How many laws were compared, and what was held out."""
         return f"{len(self.scores)} laws compared, {self.held_out}"
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return ``scores``: one row a law, the best first.
 
         The table has no credible intervals: ``prob`` and ``kind`` are ignored.
@@ -145,7 +147,7 @@ class Comparison(Result):
 
         return plot_comparison(self, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table, the conclusion and what the columns mean."""
         table = self.scores.drop(columns="rank")
         lines: tuple[str, ...] = (self.conclusion, *_LEGEND)
@@ -157,11 +159,12 @@ class Comparison(Result):
         return replace(super().view(prob), table=table, lines=lines)
 
 
+@checked
 def compare(
     posteriors: Mapping[str, Posterior],
     by: str | Folds | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = None,
 ) -> Comparison:
     """Compare laws by how well they predict held-out runs.

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from scalingbayes._core.arguments import Count, Positive, Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.progress import Progress, report_progress
 from scalingbayes.data.units import PERPLEXITY
@@ -72,14 +74,14 @@ class Influence(Result):
     verdict: Verdict
     notes: tuple[str, ...]
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return ``runs``.
 
         The table has no credible intervals: ``prob`` and ``kind`` are ignored.
         """
         return self.runs
 
-    def decisions(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def decisions(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the decision with and without the runs that pull hardest.
 
         Parameters
@@ -117,7 +119,7 @@ class Influence(Result):
 
         return plot_influence(self, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the runs that pull hardest, the decision with and without them, the verdict."""
         listed = f"With and without rows {', '.join(map(str, self.left_out))}:"
         return View(
@@ -129,11 +131,12 @@ class Influence(Result):
         )
 
 
+@checked
 def influence(
     post: Posterior,
-    compute: float | None = None,
-    rows: int = 5,
-    seed: int = 0,
+    compute: Positive | None = None,
+    rows: Count = 5,
+    seed: Seed = 0,
     progress: Progress = None,
     **inputs: float,
 ) -> Influence:
@@ -187,8 +190,6 @@ def influence(
             "The influence of the runs of this fit cannot be computed: its log likelihoods were "
             "not kept, because the table is too large or the draws are not from a posterior."
         )
-    if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
-        raise InputError(f"rows must be a positive integer; got {rows!r}.")
     budget = _budget(exact, compute)
     decision = _decide(exact, budget, inputs)
     quantities = _quantities(exact.law, decision)

@@ -13,6 +13,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
 
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.evaluation.residuals import Residuals, replicate_residuals
 from scalingbayes.evaluation.statistics import SKEWNESS, Statistic, compute_statistics
@@ -65,7 +67,7 @@ class PredictiveChecks(Result):
     residuals: Residuals
     verdict: Verdict
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the table of statistics.
 
         Parameters
@@ -106,7 +108,7 @@ class PredictiveChecks(Result):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table and the verdict."""
         return replace(super().view(prob), verdict=self.verdict)
 
@@ -117,8 +119,9 @@ class PredictiveChecks(Result):
         return plot_residuals(self, ax)
 
 
+@checked
 def check(
-    post: Posterior, by: Shaped[np.ndarray, " runs"] | None = None, seed: int = 0
+    post: Posterior, by: Shaped[np.ndarray, " runs"] | None = None, seed: Seed = 0
 ) -> PredictiveChecks:
     """Check a fit against its runs: trends of residuals, groups, tails and the noise's width.
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.model.bound_model import known_errors
@@ -18,7 +19,8 @@ from scalingbayes.posterior.predictive_distribution import log_predictive, predi
 _PROBS = (0.5, 0.9)
 
 
-def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
+@checked
+def score(post: Posterior, runs: Table, seed: Seed = 0) -> pd.DataFrame:
     """Score a posterior's predictions of runs.
 
     Scores are on the target's scale. For a loss this is the log loss, so a difference of 0.01 is
@@ -57,7 +59,6 @@ def score(post: Posterior, runs: Table, seed: int = 0) -> pd.DataFrame:
     >>> list(sb.score(post, runs.filter(~small)).columns)
     ['error', 'in50', 'in90', 'width90', 'pit', 'crps', 'log_score']
     """
-    check_seed(seed)
     runs = as_runs(runs)
     law, noise = post.law, post.noise
     scale = law.target.on_scale

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
@@ -46,7 +48,7 @@ class Sensitivity(Result):
     parameters: pd.DataFrame
     verdict: Verdict
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return ``parameters``.
 
         The table has no credible intervals: ``prob`` and ``kind`` are ignored.
@@ -60,6 +62,7 @@ class Sensitivity(Result):
         return plot_sensitivity(self, ax=ax)
 
 
+@checked
 def sensitivity(post: Posterior, threshold: float = 0.05) -> Sensitivity:
     """Return how sensitive each parameter is to the priors and to the runs, by power-scaling.
 

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
 from scalingbayes._core.progress import Progress, Report, report_progress
@@ -22,6 +23,7 @@ from scalingbayes.fitting.fit import (
     describe_run,
     run_engine,
 )
+from scalingbayes.fitting.size import check_fit_size
 from scalingbayes.inference import Draws, Engine, Optimize, get_engine
 from scalingbayes.laws.base.resolved_priors import recorded_priors
 from scalingbayes.model.bound_model import BoundModel, padded_length
@@ -31,6 +33,7 @@ from scalingbayes.posterior.origin import require_fit
 from scalingbayes.posterior.posterior import Posterior
 
 
+@checked
 def fit_many(
     tables: Mapping[Any, Table] | Sequence[Table],
     model: ModelLike = DEFAULT_LAW,
@@ -40,7 +43,7 @@ def fit_many(
     | Sequence[Float[np.ndarray, " runs"]]
     | None = None,
     exact: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
     progress: Progress = None,
@@ -106,19 +109,20 @@ def fit_many(
         raise InputError(
             "fit_many fits posteriors, and engine 'optimize' returns a point. Use 'laplace'."
         )
-    check_seed(seed)
     models = _bind_all(as_model(model), tables, weights, chosen)
+    check_fit_size(chosen, [max(models.values(), key=lambda each: len(each.runs))])
     dtype = dtype or default_dtype(max(len(each.runs) for each in models.values()))
     with report_progress(progress) as report:
         return _fit_models(models, chosen, seed, dtype, exact=exact, out=out, report=report)
 
 
+@checked
 def refit(
     post: Posterior,
     weights: Mapping[Any, Float[np.ndarray, " runs"]],
     *,
     priors: Mapping[str, Distribution] | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     progress: Progress = None,
 ) -> Posteriors:
     """Fit a posterior's model to its runs again, with other weights.
@@ -157,7 +161,6 @@ def refit(
     defaults = recorded_priors(record.priors, at_reference=True)
     engine = get_engine(record.engine, **record.options)
     assert isinstance(engine, Engine)
-    check_seed(seed)
     model = Model(post.law, post.noise, priors={**given, **(priors or {})}, default_priors=defaults)
     models = _bind_all(model, dict.fromkeys(weights, post.runs), weights, engine)
     with report_progress(progress) as report:

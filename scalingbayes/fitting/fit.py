@@ -7,13 +7,15 @@ from typing import Any, Literal, overload
 import numpy as np
 from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Seed, Weights
+from scalingbayes._core.checked import checked
 from scalingbayes._core.devices import describe_devices
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import default_dtype
 from scalingbayes._core.progress import Progress, Report, report_progress
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.fitting.duration import announce_duration
+from scalingbayes.fitting.size import check_fit_size
 from scalingbayes.inference import (
     Draws,
     Engine,
@@ -59,14 +61,15 @@ def fit(
 ) -> Posterior: ...
 
 
+@checked
 def fit(
     runs: Table,
     model: ModelLike = DEFAULT_LAW,
     *,
     engine: Engine | Optimize | str = "nuts",
-    weights: Float[np.ndarray, " runs"] | None = None,
+    weights: Weights | None = None,
     exact: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     dtype: str | None = None,
     progress: Progress = None,
 ) -> Posterior | PointEstimate:
@@ -127,10 +130,10 @@ def fit(
     """
     runs = as_runs(runs)
     engine = get_engine(engine)
-    check_seed(seed)
     dtype = dtype or default_dtype(len(runs))
     bound = as_model(model).bind(runs, weights)
     check_random_effects(bound, engine)
+    check_fit_size(engine, [bound])
     if isinstance(engine, Optimize):
         with report_progress(progress, "searching for the best fit") as report:
             optimum = engine.run_point(bound, int(seed), dtype, report)

@@ -1,7 +1,6 @@
 """The likelihood of a law, or its least-squares fit, at every cell of a grid of parameters."""
 
 import math
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -13,8 +12,11 @@ import xarray as xr
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from scalingbayes._core.arguments import Positive, Weights, shown
+from scalingbayes._core.checked import checked
 from scalingbayes._core.devices import fetch, over_devices, side_by_side
 from scalingbayes._core.errors import InputError, unknown
+from scalingbayes._core.memory import check_size
 from scalingbayes._core.precision import default_dtype, precision, to_dtype
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.progress import Progress, report_progress
@@ -30,18 +32,20 @@ Axes = Mapping[str, Float[ArrayLike, " _"]]
 _BLOCK = 1 << 16  # cells that a CPU core evaluates at once: as many as fit its cache
 _BLOCK_ON_ACCELERATOR = 1 << 22
 _CALL = 1 << 24  # cells of one compiled call: progress is reported between calls
+_BYTES_OF_CELL = 20  # of a term, with copies
 _ROWS_AT_ONCE = 4  # rows that are added up before the sums are written to memory
 
 
+@checked
 def evaluate_grid(
     runs: Table,
     axes: Axes,
     model: ModelLike = "chinchilla",
     *,
     fixed: Mapping[str, float] | None = None,
-    weights: Float[np.ndarray, " runs"] | None = None,
+    weights: Weights | None = None,
     dtype: str | None = None,
-    memory: float | None = None,
+    memory: Positive | None = None,
     progress: Progress = None,
 ) -> xr.DataArray:
     """Evaluate the log likelihood at every cell of a grid of parameters.
@@ -64,7 +68,7 @@ def evaluate_grid(
         ``"float64"`` or ``"float32"``, which is several times faster. The default is that of
         :func:`scalingbayes.fit`.
     memory
-        Bytes that the grid may take; by default half of the machine's memory.
+        Bytes that the grid may take; by default most of the memory that is free.
     progress
         As for :func:`scalingbayes.fit`.
 
@@ -97,7 +101,9 @@ def evaluate_grid(
     dtype = dtype or default_dtype(len(runs))
     values = _grid_values(bound, axes, fixed or {})
     shape = tuple(len(values[name]) for name in axes)
-    _check_memory(shape, np.dtype(dtype).itemsize, memory)
+    itemsize = np.dtype(dtype).itemsize
+    smaller = "" if itemsize == 4 else ", dtype='float32' (half the size)"
+    _check_memory(shape, itemsize, memory, smaller)
     block = _BLOCK_ON_ACCELERATOR if side_by_side() else _BLOCK
     outer = len(shape)  # how many axes are split into cells; the others are evaluated whole
     while outer > 0 and math.prod(shape[outer - 1 :]) <= block:
@@ -126,12 +132,13 @@ def evaluate_grid(
     return xr.DataArray(result.reshape(shape), coords, names, "log_likelihood", attrs)
 
 
+@checked
 def profile_grid(
     runs: Table,
     axes: Axes,
     law: str | Law = "chinchilla",
     *,
-    weights: Float[np.ndarray, " runs"] | None = None,
+    weights: Weights | None = None,
 ) -> xr.Dataset:
     """Fit a law's terms at every cell of a grid of its exponents, by least squares.
 
@@ -176,7 +183,11 @@ def profile_grid(
             f"axes must name the exponents of law {model.law.name!r}, "
             f"{' and '.join(form.exponents)}; got {', '.join(axes) or 'none'}."
         )
-    values = {name: _axis(name, axes[name]) for name in axes}
+    values = {name: _axis(name, axes[name], model) for name in axes}
+    shape = tuple(map(len, values.values()))
+    _check_memory(shape, _BYTES_OF_CELL * (len(form.terms) + 2), None)
+    longest = max(shape)  # a term is computed at each point of its axis, for each run
+    check_size(f"An axis of {longest:,} points", longest * len(model.runs), 24, "Use fewer points")
     with precision("float64"):
         density = model.density("float64")
         observed = density.likelihood.observed
@@ -298,28 +309,28 @@ def _grid_values(
         raise InputError(
             "axes is empty: pass at least one, such as {'alpha': numpy.linspace(0.2, 0.5, 50)}."
         )
-    values = {name: np.asarray(float(value)) for name, value in fixed.items()}
-    return values | {name: _axis(name, axes[name]) for name in axes}
+    values = {
+        name: np.asarray(model.parameters[name].check(name, [value])[0])
+        for name, value in fixed.items()
+    }
+    return values | {name: _axis(name, axes[name], model) for name in axes}
 
 
-def _axis(name: str, given: Any) -> Float[np.ndarray, " _"]:
-    try:
-        values = np.asarray(given, float)
-    except (TypeError, ValueError):
-        values = np.array(np.nan)
-    if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)):
-        raise InputError(f"Axis {name!r} must be a list of finite numbers; got {given!r}.")
+def _axis(name: str, given: Any, model: BoundModel) -> Float[np.ndarray, " _"]:
+    values = model.parameters[name].check(f"axis {name!r}", given)
+    if values.ndim != 1:
+        raise InputError(f"axis {name!r} must be a list of finite numbers; got {shown(given)}.")
     return values
 
 
-def _check_memory(shape: tuple[int, ...], itemsize: int, memory: float | None) -> None:
-    available = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
-    needed = math.prod(shape) * itemsize
-    if needed > available:
-        points = int((available / itemsize) ** (1 / len(shape)))
-        smaller = "" if itemsize == 4 else ", dtype='float32' (half the size)"
-        raise InputError(
-            f"The grid of {' x '.join(map(str, shape))} = {math.prod(shape):,} cells needs "
-            f"{needed / 1e9:,.1f} GB, more than the {available / 1e9:,.1f} GB allowed. Use at "
-            f"most {points} points on each axis{smaller}, fewer axes, or a larger memory."
-        )
+def _check_memory(
+    shape: tuple[int, ...], bytes_each: int, memory: float | None, smaller: str = ""
+) -> None:
+    cells = math.prod(shape)
+    check_size(
+        f"The grid of {' x '.join(map(str, shape))} = {cells:,} cells",
+        cells,
+        bytes_each,
+        f"Use fewer points on each axis{smaller}, or fewer axes",
+        memory,
+    )

@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, override
+from typing import Annotated, ClassVar, Literal, override
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from scalingbayes._core.arguments import Count, OpenFraction, at_least
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes._core.progress import Report, silent
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
 from scalingbayes.inference.mode import TIGHT
-from scalingbayes.inference.optimize import OBJECTIVES, Objective, Optimize, search
-from scalingbayes.inference.settings import check_between, check_choice, check_whole
+from scalingbayes.inference.optimize import Objective, Optimize, search
 from scalingbayes.model.bound_model import BoundModel, padded_length
-
-KINDS = ("multinomial", "bayesian", "subsample")
 
 _WEIGHTS_AT_ONCE = 1 << 25  # weights of all tables of one call; 256 MB
 
 
+@checked
 @dataclass(frozen=True)
 class Bootstrap(Engine):
     """Refit the law to resampled tables, all in one compiled program.
@@ -63,17 +63,12 @@ class Bootstrap(Engine):
 
     supports_random_effects: ClassVar[bool] = False
 
-    resamples: int = 1000
+    resamples: Annotated[int, at_least(4)] = 1000
     by: str | None = None
     kind: Literal["multinomial", "bayesian", "subsample"] = "multinomial"
-    part: float = 0.8
+    part: OpenFraction = 0.8
     objective: Objective = "likelihood"
-    starts: int = 256
-
-    def __post_init__(self) -> None:
-        check_whole(self, resamples=4, starts=1)
-        check_choice(self, kind=KINDS, objective=OBJECTIVES)
-        check_between(self, 0.0, 1.0, "part")
+    starts: Count = 256
 
     @override
     def run(

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, override
+from typing import Annotated, ClassVar, override
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from scalingbayes._core.arguments import Count, at_least
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_dtype
 from scalingbayes._core.programs import compiled
@@ -25,7 +27,6 @@ from scalingbayes.inference.importance import (
 )
 from scalingbayes.inference.linear import LinearForm, fit_cells, linear_form
 from scalingbayes.inference.mode import working_rows
-from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import Whitening, laplace_whitening
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
@@ -35,6 +36,7 @@ _REACH = 8.0  # standard deviations of each exponent that the grid extends to on
 _CELLS = {1: 4000, 2: 500, 3: 60}  # cells along each axis, by the number of exponents
 
 
+@checked
 @dataclass(frozen=True)
 class Grid(Engine):
     """Integrate over a grid of exponents; the law's other parameters have closed forms.
@@ -65,11 +67,8 @@ class Grid(Engine):
 
     supports_random_effects: ClassVar[bool] = False
 
-    draws: int = 4000
-    starts: int = 4
-
-    def __post_init__(self) -> None:
-        check_whole(self, draws=100, starts=1)
+    draws: Annotated[int, at_least(100)] = 4000
+    starts: Count = 4
 
     @override
     def run(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, override
+from typing import Annotated, ClassVar, override
 
 import numpy as np
 
+from scalingbayes._core.arguments import Count, at_least
+from scalingbayes._core.checked import checked
 from scalingbayes._core.precision import precision
 from scalingbayes._core.progress import Report
 from scalingbayes.inference.adaptive_importance import adaptive_proposals
@@ -17,7 +19,6 @@ from scalingbayes.inference.importance import (
     importance_resample,
     log_densities,
 )
-from scalingbayes.inference.settings import check_whole
 from scalingbayes.inference.whitening import laplace_whitening
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.stacking import stack_densities, stack_mixtures
@@ -27,6 +28,7 @@ _SCALES = (1.0, 1.5, 2.5)
 _ROUNDS = 3  # of proposals, each about the weighted draws of the round before
 
 
+@checked
 @dataclass(frozen=True)
 class Laplace(Engine):
     """Draw around the mode, and reweight the draws to the posterior.
@@ -58,12 +60,9 @@ class Laplace(Engine):
 
     supports_allowance: ClassVar[bool] = True
 
-    draws: int = 4000
-    starts: int = 4
+    draws: Annotated[int, at_least(100)] = 4000
+    starts: Count = 4
     reweight: bool = True
-
-    def __post_init__(self) -> None:
-        check_whole(self, draws=100, starts=1)
 
     @override
     def run(

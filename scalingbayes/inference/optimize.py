@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from scalingbayes._core.arguments import Count
+from scalingbayes._core.checked import checked
 from scalingbayes._core.devices import fetch, over_devices, queue_width, run_queue
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device, to_dtype
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.progress import Report
 from scalingbayes.inference.mode import TIGHT, Search, begin, check_found, climb
-from scalingbayes.inference.settings import check_choice, check_whole
 from scalingbayes.model.bound_model import BoundModel, padded_length
 from scalingbayes.model.log_density import LogDensity
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import optax
 
 Objective = Literal["likelihood", "posterior"]
-OBJECTIVES = ("likelihood", "posterior")
 
 _LOOSE = 0.1  # nats; all searches stop when a step promises less
 _CONTINUED = 64  # number of searches, the best ones, that are continued to TIGHT
@@ -53,6 +53,7 @@ class Optimum(NamedTuple):
     searches: pd.DataFrame
 
 
+@checked
 @dataclass(frozen=True)
 class Optimize:
     """Search for the parameters of greatest likelihood, or posterior density, from many starts.
@@ -93,26 +94,18 @@ class Optimize:
     >>> engine = Optimize(starts=1, optimizer=optax.adam(schedule), steps=5000, batch_rows=4096)
     """
 
-    starts: int | str | pd.DataFrame | Mapping[str, Any] = 256
+    starts: Count | Literal["hoffmann"] | pd.DataFrame | Mapping[str, Any] = 256
     objective: Objective = "likelihood"
     optimizer: "optax.GradientTransformation | None" = None
-    steps: int = 1000
-    batch_rows: int | None = None
+    steps: Count = 1000
+    batch_rows: Count | None = None
 
     def __post_init__(self) -> None:
-        check_choice(self, objective=OBJECTIVES)
-        if isinstance(self.starts, str):
-            check_choice(self, starts=("hoffmann",))
-        elif not isinstance(self.starts, (pd.DataFrame, Mapping)):
-            check_whole(self, starts=1)
-        check_whole(self, steps=1)
-        if self.batch_rows is not None:
-            check_whole(self, batch_rows=1)
-            if self.optimizer is None:
-                raise InputError(
-                    "batch_rows needs an optax optimiser, because Levenberg-Marquardt reads all "
-                    "rows: add optimizer=optax.adam(...), or leave batch_rows out."
-                )
+        if self.batch_rows is not None and self.optimizer is None:
+            raise InputError(
+                "batch_rows needs an optax optimiser, because Levenberg-Marquardt reads all "
+                "rows: add optimizer=optax.adam(...), or leave batch_rows out."
+            )
 
     def run_point(self, model: BoundModel, seed: int, dtype: str, progress: Report) -> Optimum:
         """Search from all starts, and return the best end.
@@ -246,7 +239,7 @@ def search(
     starts
         Where the searches begin.
     objective
-        One of :data:`OBJECTIVES`.
+        ``"likelihood"`` or ``"posterior"``.
     tolerance
         The expected gain in nats at which a search has converged.
     weights

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from scalingbayes._core.arguments import Count
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.progress import Report
 from scalingbayes.inference.draws import Draws
 from scalingbayes.inference.engine import Engine
-from scalingbayes.inference.settings import check_whole
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.coordinates import Point
 from scalingbayes.model.log_density import LogDensity
@@ -25,6 +26,7 @@ from scalingbayes.model.noise import TAU
 _MOST_ROUNDS = 100  # rounds of draws, of which those outside a parameter's range are dropped
 
 
+@checked
 @dataclass(frozen=True)
 class PriorDraws(Engine):
     """Draw from the priors, independently. The runs only determine the reference point.
@@ -51,10 +53,7 @@ class PriorDraws(Engine):
     >>> prior.exponents()  # what the priors say alone  # doctest: +SKIP
     """
 
-    draws: int = 4000
-
-    def __post_init__(self) -> None:
-        check_whole(self, draws=1)
+    draws: Count = 4000
 
     @override
     def run(

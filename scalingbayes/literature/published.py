@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.literature import constants_file
@@ -15,6 +16,7 @@ from scalingbayes.posterior.record import DataRecord
 _DRAWS = 4000
 
 
+@checked
 def published(name: str) -> Posterior:
     """Return a paper's constants as a posterior, which allocates, plans and predicts.
 

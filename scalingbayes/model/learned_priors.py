@@ -12,6 +12,7 @@ from typing import Any
 
 from numpyro.distributions import Distribution, LogNormal, Normal, constraints
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import unknown
 from scalingbayes.laws import Law, get_law
 from scalingbayes.laws.base.parameters import Parameter
@@ -31,6 +32,7 @@ class ReferencePriors(dict[str, Distribution]):
     """Priors by parameter that are stated at the reference point: ``default_priors`` of a model."""
 
 
+@checked
 def learned_priors(
     law: str | Law = "coupled",
     noise: str | NoiseModel | Noise | None = None,

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpyro.distributions import Distribution
 
+from scalingbayes._core.arguments import WEIGHT, as_floats, shown
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write_all
 from scalingbayes.data.runs import Table, as_runs
@@ -30,6 +32,7 @@ type DefaultPriors = Literal["learned", "weak"] | Mapping[str, Distribution]
 """Which priors a model has by default: a name, or priors at the reference point by parameter."""
 
 
+@checked
 class Model:
     """What is fitted: a law, how runs scatter about it, and priors.
 
@@ -199,14 +202,12 @@ def _checked_weights(
 ) -> Float[np.ndarray, " runs"]:
     if weights is None:
         return np.ones(rows)
-    try:
-        checked = np.asarray(weights, float)
-    except (TypeError, ValueError):
-        checked = np.array(np.nan)
-    if checked.shape != (rows,) or not np.all(np.isfinite(checked)) or np.any(checked < 0):
+    checked = as_floats(weights)
+    usable = checked is not None and not np.any(~np.isfinite(checked) | WEIGHT.excludes(checked))
+    if checked is None or not usable or checked.shape != (rows,):
         raise InputError(
-            f"weights must be {rows} finite numbers of 0 or more, one for each run; got an array "
-            f"of shape {checked.shape}."
+            f"weights must be {rows} finite numbers {WEIGHT.name}, one for each run; got "
+            f"{shown(weights)}."
         )
     return checked
 

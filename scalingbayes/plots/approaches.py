@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes.plots.labels import escaped, number_axis
 from scalingbayes.plots.rows import HEIGHT
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _FEW = 100  # optima that are drawn with large markers
 
 
+@checked
 @draws_result("ApproachComparison", "sb.compare_approaches")
 def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) -> Axes:
     """Plot the exponent a of each method with its interval. The intervals differ in kind.
@@ -89,6 +91,7 @@ def plot_approaches(comparison: "ApproachComparison", ax: Axes | None = None) ->
     return finish(ax)
 
 
+@checked
 @draws_result("Exponents", "sb.isoflop(runs).exponents")
 def plot_exponents(exponents: "Exponents", ax: Axes | None = None) -> Axes:
     """Plot the exponents a and b of one approach, with the intervals that its authors report.
@@ -131,6 +134,7 @@ def plot_exponents(exponents: "Exponents", ax: Axes | None = None) -> Axes:
     return finish(ax)
 
 
+@checked
 @draws_result("Frontier", "sb.isoflop or sb.envelope")
 def plot_optima(frontier: "Frontier", ax: Axes | None = None) -> Axes:
     """Plot the optima of an approach against compute, with the power laws through them.

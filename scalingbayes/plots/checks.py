@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.checked import checked
 from scalingbayes.plots.labels import escaped
 from scalingbayes.plots.rows import HEIGHT
 from scalingbayes.plots.style import (
@@ -28,6 +29,7 @@ _MOST_RUNS = 20
 _RELIABLE = 0.7  # largest Pareto k of a reliable shift
 
 
+@checked
 @draws_result("Sensitivity", "sb.sensitivity")
 def plot_sensitivity(sensitivity: "Sensitivity", ax: Axes | None = None) -> Axes:
     """Plot how far each parameter moves if the priors, or the runs, count slightly more.
@@ -74,6 +76,7 @@ def plot_sensitivity(sensitivity: "Sensitivity", ax: Axes | None = None) -> Axes
     return finish(ax, sensitivity.verdict)
 
 
+@checked
 @draws_result("Influence", "sb.influence")
 def plot_influence(influence: "Influence", ax: Axes | None = None) -> Axes:
     """Plot how far the decision moves without each of the runs that pull hardest.

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes.plots.curves import draws_band
 from scalingbayes.plots.labels import number_axis
 from scalingbayes.plots.style import (
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 _HIGHEST, _LOWEST = 100.0, 0.01  # gains that are drawn
 
 
+@checked
 @draws_result("ComputeGain", "sb.compute_gain")
-def plot_compute_gain(gain: "ComputeGain", prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_compute_gain(gain: "ComputeGain", prob: Probability = 0.9, ax: Axes | None = None) -> Axes:
     """Plot the compute-equivalent gain against compute, with its band and the range of the runs.
 
     Dashed lines are the ends of the band if the laws are taken as exact.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import Kind
 from scalingbayes.plots.curves import estimate_band
 from scalingbayes.plots.labels import number_axis
@@ -32,9 +34,10 @@ _COUNTS = (
 _RATIOS = (("compute_ratio", "compute"), ("steps_ratio", "steps, and tokens"))
 
 
+@checked
 @draws_result("CriticalTraining", "sb.critical_training")
 def plot_critical_training(
-    training: "CriticalTraining", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
+    training: "CriticalTraining", prob: Probability = 0.9, ax: Axes | Iterable[Axes] | None = None
 ) -> np.ndarray:
     """Plot size, tokens, batch and steps against compute, and what other sizes cost.
 

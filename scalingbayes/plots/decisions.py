@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes.plots.curves import Band
 from scalingbayes.plots.draws import plot_density
@@ -41,9 +43,10 @@ _GAPS = (
 """Quantities of a frontier gap, their labels, and their values on the frontier."""
 
 
+@checked
 @draws_result("Overtraining", "sb.overtrain")
 def plot_overtraining(
-    overtraining: "Overtraining", prob: float = 0.9, ax: Axes | None = None
+    overtraining: "Overtraining", prob: Probability = 0.9, ax: Axes | None = None
 ) -> Axes:
     """Plot the compute that smaller and larger models need to reach the loss of the optimal one.
 
@@ -104,9 +107,10 @@ def _draw_twice_the_compute(overtraining: "Overtraining", prob: float, ax: Axes)
     ax.errorbar(median, 1.0, xerr=ends, color=ACCENT, fmt="o", capsize=3, zorder=4, label=label)
 
 
+@checked
 @draws_result("DataExhaustion", "sb.data_exhaustion")
 def plot_data_exhaustion(
-    exhaustion: "DataExhaustion", prob: float = 0.9, ax: Axes | None = None
+    exhaustion: "DataExhaustion", prob: Probability = 0.9, ax: Axes | None = None
 ) -> Axes:
     """Plot the stock of tokens and the demand for them over the years, with their bands.
 
@@ -179,9 +183,10 @@ def plot_data_exhaustion(
     return finish(ax, exhaustion.verdict)
 
 
+@checked
 @draws_result("Plan", "sb.plan")
 def plot_plan(
-    plan: "Plan", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
+    plan: "Plan", prob: Probability = 0.9, ax: Axes | Iterable[Axes] | None = None
 ) -> np.ndarray:
     """Plot a plan: the range of good sizes, and the draws of its loss and of its regret.
 
@@ -240,9 +245,10 @@ def plot_plan(
     return drawn
 
 
+@checked
 @draws_result("FrontierGap", "sb.frontier_gap")
 def plot_frontier_gap(
-    gap: "FrontierGap", prob: float = 0.9, ax: Axes | Iterable[Axes] | None = None
+    gap: "FrontierGap", prob: Probability = 0.9, ax: Axes | Iterable[Axes] | None = None
 ) -> np.ndarray:
     """Plot how far models are from the frontier: size, excess loss and wasted compute.
 

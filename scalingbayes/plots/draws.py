@@ -9,6 +9,8 @@ import xarray as xr
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write, write_with_interval
 from scalingbayes.plots.labels import escaped, number_axis
@@ -33,9 +35,10 @@ _MOST_LABELS = 40
 _CENTRAL = [0.025, 0.975]  # quantiles; a log axis has draws whose ratio of these is above ten
 
 
+@checked
 def plot_draws(
     result: "DrawsResult",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
     *,
     names: Iterable[str] | None = None,

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import kind_of
 from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis
 from scalingbayes.plots.style import (
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 _FAR = 20.0  # residuals over the linear part of an axis, above which ticks are powers of ten
 
 
+@checked
 @draws_result("Calibration", "sb.calibrate")
 def plot_calibration(
-    calibration: "Calibration", prob: float = 0.99, ax: Axes | Iterable[Axes] | None = None
+    calibration: "Calibration", prob: Probability = 0.99, ax: Axes | Iterable[Axes] | None = None
 ) -> np.ndarray:
     """Plot the distribution of ranks of simulated truths, less the uniform one.
 
@@ -83,6 +86,7 @@ def plot_calibration(
     return drawn
 
 
+@checked
 @draws_result("PredictiveChecks", "sb.check")
 def plot_residuals(
     checks: "PredictiveChecks", ax: Axes | Iterable[Axes] | None = None

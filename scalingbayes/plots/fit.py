@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Positive, Probability
+from scalingbayes._core.checked import checked
 from scalingbayes.plots.curves import (
     Case,
     Numbers,
@@ -54,14 +56,15 @@ _WIDER = 1.5  # factor by which a curve extends beyond its runs on either side
 _BEYOND = 10.0  # the largest budget of the frontier, over that of the largest run
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_fit(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | None = None,
     *,
     curves: int = 8,
-    compute: float | tuple[float, float] | None = None,
+    compute: Positive | tuple[float, float] | None = None,
 ) -> Axes:
     """Plot the law against the runs: the target against compute, a curve a model size.
 

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.plots.curves import estimate_band
 from scalingbayes.plots.style import (
@@ -26,8 +28,9 @@ _ROOM = 1.04  # beyond the end of the schedule, for the interval of the target
 _EARLY = 0.15  # share of the schedule whose high losses the axes leave out
 
 
+@checked
 @draws_result("Forecast", "sb.forecast")
-def plot_forecast(forecast: "Forecast", prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_forecast(forecast: "Forecast", prob: Probability = 0.9, ax: Axes | None = None) -> Axes:
     """Plot the curve of a run so far, the band of its forecast, and its target.
 
     Parameters

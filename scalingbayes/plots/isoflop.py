@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
 from scalingbayes.data.folds import levels
@@ -48,10 +50,11 @@ _NEAR = 1.3  # runs of a table without IsoFLOP budgets are at most this factor f
 _COLUMN = "isoflop_budget"
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_isoflop(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | None = None,
     *,
     curves: int = 8,

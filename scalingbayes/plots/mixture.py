@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes.plots.curves import draws_band
 from scalingbayes.plots.labels import escaped
 from scalingbayes.plots.style import (
@@ -31,8 +33,9 @@ _LEGEND = 0.2  # of a line of the legend
 _ROOM = 0.7  # of a row's height, for its cases
 
 
+@checked
 @draws_result("BestMixture", "sb.best_mixture")
-def plot_best_mixture(best: "BestMixture", prob: float = 0.9, ax: Axes | None = None) -> Axes:
+def plot_best_mixture(best: "BestMixture", prob: Probability = 0.9, ax: Axes | None = None) -> Axes:
     """Plot the best share of each domain, with the interval of each draw's own best share.
 
     Grey bars are the shares of the runs, crosses the baseline. Several cases have colours.

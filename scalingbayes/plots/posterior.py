@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Positive, Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write_with_interval
 from scalingbayes.plots.curves import (
     budget_range,
@@ -39,13 +41,14 @@ _ROOM = 1.4  # for the legend, above a density
 _BEYOND = 100.0  # the largest budget drawn, over that of the largest run
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def overview(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
     *,
-    compute: float | tuple[float, float] | None = None,
+    compute: Positive | tuple[float, float] | None = None,
     **inputs: float,
 ) -> np.ndarray:
     """Plot the posterior of the exponent a beside the band of N_opt against compute.
@@ -87,9 +90,10 @@ def overview(
     return drawn
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_exponent(
-    post: "Posterior", prob: float = 0.9, ax: Axes | None = None, **inputs: float
+    post: "Posterior", prob: Probability = 0.9, ax: Axes | None = None, **inputs: float
 ) -> Axes:
     """Plot the posterior density of a, of N_opt ∝ C^a, and its credible interval.
 
@@ -145,13 +149,14 @@ def plot_exponent(
     return finish(ax, estimate.verdict)
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_frontier(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | None = None,
     *,
-    compute: float | tuple[float, float] | None = None,
+    compute: Positive | tuple[float, float] | None = None,
     **inputs: float,
 ) -> Axes:
     """Plot the compute-optimal model size against the budget, with its credible band.

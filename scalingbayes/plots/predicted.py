@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import Runs, Table, as_runs
 from scalingbayes.plots.curves import Numbers, has_runs, run_inputs, run_targets
@@ -50,14 +52,15 @@ class _Predicted:
         return int(((self.lower <= self.observed) & (self.observed <= self.upper)).sum())
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_predicted(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | None = None,
     *,
     held_out: Table | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Axes:
     """Plot predicted against observed targets of the fitted runs, and of runs that were held out.
 
@@ -109,9 +112,10 @@ def plot_predicted(
     return finish(ax, post.verdict)
 
 
+@checked
 @draws_result("Backtest", "sb.backtest")
 def plot_backtest(
-    backtest: "Backtest", prob: float = 0.9, ax: Axes | None = None, *, seed: int = 0
+    backtest: "Backtest", prob: Probability = 0.9, ax: Axes | None = None, *, seed: Seed = 0
 ) -> Axes:
     """Plot predicted against observed targets of held-out runs, by fold.
 
@@ -155,6 +159,7 @@ def plot_backtest(
     return finish(ax, backtest.verdict)
 
 
+@checked
 @draws_result("PointEstimate", "sb.fit(..., engine='optimize')")
 def plot_point_estimate(estimate: "PointEstimate", ax: Axes | None = None) -> Axes:
     """Plot the target that a best fit expects of its runs against the observed one.

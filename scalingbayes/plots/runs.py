@@ -3,12 +3,14 @@
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.plots.labels import escaped, in_user_unit, label_of, number_axis
 from scalingbayes.plots.style import figure_of, finish, marker_area, new_axes
 
 
+@checked
 def plot_runs(runs: Table, ax: Axes | None = None) -> Axes:
     """Plot the runs of a table over model size and tokens, coloured by their loss.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from scalingbayes._core.arguments import Positive, Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of
 from scalingbayes.plots.curves import (
@@ -51,12 +53,13 @@ _MOST_ROWS = 30
 _MOST_PANELS = 6
 
 
+@checked
 def plot_laws(
     laws: "Mapping[str, Posterior] | Average",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
     *,
-    compute: float | tuple[float, float] | None = None,
+    compute: Positive | tuple[float, float] | None = None,
     **inputs: float,
 ) -> np.ndarray:
     """Plot what several laws expect of compute-optimal runs: their target, and their size.
@@ -139,9 +142,10 @@ def plot_laws(
     return drawn
 
 
+@checked
 def plot_posteriors(
     posteriors: "Mapping[Any, Posterior]",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | Iterable[Axes] | None = None,
     *,
     quantities: Iterable[str] | None = None,
@@ -212,6 +216,7 @@ def plot_posteriors(
     return drawn
 
 
+@checked
 @draws_result("Comparison", "sb.compare")
 def plot_comparison(comparison: "Comparison", ax: Axes | None = None) -> Axes:
     """Plot by how much each law predicts held-out runs worse than the best one, and its weight.

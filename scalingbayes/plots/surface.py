@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write
 from scalingbayes.plots.curves import (
     Numbers,
@@ -43,10 +45,11 @@ _BUDGETS = 60
 _ROOM = 0.04  # beside the runs, as a share of their range in log
 
 
+@checked
 @draws_result("Posterior", "sb.fit")
 def plot_surface(
     post: "Posterior",
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     ax: Axes | None = None,
     *,
     plan: "Plan | None" = None,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import PositiveNumbers, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import (
@@ -35,7 +35,7 @@ from scalingbayes.results import Estimate
 if TYPE_CHECKING:
     from scalingbayes.posterior.posterior import Posterior
 
-Budgets = ArrayLike | Sequence[float]
+Budgets = PositiveNumbers
 """Training budgets in FLOPs."""
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float, Shaped
 
+from scalingbayes._core.arguments import Probability
 from scalingbayes._core.devices import fetch, map_each
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
@@ -130,7 +131,7 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         passed = Check(True, f"all {len(self)} fits passed theirs", "")
         return Verdict((Check(False, finding, remedy) if failed else passed,))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a table of every parameter of every fit.
 
         Parameters
@@ -275,13 +276,13 @@ class Posteriors(Result, Mapping[Any, Posterior]):
         model = next(iter(self.models.values()))
         return f"{len(self)} posteriors of {model.law.equation}"
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the parameters, a row a fit; see :func:`scalingbayes.plots.plot_posteriors`."""
         from scalingbayes.plots import plot_posteriors
 
         return plot_posteriors(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the parameters of a few fits, notes on the tables and the verdict."""
         fits: dict[str, list[str]] = {}
         for name, model in self.models.items():

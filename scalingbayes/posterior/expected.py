@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import Numbers, check_numbers
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
 from scalingbayes.laws import Law
@@ -23,7 +23,7 @@ _POINTS_AT_ONCE = 256  # so that one compiled program serves any number of runs
 
 
 def expected_targets(
-    post: "Posterior", inputs: Mapping[str, ArrayLike]
+    post: "Posterior", inputs: Mapping[str, Numbers]
 ) -> Float[np.ndarray, "chains draws runs"]:
     """Compute what the law expects of new runs: see :meth:`Posterior.expected`."""
     law = post.law

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws import Law, get_law
 from scalingbayes.model.noise import NO_SCATTER, Noise, no_scatter
@@ -14,6 +15,7 @@ from scalingbayes.posterior.ranges import check_ranges
 from scalingbayes.posterior.record import Record
 
 
+@checked
 def load(
     path: str | Path, *, law: str | Law | None = None, noise: str | NoiseModel | Noise | None = None
 ) -> Posterior:

@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
+from scalingbayes._core.arguments import Probability, RealNumbers, Seed
 from scalingbayes._core.numbers import write
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits
@@ -122,11 +123,11 @@ class PointEstimate(Result):
         """Compute the run of least loss for budgets; see :meth:`Posterior.allocate`."""
         return self.posterior.allocate(compute, cost, limits, **inputs)
 
-    def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
+    def predict(self, *, seed: Seed = 0, **inputs: RealNumbers | Estimate) -> Estimate:
         """Predict what new runs will reach; see :meth:`Posterior.predict`."""
         return self.posterior.predict(seed=seed, **inputs)
 
-    def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "*runs"]:
+    def expected(self, **inputs: RealNumbers) -> Float[np.ndarray, "*runs"]:
         """Compute the target that the law expects of runs; arrays are several runs.
 
         Raises
@@ -158,7 +159,7 @@ class PointEstimate(Result):
             f"decide by it alone.",
         )
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the value of each parameter.
 
         The table has no credible intervals: ``prob`` and ``kind`` are ignored.
@@ -173,6 +174,6 @@ class PointEstimate(Result):
 
         return plot_point_estimate(self, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table and the verdict."""
         return replace(super().view(prob), verdict=self.verdict)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
+from scalingbayes._core.arguments import Count, Probability, RealNumbers, Seed
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import Cost, Limits, UnknownCost, cost_of, table_cost
 from scalingbayes.data.runs import Runs
@@ -196,7 +197,7 @@ class Posterior(DrawsResult):
         with precision("float64"):
             return DenseDesign(np.asarray(Discrepancy(*self.record.discrepancy).basis(log_size)))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a table of the parameters under ArviZ's column names.
 
         Parameters
@@ -295,7 +296,7 @@ class Posterior(DrawsResult):
             lambda post: estimate_allocation(post, compute, cost, limits, inputs)
         )
 
-    def predict(self, *, seed: int = 0, **inputs: "ArrayLike | Estimate") -> Estimate:
+    def predict(self, *, seed: Seed = 0, **inputs: RealNumbers | Estimate) -> Estimate:
         """Predict what new runs will reach.
 
         Parameters
@@ -323,7 +324,7 @@ class Posterior(DrawsResult):
             return self.with_caveats(predict_runs(self, seed, inputs))
         return self.with_exact(lambda post: predict_runs(post, seed, inputs))
 
-    def expected(self, **inputs: ArrayLike) -> Float[np.ndarray, "chains draws runs"]:
+    def expected(self, **inputs: RealNumbers) -> Float[np.ndarray, "chains draws runs"]:
         """Compute the target that the law expects of new runs; :meth:`predict` adds their noise.
 
         Arrays are several runs. The unit is that of the user's table.
@@ -335,13 +336,13 @@ class Posterior(DrawsResult):
         """
         return expected_targets(self, inputs)
 
-    def thin(self, draws: int) -> "Posterior":
+    def thin(self, draws: Count) -> "Posterior":
         """Return at most this many draws, evenly spaced; the verdict is that of all draws."""
         thinned = Posterior(thin_tree(self.tree, draws), self.law, self.noise)
         thinned.verdict = self.verdict
         return thinned
 
-    def sample_posterior_predictive(self, seed: int = 0) -> xr.DataTree:
+    def sample_posterior_predictive(self, seed: Seed = 0) -> xr.DataTree:
         """Return the tree with draws of what new runs like those of the table would reach.
 
         They are the group ``posterior_predictive``, as ArviZ's functions expect:
@@ -393,7 +394,7 @@ class Posterior(DrawsResult):
 
         return overview(self, ax=ax) if self.counts_flops else plot_draws(self, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the parameters, the verdict and the priors."""
         priors = tuple(self.describe_priors().splitlines())
         lines = describe_data(self.allowance, self.record)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_numbers, check_seed
+from scalingbayes._core.arguments import Numbers, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.data.units import PERPLEXITY
@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 
 
 def predict_runs(
-    post: "Posterior", seed: int, inputs: Mapping[str, ArrayLike | Estimate]
+    post: "Posterior", seed: int, inputs: Mapping[str, Numbers | Estimate]
 ) -> Estimate:
     """Predict what new runs will reach: see :meth:`Posterior.predict`."""
     law, record = post.law, post.record
-    check_seed(seed)
     check_inputs(law, inputs)
     predicted = {name: x for name, x in inputs.items() if isinstance(x, Estimate)}
     given = side_by_side(

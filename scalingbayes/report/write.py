@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from scalingbayes._core.arguments import check_number
+from scalingbayes._core.arguments import Probability, check_number
 from scalingbayes._core.atomic_files import atomic_write
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
@@ -47,7 +47,7 @@ def write_report(
     cost: Cost | None = None,
     limits: Limits | None = None,
     hardware: Hardware | None = None,
-    prob: float = 0.9,
+    prob: Probability = 0.9,
     backtest: bool = True,
     progress: Progress = None,
     **inputs: float,

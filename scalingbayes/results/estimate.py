@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalingbayes._core.arguments import Probability
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes.results.intervals import (
     EXACT_COLUMNS,
@@ -62,7 +63,7 @@ class Estimate(DrawsResult):
         """Return the posterior median of each quantity."""
         return self.draws.median(SAMPLE_DIMS)
 
-    def interval(self, prob: float = 0.9, kind: IntervalKind = "eti") -> xr.Dataset:
+    def interval(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> xr.Dataset:
         """Return credible intervals, with the new dim ``bound`` (``lower``, ``upper``).
 
         Parameters
@@ -96,7 +97,7 @@ class Estimate(DrawsResult):
             bounds = bounds.rename(quantile="bound")
         return bounds.assign_coords(bound=["lower", "upper"])
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return a tidy table with one row a quantity (and run, or budget).
 
         The columns are the median and the ends of the credible interval, named for its kind and
@@ -123,7 +124,7 @@ class Estimate(DrawsResult):
         frame.attrs["verdict"] = self.verdict.word
         return frame
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table, with one row a case if there are few quantities.
 
         Quantities that are the same in all cases, such as the exponents of Chinchilla's law at

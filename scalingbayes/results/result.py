@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
+from scalingbayes._core.arguments import Probability
+from scalingbayes._core.checked import check_methods
 from scalingbayes._core.errors import unknown
 from scalingbayes.results.intervals import IntervalKind
 from scalingbayes.results.rendering import View
@@ -47,8 +49,12 @@ class Result(ABC):
     else:
         notes = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check_methods(cls)
+
     @abstractmethod
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the table of the result.
 
         Parameters
@@ -86,7 +92,7 @@ class Result(ABC):
             The axes; an array of them if the figure has several panels.
         """
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return what the result shows of itself in a terminal or notebook.
 
         Parameters
@@ -97,14 +103,14 @@ class Result(ABC):
         verdict = None if self.verdict else self.verdict
         return View(self.title, self.summary(prob), self.notes, verdict)
 
-    def to_markdown(self, prob: float = 0.9) -> str:
+    def to_markdown(self, prob: Probability = 0.9) -> str:
         """Return the result's table as Markdown, as it prints.
 
         ``prob`` is as for :meth:`view`.
         """
         return self.view(prob).markdown()
 
-    def to_latex(self, prob: float = 0.9) -> str:
+    def to_latex(self, prob: Probability = 0.9) -> str:
         """Return the result's table as LaTeX (booktabs), as it prints.
 
         ``prob`` is as for :meth:`view`.
@@ -151,3 +157,6 @@ class DrawsResult(Result):
 
     def __contains__(self, name: object) -> bool:
         return name in self.draws.data_vars
+
+
+check_methods(Result)

@@ -8,12 +8,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale, SizeCost
+from scalingbayes.allocation.costs.base import (
+    TRAINING_OVER_SERVING,
+    Cost,
+    PositiveReal,
+    Scale,
+    SizeCost,
+)
 from scalingbayes.laws.base.law import Budget
 
 
+@checked
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Active(SizeCost):
@@ -42,7 +50,7 @@ class Active(SizeCost):
     """
 
     budget: Budget = field(metadata={"static": True})
-    factor: Real = 1.0
+    factor: PositiveReal = 1.0
     inputs: Mapping[str, ArrayLike] = field(default_factory=dict)
 
     @property

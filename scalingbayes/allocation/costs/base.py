@@ -3,19 +3,24 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, override
+from typing import Annotated, Any, override
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.arguments import check_number
+from scalingbayes._core.arguments import Positive, PositiveNumbers
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import NONNEGATIVE, POSITIVE
 from scalingbayes._core.precision import precision
 from scalingbayes._core.roots import bisect
 
 Scale = Float[Array, "*#shape"]
 Real = Any
 """A number, or a JAX tracer."""
+
+PositiveReal = Annotated[Real, POSITIVE]
+NonNegativeReal = Annotated[Real, NONNEGATIVE]
 
 LOG_SCALE_RANGE = (-50.0, 150.0)
 """Range of scales that searches cover; no real model is outside of it."""
@@ -24,6 +29,7 @@ TRAINING_OVER_SERVING = 3.0
 """FLOPs of training over those of serving: the backward pass costs twice the forward pass."""
 
 
+@checked
 @dataclass(frozen=True)
 class Cost(ABC):
     """FLOPs of a training token and of a served token, as functions of a model's scale.
@@ -46,8 +52,8 @@ class Cost(ABC):
     True
     """
 
-    served_tokens: Real = field(default=0.0, kw_only=True)
-    serving_price: Real = field(default=1.0, kw_only=True)
+    served_tokens: NonNegativeReal = field(default=0.0, kw_only=True)
+    serving_price: PositiveReal = field(default=1.0, kw_only=True)
 
     @property
     @abstractmethod
@@ -104,7 +110,7 @@ class Cost(ABC):
         return bisect(log_overspent, low, high)
 
     def training_flops(
-        self, size: ArrayLike, tokens: ArrayLike = 1.0
+        self, size: PositiveNumbers, tokens: PositiveNumbers = 1.0
     ) -> Float[np.ndarray, "*shape"]:
         """Return the FLOPs of training runs, without serving.
 
@@ -136,7 +142,7 @@ class Cost(ABC):
         """Return the log of all params, of which a token may use a part; by default the size."""
         return self.log_size(scale)
 
-    def serve(self, tokens: float, price: float = 1.0) -> "Cost":
+    def serve(self, tokens: Positive, price: Positive = 1.0) -> "Cost":
         """Return the same cost with serving included (Sardana & Frankle 2023, arXiv:2401.00448).
 
         Parameters
@@ -157,11 +163,7 @@ class Cost(ABC):
         >>> sb.costs.Proportional().serve(1e13).equation
         'C = 6 N D + 2 N D_inf, D_inf = 10T'
         """
-        return replace(
-            self,
-            served_tokens=check_number("tokens", tokens),
-            serving_price=check_number("price", price),
-        )
+        return replace(self, served_tokens=float(tokens), serving_price=float(price))
 
     @property
     def log_served_tokens(self) -> Float[Array, ""]:

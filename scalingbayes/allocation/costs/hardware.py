@@ -1,22 +1,24 @@
 """Conversion between FLOPs and what they cost: GPU hours, days, money, energy and carbon."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_number, check_numbers
+from scalingbayes._core.arguments import Numbers, Positive, PositiveNumbers, check_numbers
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError
 
-Numbers = ArrayLike | Sequence[float]
 Costs = Float[np.ndarray, "..."]
 
 _SECONDS_PER_HOUR = 3600.0
 _HOURS_PER_DAY = 24.0
 
 
+@checked
 @dataclass(frozen=True)
 class Hardware:
     """An accelerator, or a cluster of them: converts FLOPs to hours, money, energy and carbon.
@@ -59,24 +61,13 @@ class Hardware:
     array([589821.])
     """
 
-    peak_flops: float
-    utilisation: float = 0.4
-    price_per_hour: float | None = None
-    devices: float | None = None
-    watts: float | None = None
-    pue: float = 1.0
-    carbon_intensity: float | None = None
-
-    def __post_init__(self) -> None:
-        if check_number("utilisation", self.utilisation) > 1:
-            raise InputError(
-                f"utilisation must be above 0 and at most 1; got {self.utilisation!r}."
-            )
-        if check_number("pue", self.pue) < 1:
-            raise InputError(f"pue must be at least 1; got {self.pue!r}.")
-        for name in ("peak_flops", "price_per_hour", "devices", "watts", "carbon_intensity"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name))
+    peak_flops: Positive
+    utilisation: Annotated[float, Domain("above 0 and at most 1", 0.0, 1.0, closed="upper")] = 0.4
+    price_per_hour: Positive | None = None
+    devices: Positive | None = None
+    watts: Positive | None = None
+    pue: Annotated[float, Domain("1 or more", 1.0, closed="lower")] = 1.0
+    carbon_intensity: Positive | None = None
 
     @property
     def flops_per_hour(self) -> float:
@@ -97,9 +88,9 @@ class Hardware:
     def flops(
         self,
         *,
-        dollars: Numbers | None = None,
-        gpu_hours: Numbers | None = None,
-        days: Numbers | None = None,
+        dollars: PositiveNumbers | None = None,
+        gpu_hours: PositiveNumbers | None = None,
+        days: PositiveNumbers | None = None,
     ) -> Float[np.ndarray, " budgets"]:
         """Compute the FLOPs that dollars, GPU hours, or days of the whole cluster buy.
 

@@ -1,14 +1,16 @@
 """FLOPs of models with a part of their own for images: late fusion, and two towers."""
 
 from dataclasses import dataclass
-from typing import override
+from typing import Annotated, override
 
 import jax
 import jax.numpy as jnp
 
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import FRACTION
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import Real, Scale, SizeCost
+from scalingbayes.allocation.costs.base import NonNegativeReal, PositiveReal, Real, Scale, SizeCost
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 
 
@@ -24,6 +26,7 @@ class _Encoders(SizeCost):
         )
 
 
+@checked
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class LateFusion(_Encoders):
@@ -50,9 +53,9 @@ class LateFusion(_Encoders):
     'C = 6 (N_v D_v + N_t D), D_v = 0.544 D, N_v = 300M'
     """
 
-    vision_tokens: Real
-    vision_share: Real = 0.0
-    vision_params: Real = 0.0
+    vision_tokens: Annotated[Real, FRACTION]
+    vision_share: Annotated[Real, FRACTION] = 0.0
+    vision_params: NonNegativeReal = 0.0
 
     @property
     @override
@@ -79,6 +82,7 @@ class LateFusion(_Encoders):
         return jnp.log(FLOPS_PER_PARAM_TOKEN * (vision * self.vision_tokens + text))
 
 
+@checked
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TwoTower(_Encoders):
@@ -103,9 +107,9 @@ class TwoTower(_Encoders):
     'C = 6 S (196 N_img + 77 * 63M)'
     """
 
-    image_tokens: Real
-    text_params: Real
-    text_tokens: Real = 77.0
+    image_tokens: PositiveReal
+    text_params: NonNegativeReal
+    text_tokens: NonNegativeReal = 77.0
 
     @property
     @override

@@ -6,14 +6,16 @@ from typing import override
 import jax
 import jax.numpy as jnp
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Real, Scale, SizeCost
+from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, PositiveReal, Scale, SizeCost
 from scalingbayes.data import architecture
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
 from scalingbayes.laws.base.law import Budget
 
 
+@checked
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Proportional(SizeCost):
@@ -34,8 +36,8 @@ class Proportional(SizeCost):
     'C = 6 N D'
     """
 
-    training: Real = FLOPS_PER_PARAM_TOKEN
-    serving: Real = FLOPS_PER_PARAM_TOKEN / TRAINING_OVER_SERVING
+    training: PositiveReal = FLOPS_PER_PARAM_TOKEN
+    serving: PositiveReal = FLOPS_PER_PARAM_TOKEN / TRAINING_OVER_SERVING
     size: str = field(default="params", metadata={"static": True})
 
     @classmethod

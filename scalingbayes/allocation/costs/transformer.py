@@ -1,18 +1,28 @@
 """FLOPs of a transformer, with attention and embeddings."""
 
 from dataclasses import dataclass, field
-from typing import override
+from typing import Annotated, override
 
 import jax
 import jax.numpy as jnp
 
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import FRACTION
 from scalingbayes._core.errors import unknown
-from scalingbayes.allocation.costs.base import TRAINING_OVER_SERVING, Cost, Real, Scale
+from scalingbayes.allocation.costs.base import (
+    TRAINING_OVER_SERVING,
+    Cost,
+    NonNegativeReal,
+    PositiveReal,
+    Real,
+    Scale,
+)
 from scalingbayes.data.architecture import Counts
 
 _SIZES = ("params", "active_params")
 
 
+@checked
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Transformer(Cost):
@@ -88,20 +98,20 @@ class Transformer(Cost):
     '1.93e+10'
     """
 
-    context: Real
-    vocab: Real
-    aspect: Real = 128.0
-    head_size: Real = 128.0
-    kv_heads: Real | None = field(default=None, kw_only=True)
-    attention_ratio: Real = field(default=1.0, kw_only=True)
-    mlp_ratio: Real = field(default=4.0, kw_only=True)
+    context: PositiveReal
+    vocab: PositiveReal
+    aspect: PositiveReal = 128.0
+    head_size: PositiveReal = 128.0
+    kv_heads: PositiveReal | None = field(default=None, kw_only=True)
+    attention_ratio: PositiveReal = field(default=1.0, kw_only=True)
+    mlp_ratio: PositiveReal = field(default=4.0, kw_only=True)
     gated: bool = field(default=False, kw_only=True, metadata={"static": True})
-    experts: Real | None = field(default=None, kw_only=True)
-    active_experts: Real = field(default=1.0, kw_only=True)
-    shared_experts: Real = field(default=0.0, kw_only=True)
+    experts: PositiveReal | None = field(default=None, kw_only=True)
+    active_experts: PositiveReal = field(default=1.0, kw_only=True)
+    shared_experts: NonNegativeReal = field(default=0.0, kw_only=True)
     tied: bool = field(default=True, kw_only=True, metadata={"static": True})
     causal: bool = field(default=False, kw_only=True, metadata={"static": True})
-    recompute: Real = field(default=0.0, kw_only=True)
+    recompute: Annotated[Real, FRACTION] = field(default=0.0, kw_only=True)
     embedding: bool = field(default=True, kw_only=True, metadata={"static": True})
     logits: bool = field(default=True, kw_only=True, metadata={"static": True})
     size: str = field(default="params", kw_only=True, metadata={"static": True})

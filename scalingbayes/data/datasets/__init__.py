@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import unknown
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def names() -> list[str]:
     return sorted(entry.removesuffix(".toml") for entry in entries if entry.endswith(".toml"))
 
 
+@checked
 def info(name: str) -> Dataset:
     """Return the description of a bundled table.
 
@@ -87,6 +89,7 @@ def info(name: str) -> Dataset:
     return Dataset(name=name, **tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8")))
 
 
+@checked
 def load(name: str, **options: Any) -> Runs:
     """Return a bundled table of runs.
 

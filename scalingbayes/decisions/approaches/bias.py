@@ -1,17 +1,19 @@
 """The bias of IsoFLOP curves on runs of a law whose optimum is known."""
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_numbers
-from scalingbayes._core.domains import REAL
+from scalingbayes._core.arguments import Positive, PositiveNumbers, at_least, check_numbers
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError, InputWarning
+from scalingbayes._core.memory import check_size
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes.allocation import optimum, require_allocation
 from scalingbayes.data.runs import Runs
@@ -19,17 +21,19 @@ from scalingbayes.decisions.approaches.isoflop import BUDGETS, Curve, isoflop
 from scalingbayes.laws import Law, get_law
 from scalingbayes.laws.base.inputs import beside_budget
 
+_BYTES_OF_RUN = 400  # of the table, with copies
 _SWEEP = (1e17, 1e18, 1e19, 1e20, 1e21)
 
 
+@checked
 def isoflop_sweep(
     values: Mapping[str, float],
     law: str | Law = "chinchilla",
     *,
-    budgets: ArrayLike | Sequence[float] = _SWEEP,
-    width: float = 4.0,
-    points: int = 15,
-    offset: float = 1.0,
+    budgets: PositiveNumbers = _SWEEP,
+    width: Annotated[float, Domain("above 1", 1.0)] = 4.0,
+    points: Annotated[int, at_least(3)] = 15,
+    offset: Positive = 1.0,
     **inputs: float,
 ) -> Runs:
     """Simulate noise-free runs of a law at IsoFLOP budgets.
@@ -71,12 +75,12 @@ def isoflop_sweep(
     """
     law = get_law(law)
     compute = check_numbers("budgets", budgets).ravel()
-    if not isinstance(width, (int, float)) or not 1 < width < np.inf:
-        raise InputError(f"width must be a number above 1, such as 4; got {width!r}.")
-    if not isinstance(offset, (int, float)) or not 0 < offset < np.inf:
-        raise InputError(f"offset must be a positive number, such as 1; got {offset!r}.")
-    if not isinstance(points, (int, np.integer)) or points < 3:
-        raise InputError(f"points must be an integer of at least 3; got {points!r}.")
+    check_size(
+        f"A table of {len(compute) * points:,} runs",
+        float(len(compute)) * points,
+        _BYTES_OF_RUN,
+        "Give fewer points or budgets",
+    )
     best, fixed, given = _optimum(law, values, compute, inputs)
     ratios = offset * width ** np.linspace(-1, 1, points)
     params = (best["params"][:, None] * ratios).ravel()
@@ -92,16 +96,17 @@ def isoflop_sweep(
         return Runs({**table, **columns}, name=f"noise-free runs on {law.equation}")
 
 
+@checked
 def isoflop_bias(
     values: Mapping[str, float],
     law: str | Law = "chinchilla",
     *,
-    compute: float = 1e24,
-    widths: ArrayLike | Sequence[float] = (2.0, 4.0, 8.0, 16.0),
+    compute: Positive = 1e24,
+    widths: PositiveNumbers = (2.0, 4.0, 8.0, 16.0),
     curve: Curve = "parabola",
-    budgets: ArrayLike | Sequence[float] = _SWEEP,
-    points: int = 15,
-    offset: float = 1.0,
+    budgets: PositiveNumbers = _SWEEP,
+    points: Annotated[int, at_least(3)] = 15,
+    offset: Positive = 1.0,
     **inputs: float,
 ) -> pd.DataFrame:
     """Compute the error of approach 2 on noise-free runs, whose optimum is known.
@@ -140,9 +145,7 @@ def isoflop_bias(
     [-0.003, -0.051]
     """
     law = get_law(law)
-    target = check_numbers("compute", compute).ravel()
-    if target.size != 1:
-        raise InputError(f"compute must be one number of FLOPs; got {compute!r}.")
+    target = np.array([float(compute)])
     truth, _, _ = _optimum(law, values, target, inputs)
     sweep: dict[str, Any] = {"budgets": budgets, "points": points, "offset": offset, **inputs}
     rows = {}
@@ -172,7 +175,7 @@ def _optimum(
             f"values must have the parameters of law {law.name!r}, {', '.join(law.parameters)}; "
             f"got {', '.join(map(str, values)) or 'none'}."
         )
-    given = {name: float(check_numbers(name, value, REAL)[0]) for name, value in values.items()}
+    given = {name: float(law.parameters[name].check(name, value)) for name, value in values.items()}
     fixed = beside_budget(law, inputs)
     with precision("float64"):
         best = optimum(

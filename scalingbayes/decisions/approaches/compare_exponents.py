@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalingbayes._core.arguments import check_number
+from scalingbayes._core.arguments import Positive, Probability, check_number
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import require_allocation
 from scalingbayes.data.architecture import FLOPS_PER_PARAM_TOKEN
@@ -33,11 +34,12 @@ OneOrMany = (
 _SIZES = ("params", "tokens")
 
 
+@checked
 def compare_exponents(
     post: OneOrMany | None = None,
-    compute: float | None = None,
+    compute: Positive | None = None,
     *,
-    prob: float = 0.9,
+    prob: Probability = 0.9,
 ) -> ApproachComparison:
     """Compare a and b of posteriors with published ones, and the runs that each would train.
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.folds import levels
 from scalingbayes.data.runs import Runs, Table, as_runs
@@ -24,7 +25,8 @@ _FEWEST_CURVES = 3
 _SAME_SIZE = 0.01  # relative: digitised sizes that differ by less are of one model
 
 
-def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Frontier:
+@checked
+def envelope(runs: Table, *, curves: str | None = None, seed: Seed = 0) -> Frontier:
     """Estimate a and b from the envelope of training curves (Hoffmann et al. 2022, section 3.1).
 
     Log loss and log tokens of each curve are interpolated linearly in log compute at 1,500 budgets.
@@ -59,7 +61,6 @@ def envelope(runs: Table, *, curves: str | None = None, seed: int = 0) -> Fronti
     0.5
     """
     runs = as_runs(runs)
-    check_seed(seed)
     compute, tokens, loss, labels, note = _read(runs, curves)
     budgets = np.geomspace(compute.min(), compute.max(), _BUDGETS)
     sizes, losses, seen = [], [], []

@@ -1,14 +1,13 @@
 """The result of an approach: two power laws of compute, with intervals of the exponents."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import PositiveNumbers, Probability, check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes.inference import bootstrap
 from scalingbayes.results import IntervalKind, Result, Verdict
@@ -75,7 +74,7 @@ class Exponents(Result):
         notes = [f"Interval: {self.interval}.", f"Used: {self.used}."]
         return tuple(notes + ([f"Note: {self.note}."] if self.note else []))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return each exponent with the interval that the authors report.
 
         ``prob`` and ``kind`` are ignored.
@@ -122,7 +121,7 @@ class Frontier(Result):
     optima: pd.DataFrame
     log_coefficients: dict[str, float]
 
-    def allocate(self, compute: ArrayLike | Sequence[float]) -> pd.DataFrame:
+    def allocate(self, compute: PositiveNumbers) -> pd.DataFrame:
         """Return the compute-optimal params and tokens of the power laws.
 
         Parameters
@@ -164,7 +163,7 @@ class Frontier(Result):
         """The interval, the part of the table that was used, and remarks."""
         return self.exponents.notes
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return each exponent with the interval that the authors report.
 
         ``prob`` and ``kind`` are ignored.

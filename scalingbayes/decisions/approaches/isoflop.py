@@ -8,7 +8,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.interpolate import Akima1DInterpolator
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.data.folds import levels
 from scalingbayes.data.runs import Runs, Table, as_runs
@@ -44,6 +45,7 @@ class _Budget:
     loss: Float[np.ndarray, " runs"]
 
 
+@checked
 def isoflop(
     runs: Table,
     curve: Curve = "parabola",
@@ -52,7 +54,7 @@ def isoflop(
     tolerance: float = 0.05,
     weighted: bool = False,
     loss_sd: float = 1e-3,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Frontier:
     """Estimate a and b from IsoFLOP curves (Hoffmann et al. 2022, section 3.2).
 
@@ -102,7 +104,6 @@ def isoflop(
     (0.4516, 0.4516)
     """
     runs = as_runs(runs)
-    check_seed(seed)
     if curve not in ("parabola", "akima"):
         raise InputError(f"curve must be 'parabola' or 'akima'; got {curve!r}.")
     if not np.isfinite(loss_sd) or loss_sd <= 0:

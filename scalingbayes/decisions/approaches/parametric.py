@@ -1,10 +1,12 @@
 """Approach 3: the parametric law fitted with a Huber loss."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from scalingbayes._core.arguments import Count, Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes.data.runs import Table, as_runs
 from scalingbayes.decisions.approaches.frontier import (
     HOFFMANN_PART,
@@ -60,7 +62,7 @@ class Parametric(Result):
         """The interval, the part of the table that was used, and remarks."""
         return self.exponents.notes
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return each exponent with the interval that the authors report.
 
         ``prob`` and ``kind`` are ignored.
@@ -75,13 +77,16 @@ class Parametric(Result):
 
         return plot_exponents(self.exponents, ax=ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the exponents, and the parameters of the best fit."""
         parameters = ("Parameters of the best fit", self.best.summary())
         return replace(super().view(prob), tables=(parameters,))
 
 
-def parametric(runs: Table, *, starts: int | str = "hoffmann", seed: int = 0) -> Parametric:
+@checked
+def parametric(
+    runs: Table, *, starts: Count | Literal["hoffmann"] = "hoffmann", seed: Seed = 0
+) -> Parametric:
     """Estimate a and b from a fit of L = E + A/N^alpha + B/D^beta (Hoffmann et al. 2022, 3.3).
 
     The fit minimises the sum of Huber losses of the residuals of log loss, delta = 1e-3 (eq. 3).

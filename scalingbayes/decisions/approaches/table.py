@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write_with_interval
 from scalingbayes._core.progress import Progress, Report, report_progress
@@ -109,7 +110,7 @@ class ApproachComparison(Result):
         remarks = self._remarks().items()
         return tuple(line for heading, lines in remarks for line in (heading, *lines))
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return ``methods``.
 
         ``prob`` and ``kind`` are ignored: each method has the interval that its authors report, and
@@ -123,7 +124,7 @@ class ApproachComparison(Result):
 
         return plot_approaches(self, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return exponents with their intervals; a failed verdict is among the notes."""
         return View(self.title, self._shown(), self.notes)
 
@@ -152,14 +153,15 @@ class ApproachComparison(Result):
         }
 
 
+@checked
 def compare_approaches(
     runs: Table,
     posterior: Posterior | Literal[False] | None = None,
     *,
     budgets: str | None = None,
     curves: str | None = None,
-    prob: float = 0.9,
-    seed: int = 0,
+    prob: Probability = 0.9,
+    seed: Seed = 0,
     progress: Progress = None,
 ) -> ApproachComparison:
     """Estimate a and b by the three approaches of Hoffmann et al. 2022 and from a posterior.
@@ -203,7 +205,6 @@ def compare_approaches(
     """
     runs = as_runs(runs)
     check_interval(prob, "eti")
-    check_seed(seed)
     for column in ("params", "tokens", "loss"):
         runs.column(column)
     for named in (budgets, curves):

@@ -1,6 +1,6 @@
 """The training mixture of least expected loss, and how well the runs determine it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
+from scalingbayes._core.arguments import Probability, RealNumbers
+from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision, to_device
 from scalingbayes._core.programs import compiled
@@ -68,7 +70,7 @@ class BestMixture(Estimate):
     baseline: pd.Series
     seen: pd.DataFrame
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the best mixture beside the medians and intervals of each draw's best shares.
 
         The columns are those of :meth:`Estimate.summary`, after ``mixture``.
@@ -83,25 +85,26 @@ class BestMixture(Estimate):
         frame.insert(0, "mixture", best.to_numpy().ravel())
         return frame
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the shares, a row a domain; see :func:`scalingbayes.plots.plot_best_mixture`."""
         from scalingbayes.plots import plot_best_mixture
 
         return plot_best_mixture(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table and its legend."""
         view = super().view(prob)
         return replace(view, lines=(*view.lines, *_LEGEND))
 
 
+@checked
 def best_mixture(
     post: Posterior | Mapping[str, Posterior],
     *,
     importance: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     baseline: Mapping[str, float] | None = None,
-    **inputs: ArrayLike | Sequence[float],
+    **inputs: RealNumbers,
 ) -> BestMixture:
     """Estimate the training mixture of least expected loss.
 

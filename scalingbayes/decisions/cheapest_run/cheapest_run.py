@@ -1,13 +1,16 @@
 """The cheapest run that reaches a loss or an accuracy, with the cost of serving."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, Bool, Float
 
-from scalingbayes._core.arguments import check_numbers
+from scalingbayes._core.arguments import Numbers, PositiveNumbers, Seed, check_numbers
+from scalingbayes._core.checked import checked
+from scalingbayes._core.domains import OPEN_FRACTION
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
 from scalingbayes.allocation import (
@@ -46,15 +49,16 @@ _ROUNDS = 4
 """Rounds in which the run and its error beyond the runs follow each other: each gains a digit."""
 
 
+@checked
 def cheapest_run(
     post: Posterior | Average | PointEstimate,
-    loss: ArrayLike | Sequence[float] | None = None,
+    loss: PositiveNumbers | None = None,
     cost: Cost | None = None,
     limits: Limits | None = None,
     *,
-    accuracy: ArrayLike | Sequence[float] | None = None,
+    accuracy: Annotated[Numbers, OPEN_FRACTION] | None = None,
     downstream: Posterior | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     **inputs: float,
 ) -> Estimate:
     """Estimate the model size and tokens of the cheapest run that reaches a loss or an accuracy.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.arguments import check_number, check_numbers
 from scalingbayes._core.domains import OPEN_FRACTION
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write
@@ -196,7 +196,6 @@ def accuracy_goal(
         If ``downstream`` is no fit of an accuracy, an error or a pass rate as a function of loss or
         compute, an accuracy is not between 0 and 1, or an input of its law is missing.
     """
-    check_seed(seed)
     if not isinstance(downstream, Posterior):
         raise InputError(
             f"downstream must be a posterior of an accuracy, as sb.fit(runs, 'accuracy') returns; "

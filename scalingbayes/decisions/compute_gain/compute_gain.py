@@ -1,15 +1,21 @@
 """The compute-equivalent gain of one recipe over another, as a function of scale."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
-from scalingbayes._core.arguments import check_number, check_numbers, check_seed
+from scalingbayes._core.arguments import (
+    PositiveNumbers,
+    Probability,
+    Seed,
+    check_number,
+    check_numbers,
+)
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
@@ -82,7 +88,7 @@ class ComputeGain(Estimate):
         """Return the posterior probability that the gain is above a number, for each budget."""
         return (self.draws["gain"] > gain).mean(SAMPLE_DIMS)
 
-    def answer(self, prob: float = 0.9) -> str:
+    def answer(self, prob: Probability = 0.9) -> str:
         """Return sentences: the gain at the largest budget, and whether it changes with scale.
 
         Parameters
@@ -128,7 +134,7 @@ class ComputeGain(Estimate):
             f"with probability {_share(rises)})."
         )
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the answer, and a table with one row a budget."""
         found = self.summary(prob).xs("gain", level="quantity")
         pairs = [("gain", f"{100 * prob:g}% interval", *found.columns[:3])]
@@ -146,21 +152,22 @@ class ComputeGain(Estimate):
         lines = (self.answer(prob), *self.notes)
         return replace(super().view(prob), title=self.title, table=table, tables=(), lines=lines)
 
-    def plot(self, ax: Any = None, prob: float = 0.9) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.9) -> Any:
         """Plot the gain against compute; see :func:`scalingbayes.plots.plot_compute_gain`."""
         from scalingbayes.plots import plot_compute_gain
 
         return plot_compute_gain(self, prob, ax)
 
 
+@checked
 def compute_gain(
     new: Posterior,
     baseline: Posterior | None = None,
-    compute: ArrayLike | Sequence[float] | None = None,
+    compute: PositiveNumbers | None = None,
     cost: Cost | None = None,
     tokens_per_param: float | None = None,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     **inputs: float,
 ) -> ComputeGain:
     """Estimate how many times the compute a baseline needs to reach the loss of a new recipe.
@@ -232,7 +239,6 @@ def compute_gain(
             f"Law {new.law.name!r} reads compute alone: leave tokens_per_param out, or fit a law "
             f"of size and tokens, such as 'coupled'."
         )
-    check_seed(seed)
     recipes = pair_recipes(new, baseline, cost, inputs, seed)
     fitted = shared_range(*recipes)
     budgets = _budgets(compute, fitted)

@@ -12,6 +12,8 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import ArrayLike, Float
 
+from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError, InputWarning
 from scalingbayes._core.precision import precision
 from scalingbayes._core.progress import Progress, report_progress
@@ -95,7 +97,7 @@ class Calibration(Result):
         taken = "law taken as exact" if self.exact else "allowance for the law's error"
         return f"Simulation-based calibration of {law.equation}, engine {self.engine!r}, {taken}"
 
-    def summary(self, prob: float = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
+    def summary(self, prob: Probability = 0.9, kind: IntervalKind = "eti") -> pd.DataFrame:
         """Return the test of each quantity.
 
         Parameters
@@ -155,7 +157,7 @@ class Calibration(Result):
             notes.append(f"{self.simulation.rejected} implausible tables were simulated again.")
         return Verdict(tuple(checks) or (Check(True, passed, ""),), tuple(notes), "calibration")
 
-    def band(self, prob: float = 0.99) -> Band:
+    def band(self, prob: Probability = 0.99) -> Band:
         """Return the band of the distribution of ranks if the posteriors are right.
 
         Parameters
@@ -165,17 +167,18 @@ class Calibration(Result):
         """
         return band(len(self.simulation), prob)
 
-    def plot(self, ax: Any = None, prob: float = 0.99) -> Any:
+    def plot(self, ax: Any = None, prob: Probability = 0.99) -> Any:
         """Plot the ranks, a panel a quantity; see :func:`scalingbayes.plots.plot_calibration`."""
         from scalingbayes.plots import plot_calibration
 
         return plot_calibration(self, prob, ax)
 
-    def view(self, prob: float = 0.9) -> View:
+    def view(self, prob: Probability = 0.9) -> View:
         """Return the table and the verdict."""
         return replace(super().view(prob), verdict=self.verdict)
 
 
+@checked
 def calibrate(
     runs: Table | None = None,
     model: ModelLike = DEFAULT_LAW,
@@ -183,7 +186,7 @@ def calibrate(
     engine: Engine | str = "nuts",
     exact: bool = False,
     tables: int = 1000,
-    seed: int = 0,
+    seed: Seed = 0,
     dtype: str | None = None,
     out: str | Path | None = None,
     progress: Progress = None,

@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from scalingbayes._core.arguments import check_seed
+from scalingbayes._core.arguments import Count, Seed
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
+from scalingbayes._core.memory import check_size
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
 from scalingbayes._core.progress import silent
@@ -23,10 +25,12 @@ from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.model import DEFAULT_LAW, ModelLike, as_model
 
 _ROWS = 64
+_BYTES_OF_LOSS = 100  # of one simulated run, with copies
 _MAX_ROUNDS = 20
 _MAX_RANGE = 14.0  # of a table's targets on their scale: a factor of a million in the loss
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Simulation:
     """Simulated tables, and the parameters that each was simulated with.
@@ -92,12 +96,13 @@ class Simulation:
         return f"{len(self)} tables of {len(self.model.runs)} runs simulated from\n{self.model}"
 
 
+@checked
 def simulate(
     runs: Table | None = None,
     model: ModelLike = DEFAULT_LAW,
     *,
-    count: int = 1000,
-    seed: int = 0,
+    count: Count = 1000,
+    seed: Seed = 0,
 ) -> Simulation:
     """Simulate tables: draw parameters from the priors, then the loss of each run.
 
@@ -133,11 +138,10 @@ def simulate(
     >>> list(simulation.truths)
     ['E', 'A', 'alpha', 'sigma', 'nu']
     """
-    check_count("count", count)
-    check_seed(seed)
     unbound = as_model(model)
     law = unbound.law
     bound = unbound.bind(_design(runs, law))
+    check_size(f"{count:,} tables", count, _BYTES_OF_LOSS * len(bound.runs), "Give a smaller count")
     points, observed = [], []
     rejected = kept = 0
     for step in range(_MAX_ROUNDS):
@@ -173,18 +177,6 @@ def _plausible(
         on_scale = np.asarray(scale.link(jnp.asarray(np.where(inside[:, None], losses, 0.5))))
         invertible = np.isclose(scale.inverse()(on_scale), losses, rtol=1e-9, atol=0.0).all(1)
     return inside & invertible & (np.ptp(on_scale, axis=1) < _MAX_RANGE * model.unit)
-
-
-def check_count(name: str, count: int) -> None:
-    """Check that a count is a positive integer.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise InputError(f"{name} must be a positive integer; got {count!r}.")
 
 
 def _design(runs: Table | None, law: Law) -> Runs:

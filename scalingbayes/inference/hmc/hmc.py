@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, override
+from typing import Annotated, ClassVar, override
 
 import numpy as np
 
+from scalingbayes._core.arguments import Count, OpenFraction, at_least
+from scalingbayes._core.checked import checked
 from scalingbayes._core.devices import interleave, queue_width
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.precision import precision
@@ -24,13 +26,13 @@ from scalingbayes.inference.hmc.warmup import (
 from scalingbayes.inference.nuts.nuts import searched_and_sampled
 from scalingbayes.inference.nuts.sampling import draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
-from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.marginal import MarginalDensity
 
 _LEAST_DRAWS = 4096
 
 
+@checked
 @dataclass(frozen=True)
 class HMC(Engine):
     """Sample with many short chains of Hamiltonian Monte Carlo in lockstep.
@@ -80,16 +82,14 @@ class HMC(Engine):
 
     supports_allowance: ClassVar[bool] = True
 
-    chains: int = 1024
-    draws: int = BLOCK
-    warmup: int = 32
-    target_accept: float = 0.9
-    starts: int = 32
-    max_thinning: int = 8
+    chains: Annotated[int, at_least(256)] = 1024
+    draws: Annotated[int, at_least(BLOCK)] = BLOCK
+    warmup: Annotated[int, at_least(8)] = 32
+    target_accept: OpenFraction = 0.9
+    starts: Count = 32
+    max_thinning: Count = 8
 
     def __post_init__(self) -> None:
-        check_whole(self, chains=256, draws=BLOCK, warmup=8, starts=1, max_thinning=1)
-        check_between(self, 0.0, 1.0, "target_accept")
         for name, divisor in {"chains": SUPERCHAINS, "draws": BLOCK}.items():
             if getattr(self, name) % divisor:
                 raise InputError(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, override
+from typing import Annotated, ClassVar, override
 
 import numpy as np
 
+from scalingbayes._core.arguments import Count, OpenFraction, at_least
+from scalingbayes._core.checked import checked
 from scalingbayes._core.devices import interleave
 from scalingbayes._core.precision import precision
 from scalingbayes._core.progress import Report
@@ -21,7 +23,6 @@ from scalingbayes.inference.nuts.constants import (
 from scalingbayes.inference.nuts.sampling import Batch, Density, advance, draw_random_effects
 from scalingbayes.inference.nuts.starts import find_starts
 from scalingbayes.inference.nuts.warmup import choose_thinning, warm_up
-from scalingbayes.inference.settings import check_between, check_whole
 from scalingbayes.model.bound_model import BoundModel
 from scalingbayes.model.log_density import LogDensity
 from scalingbayes.model.marginal import MarginalDensity, integrated
@@ -29,6 +30,7 @@ from scalingbayes.model.mixture_density import MixtureDensity
 from scalingbayes.model.stacking import stack_densities, stack_mixtures
 
 
+@checked
 @dataclass(frozen=True)
 class NUTS(Engine):
     """Sample with NUTS.
@@ -88,19 +90,14 @@ class NUTS(Engine):
 
     supports_allowance: ClassVar[bool] = True
 
-    chains: int = 4
-    draws: int = 1000
-    warmup: int = 300
-    target_accept: float = 0.9
-    max_tree_depth: int = 10
-    starts: int = 32
+    chains: Annotated[int, at_least(2)] = 4
+    draws: Annotated[int, at_least(4)] = 1000
+    warmup: Annotated[int, at_least(50)] = 300
+    target_accept: OpenFraction = 0.9
+    max_tree_depth: Count = 10
+    starts: Count = 32
     jumps: bool = True
-    max_thinning: int = 8
-
-    def __post_init__(self) -> None:
-        least = {"chains": 2, "draws": 4, "warmup": 50, "max_tree_depth": 1, "starts": 1}
-        check_whole(self, **least, max_thinning=1)
-        check_between(self, 0.0, 1.0, "target_accept")
+    max_thinning: Count = 8
 
     @override
     def run(

@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, Float
 from numpyro.distributions import (
     Distribution,
     LeftTruncatedDistribution,
@@ -15,6 +16,7 @@ from numpyro.distributions import (
     constraints,
 )
 
+from scalingbayes._core.arguments import as_floats, shown
 from scalingbayes._core.distributions import TruncatedBelow
 from scalingbayes._core.errors import InputError
 from scalingbayes.laws.base.expressions import Expression
@@ -106,6 +108,30 @@ class Parameter:
         if self.unit.constant == 1 and self.shift.constant is not None:
             return float(self.shift.constant)
         return None
+
+    def check(self, name: str, values: Any) -> Float[np.ndarray, "..."]:
+        """Return a caller's values of the parameter as an array, after a check of their range.
+
+        A bound that depends on other parameters is not checked.
+
+        Raises
+        ------
+        InputError
+            If a value is not a finite number of the parameter's range. The message has the name.
+        """
+        found = as_floats(values)
+        if found is None or found.size == 0 or not np.all(np.isfinite(found)):
+            raise InputError(f"{name} must be finite numbers; got {shown(values)}.")
+        low = self.low if self.low is not None else -np.inf
+        inside = found > low
+        if self.plain:  # its range is that of the prior
+            inside = np.asarray(self.prior.support(found))
+        if not np.all(inside):
+            bad = float(found[~inside].flat[0])
+            raise InputError(
+                f"{name} must be in the range of the parameter ({self.description}); got {bad:g}."
+            )
+        return found
 
     @property
     def depends_on(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.laws.base.family import family, is_family, read_call
 from scalingbayes.laws.base.law import Law
@@ -44,6 +45,7 @@ def register(law: Law | Callable[..., Law]) -> Law | Callable[..., Law]:
     return law
 
 
+@checked
 def get_law(law: str | Law, **options: Any) -> Law:
     """Return the law of a name; a law is returned unchanged.
 
