@@ -36,9 +36,9 @@ from scalingbayes.cli.papers import papers_command
 from scalingbayes.cli.plot import plot_command
 from scalingbayes.cli.predict import predict_command
 from scalingbayes.cli.printing import print_error, print_text, show_warning
-from scalingbayes.cli.streams import discard_output, open_streams
 from scalingbayes.cli.report import report_command
 from scalingbayes.cli.show import show_command
+from scalingbayes.cli.streams import discard_output, open_streams
 
 FAILED_FILE = 1
 """Exit status if a file cannot be read or written."""
@@ -134,8 +134,8 @@ def _describe_platform(error: RuntimeError) -> InputError | None:
     if not platforms or not re.search(r"[Bb]ackend|platform", first):
         return None
     return InputError(
-        f"JAX cannot start the platform of JAX_PLATFORMS={platforms!r}: {first} Unset the variable, "
-        f"or set it to cpu."
+        f"JAX cannot start the platform of JAX_PLATFORMS={platforms!r}: {first} Unset the "
+        f"variable, or set it to cpu."
     )
 
 
