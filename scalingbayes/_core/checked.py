@@ -69,6 +69,7 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
     parameters = signature.parameters
     hints: dict[str, Any] = {}
+    built = function.__name__ == "__init__"  # also by JAX
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -80,7 +81,7 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments, **named)  # raises Python's own error
         for name, value in bound.arguments.items():
             for each, given in _named(parameters[name], value):
-                if given is not parameters[name].default:
+                if given is not parameters[name].default and not (built and _is_bare(given)):
                     check(each, given, hints[name])
         _check_cases(bound.arguments, parameters)
         return function(*arguments, **named)
@@ -136,13 +137,13 @@ def annotation(function: Callable[..., Any], name: str) -> Any:
 
 
 class _Names(dict[str, Any]):
-    """The names of a module, then the public names of the package."""
+    """The names of a module, then the public names of the package and of its results."""
 
     def __missing__(self, name: str) -> Any:
-        try:
-            return getattr(sys.modules["scalingbayes"], name)
-        except AttributeError as error:
-            raise KeyError(name) from error
+        for module in ("scalingbayes", "scalingbayes.results"):
+            if hasattr(sys.modules.get(module), name):
+                return getattr(sys.modules[module], name)
+        raise KeyError(name)
 
 
 def check(name: str, value: Any, hint: Any) -> None:
@@ -163,7 +164,7 @@ def check(name: str, value: Any, hint: Any) -> None:
         If the value does not match.
     """
     hint = _resolved(hint)
-    if _is_placeholder(value) or hint is Any:
+    if hint is Any or _is_tracer(value):
         return
     if get_origin(hint) in _UNIONS:
         _check_union(name, value, hint)
@@ -204,7 +205,7 @@ def _check_union(name: str, value: Any, hint: Any) -> None:
 def _check_domain(name: str, value: Any, kind: Any, domain: Domain) -> None:
     if kind is int:
         check_whole(name, value, domain)
-    elif kind is float or (kind is Any and not np.ndim(value)):  # JAX makes batches of Any
+    elif kind is float or (kind is Any and not getattr(value, "ndim", 0)):  # JAX makes batches
         check_number(name, value, domain)
     else:
         check_numbers(name, value, domain)
@@ -217,9 +218,12 @@ def _check_elements(name: str, value: Any, hint: Any) -> None:
         for key, each in value.items():
             check(f"a name in {name}", key, inner[0])
             check(f"{name}[{shown(key)}]", each, inner[1])
-    elif isinstance(value, (list, tuple)) and len(inner) == 1 and len(value) <= _ELEMENTS:
+    elif isinstance(value, (list, tuple)) and inner and len(value) <= _ELEMENTS:
+        fixed = get_origin(hint) is tuple and inner[-1] is not Ellipsis
+        if fixed and len(value) != len(inner):
+            raise InputError(f"{name} must have {len(inner)} values; got {shown(value)}.")
         for i, each in enumerate(value):
-            check(f"{name}[{i}]", each, inner[0])
+            check(f"{name}[{i}]", each, inner[i] if fixed else inner[0])
 
 
 def _resolved(hint: Any) -> Any:
@@ -235,13 +239,15 @@ def _domain(hint: Any) -> Domain | None:
     return next((each for each in get_args(hint)[1:] if isinstance(each, Domain)), None)
 
 
-def _is_placeholder(value: Any) -> bool:
-    """Return whether a value stands for a number that is not known yet.
-
-    JAX makes pytrees of tracers, and of bare objects.
-    """
+def _is_tracer(value: Any) -> bool:
+    """Return whether a value stands for a number that a compiled program will compute."""
     jax = sys.modules.get("jax")
-    return type(value) is object or (jax is not None and isinstance(value, jax.core.Tracer))
+    return jax is not None and isinstance(value, jax.core.Tracer)
+
+
+def _is_bare(value: Any) -> bool:
+    """Return whether a value is a bare object, of which JAX makes pytrees to compare structures."""
+    return type(value) is object
 
 
 def _is_of_kind(value: Any, hint: Any) -> bool:

@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from scalingbayes._core.arguments import Numbers, Positive, PositiveNumbers, check_numbers
+from scalingbayes._core.arguments import (
+    Numbers,
+    Positive,
+    PositiveNumbers,
+    as_floats,
+    check_numbers,
+)
 from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import Domain
 from scalingbayes._core.errors import InputError
@@ -118,9 +124,11 @@ class Hardware:
         InputError
             If a number is not positive.
         """
-        found = np.atleast_1d(np.asarray(flops, float))
+        found = as_floats(flops)
+        if found is None:
+            found = check_numbers("flops", flops)  # raises the error
         check_numbers("flops", np.where(found == np.inf, 1.0, found))
-        return found / self.flops_per_hour
+        return np.atleast_1d(found) / self.flops_per_hour
 
     def days(self, flops: Numbers) -> Costs:
         """Compute the days that FLOPs take on the cluster, if it never fails.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 
+from scalingbayes._core.checked import checked
 from scalingbayes.allocation.costs.active import Active
 from scalingbayes.allocation.costs.base import Cost
 from scalingbayes.allocation.costs.proportional import Proportional
@@ -19,6 +20,7 @@ class UnknownCost(Proportional):
     """
 
 
+@checked
 def own_cost(budget: Budget) -> Cost:
     """Return the cost of a law's budget."""
     if budget.unknown:
