@@ -14,7 +14,7 @@ ODD = (
     "", "abc", "-1", "0", "nan", "inf", "-inf", "1e400", "1e-320", "1e300", "9" * 30, "9" * 5000,
     "1e21", "0.5", "a=b", "=", "x=", "=1", "self=loss", "path=loss", "seed=1", "compute=1", "-",
     "power_law(x='')", "laplace(draws=-1)", "laplace(", "a/" * 2100, "a" * 5000, "é∝\u202e", "/",
-    "/dev/null", ".", "../..", "[red]x[/red]", "<b>", "\x1b[31m", "1,2", "70B", "1e9e9", "None", "--",
+    "/dev/null", ".", "../..", "[red]x[/red]", "<b>", "\x1b[31m", "1,2", "70B", "1e9e9", "--",
 )  # fmt: skip
 
 
