@@ -176,7 +176,7 @@ _MOST_DIGITS = 1000  # Python refuses to write whole numbers of more than 4,300 
 def shown(value: Any) -> str:
     """Return a caller's value as text for a message: short, whatever the value is."""
     if isinstance(value, int) and value.bit_length() > 3 * _MOST_DIGITS:
-        return f"a whole number of about {int(value.bit_length() * 0.301):,} digits"
+        return f"a whole number of about {int(value.bit_length() * 0.30103):,} digits"
     if isinstance(value, (str, int, float, np.generic, type(None))):
         text = repr(value)
     else:
