@@ -150,8 +150,8 @@ def test_weights_can_come_from_a_comparison(posts):
         (3, "weights must be numbers by name"),
         (dict.fromkeys(WEIGHTS, 0.0), "not all 0"),
         ({**WEIGHTS, "spare": -1.0}, "non-negative finite numbers"),
-        ({**WEIGHTS, "spare": np.nan}, "non-negative finite numbers"),
-        ({**WEIGHTS, "spare": "much"}, "non-negative finite numbers"),
+        ({**WEIGHTS, "spare": np.nan}, r"weights\['spare'\] must be a finite number"),
+        ({**WEIGHTS, "spare": "much"}, r"weights\['spare'\] must be a finite number"),
     ],
 )
 def test_invalid_weights_are_refused(posts, weights, message):

@@ -299,10 +299,10 @@ def test_the_plot_shows_the_curves(found):
         ({"overtraining": 0.0}, "overtraining must be finite numbers"),
         ({"compute": np.inf}, "compute must be finite"),
         ({"feasible": (1e28, 1e29)}, "feasible must be a number, or its 5 %"),
-        ({"feasible_year": 2030.5}, "feasible_year must be a whole year"),
+        ({"feasible_year": 2030.5}, "feasible_year must be a whole number"),
         ({"horizon": 2022}, "horizon must be after compute_year"),
         ({"horizon": 3000}, "by at most 200 years"),
-        ({"compute_year": 2022.5}, "compute_year must be a whole year"),
+        ({"compute_year": 2022.5}, "compute_year must be a whole number"),
         ({"seed": -1}, "seed must be a whole number from 0"),
     ],
 )

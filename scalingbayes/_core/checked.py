@@ -3,7 +3,8 @@
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from os import PathLike
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAliasType, TypeVar, Union, get_a
 
 import numpy as np
 
-from scalingbayes._core.arguments import check_number, check_numbers, check_whole, shown
+from scalingbayes._core.arguments import as_floats, check_number, check_numbers, check_whole, shown
 from scalingbayes._core.domains import REAL, Domain
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.memory import check_size
@@ -79,15 +80,43 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
             bound = signature.bind(*arguments, **named)
         except TypeError:
             return function(*arguments, **named)  # raises Python's own error
+        doubts = []
         for name, value in bound.arguments.items():
             for each, given in _named(parameters[name], value):
                 if given is not parameters[name].default and not (built and _is_bare(given)):
-                    check(each, given, hints[name])
+                    try:
+                        check(each, given, hints[name])
+                    except _KindError as error:
+                        doubts.append((given, error))
         _check_cases(bound.arguments, parameters)
-        return function(*arguments, **named)
+        with _refusing(doubts):
+            return function(*arguments, **named)
 
     call.is_checked = True  # type: ignore[attr-defined]
     return call
+
+
+class _KindError(InputError):
+    """An object of another kind than the annotation names."""
+
+
+@contextmanager
+def _refusing(doubts: Sequence[tuple[Any, _KindError]]) -> Iterator[None]:
+    """Refuse objects of a wrong kind, unless the function does so itself, with a remedy.
+
+    An object that only works like the annotated one is accepted.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as other:
+        if doubts:
+            raise InputError(str(doubts[0][1])) from other
+        raise
+    for value, error in doubts:
+        if type(value).__module__ in ("builtins", "numpy"):
+            raise InputError(str(error))
 
 
 def _named(parameter: inspect.Parameter, value: Any) -> Iterable[tuple[str, Any]]:
@@ -101,7 +130,8 @@ def _named(parameter: inspect.Parameter, value: Any) -> Iterable[tuple[str, Any]
 def _check_cases(arguments: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> None:
     """Check that an answer for each draw of a posterior and each case asked fits into memory."""
     values = [each for name in arguments for _, each in _named(parameters[name], arguments[name])]
-    arrays = [np.shape(each) for each in values if isinstance(each, (np.ndarray, list, tuple))]
+    several = [as_floats(each) for each in values if isinstance(each, (np.ndarray, list, tuple))]
+    arrays = [each.shape for each in several if each is not None]
     if not any(np.prod(shape, dtype=float) > _FEW for shape in arrays):
         return
     try:
@@ -175,7 +205,8 @@ def check(name: str, value: Any, hint: Any) -> None:
     elif hint is int:
         check_whole(name, value, _WHOLE)
     elif not _is_kind(value, hint):
-        raise InputError(f"{name} must be {_describe(hint)}; got {shown(value)}.")
+        error = InputError if _is_simple(hint) else _KindError
+        raise error(f"{name} must be {_describe(hint)}; got {shown(value)}.")
     else:
         _check_elements(name, value, hint)
 
@@ -199,7 +230,8 @@ def _check_union(name: str, value: Any, hint: Any) -> None:
     if fitting:  # of the right kind, but out of its domain, or with a wrong element
         raise fitting[0]
     expected = " or ".join(dict.fromkeys(_describe(each) for each in alternatives))
-    raise InputError(f"{name} must be {expected}; got {shown(value)}.")
+    error = InputError if all(map(_is_simple, alternatives)) else _KindError
+    raise error(f"{name} must be {expected}; got {shown(value)}.")
 
 
 def _check_domain(name: str, value: Any, kind: Any, domain: Domain) -> None:
@@ -221,7 +253,7 @@ def _check_elements(name: str, value: Any, hint: Any) -> None:
     elif isinstance(value, (list, tuple)) and inner and len(value) <= _ELEMENTS:
         fixed = get_origin(hint) is tuple and inner[-1] is not Ellipsis
         if fixed and len(value) != len(inner):
-            raise InputError(f"{name} must have {len(inner)} values; got {shown(value)}.")
+            raise _KindError(f"{name} must have {len(inner)} values; got {shown(value)}.")
         for i, each in enumerate(value):
             check(f"{name}[{i}]", each, inner[i] if fixed else inner[0])
 
@@ -273,6 +305,12 @@ _KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+
+
+def _is_simple(hint: Any) -> bool:
+    """Return whether an annotation names numbers, texts or choices, and not objects."""
+    simple = (float, int, str, bool, NoneType, Path)
+    return _domain(hint) is not None or hint in simple or get_origin(hint) is Literal
 
 
 def _is_kind(value: Any, hint: Any) -> bool:

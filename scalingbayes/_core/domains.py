@@ -6,9 +6,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-LARGEST, SMALLEST = 1e37, 1e-37
-"""Range of the positive numbers that a caller may give: about that of float32, in which fits may
-run. No count, budget or loss is near its ends."""
+LARGEST, SMALLEST = 1e100, 1e-100
+"""Range of the positive numbers that a caller may give: their products do not overflow."""
+
+LARGEST_CELL, SMALLEST_CELL = 1e37, 1e-37
+"""Range of the positive numbers of a table: that of float32, in which fits may run."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,20 @@ class Domain:
         above = values > self.upper if with_upper else values >= self.upper
         return below | above
 
-    def too_extreme(self, values: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    def too_extreme(
+        self,
+        values: Float[np.ndarray, "*shape"],
+        largest: float = LARGEST,
+        smallest: float = SMALLEST,
+    ) -> Bool[np.ndarray, "*shape"]:
         """Return which finite values are too large to compute with, or too small.
 
         Small values are refused only if the interval excludes 0: then their logarithm or their
         inverse is needed.
         """
         sizes = np.abs(values)
-        small = sizes < SMALLEST if self.excludes(np.zeros(())) else False
-        return np.isfinite(values) & ((sizes > LARGEST) | small)
+        small = sizes < smallest if self.excludes(np.zeros(())) else False
+        return np.isfinite(values) & ((sizes > largest) | small)
 
 
 REAL = Domain("a real number")

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from scalingbayes._core.domains import LARGEST, SMALLEST, Domain
+from scalingbayes._core.domains import LARGEST_CELL, SMALLEST_CELL, Domain
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.data.column_choice import choose_columns
 from scalingbayes.data.counts import is_empty, parse_count, parse_number, size_in_name
@@ -142,8 +142,13 @@ def read_numbers(values: pd.Series, *, counts: bool = False) -> pd.Series:
 def are_usable(numbers: pd.Series, domain: Domain) -> bool:
     """Return whether all numbers are finite, of the domain, and not too extreme."""
     found = numbers.to_numpy()
-    bad = ~np.isfinite(found) | domain.excludes(found) | domain.too_extreme(found)
+    bad = ~np.isfinite(found) | domain.excludes(found) | too_extreme(found, domain)
     return not bad.any()
+
+
+def too_extreme(found: Float[np.ndarray, " runs"], domain: Domain) -> Bool[np.ndarray, " runs"]:
+    """Return which numbers are too large or too small for a fit."""
+    return domain.too_extreme(found, LARGEST_CELL, SMALLEST_CELL)
 
 
 def show_column(column: str, source: str) -> str:
@@ -179,14 +184,18 @@ def find_problems(
     found = numbers.to_numpy()
     infinite = np.isinf(found)
     outside: Float[np.ndarray, " runs"] = domain.excludes(found) & ~infinite & is_number
-    extreme = domain.too_extreme(found) & ~outside
+    extreme = too_extreme(found, domain) & ~outside
     plain = "write plain numbers, such as 7e10"
     problems = (
         (text, "is not a number", plain),
         (empty, "is empty", f"fill it in, or drop rows without values by {_DROP}"),
         (infinite, "is infinite", f"correct the value, or drop the row by {_DROP}"),
         (outside, f"is not {domain.name}", "correct the value or drop the row"),
-        (extreme, f"is not between {SMALLEST:g} and {LARGEST:g} in size", "correct the value"),
+        (
+            extreme,
+            f"is not between {SMALLEST_CELL:g} and {LARGEST_CELL:g} in size",
+            "correct the value",
+        ),
     )
     name, sentences = column or repr(values.name), []
     for bad, problem, remedy in problems:
