@@ -297,7 +297,7 @@ def test_the_plot_shows_the_curves(found):
         ({"compute_growth": (5.0, 4.0, 6.0)}, "compute_growth must be a number, or its 5 %"),
         ({"usable": (0.1, 0.2)}, "usable must be a number, or its 5 %"),
         ({"overtraining": 0.0}, "overtraining must be finite numbers"),
-        ({"compute": np.inf}, "compute must be finite"),
+        ({"compute": np.inf}, "compute must be a finite"),
         ({"feasible": (1e28, 1e29)}, "feasible must be a number, or its 5 %"),
         ({"feasible_year": 2030.5}, "feasible_year must be a whole number"),
         ({"horizon": 2022}, "horizon must be after compute_year"),

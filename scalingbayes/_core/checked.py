@@ -230,8 +230,8 @@ def _check_union(name: str, value: Any, hint: Any) -> None:
     if fitting:  # of the right kind, but out of its domain, or with a wrong element
         raise fitting[0]
     expected = " or ".join(dict.fromkeys(_describe(each) for each in alternatives))
-    error = InputError if all(map(_is_simple, alternatives)) else _KindError
-    raise error(f"{name} must be {expected}; got {shown(value)}.")
+    kind = InputError if all(map(_is_simple, alternatives)) else _KindError
+    raise kind(f"{name} must be {expected}; got {shown(value)}.")
 
 
 def _check_domain(name: str, value: Any, kind: Any, domain: Domain) -> None:
