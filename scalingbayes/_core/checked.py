@@ -205,7 +205,7 @@ def check(name: str, value: Any, hint: Any) -> None:
     elif hint is int:
         check_whole(name, value, _WHOLE)
     elif not _is_kind(value, hint):
-        error = InputError if _is_simple(hint) else _KindError
+        error = InputError if is_simple(hint) else _KindError
         raise error(f"{name} must be {_describe(hint)}; got {shown(value)}.")
     else:
         _check_elements(name, value, hint)
@@ -230,7 +230,7 @@ def _check_union(name: str, value: Any, hint: Any) -> None:
     if fitting:  # of the right kind, but out of its domain, or with a wrong element
         raise fitting[0]
     expected = " or ".join(dict.fromkeys(_describe(each) for each in alternatives))
-    kind = InputError if all(map(_is_simple, alternatives)) else _KindError
+    kind = InputError if all(map(is_simple, alternatives)) else _KindError
     raise kind(f"{name} must be {expected}; got {shown(value)}.")
 
 
@@ -307,7 +307,7 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
 
 
-def _is_simple(hint: Any) -> bool:
+def is_simple(hint: Any) -> bool:
     """Return whether an annotation names numbers, texts or choices, and not objects."""
     simple = (float, int, str, bool, NoneType, Path)
     return _domain(hint) is not None or hint in simple or get_origin(hint) is Literal

@@ -37,11 +37,11 @@ def make_run(name: str, command: click.Command, random: Random, saved: str, tabl
     """Return a command line with an odd value. A command that would fit a table gets no table."""
     options = [each for each in command.params if isinstance(each, click.Option)]
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
-    fits = any(each.metavar is None and each.required for each in arguments)
+    fits = any(each.metavar is None for each in arguments)
     line = [name]
     for each in arguments:
         usual = "missing.csv" if fits else saved
-        if each.required or random.random() < 0.3:
+        if each.required or fits or random.random() < 0.3:
             line.append(random.choice(ODD) if random.random() < 0.3 else usual)
     for each in options:
         if each.name in ("help", "out", "clear") or each.opts[0] in ("--out", "--html"):
@@ -50,7 +50,7 @@ def make_run(name: str, command: click.Command, random: Random, saved: str, tabl
             line.append(each.opts[0])
             if not each.is_flag:
                 usual = "1e21" if each.name in ("compute", "budget") else "1"
-                line.append(random.choice(ODD) if random.random() < 0.7 else usual)
+                line.append(random.choice(ODD) if random.random() < 0.5 else usual)
     return Run(tuple(line), fits)
 
 
