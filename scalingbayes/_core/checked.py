@@ -286,6 +286,8 @@ def _is_of_kind(value: Any, hint: Any) -> bool:
     """Return whether a value is of the kind of an annotation, whatever its domain."""
     if _domain(hint) is not None or hint in (float, int):
         return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if get_origin(hint) is Literal:
+        return isinstance(value, str)
     return _is_kind(value, hint)
 
 
@@ -327,7 +329,9 @@ def _is_kind(value: Any, hint: Any) -> bool:
 def _describe(hint: Any) -> str:
     """Return what an annotation allows, for messages."""
     if (domain := _domain(hint)) is not None:
-        single = get_args(hint)[0] in (int, float)
+        if get_args(hint)[0] is int:
+            return f"a whole number {domain.name}"
+        single = get_args(hint)[0] is float
         return f"a number, {domain.name}" if single else f"numbers, each {domain.name}"
     kind = get_origin(hint) or hint
     if kind is Literal:
