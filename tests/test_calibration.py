@@ -309,7 +309,7 @@ def test_ranks_are_described(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "bootstrap"}, "Engine 'bootstrap' cannot be calibrated"),
+        ({"engine": "bootstrap"}, "Engine 'bootstrap' samples no posterior"),
         ({"tables": 0}, "count must be a whole number of 1 or more; got 0"),
         ({"seed": -1}, "seed must be a whole number from 0"),
         ({"law": "chinchila"}, "Did you mean 'chinchilla'"),

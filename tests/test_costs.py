@@ -101,7 +101,7 @@ def test_invalid_costs_and_limits_are_refused(ask, message):
 def test_a_cost_of_another_size_is_refused(post):
     with pytest.raises(sb.InputError, match="measures a model's size by 'params', and the cost by"):
         post.allocate(1e21, sb.costs.Proportional(size="flops_per_token", training=1.0))
-    with pytest.raises(sb.InputError, match="cost must be a Cost"):
+    with pytest.raises(sb.InputError, match="cost must be a cost, such as"):
         post.allocate(1e21, 6.0)
 
 

@@ -10,13 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from scalingbayes._core.arguments import (
-    Positive,
-    PositiveNumbers,
-    Probability,
-    check_number,
-    check_numbers,
-)
+from scalingbayes._core.arguments import Positive, PositiveNumbers, Probability, check_numbers
 from scalingbayes._core.checked import checked
 from scalingbayes._core.numbers import write, write_with_interval
 from scalingbayes._core.precision import precision
@@ -161,7 +155,7 @@ def overtrain(
 @checked
 def size_for_overhead(
     post: Posterior | Average | PointEstimate,
-    overhead: float = 1.0,
+    overhead: Positive = 1.0,
     compute: Positive | None = None,
     **inputs: float,
 ) -> Estimate:
@@ -198,17 +192,14 @@ def size_for_overhead(
     >>> 0.3 < float(sb.size_for_overhead(post)["size_factor"].median()) < 0.5
     True
     """
-    more = check_number("overhead", overhead)
     post = as_posterior(post)
     asked = inputs_by_posterior(post, inputs)
     budget, named = _budget(asked, compute)
-    title = (
-        f"Smaller model that reaches the loss of the optimal one of {named} with "
-        f"{100 * more:.3g}% more compute"
-    )
+    more = f"{100 * overhead:.3g}% more compute"
+    title = f"Smaller model that reaches the loss of the optimal one of {named} with {more}"
 
     def found(each: Posterior, others: Mapping[str, float]) -> Estimate:
-        return _smaller_model(each, others, budget, more, title)
+        return _smaller_model(each, others, budget, overhead, title)
 
     return estimate(post, asked, found)
 
@@ -326,8 +317,7 @@ def _size_factor(smaller: Estimate, prob: float) -> str:
 def _budget(asked: Iterable[Posterior], compute: float | None) -> tuple[float, str]:
     """Return the optimal model's budget, and its words; an average's laws have the same runs."""
     if compute is not None:
-        budget = check_number("compute", compute)
-        return budget, f"{write(budget, 'flops')} FLOPs"
+        return compute, f"{write(compute, 'flops')} FLOPs"
     post = next(iter(asked))
     budget = float(exponent_budgets(post.law, post.record.reference, None, post.cost)[0])
     return budget, f"{write(budget, 'flops')} FLOPs (the middle of the runs)"

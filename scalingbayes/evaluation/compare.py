@@ -257,10 +257,7 @@ _DRAWS_OF = {
 def _check_comparable(posteriors: Mapping[str, Posterior]) -> Posterior:
     """Check that posteriors can be compared, and return the first."""
     if not isinstance(posteriors, Mapping) or len(posteriors) < 2:
-        raise InputError(
-            "posteriors must be two or more by name: compare({'chinchilla': post1, 'coupled': "
-            "post2})."
-        )
+        raise InputError("posteriors must be two or more by name: {'chinchilla': post1, ...}.")
     for name, post in posteriors.items():
         if not isinstance(post, Posterior) or post.record.of != "posterior":
             got = _DRAWS_OF[post.record.of] if isinstance(post, Posterior) else type(post).__name__

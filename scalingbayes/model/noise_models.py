@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpyro.distributions as dist
 from numpyro.distributions import Distribution
 
-from scalingbayes._core.checked import checked
 from scalingbayes._core.distributions import RoundedLaplace
 from scalingbayes._core.errors import InputError, unknown
 from scalingbayes.laws import Law
@@ -23,7 +22,6 @@ HUBER_DELTA = 1e-3
 """Log loss at which Huber's loss turns from a square to a line (Hoffmann et al. 2022, eq. 3)."""
 
 
-@checked
 @dataclass(frozen=True)
 class NoiseModel:
     """How observed values scatter about a law; the base class of noise models.
@@ -83,7 +81,6 @@ class NoiseModel:
         return f"{self.name}({', '.join(given)})" if given else self.name
 
 
-@checked
 class StudentTNoise(NoiseModel):
     """Student's t on the target's scale, with inferred degrees of freedom nu.
 
@@ -99,7 +96,6 @@ class StudentTNoise(NoiseModel):
     name = "student_t"
 
 
-@checked
 class NormalNoise(NoiseModel):
     """Normal noise on the target's scale. One bad run can bend the law.
 
@@ -111,7 +107,6 @@ class NormalNoise(NoiseModel):
     name = "normal"
 
 
-@checked
 class LaplaceNoise(NoiseModel):
     """Laplace noise on the target's scale: its mode is the fit of least absolute deviations.
 
@@ -123,7 +118,6 @@ class LaplaceNoise(NoiseModel):
     name = "laplace"
 
 
-@checked
 class HuberNoise(NoiseModel):
     """A Laplace distribution with a rounded tip: its log density is minus Huber's loss.
 
@@ -139,7 +133,6 @@ class HuberNoise(NoiseModel):
     name = "huber"
 
 
-@checked
 class OneSidedNoise(NoiseModel):
     """Normal noise plus an exponential excess: every run may be worse than the law.
 
@@ -158,7 +151,6 @@ class OneSidedNoise(NoiseModel):
     name = "one_sided"
 
 
-@checked
 class FailureNoise(NoiseModel):
     """Student's t for runs on the law, and an exponential excess for a share of failed runs.
 

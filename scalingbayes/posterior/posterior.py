@@ -353,9 +353,7 @@ class Posterior(DrawsResult):
     def with_exact(self, ask: "Callable[[Posterior], Estimate]") -> Estimate:
         """Return what ``ask`` estimates of a posterior, beside what it does if the law is exact."""
         estimate = self.with_caveats(ask(self))
-        if self.exact:
-            return estimate
-        return replace(estimate, exact=ask(self.as_exact).draws)
+        return estimate if self.exact else replace(estimate, exact=ask(self.as_exact).draws)
 
     def with_caveats(self, estimate: Estimate) -> Estimate:
         """Return an estimate with notes on its source, if the draws are not those of a fit."""

@@ -203,9 +203,8 @@ def calibrate(
     runs
         The design, as for :func:`simulate`: your own table, or typical inputs of the law.
     model
-        The law or the model, as for :func:`simulate`. All fits have the reference point of the
-        simulation: with the reference point of its own table, the prior of a fit would depend on
-        the data.
+        The law or the model, as for :func:`simulate`. All fits have the simulation's reference
+        point: with that of its own table, the prior of a fit would depend on the data.
     engine
         ``"nuts"``, ``"laplace"`` or ``"grid"``, by name or as an object. A few hundred draws are
         enough.
@@ -213,8 +212,7 @@ def calibrate(
         Whether to take the law as exact, as for :func:`scalingbayes.fit`. By default the posteriors
         that ``sb.fit`` returns are checked. ``exact=True`` is the sharper check of an engine.
     tables
-        Number of tables. With 1,000 tables, the standard error of the coverage of 90 % intervals
-        is 1 %.
+        Number of tables. With 1,000, the standard error of the coverage of 90 % intervals is 1 %.
     seed
         Seed of the random numbers.
     dtype, out, progress
@@ -236,8 +234,7 @@ def calibrate(
     chosen, model = get_engine(engine), as_model(model)
     if not isinstance(chosen, NUTS | Laplace | Grid):
         raise InputError(
-            f"Engine {engine_name(chosen)!r} cannot be calibrated, because it does not sample a "
-            f"posterior. Use 'nuts', 'laplace' or 'grid'."
+            f"Engine {engine_name(chosen)!r} samples no posterior: use 'nuts', 'laplace' or 'grid'."
         )
     simulation = simulate(runs, model, count=tables, seed=seed)
     with warnings.catch_warnings(), report_progress(progress, "simulated tables") as report:
