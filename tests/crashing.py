@@ -34,6 +34,7 @@ scalingbayes.fitting.chunks.agree = bool  # there is one host, and JAX must not 
 
 CALLS = ("open", "write", "fsync", "chmod", "replace", "unlink", "mkdir")
 TAKING_ROOM = ("open", "write", "fsync", "mkdir")
+TRIALS = 4  # of two writers at once
 FAILED, REFUSED, RAISED, UNEXPLAINED = 3, 4, 5, 6
 
 
@@ -265,7 +266,7 @@ def two_writers(root: Path, task: Any) -> tuple[int, list[str]]:
     """Run a task twice at once; both end well, and the files are complete."""
     _, new = count_calls(root, task, CALLS)
     problems = []
-    for trial in range(10):
+    for trial in range(TRIALS):
         folder = fresh(root, task)
         folder.mkdir(exist_ok=True)
         statuses = root / "status"
@@ -280,7 +281,7 @@ def two_writers(root: Path, task: Any) -> tuple[int, list[str]]:
             problems.append(f"trial {trial}: a writer failed")
         if state(folder) != new or hidden(folder):
             problems.append(f"trial {trial}: {os.listdir(folder)}")
-    return 10, problems
+    return TRIALS, problems
 
 
 def allow(mode: int, *folders: Path) -> None:

@@ -35,8 +35,8 @@ def test_nothing_is_lost_and_nothing_is_left(tmp_path, tasks):
         pytest.skip("needs fork")
     found = run_driver(tmp_path / "files", *tasks)
     assert not {name: problems for name, (_, problems) in found.items() if problems}
-    # Each task opens, writes, syncs, renames: fewer calls would mean that they are not seen.
-    assert min(count for count, _ in found.values()) >= 3
+    # Each task opens and writes a file: fewer calls would mean that calls are not seen.
+    assert min(count for count, _ in found.values()) >= 2
 
 
 @pytest.mark.slow
