@@ -9,6 +9,8 @@ package's defaults.
 import inspect
 from typing import Any
 
+import numpyro.distributions as dist
+
 import scalingbayes as sb
 from scalingbayes.inference import get_engine
 
@@ -53,6 +55,15 @@ def fit_many_default(tables: Any, law: Any = "coupled", **options: Any) -> Any:
 
 def fit(table: Any, law: Any = "chinchilla", **options: Any) -> Any:
     return fit_default(table, **EXACT | {"law": law} | options)
+
+
+def priors_near(values: dict[str, float], spread: float = 0.02) -> dict[str, dist.Distribution]:
+    return {n: dist.Uniform(x * (1 - spread), x * (1 + spread)) for n, x in values.items()}
+
+
+def draw_near(table: Any, law: str, values: dict[str, float]) -> sb.Posterior:
+    """Draw parameters near given values, without a search for the mode: a third of a fit's time."""
+    return fit(table, law, priors=priors_near(values), engine="prior", draws=300)
 
 
 def fit_many(tables: Any, **options: Any) -> Any:

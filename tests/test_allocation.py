@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import fit
+from plain import draw_near, fit
 from scipy.optimize import minimize_scalar
 
 import scalingbayes as sb
@@ -152,8 +152,8 @@ def repeated(rng_module):
     with jax.enable_x64(True):
         inputs = {"params": params, "tokens": tokens, "unique_tokens": unique}
         expected = law(*jax.tree.map(jnp.asarray, (inputs, {**values, **stars})))
-    loss = np.asarray(expected) * np.exp(0.003 * rng_module.standard_normal(60))
-    return fit({**inputs, "loss": loss}, law=law, engine="laplace")
+    table = {**inputs, "loss": np.asarray(expected)}
+    return draw_near(table, "data_constrained", {**values, **stars})
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,6 @@ def rng_module():
 
 
 def test_a_law_of_more_than_size_and_tokens_asks_for_the_rest(repeated):
-    assert repeated.verdict.passed, str(repeated.verdict)
     for ask in (lambda **more: repeated.allocate(1e22, **more), repeated.exponents):
         with pytest.raises(sb.InputError, match=r"also reads unique_tokens: give unique_tokens="):
             ask()
@@ -200,7 +199,7 @@ def test_deepseeks_scale_of_a_model_is_allocated(runs):
 
 
 def test_a_law_without_size_and_tokens_allocates_nothing(runs):
-    post = fit(runs, law="power_law(x=compute)", engine="laplace")
+    post = fit(runs, law="power_law(x=compute)", engine="prior", draws=20)
     with pytest.raises(sb.InputError, match="does not read params and tokens"):
         post.allocate(1e22)
     with pytest.raises(sb.InputError, match="does not divide compute"):

@@ -10,10 +10,13 @@ from scalingbayes._core.numbers import write_with_interval
 
 
 @pytest.fixture(scope="module")
-def on_chinchilla(all_runs):
-    return sb.compare_approaches(
-        all_runs, fit_default(all_runs, engine="laplace"), prob=0.8, curves="params"
-    )
+def allowing(all_runs):
+    return fit_default(all_runs, engine="laplace")
+
+
+@pytest.fixture(scope="module")
+def on_chinchilla(all_runs, allowing):
+    return sb.compare_approaches(all_runs, allowing, prob=0.8, curves="params")
 
 
 def test_the_table_has_every_method(on_chinchilla):
@@ -118,8 +121,8 @@ def test_the_plot_has_a_row_a_method(on_chinchilla):
     plt.close("all")
 
 
-def test_published_exponents_stand_beside_ones_own(all_runs):
-    post = fit_default(all_runs, engine="laplace")
+def test_published_exponents_stand_beside_ones_own(allowing):
+    post = allowing
     found = sb.compare_exponents(post, 5.76e23)
     table = found.summary()
     own = post.exponents().median()

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from plain import fit, fit_many
+from plain import fit, fit_many, priors_near
 
 import scalingbayes as sb
 from scalingbayes import plots
@@ -29,7 +29,9 @@ def close():
 def posteriors(runs):
     folds = sb.folds.largest(runs, folds=2)
     weights = {label: 1.0 * fold.fitted for label, fold in folds.items()}
-    return fit_many(dict.fromkeys(folds, runs), weights=weights, engine="laplace")
+    near = {"E": 1.82, "A": 482.0, "B": 2085.0, "alpha": 0.348, "beta": 0.366}
+    how = {"engine": "prior", "draws": 400, "priors": priors_near(near, 0.003)}
+    return fit_many(dict.fromkeys(folds, runs), weights=weights, **how)
 
 
 @pytest.fixture(scope="module")

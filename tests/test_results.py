@@ -94,19 +94,21 @@ def test_laws_are_pickled():
         assert pickle.loads(pickle.dumps(law)) is law
 
 
-def test_posteriors_and_points_are_pickled(small_table):
-    posts = sb.fit_many(
-        {"a": small_table, "b": small_table}, "chinchilla", engine="laplace", exact=True
-    )
-    point = sb.fit(small_table, "chinchilla", engine="optimize")
+@pytest.fixture(scope="module")
+def point(runs):
+    return sb.fit(runs, "chinchilla", engine="optimize")
+
+
+def test_posteriors_and_points_are_pickled(small_table, point):
+    tables = {"a": small_table, "b": small_table}
+    posts = sb.fit_many(tables, "chinchilla", engine=sb.PriorDraws(draws=50), exact=True)
     for found in (posts, point):
         again = pickle.loads(pickle.dumps(found))
         assert repr(again) == repr(found)
         pd.testing.assert_frame_equal(again.summary(), found.summary())
 
 
-def test_a_point_is_a_result(runs):
-    point = sb.fit(runs, "chinchilla", engine="optimize")
+def test_a_point_is_a_result(point):
     assert point.verdict
     assert list(point.summary()["value"]) == list(point.values.values())
     assert "Point of greatest likelihood" in point._repr_html_()
