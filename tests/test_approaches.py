@@ -249,6 +249,15 @@ def test_the_parametric_fit_is_the_published_one(runs, all_runs):
     assert row["a_upper"] - row["a_lower"] == pytest.approx(1.28 * 0.020, rel=0.3)
     assert found.best.values["alpha"] == pytest.approx(0.347, abs=0.002)
     assert len(found.resampled.values["alpha"].ravel()) == 100
+    assert found.exponents.note.startswith("far from the law, by more than 10 robust standard")
+
+
+@pytest.mark.slow
+def test_rows_far_from_the_parametric_law_are_named(all_runs):
+    # Besiroglu et al. 2024 leave out the five highest losses, which are the first five rows.
+    found = sb.parametric(all_runs, starts=64)
+    assert found.exponents.a == pytest.approx(0.565, abs=0.002)
+    assert "deviations: row 1, row 2, row 3, row 4. Huber's" in found.exponents.note
 
 
 @pytest.mark.slow

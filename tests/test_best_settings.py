@@ -24,6 +24,22 @@ def test_published_constants_give_the_settings_of_a_plan(planned):
     assert "learning_rate" in str(planned)
 
 
+def test_a_plan_of_experts_counts_both_params():
+    sparse = sb.plan(sb.published("abnar_2025"), BUDGET, sparsity=0.9).run
+    assert sparse["active_params"] == pytest.approx(0.1 * sparse["params"])
+    post = sb.published("ludziejewski_2025")
+    joint = sb.plan(post, BUDGET, limits=sb.Limits(max_params=1e10), experts=8)
+    assert joint.run["params"] == pytest.approx(1e10, rel=1e-6)
+    assert "params 10B" in str(joint)
+
+
+def test_a_drawn_plan_has_its_settings(planned):
+    lines = planned.plot()[0].texts[0].get_text().splitlines()
+    named = [line.split()[0] for line in lines]
+    assert named == ["tokens_per_param", "learning_rate", "batch_size"]
+    assert float(lines[1].split()[1]) == pytest.approx(0.3118 * BUDGET**-0.1250, rel=0.01)
+
+
 def test_a_setting_that_two_laws_predict_is_refused():
     law = sb.published("deepseek_2024_learning_rate")
     with pytest.raises(sb.InputError, match="Two of hyperparameters="):

@@ -361,14 +361,21 @@ def test_exponents_are_those_of_training_whatever_is_asked(post, tmp_path):
     budgets = (np.int64(10**6), np.int64(10**7))
     limits = sb.Limits(np.int64(10**9))
     hardware = sb.costs.Hardware(np.int64(10**15), price_per_hour=np.int64(2))
+    rates = [sb.published("deepseek_2024_learning_rate")]
     html = post.report(
-        path, budgets, unit="dollars", cost=cost, limits=limits, hardware=hardware, backtest=False
-    ).read_text("utf-8")
+        path, budgets, unit="dollars", cost=cost, limits=limits, hardware=hardware,
+        hyperparameters=rates, backtest=False,
+    ).read_text("utf-8")  # fmt: skip
     own = html[html.index('<tr class="own">') :].split("</tr>")[0]
     wanted = post.exponents().summary().loc["a"].to_numpy()[:3]
     assert f"<td>{write_with_interval(*wanted, 'exponent')[0]}<br>" in own
     assert "With <strong>$1M (7.2e23 FLOPs)</strong>" in html
     assert "also pays for 100T served tokens" in html
+    best = post.allocate(7.2e23, cost, limits).median()
+    trained = float(post.cost.training_flops(best["params"].item(), best["tokens"].item()))
+    rate = write(0.3118 * trained**-0.125)  # DeepSeek-AI 2024, eq. 1
+    assert f'Best learning rate</div><div class="value">{rate}' in html
+    assert "hyperparameters=hyperparameters" in html
 
 
 def test_the_words_are_those_of_the_engine(tmp_path, post):

@@ -102,6 +102,13 @@ def test_curves_are_separate_and_keep_their_columns():
     np.testing.assert_allclose(made[made["run"] == "b"]["lr_fall_5"], alone["lr_fall_5"])
 
 
+def test_rows_without_a_curve_are_refused():
+    curves = pd.concat([schedule(900).assign(run="a"), schedule(900).assign(run="b")])
+    curves.iloc[[4, 7], list(curves.columns).index("run")] = None
+    with pytest.raises(sb.InputError, match=r"'run' of curves .* no name in row\(s\) 5, 8: give"):
+        sb.schedule_columns(curves, "run")
+
+
 @pytest.mark.parametrize(
     ("curves", "options", "message"),
     [

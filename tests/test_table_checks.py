@@ -146,6 +146,8 @@ def test_rows_of_two_data_sets_are_fitted_apart():
     assert "keep='best'" not in message
     assert "runs.split('dataset')" in message
     assert """--where "dataset == 'c4'\"""" in message
+    assert "groups='dataset'" in message
+    assert messages(rows, groups="dataset") == []
 
 
 def test_seeds_are_replicates():

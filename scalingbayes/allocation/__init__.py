@@ -19,6 +19,7 @@ from scalingbayes.allocation.costs import (
 from scalingbayes.allocation.limits import Limits
 from scalingbayes.allocation.optimum import (
     cost_of,
+    counts_of_run,
     exponents,
     optimum,
     require_allocation,
@@ -38,6 +39,7 @@ __all__ = [
     "cheapest_run_to_reach",
     "compute_to_reach",
     "cost_of",
+    "counts_of_run",
     "exponents",
     "optimum",
     "require_allocation",

@@ -75,6 +75,16 @@ def optimum(
         bounds = {} if limits is None else limits.bounds
         size, tokens, loss, a, b = _optimum(law, method, parameters, compute, fixed, cost, bounds)
         exponents = {"a": a, "b": b}
+    run = {law.budget.size: size, "tokens": tokens, **counts_of_run(law, size, tokens, fixed)}
+    return {**run, law.target.column: loss, **exponents}
+
+
+def counts_of_run(law: Law, size: Array, tokens: Array, fixed: Fixed) -> dict[str, Array]:
+    """Return the counts that follow from a run's size and tokens.
+
+    These are the active params or all params of a mixture of experts, whichever the size does not
+    count, and the tokens per param.
+    """
     counts = {}
     if law.budget.active is not None:
         counts["active_params"] = law.budget.count_active(size, fixed)
@@ -82,7 +92,7 @@ def optimum(
         counts["params"] = law.budget.count_all(size, fixed)
     if law.budget.size == "params":
         counts["tokens_per_param"] = tokens / size
-    return {law.budget.size: size, "tokens": tokens, **counts, law.target.column: loss, **exponents}
+    return counts
 
 
 def exponents(

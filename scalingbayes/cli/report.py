@@ -9,6 +9,7 @@ import typer
 
 import scalingbayes as sb
 from scalingbayes.cli import budgets
+from scalingbayes.cli.allocate import Hyperparameters
 from scalingbayes.cli.budgets import BudgetOptions, CostOptions, LimitOptions
 from scalingbayes.cli.options import Prob, Seed
 from scalingbayes.cli.printing import exit_if_failed, print_text, print_verdict
@@ -50,6 +51,7 @@ def report_command(
     max_tokens: budgets.MaxTokens = None,
     min_tokens_per_param: budgets.MinTokensPerParam = None,
     max_unique_tokens: budgets.MaxUniqueTokens = None,
+    hyperparameters: Hyperparameters = None,
     other: OtherInputs = None,
     no_backtest: NoBacktest = False,
     prob: Prob = 0.9,
@@ -84,6 +86,7 @@ def report_command(
         cost=paid,
         limits=limits,
         hardware=hardware,
+        hyperparameters=[read_posterior(each, seed) for each in hyperparameters or ()],
         prob=prob,
         backtest=not no_backtest,
         **inputs,

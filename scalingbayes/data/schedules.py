@@ -30,6 +30,7 @@ FALLS = tuple(f"lr_fall_{j}" for j in range(len(FALL_RATES)))
 """Columns of the falls of the learning rate to which the loss has responded, one for each rate."""
 
 _POINTS = 200  # rows of a curve that are kept
+_MOST_NAMED = 8  # rows that a message names
 _PIECES = 2000  # of a schedule, within which falls are added up
 
 
@@ -77,7 +78,7 @@ def schedule_columns(
     Raises
     ------
     InputError
-        If a column is missing, or steps or learning rates cannot be used.
+        If a column is missing, a row has no curve, or steps or learning rates cannot be used.
 
     Examples
     --------
@@ -96,6 +97,13 @@ def schedule_columns(
     frame = with_numbers(frame, ["step", "learning_rate"], "curves")
     if curve is not None and curve not in frame:
         raise unknown("column", curve, map(str, frame.columns))
+    if curve is not None and len(nameless := np.flatnonzero(frame[curve].isna())):
+        which = ", ".join(str(row + 1) for row in nameless[:_MOST_NAMED])
+        more = f" and {len(nameless) - _MOST_NAMED} more" if len(nameless) > _MOST_NAMED else ""
+        raise InputError(
+            f"Column {curve!r} of curves names the curve of each row, and has no name in row(s) "
+            f"{which}{more}: give these rows a name, or drop them."
+        )
     check_number("warmup", warmup, NONNEGATIVE)
     if not 0 <= decay < 1:
         raise InputError(f"decay must be at least 0 and less than 1; got {decay}.")

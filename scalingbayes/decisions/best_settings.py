@@ -13,19 +13,23 @@ from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.results import Estimate
 
-BOWL = "hyperparameter_bowl"
+_BOWL = "hyperparameter_bowl"
 """The law whose optimum is in its own parameters."""
 
 _OF_BOWL = {"learning_rate": ("c_lr", "lr_N", "lr_D"), "batch_size": ("c_bs", "bs_N", "bs_D")}
 
 
 def best_settings(
-    posts: Sequence[Posterior | PointEstimate], run: Mapping[str, float]
+    planned: Posterior | Average,
+    posts: Sequence[Posterior | PointEstimate],
+    run: Mapping[str, float],
 ) -> dict[str, Estimate]:
     """Return the best settings of a run, by name.
 
     Parameters
     ----------
+    planned
+        The fit whose run it is. If it is of ``hyperparameter_bowl``, it has settings too.
     posts
         Fits of laws that predict a setting from the run, such as ``hyperparameters``, or of
         ``hyperparameter_bowl``, which has two settings. A point has no intervals.
@@ -38,11 +42,12 @@ def best_settings(
         If a law reads something else, predicts a loss, or two laws predict one setting.
     """
     found: dict[str, Estimate] = {}
-    for given in posts:
+    own = [planned] if isinstance(planned, Posterior) and planned.law.name == _BOWL else []
+    for given in (*posts, *own):
         post = as_posterior(given)
         if isinstance(post, Average):
             raise InputError("hyperparameters= takes posteriors, not an average of them.")
-        of_post = _of_bowl(post, run) if post.law.name == BOWL else _of_law(post, run)
+        of_post = _of_bowl(post, run) if post.law.name == _BOWL else _of_law(post, run)
         if twice := set(found) & set(of_post):
             raise InputError(
                 f"Two of hyperparameters= predict {', '.join(twice)}: leave one of them out."

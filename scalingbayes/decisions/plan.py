@@ -16,12 +16,19 @@ from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import kind_of, write
 from scalingbayes._core.precision import precision
 from scalingbayes._core.programs import compiled
-from scalingbayes.allocation import Cost, Limits, compute_to_reach, cost_of, optimum
+from scalingbayes.allocation import (
+    Cost,
+    Limits,
+    compute_to_reach,
+    cost_of,
+    counts_of_run,
+    optimum,
+)
 from scalingbayes.allocation.expected import expected
 from scalingbayes.allocation.limits import cap_tokens, scale_range
 from scalingbayes.allocation.optimum import with_budget_axis
 from scalingbayes.combine.average import Average
-from scalingbayes.decisions.best_settings import BOWL, best_settings
+from scalingbayes.decisions.best_settings import best_settings
 from scalingbayes.decisions.law_draws import (
     LawDraws,
     as_posterior,
@@ -66,7 +73,8 @@ class Plan(DrawsResult):
     size
         Name of the input that measures the size of a model: ``"params"``, for most laws.
     run
-        The size and tokens of the run, and for params ``tokens_per_param``.
+        The size and tokens of the run, for params ``tokens_per_param``, and for mixtures of experts
+        the active params or all params, whichever the size does not count.
     outcome
         Draws of the run's ``loss``; of its ``regret``, the loss minus the least loss of the budget;
         and of ``wasted``, the share of the budget that reaching this loss does not need if the law
@@ -257,17 +265,13 @@ def plan(
             return law.outcome(log_size, log_tokens, budget, paid, limits)
 
         outcome = estimate(post, asked, outcome_of)
-    run = {size: float(np.exp(log_size[0])), "tokens": float(np.exp(log_tokens[0]))}
-    if size == "params":
-        run["tokens_per_param"] = run["tokens"] / run["params"]
+        best = {size: jnp.exp(log_size[0]), "tokens": jnp.exp(log_tokens[0])}
+        best |= counts_of_run(first.law, best[size], best["tokens"], asked[first])
+        run = {name: float(x) for name, x in best.items()}
     within = (float(sizes[0]), float(sizes[-1])) if len(sizes) else None
-    laws_of_settings = [*hyperparameters]
-    if isinstance(post, Posterior) and post.law.name == BOWL:
-        laws_of_settings.append(post)
-    sizes_of_run = {size: run[size], "tokens": run["tokens"]}
     counted = training_cost(first, paid).at(asked[first])
-    trained = counted.training_flops(*map(np.asarray, sizes_of_run.values()))
-    settings = best_settings(laws_of_settings, {**sizes_of_run, "compute": float(trained)})
+    trained = float(counted.training_flops(run[size], run["tokens"]))
+    settings = best_settings(post, hyperparameters, {**run, "compute": trained})
     return Plan(budget, size, run, outcome, within, stated, settings)
 
 

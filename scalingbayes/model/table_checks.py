@@ -162,7 +162,8 @@ def warn_of_repeats(model: BoundModel) -> None:
     if not differ.any():
         return
     repeated = np.isin(labels, differ.index[differ])
-    settings = _settings_that_differ(frame[repeated], labels[repeated], set(law.inputs), len(frame))
+    read = {*law.inputs, model.noise.groups}  # rows of a group share an error
+    settings = _settings_that_differ(frame[repeated], labels[repeated], read, len(frame))
     if not settings:
         return
     names = ", ".join(map(repr, settings))
@@ -192,17 +193,18 @@ def _what_to_do(frame: pd.DataFrame, settings: list[str]) -> str:
         one = f"{name} == '{frame[name].iloc[0]}'"
         found.append(
             f"Fit the rows of each {name!r} alone: sb.fit_many(runs.split({name!r})), or "
-            f'--where "{one}" in the shell.'
+            f'--where "{one}" in the shell. If few rows have each, let the rows of each share an '
+            f"error: groups={name!r}, or --groups {name}."
         )
     return " ".join(found)
 
 
 def _settings_that_differ(
-    frame: pd.DataFrame, labels: np.ndarray, inputs: set[str], rows: int
+    frame: pd.DataFrame, labels: np.ndarray, read: set[str], rows: int
 ) -> list[str]:
     found: list[str] = []
     for name in map(str, frame.columns):
-        if name in inputs or not _may_be_setting(name, frame[name], rows):
+        if name in read or not _may_be_setting(name, frame[name], rows):
             continue
         values = frame[name].astype(str).groupby(labels).nunique()
         if (values > 1).mean() >= _OFTEN:

@@ -225,6 +225,17 @@ def plot_plan(
         title=f"{write(plan.compute, 'flops')} FLOPs: {write(size, 'count')} on "
         f"{write(tokens, 'count')} tokens",
     )
+    lines = [
+        f"{escaped(name)} {write(x, kind_of(name))}"
+        for name, x in plan.run.items()
+        if name not in (plan.size, "tokens")
+    ]
+    for name, setting in plan.settings.items():
+        low, high = setting.interval(prob)[name].to_numpy()
+        number = write_with_interval(float(setting.median()[name]), low, high, kind_of(name))
+        lines.append(f"{escaped(name)} {' '.join(number)}".strip())
+    text = {"transform": sizes.transAxes, "va": "bottom", "fontsize": "small"}
+    sizes.text(0.03, 0.04, "\n".join(lines), **text)
     sizes.margins(x=0.15)
     number_axis(sizes.xaxis, "count", plan.within is not None)
     sizes.legend(frameon=False, fontsize="small", loc="upper left")

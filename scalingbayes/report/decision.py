@@ -6,11 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from scalingbayes._core.arguments import check_numbers
 from scalingbayes._core.errors import InputError
 from scalingbayes._core.numbers import Kind, kind_of, write, write_distinct, write_with_interval
 from scalingbayes.allocation import Cost, Hardware, Limits, cost_of
+from scalingbayes.decisions.best_settings import best_settings
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.user_units import target_name
 from scalingbayes.report.near_optimal import WASTE, expected_waste, near_optimal_sizes
@@ -32,7 +35,9 @@ _LABELS = {
     "tokens": "Training tokens D",
     "tokens_per_param": "Tokens per parameter",
     "epochs": "Epochs",
+    "active_params": "Active parameters",
 }
+_COUNTS = ("params", "active_params")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Asked:
         The unit in which the caller states budgets.
     amounts
         The budgets in that unit.
+    hyperparameters
+        Fits of laws that predict a setting, such as the learning rate.
     """
 
     budgets: tuple[float, ...]
@@ -70,6 +77,7 @@ class Asked:
     prob: float
     unit: Unit
     amounts: tuple[float, ...]
+    hyperparameters: tuple[Posterior | PointEstimate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,6 +234,7 @@ def _answer(post: Posterior, asked: Asked, budget: float, text: str) -> Answer:
         if name in rows.index
     )
     budgets, median = np.array([budget]), best.median()
+    numbers += _settings(post, asked, median)
     compared = _compare(post, median[size].to_numpy(), median["tokens"].to_numpy(), asked)
     if asked.limits is not None and asked.limits.unspent(asked.cost, budgets).any():
         return Answer(text, compared, numbers, "", "", best.notes)
@@ -236,6 +245,21 @@ def _answer(post: Posterior, asked: Asked, budget: float, text: str) -> Answer:
     )
     lost = "" if np.isnan(waste[0]) else _share(float(waste[0]))
     return Answer(text, compared, numbers, f"{low} to {high}", lost, best.notes)
+
+
+def _settings(post: Posterior, asked: Asked, median: xr.Dataset) -> tuple[Number, ...]:
+    """Return the best learning rate, batch size and other settings of the median run."""
+    size = post.law.budget.size
+    run = {str(n): float(median[n].item()) for n in (size, "tokens", *_COUNTS) if n in median}
+    compute = float(post.cost.at(asked.inputs).training_flops(run[size], run["tokens"]))
+    found = best_settings(post, asked.hyperparameters, {**run, "compute": compute})
+    return tuple(
+        Number(
+            f"Best {name.replace('_', ' ')}",
+            *written_row(each.summary(asked.prob), name, kind_of(name)),
+        )
+        for name, each in found.items()
+    )
 
 
 def written_row(table: pd.DataFrame, name: str, kind: Kind) -> tuple[str, str]:
@@ -293,6 +317,11 @@ def _assumptions(post: Posterior, asked: Asked) -> tuple[str, ...]:
         lines.append(
             "No budget was given: the report shows about 10 and 100 times the compute of the "
             "largest run."
+        )
+    if asked.hyperparameters:
+        lines.append(
+            "The best settings are those that their laws predict for the median run: their "
+            "intervals leave out how uncertain the run is."
         )
     lines.append(
         f"A size within {100 * WASTE:g}\u00a0% wastes at most this share of the compute if the law "

@@ -239,6 +239,9 @@ def _report(
             bounds = {name: repr(float(each)) for name, each in asked.limits.bounds.items()}
             named["limits"] = _call("sb.Limits", **bounds)
         named |= {n: repr(x) for n, x in asked.inputs.items() if n not in asked.assumed}
+        if asked.hyperparameters:
+            said.append("The fits of settings are the user's own: define `hyperparameters` first.")
+            named["hyperparameters"] = "hyperparameters"
         if asked.prob != 0.9:
             named["prob"] = repr(asked.prob)
     if hardware is not None:

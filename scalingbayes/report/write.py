@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +24,7 @@ from scalingbayes.data.published import published_exponents
 from scalingbayes.posterior.allocate import Budgets
 from scalingbayes.posterior.describe_fit import describe_allowance
 from scalingbayes.posterior.origin import require_fit
+from scalingbayes.posterior.point_estimate import PointEstimate
 from scalingbayes.posterior.posterior import Posterior
 from scalingbayes.posterior.words import words_for
 from scalingbayes.report.decision import Asked, Unit, choose, decide, written_row
@@ -47,6 +50,7 @@ def write_report(
     cost: Cost | None = None,
     limits: Limits | None = None,
     hardware: Hardware | None = None,
+    hyperparameters: Sequence[Posterior | PointEstimate] = (),
     prob: Probability = 0.9,
     backtest: bool = True,
     progress: Progress = None,
@@ -76,6 +80,9 @@ def write_report(
         Limits that the run must keep, without ``shapes``.
     hardware
         The accelerator that converts GPU hours and dollars, here and in the planner.
+    hyperparameters
+        Fits or published constants of laws of a setting, as for :func:`scalingbayes.plan`: the
+        decision has the best learning rate or batch size of its median run.
     prob
         Posterior probability of the intervals.
     backtest
@@ -116,13 +123,14 @@ def write_report(
     with report_progress(progress, "report"):
         if post.counts_flops:
             asked = choose(post, budget, cost, limits, inputs, prob, unit, hardware)
+            asked = replace(asked, hyperparameters=tuple(hyperparameters))
             page |= {"decision": decide(post, asked), "exponents": _exponents(post, prob)}
             page |= _planner(post, asked, hardware)
-        elif budget is not None or inputs:
+        elif budget is not None or inputs or hyperparameters:
             raise InputError(
                 f"Law {post.law.name!r} does not divide compute between a model's size and tokens, "
                 f"or the FLOPs of its runs are not known, so it has no decision for a budget: "
-                f"leave out budget and inputs."
+                f"leave out budget, hyperparameters and inputs."
             )
     page |= _believed(post, asked, backtest, progress)
     page |= {"runs": _runs(post), "reproduction": describe_reproduction(post, asked, hardware)}

@@ -125,10 +125,12 @@ def cheapest_run(
     >>> bool((served["params"] < alone["params"]).all())
     True
 
-    Accuracies of public models say which compute an accuracy on MMLU needs:
+    Accuracies of public models say which compute an accuracy on MMLU needs. Models of one family
+    share an error:
 
     >>> law = "accuracy(x=compute, chance=0.25, target=accuracy_mmlu)"
-    >>> mmlu = sb.fit(sb.datasets.load("base_llms"), law)  # doctest: +SKIP
+    >>> model = sb.Model(law, groups="family")
+    >>> mmlu = sb.fit(sb.datasets.load("base_llms"), model)  # doctest: +SKIP
     >>> sb.cheapest_run(post, accuracy=0.6, downstream=mmlu)  # doctest: +SKIP
     """
     if (loss is None) == (accuracy is None) or (accuracy is None) != (downstream is None):
