@@ -57,7 +57,8 @@ ENTRIES = [
         "the warm-up's rise counted as in the repository's code",
         published,
         partial(mean_error, millions),
-        differs="Every fourth point of the curves.",
+        differs="Every fourth point of the curves, and the response G by 17 rates. Summed over all "
+        "steps at all points, the errors are 0.00376, 0.00435 and 0.00484.",
     )
     for millions, published in ((25, "0.00376"), (100, "0.00435"), (400, "0.00484"))
 ]
