@@ -249,7 +249,7 @@ def test_the_parametric_fit_is_the_published_one(runs, all_runs):
     assert row["a_upper"] - row["a_lower"] == pytest.approx(1.28 * 0.020, rel=0.3)
     assert found.best.values["alpha"] == pytest.approx(0.347, abs=0.002)
     assert len(found.resampled.values["alpha"].ravel()) == 100
-    assert found.exponents.note.startswith("far from the law, by more than 10 robust standard")
+    assert found.exponents.note.startswith("rows far from the law, by more than 10 robust")
 
 
 @pytest.mark.slow
