@@ -160,9 +160,9 @@ def _outliers(runs: Runs, best: PointEstimate) -> str:
     named = ", ".join(labels[row] for row in rows[:_MOST_NAMED])
     more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
     return (
-        f"rows far from the law, by more than {_FAR_OFF:g} robust standard deviations: {named}{more}. "
-        f"Huber's loss bounds their pull and keeps them: check these rows, or leave them out with "
-        f"runs.filter"
+        f"rows far from the law, by more than {_FAR_OFF:g} robust standard deviations: "
+        f"{named}{more}. Huber's loss bounds their pull and keeps them: check these rows, or leave "
+        f"them out with runs.filter"
     )
 
 
