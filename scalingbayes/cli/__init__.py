@@ -8,8 +8,8 @@ functions.
 
 import gc
 import os
-import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Annotated
@@ -120,19 +120,20 @@ def main() -> None:
         discard_output()
         print_error(error)
         sys.exit(FAILED_FILE)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that CUDA has a device
         if (unusable := _describe_platform(error)) is None:
             raise
         print_error(unusable)
         sys.exit(UNUSABLE_INPUT)
 
 
-def _describe_platform(error: RuntimeError) -> InputError | None:
+def _describe_platform(error: Exception) -> InputError | None:
     """Return the error for a platform that JAX cannot start; None if this is another error."""
     platforms = os.environ.get("JAX_PLATFORMS")
-    first = str(error).partition("\n")[0]
-    if not platforms or not re.search(r"[Bb]ackend|platform", first):
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    if not platforms or "xla_bridge" not in raised_in:
         return None
+    first = str(error).partition("\n")[0] or "it has no device."
     return InputError(
         f"JAX cannot start the platform of JAX_PLATFORMS={platforms!r}: {first} Unset the "
         f"variable, or set it to cpu."
