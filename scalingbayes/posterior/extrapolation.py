@@ -76,9 +76,13 @@ def training_cost(post: "Posterior", paid: Cost) -> Cost:
 
 
 def compute_of_runs(post: "Posterior", cost: Cost) -> Values:
-    """Return the training FLOPs of the fitted runs, as a cost counts them."""
+    """Return the training FLOPs of the fitted runs, as a cost counts them.
+
+    Published constants of runs whose range is not known have none.
+    """
     seen = {name: post.tree["constant_data"][name].to_numpy() for name in post.law.inputs}
-    return cost.at(seen).training_flops(seen[post.law.budget.size], seen["tokens"])
+    size = seen[post.law.budget.size]
+    return cost.at(seen).training_flops(size, seen["tokens"]) if size.size else size
 
 
 def beyond(what: str, asked: Values, seen: Values) -> tuple[str, ...]:
