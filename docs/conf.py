@@ -95,7 +95,8 @@ def write_shell_reference(app: Sphinx) -> None:
 def leave_out_domains(*parts: Any) -> tuple[str | None, str | None]:
     """Write the type of an argument without its domain, which its description states."""
     signature, returns = parts[-2:]
-    return signature and re.sub(r"Annotated\[(.+?), Domain\(.*?\)\]", r"\1", signature), returns
+    declared = r"~?(?:typing\.)?Annotated\[(.+?), ~?[\w.]*\b(?:Domain|Between)\(.*?\)\]"
+    return signature and re.sub(declared, r"\1", signature), returns
 
 
 def setup(app: Sphinx) -> None:
