@@ -272,7 +272,7 @@ def test_subsamples_scatter_less_than_bootstraps(runs):
 
 @pytest.mark.parametrize("part", [0.0, 1.0])
 def test_part_must_be_a_fraction(runs, part):
-    with pytest.raises(sb.InputError, match="part must be between"):
+    with pytest.raises(sb.InputError, match="part must be strictly between"):
         fit(runs, engine="bootstrap", kind="subsample", part=part)
 
 

@@ -228,7 +228,7 @@ def test_an_interrupted_fit_leaves_no_file(environment, tmp_path):
         [
             *(sys.executable, "-c", run, "fit", "chinchilla"),
             *EXACT,
-            *("--engine", "nuts(draws=10000000)", "--out", "results"),
+            *("--engine", "nuts(draws=100000)", "--out", "results"),
         ],
         cwd=tmp_path,
         env=environment,

@@ -236,7 +236,7 @@ def test_an_average_has_one_interval(allowed, post):
     [
         (lambda post: sb.plan(post, -1.0), "compute must be positive"),
         (lambda post: sb.plan(post, [1e20, 1e21]), "compute must be one number"),
-        (lambda post: sb.plan("post.nc", 1e20), "post must be a Posterior or .*got 'post.nc'"),
+        (lambda post: sb.plan("post.nc", 1e20), "post must be a posterior"),
         (lambda post: sb.overtrain(post, [0.0]), "size_factor must be finite numbers"),
         (lambda post: sb.cheapest_run(post, 2.0, unique_tokens=1e9), "Law 'chinchilla' also reads"),
     ],

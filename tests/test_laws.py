@@ -1,5 +1,7 @@
 """Every law of the registry, families of laws, and laws that a user defines."""
 
+import html
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +91,7 @@ def draw(law, rng, shape=()):
 def test_a_law_says_what_it_is(law):
     assert get_law(law.name) is law
     assert law.equation in repr(law)
-    assert law.source in law._repr_html_()
+    assert law.source in html.unescape(law._repr_html_())
     assert all(name in repr(law) for name in (*law.inputs, *law.parameters))
     assert all(parameter.description for parameter in law.parameters.values())
     assert all(each.description for each in law.inputs.values())

@@ -163,7 +163,6 @@ GOOD |= {"alpha": [0.3, 0.3], "beta": [0.3, 0.3]}
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"starts": "nonsense"}, "starts must be 'hoffmann'; got 'nonsense'"),
         ({"starts": 0}, "starts must be a whole number of 1 or more; got 0"),
         (
             {"starts": {**GOOD, "gamma": [1.0, 1.0]}},

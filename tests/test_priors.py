@@ -111,7 +111,7 @@ def test_priors_replace_defaults_of_any_kind():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("strong", "must be 'learned', 'weak' or a mapping"),
+        ("strong", "must be 'learned' or 'weak'"),
         ({"gamma": dist.LogNormal(0, 1)}, "There is no parameter 'gamma'"),
         ({"alpha": 1.0}, "must be a numpyro distribution"),
         (3, "must map names of parameters to distributions"),

@@ -17,6 +17,7 @@ from scalingbayes._core.domains import (
     NONNEGATIVE,
     OPEN_FRACTION,
     POSITIVE,
+    POSITIVE_OR_INFINITE,
     REAL,
     SMALLEST,
     Domain,
@@ -45,6 +46,8 @@ Fraction = Annotated[float, FRACTION]
 OpenFraction = Annotated[float, OPEN_FRACTION]
 Probability = Annotated[float, Domain("between 0 and 1, such as 0.9", 0.0, 1.0)]
 PositiveNumbers = Annotated[Numbers, POSITIVE]
+PositiveOrInfinite = Annotated[float, POSITIVE_OR_INFINITE]
+PositiveOrInfiniteNumbers = Annotated[Numbers, POSITIVE_OR_INFINITE]
 RealNumbers = Annotated[Numbers, REAL]
 Count = Annotated[int, at_least(1)]
 Seed = Annotated[int, Domain(f"from 0 to {LARGEST_SEED}", 0, LARGEST_SEED, closed="both")]
@@ -79,8 +82,7 @@ def check_numbers(name: str, values: Any, domain: Domain = POSITIVE) -> Float[np
     if found is None:
         expected = _described(domain, each=True)
         raise InputError(f"{name} must be numbers{expected}; got {shown(values)}.")
-    within = np.all(np.isfinite(found)) and not np.any(domain.excludes(found))
-    if found.size == 0 or not within:
+    if found.size == 0 or np.any(np.isnan(found) | domain.excludes(found)):
         raise InputError(f"{name} must be finite numbers, each {domain.name}; got {shown(values)}.")
     _refuse_extremes(name, found, domain, values)
     return np.atleast_1d(found)
@@ -95,7 +97,7 @@ def check_number(name: str, value: Any, domain: Domain = POSITIVE) -> float:
         If it is not one finite number of the domain.
     """
     found = as_floats(value)
-    if found is None or not np.all(np.isfinite(found)):
+    if found is None or np.any(np.isnan(found) | (np.isinf(found) & domain.excludes(found))):
         raise InputError(f"{name} must be a finite number{_described(domain)}; got {shown(value)}.")
     if found.size != 1:
         raise InputError(f"{name} must be one number; got {shown(value)}.")

@@ -297,7 +297,7 @@ _KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
     Path: (lambda value: isinstance(value, (str, PathLike)), "a path"),
     tuple: (lambda value: isinstance(value, (tuple, list)), "a tuple"),
     Sequence: (lambda value: _is_list(value), "a list"),
-    Iterable: (lambda value: _is_list(value), "a list"),
+    Iterable: (lambda value: _is_list(value) or isinstance(value, Mapping), "a list"),
     Callable: (callable, "a function"),
     Mapping: (lambda value: isinstance(value, Mapping), "a mapping"),
     NoneType: (lambda value: value is None, "None"),
@@ -319,7 +319,7 @@ def _is_kind(value: Any, hint: Any) -> bool:
     """Return whether a value is of the kind that an annotation names; True if that is unknown."""
     kind = get_origin(hint) or hint
     if kind is Literal:
-        return isinstance(value, str) and value in get_args(hint)
+        return any(type(value) is type(each) and value == each for each in get_args(hint))
     if kind in _KINDS:
         return _KINDS[kind][0](value)
     known = isinstance(kind, type) and not getattr(kind, "_is_protocol", False)

@@ -63,6 +63,7 @@ class Domain:
 
 REAL = Domain("a real number")
 POSITIVE = Domain("positive", 0.0)
+POSITIVE_OR_INFINITE = Domain("positive, or inf", 0.0, closed="upper")
 NONNEGATIVE = Domain("0 or more", 0.0, closed="lower")
 FRACTION = Domain("from 0 to 1", 0.0, 1.0, closed="both")
 PROPER_FRACTION = Domain("from 0 to below 1", 0.0, 1.0, closed="lower")

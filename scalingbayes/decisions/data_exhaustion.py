@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int
 
-from scalingbayes._core.arguments import Probability, Seed
+from scalingbayes._core.arguments import PositiveOrInfinite, Probability, Seed
 from scalingbayes._core.checked import checked
 from scalingbayes._core.errors import InputError
 from scalingbayes.allocation import Proportional
@@ -119,7 +119,7 @@ def data_exhaustion(
     compute: Belief = LARGEST_BUDGET,
     compute_year: int = 2022,
     compute_growth: Belief = BUDGET_GROWTH,
-    feasible: Belief = FEASIBLE_BUDGET,
+    feasible: Belief | PositiveOrInfinite = FEASIBLE_BUDGET,
     feasible_year: int = 2030,
     feasible_growth: Belief = FEASIBLE_GROWTH,
     horizon: int = 2060,

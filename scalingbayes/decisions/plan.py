@@ -179,7 +179,7 @@ def plan(
     limits: Limits | None = None,
     regret: float = 0.01,
     hyperparameters: Sequence[Posterior | PointEstimate] = (),
-    **inputs: float,
+    **inputs: Any,
 ) -> Plan:
     """Compute the run of least posterior expected loss for a budget.
 

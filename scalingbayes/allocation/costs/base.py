@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from scalingbayes._core.arguments import Positive, PositiveNumbers
+from scalingbayes._core.arguments import Positive, PositiveNumbers, PositiveOrInfiniteNumbers
 from scalingbayes._core.checked import checked
 from scalingbayes._core.domains import NONNEGATIVE, POSITIVE
 from scalingbayes._core.precision import precision
@@ -110,7 +110,7 @@ class Cost(ABC):
         return bisect(log_overspent, low, high)
 
     def training_flops(
-        self, size: PositiveNumbers, tokens: PositiveNumbers = 1.0
+        self, size: PositiveNumbers, tokens: PositiveOrInfiniteNumbers = 1.0
     ) -> Float[np.ndarray, "*shape"]:
         """Return the FLOPs of training runs, without serving.
 

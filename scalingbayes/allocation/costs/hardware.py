@@ -8,14 +8,13 @@ import pandas as pd
 from jaxtyping import Float
 
 from scalingbayes._core.arguments import (
-    Numbers,
     Positive,
     PositiveNumbers,
-    as_floats,
+    PositiveOrInfiniteNumbers,
     check_numbers,
 )
 from scalingbayes._core.checked import checked
-from scalingbayes._core.domains import Domain
+from scalingbayes._core.domains import POSITIVE_OR_INFINITE, Domain
 from scalingbayes._core.errors import InputError
 
 Costs = Float[np.ndarray, "..."]
@@ -114,7 +113,7 @@ class Hardware:
             gpu_hours = check_numbers("days", days) * _HOURS_PER_DAY * self._given("devices", 1024)
         return check_numbers("gpu_hours", gpu_hours) * self.flops_per_hour
 
-    def gpu_hours(self, flops: Numbers) -> Costs:
+    def gpu_hours(self, flops: PositiveOrInfiniteNumbers) -> Costs:
         """Compute the hours that FLOPs take on one accelerator.
 
         Draws of FLOPs may be infinite, where no budget suffices; so are their costs.
@@ -124,13 +123,9 @@ class Hardware:
         InputError
             If a number is not positive.
         """
-        found = as_floats(flops)
-        if found is None:
-            found = check_numbers("flops", flops)  # raises the error
-        check_numbers("flops", np.where(found == np.inf, 1.0, found))
-        return np.atleast_1d(found) / self.flops_per_hour
+        return check_numbers("flops", flops, POSITIVE_OR_INFINITE) / self.flops_per_hour
 
-    def days(self, flops: Numbers) -> Costs:
+    def days(self, flops: PositiveOrInfiniteNumbers) -> Costs:
         """Compute the days that FLOPs take on the cluster, if it never fails.
 
         Raises
@@ -140,7 +135,7 @@ class Hardware:
         """
         return self.gpu_hours(flops) / _HOURS_PER_DAY / self._given("devices", 1024)
 
-    def dollars(self, flops: Numbers) -> Costs:
+    def dollars(self, flops: PositiveOrInfiniteNumbers) -> Costs:
         """Compute the price of FLOPs in dollars.
 
         Raises
@@ -150,7 +145,7 @@ class Hardware:
         """
         return self.gpu_hours(flops) * self._given("price_per_hour", 2.0)
 
-    def kwh(self, flops: Numbers) -> Costs:
+    def kwh(self, flops: PositiveOrInfiniteNumbers) -> Costs:
         """Compute the energy that FLOPs take, in kWh of the data centre.
 
         Raises
@@ -160,7 +155,7 @@ class Hardware:
         """
         return self.gpu_hours(flops) * self._given("watts", 700) / 1000 * self.pue
 
-    def carbon(self, flops: Numbers) -> Costs:
+    def carbon(self, flops: PositiveOrInfiniteNumbers) -> Costs:
         """Compute the emissions of FLOPs, in kg of CO2 equivalent.
 
         Only the electricity counts, not the manufacture of the hardware.
@@ -172,7 +167,7 @@ class Hardware:
         """
         return self.kwh(flops) * self._given("carbon_intensity", 400) / 1000
 
-    def bill(self, flops: Numbers) -> pd.DataFrame:
+    def bill(self, flops: PositiveOrInfiniteNumbers) -> pd.DataFrame:
         """Return what FLOPs cost, in all units whose rates are set.
 
         Returns

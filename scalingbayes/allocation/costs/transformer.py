@@ -99,7 +99,7 @@ class Transformer(Cost):
     """
 
     context: PositiveReal
-    vocab: PositiveReal
+    vocab: NonNegativeReal
     aspect: PositiveReal = 128.0
     head_size: PositiveReal = 128.0
     kv_heads: PositiveReal | None = field(default=None, kw_only=True)
